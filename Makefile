@@ -1,0 +1,79 @@
+# Every target sets up what it needs: a fresh machine with Python 3.11 or newer and make is enough.
+#   make install   the package, its extras and the development tools, in .venv
+#   make demo      a first look, from data to report
+#   make test      all tests               make check   style, types, layers, docstrings, examples
+#   make bench     speed and quality against peers, in .venv-bench
+#   make lock      renew constraints.txt (needs uv)
+#   make clean     remove everything made here, but not runs/
+
+PYTHON ?= python3
+EXTRAS := images,tables,maps,datasets,tensorboard,dev
+
+BIN := .venv/bin
+ENV := .venv/.installed
+BENCH_BIN := .venv-bench/bin
+BENCH_ENV := .venv-bench/.installed
+
+# The peer is installed without its dependencies: it asks for the PyPI package "dataclasses", a copy
+# of the standard library's from Python 3.6. What it does need is listed here.
+PEER := pythae==0.1.2
+PEER_NEEDS := cloudpickle imageio "pydantic>=2"
+
+.DELETE_ON_ERROR:
+.PHONY: install demo test check bench lock clean browser
+
+install: $(ENV)
+
+demo: $(ENV)
+	$(BIN)/latentia demo
+
+# One thread for each of the two workers: more would make them fight over the cores.
+test: export OMP_NUM_THREADS = 1
+test: $(ENV) browser
+	$(BIN)/python -m pytest -n 2
+
+check: export OMP_NUM_THREADS = 1
+check: export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1
+check: $(ENV)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/pydoclint src
+	$(BIN)/python -m pytest --doctest-modules src
+
+bench: $(BENCH_ENV)
+	$(BENCH_BIN)/python -m benchmarks.run
+
+lock:
+	uv pip compile -q pyproject.toml | grep -vE '^(nvidia|cuda|triton)' > constraints.new
+	mv constraints.new constraints.txt
+
+clean:
+	rm -rf .venv .venv-bench build dist .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+define new_venv
+@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "latentia needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
+$(PYTHON) -m venv $(@D)
+endef
+
+$(ENV): pyproject.toml constraints.txt
+	$(new_venv)
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[$(EXTRAS)]'
+	@touch $@
+
+$(BENCH_ENV): pyproject.toml constraints.txt
+	$(new_venv)
+	$(BENCH_BIN)/python -m pip install -q -c constraints.txt -e . $(PEER_NEEDS)
+	$(BENCH_BIN)/python -m pip install -q --no-deps $(PEER)
+	@touch $@
+
+# The explorer's tests drive a real browser.
+APT_CHROMIUM := apt-get update -q && apt-get install -q -y chromium
+browser:
+	@if command -v chromium || command -v chromium-browser || command -v google-chrome; then :; \
+	elif command -v apt-get && [ "$$(id -u)" = 0 ]; then DEBIAN_FRONTEND=noninteractive sh -c '$(APT_CHROMIUM)'; \
+	elif command -v apt-get && command -v sudo; then sudo DEBIAN_FRONTEND=noninteractive sh -c '$(APT_CHROMIUM)'; \
+	else echo 'The tests need Chromium: put chromium, chromium-browser or google-chrome on the PATH.' >&2; exit 1; \
+	fi >/dev/null

@@ -1,0 +1,39 @@
+"""latentia: learn a latent space from data and put it to work.
+
+>>> import latentia
+>>> latentia.load("digits").event
+(1, 8, 8)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from latentia.api import open_run, train
+    from latentia.data import load
+    from latentia.errors import LatentiaError
+    from latentia.run import Run
+    from latentia.trained import Trained
+
+_HOMES = {
+    "LatentiaError": "latentia.errors",
+    "Run": "latentia.run",
+    "Trained": "latentia.trained",
+    "load": "latentia.data",
+    "open_run": "latentia.api",
+    "train": "latentia.api",
+}
+
+__all__ = ["LatentiaError", "Run", "Trained", "load", "open_run", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first asked for, so that `import latentia` costs nothing."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'latentia' has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(_HOMES[name]), name)

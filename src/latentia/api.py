@@ -1,0 +1,261 @@
+"""The main job from Python: data in, trained run out."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import latentia.data
+from latentia import assembly, config, storage
+from latentia.errors import ConfigError, RunError
+from latentia.folder import RunFolder, free_name, recorded_source
+
+if TYPE_CHECKING:
+    from latentia.data.dataset import Dataset
+    from latentia.run import Run
+    from latentia.training import Outcome
+
+RUNS = Path("runs")
+
+Say = Callable[[str], None]
+
+
+def _silent(line: str) -> None:
+    """Say nothing."""
+
+
+@dataclass(frozen=True)
+class Trainings:
+    """How a call of `train` or `resume` ended.
+
+    Attributes:
+        folder: the run folder.
+        dataset: what it was trained on.
+        interrupted: the signal that stopped it, if one did.
+        finished: whether the run is over; if not, it can be resumed.
+    """
+
+    folder: RunFolder
+    dataset: Dataset
+    interrupted: signal.Signals | None
+    finished: bool
+
+
+def train(source: Any = "digits", *, out: str | os.PathLike[str] | None = None, quiet: bool = True, **settings: Any) -> Run:
+    """Train a model and open the run.
+
+    Args:
+        source: what to train on: a name, a path, or an array.
+        out: the run folder; `runs/NAME-MODEL` by default, with a number where that is taken.
+        quiet: show no progress bar.
+        settings: sections with their arguments (`objective={"beta": 4}`), or a section with the
+            name of its component (`model="vae"`).
+
+    Returns:
+        The trained run.
+
+    Raises:
+        LatentiaError: for whatever the user can mend.
+        KeyboardInterrupt: if it was interrupted; the run can be resumed.
+    """
+    ended = start(source, settings, out=out, quiet=quiet)
+    if ended.interrupted:
+        raise KeyboardInterrupt(f"interrupted; go on with latentia train --resume {ended.folder.path}")
+    run = open_run(ended.folder.path)
+    run.dataset = ended.dataset
+    return run
+
+
+def start(
+    source: Any,
+    settings: Mapping[str, Any],
+    *,
+    out: str | os.PathLike[str] | None = None,
+    quiet: bool = False,
+    say: Say = _silent,
+) -> Trainings:
+    """Start a run.
+
+    Args:
+        source: what to train on.
+        settings: nested sections, as in a run file.
+        out: the run folder.
+        quiet: show no progress bar.
+        say: called with each line that a person wants to read.
+
+    Returns:
+        How it ended.
+
+    Raises:
+        LatentiaError: before anything is written, where the settings or the data are at fault.
+    """
+    from latentia.training import Training, choose_device
+
+    assembly.check_sections(settings)
+    options = _data_options(settings.get("data", {}))
+    dataset = latentia.data.load(source, **options)
+    say(dataset.summary())
+    given = {**settings, "data": {}}
+    spec = assembly.complete(given, dataset, Training)
+    spec["data"] = {"source": dataset.source, **options}
+    choose_device(config.construct(Training, spec["training"]).device)
+    folder = RunFolder(out) if out else RunFolder(free_name(RUNS, f"{dataset.name}-{spec['model']['name']}"))
+    parts = assembly.fresh(spec, dataset.event, spec["training"]["seed"])
+    folder.create(spec)
+    return _work(folder, spec, dataset, parts, quiet=quiet, say=say)
+
+
+def resume(
+    path: str | os.PathLike[str], changes: Mapping[str, Any] | None = None, *, quiet: bool = False, say: Say = _silent
+) -> Trainings:
+    """Go on with a run where its last checkpoint left it.
+
+    Args:
+        path: the run folder.
+        changes: training settings that may change on the way: epochs, max_minutes, device.
+        quiet: show no progress bar.
+        say: called with each line that a person wants to read.
+
+    Returns:
+        How it ended.
+
+    Raises:
+        LatentiaError: if the folder or the data cannot be used.
+    """
+    folder = RunFolder.existing(path)
+    spec = folder.spec()
+    for name, value in (changes or {}).items():
+        if name not in ("epochs", "max_minutes", "device"):
+            raise ConfigError(f"'training.{name}' cannot change when a run is resumed; its settings are in {folder.run_file}")
+        spec["training"][name] = value
+    dataset = latentia.data.load(**recorded_source(folder, spec))
+    say(dataset.summary())
+    _check_same_data(folder, dataset)
+    from latentia.training import Training
+
+    spec = {**assembly.complete({**spec, "data": {}}, dataset, Training), "data": spec["data"]}
+    parts = assembly.fresh(spec, dataset.event, spec["training"]["seed"])
+    if changes:
+        storage.write_text(folder.run_file, config.write_toml(spec))
+    return _work(folder, spec, dataset, parts, quiet=quiet, say=say)
+
+
+def _check_same_data(folder: RunFolder, dataset: Dataset) -> None:
+    if not folder.model_file.exists():
+        return
+    event = tuple(storage.read_json(folder.model_file)["event"])
+    if event != dataset.event:
+        want, got = ("x".join(map(str, shape)) for shape in (event, dataset.event))
+        raise RunError(f"{folder.path} was trained on examples of shape {want}, and {dataset.source} now has {got}")
+
+
+def _data_options(table: Mapping[str, Any]) -> dict[str, Any]:
+    """Check the section `data` against the signature of `load`; keep what was given."""
+    from latentia.data import load
+
+    checked = config.check(load, table, "data", supplied=("source",))
+    return {key: value for key, value in checked.items() if value is not None}
+
+
+def _work(
+    folder: RunFolder, spec: Mapping[str, Any], dataset: Dataset, parts: assembly.Parts, *, quiet: bool, say: Say
+) -> Trainings:
+    """Train in an existing run folder, held for this process alone."""
+    from latentia.data.feed import feeds
+    from latentia.trained import describe
+    from latentia.training import Trainer, Training, choose_device
+
+    settings = config.construct(Training, spec["training"])
+    with storage.exclusive(folder.path):
+        device = choose_device(settings.device)
+        storage.write_json(folder.model_file, describe(spec, dataset.event, dataset.label_names))
+        say(_describe_run(folder, spec, parts, device))
+        splits = feeds(dataset, parts.transform, device)
+        trainer = Trainer(parts.model.to(device), parts.objective, splits, settings, folder, quiet=quiet)
+        outcome = trainer.fit()
+        for note in outcome.notes:
+            say(f"note: {note}; went on from the checkpoint before")
+        finished = bool(outcome.progress.finished)
+        if finished:
+            _test(folder, outcome, parts, splits, say)
+    return Trainings(folder, dataset, outcome.interrupted, finished)
+
+
+def _describe_run(folder: RunFolder, spec: Mapping[str, Any], parts: assembly.Parts, device: Any) -> str:
+    count = sum(parameter.numel() for parameter in parts.model.parameters())
+    training = spec["training"]
+    return (
+        f"{folder.path}: {spec['model']['name']} with {spec['model']['latent_dim']} latents, network "
+        f"{spec['network']['name']}, likelihood {spec['likelihood']['name']} on {spec['transform']['name']} data, "
+        f"{count:,} parameters, {training['epochs']} epochs on {device}"
+    )
+
+
+def _test(folder: RunFolder, outcome: Outcome, parts: assembly.Parts, splits: Mapping[str, Any], say: Say) -> None:
+    """Score the chosen weights on the test split, once, and log it."""
+    from latentia.evaluation import average_terms
+
+    if not len(splits["test"]):
+        say("no test split: the data are too few")
+        return
+    tensors, header = storage.load_tensors(folder.weights_file)
+    parts.model.load_state_dict(tensors)
+    scores = average_terms(parts.model, parts.objective, splits["test"])
+    row = {"split": "test", "step": outcome.progress.step, "weights_step": header.get("step"), **scores.row()}
+    if not any(old.get("split") == "test" for old in folder.metrics()):
+        folder.log(row)
+    figures = [f"MSE {scores.mse:.5f}"]
+    if parts.objective.bound:
+        bits = f" ({scores.bits_per_dim:.4f} bits/dim)"
+        elbo = f"-ELBO {scores.negative_elbo:.2f} nats{bits}"
+        figures = [elbo, f"distortion {scores.distortion:.2f}", f"rate {scores.rate:.2f}", *figures]
+    say(f"test, {scores.examples:,} examples: " + ", ".join(figures))
+
+
+def open_run(path: str | os.PathLike[str]) -> Run:
+    """Open a run folder.
+
+    Args:
+        path: the folder.
+
+    Returns:
+        The run, ready for work.
+
+    Raises:
+        RunError: if it is missing, not trained yet, or damaged.
+    """
+    from latentia.run import Run
+
+    return Run.open(path)
+
+
+DEMO = {
+    "autoencoder": {"model": {"name": "autoencoder", "latent_dim": 8}},
+    "vae": {"model": {"name": "vae", "latent_dim": 8}},
+}
+"""The runs of the demo."""
+
+
+def demo(out: str | os.PathLike[str] | None = None, *, quiet: bool = True, say: Say = _silent) -> Path:
+    """Train an autoencoder and a VAE on the embedded digits and compare them in a report.
+
+    Args:
+        out: the folder for both; `runs/demo` by default, with a number where that is taken.
+        quiet: show no progress bars.
+        say: called with each line that a person wants to read.
+
+    Returns:
+        The report.
+    """
+    root = Path(out) if out else free_name(RUNS, "demo")
+    for name, settings in DEMO.items():
+        ended = start("digits", settings, out=root / name, quiet=quiet, say=say)
+        if ended.interrupted:
+            raise KeyboardInterrupt
+    from latentia.report import build
+
+    return build([open_run(root / name) for name in DEMO], root / "report.html")

@@ -1,0 +1,216 @@
+"""From settings to a specification, and from a specification to parts.
+
+`complete` fills in what the user left open, from the data and from the signatures, and checks
+all of it; the result repeats the run. `assemble` builds what it describes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from latentia import config, registry
+from latentia.data.dataset import Dataset
+from latentia.data.transforms import Transform
+from latentia.errors import ConfigError, DataError, nearest
+from latentia.objectives import Objective
+
+if TYPE_CHECKING:
+    from latentia.config import Table
+
+SECTIONS = ("data", "transform", "model", "network", "posterior", "prior", "likelihood", "objective", "training")
+PARTS = ("network", "posterior", "prior", "likelihood")
+SUPPLIED = {"model": ("event", *PARTS), "posterior": ("latent",), "prior": ("latent",)}
+"""Parameters that the program provides, so that nobody sets them."""
+
+GOOD_STEPS = 10_000
+"""Without `training.epochs`, a run is about this many steps, within 20 and 500 epochs."""
+VALIDATION_STEPS = 100
+"""Without `training.validate_every`, this many steps at least lie between validations."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a specification describes."""
+
+    model: nn.Module
+    transform: Transform
+    objective: Objective
+
+
+def check_sections(settings: Mapping[str, Any]) -> None:
+    """Refuse sections that do not exist.
+
+    Args:
+        settings: nested tables.
+
+    Raises:
+        ConfigError: naming the section and the nearest one.
+    """
+    for section in settings:
+        if section not in SECTIONS:
+            raise ConfigError(f"unknown section '{section}'{nearest(section, SECTIONS)}")
+
+
+def complete(settings: Mapping[str, Any], dataset: Dataset, training: type) -> Table:
+    """Resolve settings for a data set: every section, every argument.
+
+    Args:
+        settings: what the user gave, nested; sections and arguments may be missing.
+        dataset: the data that they are for.
+        training: the class whose signature the section `training` must fit.
+
+    Returns:
+        The specification.
+
+    Raises:
+        ConfigError: for whatever does not exist or does not fit.
+        DataError: if the data lie outside of the likelihood's support.
+    """
+    check_sections(settings)
+    tables = {section: _table(settings.get(section)) for section in SECTIONS}
+    model_name = tables["model"].setdefault("name", "vae")
+    defaults = getattr(registry.lookup("model", model_name), "defaults", {})
+    for kind in ("posterior", "prior", "objective", "likelihood"):
+        if kind in defaults:
+            tables[kind].setdefault("name", defaults[kind])
+    tables["network"].setdefault("name", "conv" if _is_picture(dataset) else "mlp")
+    tables["likelihood"].setdefault("name", "bernoulli" if _nearly_binary(dataset) else "gaussian_optimal")
+
+    likelihood = registry.lookup("likelihood", tables["likelihood"]["name"])
+    _choose_transform(tables["transform"], dataset, getattr(likelihood, "binary", False))
+    spec: Table = {"data": tables["data"]}
+    spec["transform"] = config.check_component("transform", tables["transform"], "transform")
+    ends = config.build("transform", spec["transform"]).range(*_extremes(dataset))
+    if "link" in config.parameters(likelihood) and ends[0] >= 0 and ends[1] <= 1:
+        tables["likelihood"].setdefault("link", "sigmoid")
+    for kind in ("model", *PARTS, "objective"):
+        spec[kind] = config.check_component(kind, tables[kind], kind, SUPPLIED.get(kind, ()))
+    _check_support(spec, dataset, ends)
+    _check_bound(spec)
+    spec["training"] = _training(tables["training"], dataset, training)
+    return spec
+
+
+def _table(value: Any) -> Table:
+    return {"name": value} if isinstance(value, str) else dict(value or {})
+
+
+def _is_picture(dataset: Dataset) -> bool:
+    return len(dataset.event) == 3 and min(dataset.event[1:]) >= 4
+
+
+def _nearly_binary(dataset: Dataset) -> bool:
+    """Whether grey images are mostly ink and paper, as MNIST's digits are and photographs are not."""
+    if not (_is_picture(dataset) and dataset.event[0] == 1 and dataset.x.dtype == np.uint8):
+        return False
+    some = dataset.x[dataset.splits["train"][:1000]] / dataset.high
+    return float(np.mean((some < 0.1) | (some > 0.9))) > 0.75
+
+
+def _extremes(dataset: Dataset) -> tuple[float, float]:
+    if dataset.x.dtype == np.uint8:
+        return 0.0, dataset.high
+    return float(dataset.x.min()), float(dataset.x.max())
+
+
+def _choose_transform(table: Table, dataset: Dataset, binary: bool) -> None:
+    """Fill in the transform that suits the data, and the statistics that it needs."""
+    low, high = _extremes(dataset)
+    integers = dataset.x.dtype == np.uint8 and dataset.kind != "table"
+    in_unit = 0 <= low and high <= 1
+    if "name" not in table:
+        if integers or in_unit:
+            table["name"] = "binarise" if binary else "scale" if integers else "none"
+            if not integers and binary:
+                table.update(low=0.0, high=1.0)
+        elif binary or dataset.kind != "table":
+            table["name"] = "none" if binary else "scale"
+        else:
+            table["name"] = "standardise"
+    known = config.parameters(registry.lookup("transform", table["name"]))
+    if "high" in known:
+        table.setdefault("high", high)
+        if "low" in known:
+            table.setdefault("low", low)
+    if "mean" in known:
+        train = dataset.x[dataset.splits["train"]].astype(np.float64)
+        table.setdefault("mean", train.mean(axis=0).ravel().tolist() if train.ndim == 2 else [float(train.mean())])
+        table.setdefault("std", train.std(axis=0).ravel().tolist() if train.ndim == 2 else [float(train.std())])
+
+
+def _check_support(spec: Table, dataset: Dataset, ends: tuple[float, float]) -> None:
+    name = spec["likelihood"]["name"]
+    low, high = config.build("likelihood", spec["likelihood"]).support
+    if ends[0] >= low and ends[1] <= high:
+        return
+    value = ends[1] if ends[1] > high else ends[0]
+    raise DataError(
+        f"{dataset.name}: likelihood '{name}' needs values in [{low:g}, {high:g}], and the data reach {value:g}; "
+        "use --likelihood gaussian, or scale them with transform=scale"
+    )
+
+
+def _check_bound(spec: Table) -> None:
+    objective, posterior = spec["objective"]["name"], spec["posterior"]["name"]
+    if registry.lookup("objective", objective).bound and not registry.lookup("posterior", posterior).density:
+        raise ConfigError(
+            f"objective '{objective}' needs a posterior with a density, and '{posterior}' has none; use "
+            "objective.name=reconstruction, or --model vae"
+        )
+
+
+def _training(table: Table, dataset: Dataset, training: type) -> Table:
+    examples = len(dataset.splits["train"])
+    if examples < 1:
+        raise DataError(f"{dataset.name}: the training split is empty; lower data.validation or data.test")
+    size = table.get("batch_size", config.parameters(training)["batch_size"].default)
+    steps = max(1, examples // size) if isinstance(size, int) and size > 0 else 1
+    table.setdefault("epochs", min(500, max(20, math.ceil(GOOD_STEPS / steps))))
+    table.setdefault("validate_every", max(1, math.ceil(VALIDATION_STEPS / steps)))
+    checked = config.check(training, table, "training")
+    for name in checked["trackers"]:
+        registry.lookup("tracker", name)
+    return checked
+
+
+def assemble(spec: Mapping[str, Any], event: tuple[int, ...]) -> Parts:
+    """Build what a specification describes.
+
+    Args:
+        spec: what `complete` gave.
+        event: shape of one example.
+
+    Returns:
+        The parts.
+
+    Raises:
+        ConfigError: if the parts do not fit each other or the event.
+    """
+    latent = (spec["model"]["latent_dim"],)
+    parts = {kind: config.build(kind, spec[kind], latent=latent, event=event) for kind in PARTS}
+    model = config.build("model", spec["model"], event=event, **parts)
+    objective = config.build("objective", spec["objective"])
+    return Parts(model, config.build("transform", spec["transform"]), objective)
+
+
+def fresh(spec: Mapping[str, Any], event: tuple[int, ...], seed: int) -> Parts:
+    """Build with weights from a seed, without touching torch's generators outside.
+
+    Args:
+        spec: what `complete` gave.
+        event: shape of one example.
+        seed: seed of the weights.
+
+    Returns:
+        The parts.
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return assemble(spec, event)

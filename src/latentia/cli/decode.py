@@ -1,0 +1,25 @@
+"""The verb `decode`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from latentia.cli.output import check_output, output_option, run_argument, write_examples
+
+
+@click.command("decode", short_help="Turn latents into data.")
+@run_argument
+@click.argument("codes", type=click.Path(path_type=Path))
+@click.option("--noise", is_flag=True, help="Draw from the decoder's distribution instead of taking its mean.")
+@click.option("--seed", default=0, show_default=True, help="Seed of the draw.")
+@output_option
+def command(run: Path, codes: Path, noise: bool, seed: int, output: Path) -> None:
+    """Decode the latents in CODES, a .npy, .npz or .csv file as `encode` writes it."""
+    check_output(output)
+    from latentia.api import open_run
+    from latentia.data import read_array
+
+    opened = open_run(run)
+    write_examples(output, opened, opened.decode(read_array(codes), noise=noise, seed=seed))

@@ -1,0 +1,29 @@
+"""The verb `encode`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from latentia.cli.output import check_output, output_option, run_argument, write_array
+
+
+@click.command("encode", short_help="Turn data into latents.")
+@run_argument
+@click.argument("source", required=False)
+@click.option("-n", "count", default=0, help="How many examples; all by default.")
+@click.option("--split", default="test", show_default=True, help="Which split; all takes every example in order.")
+@click.option("--sample", is_flag=True, help="Draw from the posterior instead of taking its mean.")
+@click.option("--seed", default=0, show_default=True, help="Seed of the draw.")
+@output_option
+def command(
+    run: Path, source: str | None, count: int, split: str, sample: bool, seed: int, output: Path
+) -> None:
+    """Encode examples of SOURCE, or of the data that RUN was trained on."""
+    check_output(output)
+    from latentia.api import open_run
+
+    opened = open_run(run)
+    codes = opened.encode(opened.take(source, split, count or None), sample=sample, seed=seed)
+    write_array(output, codes, tuple(f"z{i}" for i in range(codes[0].size)))

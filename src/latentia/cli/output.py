@@ -1,0 +1,85 @@
+"""Where the verbs that make data put them: pictures, arrays or tables, by the file's ending."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import numpy as np
+
+from latentia import storage
+from latentia.errors import ConfigError
+
+if TYPE_CHECKING:
+    from latentia.run import Run
+
+ENDINGS = (".png", ".npy", ".npz", ".csv")
+
+
+def check_output(path: Path) -> Path:
+    """Refuse a file that nobody could write, before the work is done.
+
+    Args:
+        path: the file.
+
+    Returns:
+        The same.
+
+    Raises:
+        ConfigError: if its ending is unknown.
+    """
+    if path.suffix.lower() not in ENDINGS:
+        raise ConfigError(f"cannot write '{path}': end the name in one of {', '.join(ENDINGS)}")
+    return path
+
+
+def write_array(path: Path, array: np.ndarray, columns: tuple[str, ...] = ()) -> None:
+    """Write an array as npy, npz or csv.
+
+    Args:
+        path: the file.
+        array: shape `(N, ...)`; a csv has one row for each N.
+        columns: names of a csv's columns.
+
+    Raises:
+        ConfigError: if the file is to be a picture.
+    """
+    ending = check_output(path).suffix.lower()
+    if ending == ".png":
+        raise ConfigError(f"cannot write '{path}': these are no images; end the name in .npy, .npz or .csv")
+    with storage.atomic_write(path) as handle:
+        if ending == ".npy":
+            np.save(handle, array, allow_pickle=False)
+        elif ending == ".npz":
+            np.savez_compressed(handle, x=array)
+        else:
+            flat = array.reshape(len(array), -1)
+            names = columns if len(columns) == flat.shape[1] else [f"v{i}" for i in range(flat.shape[1])]
+            np.savetxt(handle, flat, delimiter=",", header=",".join(names), comments="", fmt="%.7g")
+    click.echo(f"{path}: {'x'.join(map(str, array.shape))}")
+
+
+def write_examples(path: Path, run: Run, examples: np.ndarray, per_row: int | None = None) -> None:
+    """Write data that a run made: a grid of images, or arrays.
+
+    Args:
+        path: the file.
+        run: where they come from.
+        examples: data in the data's units, shape `(N, *event)`.
+        per_row: images in a row of the grid.
+    """
+    if path.suffix.lower() != ".png" or run.dataset.kind != "image":
+        write_array(path, examples, run.dataset.columns)
+        return
+    from latentia.report.images import grid, save_png
+
+    low, high = run.image_range
+    save_png(grid(examples, low=low, high=high, columns=per_row), path)
+    click.echo(f"{path}: {len(examples)} images")
+
+
+output_option = click.option(
+    "-o", "--output", type=click.Path(path_type=Path), required=True, help="A .png, .npy, .npz or .csv file."
+)
+run_argument = click.argument("run", type=click.Path(path_type=Path))

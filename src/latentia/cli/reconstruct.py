@@ -1,0 +1,36 @@
+"""The verb `reconstruct`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from latentia.cli.output import check_output, output_option, run_argument, write_examples
+
+
+@click.command("reconstruct", short_help="Encode data and decode them again.")
+@run_argument
+@click.argument("source", required=False)
+@click.option("-n", "count", default=16, show_default=True, help="How many examples; 0 is all.")
+@click.option("--split", default="test", show_default=True, help="Which split.")
+@output_option
+def command(run: Path, source: str | None, count: int, split: str, output: Path) -> None:
+    """Reconstruct examples of SOURCE, or of the data that RUN was trained on.
+
+    A picture shows the originals over their reconstructions; an array holds the reconstructions.
+    """
+    check_output(output)
+    import numpy as np
+
+    from latentia.api import open_run
+
+    opened = open_run(run)
+    original = opened.take(source, split, count or None)
+    made = opened.reconstruct(original)
+    if output.suffix.lower() == ".png" and opened.dataset.kind == "image":
+        per_row = min(len(made), 16)
+        rows = [part for i in range(0, len(made), per_row) for part in (original[i : i + per_row], made[i : i + per_row])]
+        write_examples(output, opened, np.concatenate(rows), per_row)
+    else:
+        write_examples(output, opened, made)

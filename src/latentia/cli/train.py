@@ -1,0 +1,125 @@
+"""The verb `train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from latentia.errors import ConfigError
+
+FLAGS = {
+    "model": ("model", "name"),
+    "network": ("network", "name"),
+    "likelihood": ("likelihood", "name"),
+    "latent_dim": ("model", "latent_dim"),
+    "hidden": ("network", "hidden"),
+    "beta": ("objective", "beta"),
+    "epochs": ("training", "epochs"),
+    "max_minutes": ("training", "max_minutes"),
+    "batch_size": ("training", "batch_size"),
+    "lr": ("training", "lr"),
+    "size": ("data", "size"),
+    "seed": ("training", "seed"),
+    "device": ("training", "device"),
+    "precision": ("training", "precision"),
+    "skip_bad": ("data", "skip_bad"),
+}
+"""The setting that each flag stands for."""
+
+CHANGEABLE = ("epochs", "max_minutes", "device")
+"""The flags that go together with --resume."""
+
+
+@click.command("train", short_help="Train an autoencoder or a VAE.")
+@click.argument("words", nargs=-1, metavar="[SOURCE] [SECTION.KEY=VALUE]...")
+@click.option("--model", help="autoencoder or vae (the default).")
+@click.option("--network", help="mlp, conv, resnet, or a lecture's network.")
+@click.option("--likelihood", help="bernoulli, gaussian_optimal, ..., or a loss: mse, bce, l1.")
+@click.option("--latent-dim", type=int, help="Dimensions of the latent.")
+@click.option("--hidden", help="Widths of the hidden layers, such as 512,256.")
+@click.option("--beta", type=float, help="Weight of the KL term.")
+@click.option("--epochs", type=int, help="Passes over the training data.")
+@click.option("--max-minutes", type=float, help="Stop after this time, to be resumed.")
+@click.option("--batch-size", type=int, help="Examples in a step.")
+@click.option("--lr", type=float, help="Peak learning rate.")
+@click.option("--size", help="Resize images: one number, or HEIGHT,WIDTH.")
+@click.option("--seed", type=int, help="Seed of weights, order and noise.")
+@click.option("--device", help="cpu, cuda, ..., or auto.")
+@click.option("--precision", help="float32, bfloat16, or auto.")
+@click.option("--out", type=click.Path(path_type=Path), help="The run folder.")
+@click.option("--resume", type=click.Path(path_type=Path), metavar="RUN", help="Go on with a run.")
+@click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="A run file (TOML).")
+@click.option("--skip-bad", is_flag=True, default=None, help="Leave out files that cannot be read.")
+@click.option("--quiet", is_flag=True, help="Print errors alone.")
+def command(
+    words: tuple[str, ...], out: Path | None, resume: Path | None, config: Path | None, quiet: bool, **flags: Any
+) -> None:
+    """Train on SOURCE: digits (the default), an IDX, npy, npz, csv or parquet file, a folder, zip or
+    tar of images, or hf:owner/name.
+
+    Every setting of a run file can be given as SECTION.KEY=VALUE, such as objective.beta=4,
+    training.clip=1 or objective.schedule=cyclical.
+    """  # noqa: D205
+    from latentia import api
+
+    say = _mute if quiet else click.echo
+    given = {name: value for name, value in flags.items() if value is not None}
+    if resume is not None:
+        _only_changeable(words, out, config, given)
+        ended = api.resume(resume, given, quiet=quiet, say=say)
+    else:
+        source, settings = gather(words, config, given)
+        ended = api.start(source, settings, out=out, quiet=quiet, say=say)
+    path = ended.folder.path
+    if ended.interrupted:
+        click.echo(f"interrupted, and saved; go on with: latentia train --resume {path}", err=True)
+        click.get_current_context().exit(128 + ended.interrupted)
+    if not ended.finished:
+        say(f"out of time, and saved; go on with: latentia train --resume {path} --max-minutes N")
+        return
+    say(f"done; see it with: latentia report {path}")
+
+
+def _mute(line: str) -> None:
+    """Say nothing."""
+
+
+def gather(words: tuple[str, ...], run_file: Path | None, given: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Merge a run file, flags and overrides, the later ones winning.
+
+    Args:
+        words: the source, if any, and the overrides.
+        run_file: the run file, if any.
+        given: the flags that were given.
+
+    Returns:
+        The source and the nested settings.
+    """
+    from latentia import config
+
+    settings = config.read_toml(run_file) if run_file else {}
+    for name, value in given.items():
+        parsed = config.parse_override(f"x={value}")[1] if name in ("hidden", "size") else value
+        config.put(settings, FLAGS[name], parsed)
+    overrides = list(words)
+    source = None
+    if overrides and ("=" not in overrides[0] or Path(overrides[0]).exists()):
+        source = overrides.pop(0)
+    for word in overrides:
+        config.put(settings, *config.parse_override(word))
+    recorded = settings.get("data", {}).pop("source", None)
+    return source or recorded or "digits", settings
+
+
+def _only_changeable(words: tuple[str, ...], out: Path | None, config: Path | None, given: dict[str, Any]) -> None:
+    fixed = [f"--{name.replace('_', '-')}" for name in given if name not in CHANGEABLE]
+    fixed += list(words)
+    fixed += ["--out"] if out else []
+    fixed += ["--config"] if config else []
+    if fixed:
+        raise ConfigError(
+            f"{fixed[0]} does not go with --resume: a run keeps its settings; only --epochs, --max-minutes, "
+            "--device and --quiet may be given"
+        )

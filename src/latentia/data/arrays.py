@@ -1,0 +1,229 @@
+"""Arrays: in memory, `.npy` and `.npz`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from latentia.data import labels as label_codes
+from latentia.data.labels import NO_LABEL
+from latentia.data.raw import SPLIT_WORDS, SPLITS, Options, Raw, consecutive
+from latentia.data.streams import READ_ERRORS, reason
+from latentia.data.values import tidy
+from latentia.errors import DataError, nearest
+
+_DATA_NAMES = ("x", "data", "images", "imgs", "image", "features", "arr_0")
+_NO_OBJECTS = "Python objects and pickles are never read: save plain numbers"
+
+
+def from_memory(array: Any, labels: Any, where: str) -> Raw:
+    """Take an array that is already in memory; it is not copied where it already fits.
+
+    Args:
+        array: numpy array, torch tensor, or anything with `__array__`, first dimension the examples.
+        labels: one label for each example, or None.
+        where: what messages call it.
+
+    Returns:
+        The examples, with their labels.
+
+    Raises:
+        DataError: if it holds no usable numbers, or the labels do not fit.
+    """
+    x, high = tidy(_plain(array, where), where)
+    if labels is None:
+        return Raw(x, high=high)
+    values = _plain(labels, f"{where}, labels")
+    encoded = label_codes.encode(values) if len(values) == len(x) else None
+    if encoded is None:
+        raise DataError(
+            f"{where}: labels of shape {values.shape} and type {values.dtype} do not fit {len(x)} examples; "
+            "give one whole number or string for each"
+        )
+    return Raw(x, *encoded, high=high)
+
+
+def _plain(array: Any, where: str) -> np.ndarray:
+    if hasattr(array, "detach"):  # a torch tensor, perhaps with a gradient or on another device
+        array = array.detach().cpu()
+    try:
+        plain = np.asarray(array)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{where}: cannot become an array ({reason(error)}); give a numpy array") from error
+    return plain if plain.ndim else plain[None]
+
+
+def read_npy(path: Path, options: Options) -> Raw:
+    """Read one array.
+
+    Args:
+        path: a `.npy` file.
+        options: none is used here.
+
+    Returns:
+        Its examples, without labels.
+
+    Raises:
+        DataError: if the file is damaged or holds no usable numbers.
+    """
+    try:
+        # Mapped, so that a change of type or layout needs no second copy of the whole.
+        mapped = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, *READ_ERRORS) as error:
+        detail = _NO_OBJECTS if "object" in str(error).lower() else "copy it again"
+        raise DataError(f"{path}: cannot be read ({reason(error)}); {detail}") from error
+    x, high = tidy(mapped, str(path))
+    return Raw(x.copy() if np.may_share_memory(x, mapped) else x, high=high)
+
+
+class _Header(NamedTuple):
+    shape: tuple[int, ...]
+    dtype: np.dtype
+
+
+def read_npz(path: Path, options: Options) -> Raw:
+    """Read the data, the labels and the splits from the arrays of a `.npz` file.
+
+    The data are the array named by `options.key`; else arrays such as `x_train` and `x_test` (or
+    `train_images`, `test_images`), which are then the given splits; else one called x, data,
+    images or imgs; else the only one with two dimensions or more. Labels are found
+    likewise. An array called `..._indexed` beside a `palette` of colours becomes RGB.
+
+    Args:
+        path: the file.
+        options: key and label are used.
+
+    Returns:
+        Its examples.
+
+    Raises:
+        DataError: if the file is damaged, the data are not found, or they hold no usable numbers.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            headers = _headers(archive)
+            if options.key:
+                _require_key(options.key, headers, "data", path)
+                keys = {"train": options.key}
+            else:
+                keys = _find(headers, _DATA_NAMES, at_least=2) or {"train": _only(headers, path)}
+            parts = {part: _read(archive, key, headers, path) for part, key in keys.items()}
+            labels = _read_labels(
+                archive, headers, options.label, {p: len(x) for p, (x, _) in parts.items()}, path
+            )
+    except (ValueError, KeyError, *READ_ERRORS) as error:
+        raise DataError(f"{path}: cannot be read ({reason(error)}); copy or download it again") from error
+    return _join(parts, labels, path)
+
+
+def _headers(archive: Any) -> dict[str, _Header]:
+    """Read shape and type of each array without reading the array."""
+    headers = {}
+    for key in archive.files:
+        with archive.zip.open(f"{key}.npy" if f"{key}.npy" in archive.zip.NameToInfo else key) as handle:
+            version = np.lib.format.read_magic(handle)
+            read = (
+                np.lib.format.read_array_header_1_0
+                if version == (1, 0)
+                else np.lib.format.read_array_header_2_0
+            )
+            shape, _, dtype = read(handle)
+        headers[key] = _Header(shape, dtype)
+    return headers
+
+
+def _require_key(key: str, headers: Mapping[str, _Header], role: str, path: Path) -> None:
+    if key not in headers:
+        raise DataError(f"{path}: has no array '{key}' for the {role}{nearest(key, headers)}")
+
+
+def _find(headers: Mapping[str, _Header], names: Iterable[str], at_least: int) -> dict[str, str]:
+    """Find arrays by name: {'train': key, 'test': key} for a family, {'train': key} for a single one."""
+    lowered = {key.lower(): key for key, header in headers.items() if len(header.shape) >= at_least}
+    for name in names:
+        family = {
+            SPLIT_WORDS[word]: lowered[key]
+            for word in SPLIT_WORDS
+            for key in (f"{name}_{word}", f"{word}_{name}", f"{name}{word}")
+            if key in lowered
+        }
+        if "train" in family:
+            return {part: family[part] for part in SPLITS if part in family}
+    single = next(
+        (lowered[key] for name in names for key in (name, f"{name}_indexed") if key in lowered), None
+    )
+    return {"train": single} if single else {}
+
+
+def _only(headers: Mapping[str, _Header], path: Path) -> str:
+    """Choose the one array that can be data."""
+    indexed = [key for key in headers if key.endswith("_indexed") and "palette" in headers]
+    arrays = indexed or [key for key, header in headers.items() if len(header.shape) >= 2]
+    if len(arrays) == 1:
+        return arrays[0]
+    shapes = ", ".join(f"{key} {header.shape}" for key, header in headers.items())
+    raise DataError(
+        f"{path}: which array holds the data? it has {shapes or 'none'}; say so with data.key=NAME"
+    )
+
+
+def _read(archive: Any, key: str, headers: Mapping[str, _Header], path: Path) -> tuple[np.ndarray, float]:
+    where = f"{path}, array '{key}'"
+    if headers[key].dtype.hasobject:
+        raise DataError(f"{where}: holds Python objects; {_NO_OBJECTS}")
+    array = archive[key]
+    if key.endswith("_indexed") and "palette" in headers and array.dtype.kind in "ui":
+        palette = archive["palette"]
+        if array.max(initial=0) >= len(palette):
+            raise DataError(
+                f"{where}: holds the index {array.max()}, but 'palette' has {len(palette)} colours"
+            )
+        colours = np.empty((len(array), palette.shape[1], *array.shape[1:]), palette.dtype)
+        for channel in range(palette.shape[1]):
+            colours[:, channel] = palette[:, channel][array]
+        array = colours
+    return tidy(array, where)
+
+
+def _read_labels(
+    archive: Any, headers: Mapping[str, _Header], named: str | None, counts: Mapping[str, int], path: Path
+) -> tuple[np.ndarray, tuple[str, ...]] | None:
+    """Read the labels of all parts, encoded together; None where there are none that fit."""
+    if named:
+        _require_key(named, headers, "labels", path)
+    plain = {key: header for key, header in headers.items() if not header.dtype.hasobject}
+    keys = {"train": named} if named else _find(plain, label_codes.NAMES, at_least=1)
+    pieces = {part: archive[key] for part, key in keys.items() if part in counts}
+    fitting = {part: a.reshape(-1) for part, a in pieces.items() if a.size == len(a) == counts[part]}
+    encoded = None
+    if fitting:
+        kinds = {values.dtype.kind for values in fitting.values()}
+        missing = None if kinds & set("OSU") else NO_LABEL
+        whole = [fitting.get(part, np.full(count, missing)) for part, count in counts.items()]
+        encoded = label_codes.encode(np.concatenate(whole))
+    if named and encoded is None:
+        raise DataError(
+            f"{path}: array '{named}' cannot be labels; one whole number or string per example is needed"
+        )
+    return encoded
+
+
+def _join(
+    parts: Mapping[str, tuple[np.ndarray, float]],
+    labels: tuple[np.ndarray, tuple[str, ...]] | None,
+    path: Path,
+) -> Raw:
+    arrays = [x for x, _ in parts.values()]
+    for part, x in zip(parts, arrays):
+        if x.shape[1:] != arrays[0].shape[1:]:
+            raise DataError(
+                f"{path}: its {part} part has examples of shape {x.shape[1:]}, its train part of "
+                f"{arrays[0].shape[1:]}; the parts do not belong together"
+            )
+    x = arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+    given = consecutive({part: len(x) for part, (x, _) in parts.items()}) if len(parts) > 1 else {}
+    high = max(high for _, high in parts.values())
+    return Raw(x, *(labels or (None, ())), parts=given, high=high)

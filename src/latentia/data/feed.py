@@ -1,0 +1,96 @@
+"""From resident data to batches: an index gather, then the transform, on the device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from latentia.data.transforms import Transform
+from latentia.types import Batch
+
+if TYPE_CHECKING:
+    from latentia.data.dataset import Dataset
+
+
+class Feed:
+    """One split of a data set, resident on a device as it is stored, given out in batches."""
+
+    def __init__(self, data: Tensor, rows: Tensor, transform: Transform) -> None:
+        """Take a split.
+
+        Args:
+            data: all examples as stored, shape `(N, *event)`, on the device.
+            rows: positions of the split's examples, int64, on the CPU.
+            transform: what prepares a batch.
+        """
+        self.data = data
+        self.rows = rows
+        self.transform = transform
+
+    def __len__(self) -> int:
+        """Count the examples."""
+        return len(self.rows)
+
+    def order(self, seed: int, epoch: int) -> Tensor:
+        """Give the epoch's order: a function of seed and epoch alone, so that a resumed run repeats it.
+
+        Args:
+            seed: the run's seed.
+            epoch: which pass over the data.
+
+        Returns:
+            Positions into the data, shape `(len(self),)`.
+        """
+        generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
+        order = self.rows[torch.randperm(len(self.rows), generator=generator)]
+        return order.to(self.data.device)
+
+    def batch(self, index: Tensor) -> Batch:
+        """Gather and prepare.
+
+        Args:
+            index: positions into the data, shape `(B,)`, on its device.
+
+        Returns:
+            The batch.
+        """
+        return Batch(self.transform(self.data.index_select(0, index)), index)
+
+    def batches(self, size: int, limit: int | None = None) -> Iterator[Batch]:
+        """Go through the split once, in its own order.
+
+        Args:
+            size: examples in a batch; the last one may be smaller.
+            limit: how many examples at most.
+
+        Yields:
+            The batches.
+        """
+        rows = self.rows[:limit].to(self.data.device)
+        for start in range(0, len(rows), size):
+            yield self.batch(rows[start : start + size])
+
+
+def feeds(dataset: Dataset, transform: Transform, device: torch.device | str = "cpu") -> dict[str, Feed]:
+    """Make the feed of every split, over one resident copy of the data.
+
+    Args:
+        dataset: the data.
+        transform: what prepares a batch.
+        device: where the data shall live; on the CPU nothing is copied.
+
+    Returns:
+        Feeds by the name of the split.
+    """
+    array = dataset.x
+    if not array.flags.writeable:  # a read-only map; torch wants memory that it could write to
+        array = np.array(array)
+    data = torch.from_numpy(array).to(device)
+    return {
+        split: Feed(data, torch.from_numpy(np.asarray(rows, dtype=np.int64)), transform)
+        for split, rows in dataset.splits.items()
+    }

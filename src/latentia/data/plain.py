@@ -1,0 +1,41 @@
+"""Plain arrays in files, such as latents that were written by the program itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from latentia.errors import DataError
+
+
+def read_array(path: Path) -> np.ndarray:
+    """Read one array as float32, as it stands: no splits, no labels, no change of layout.
+
+    Args:
+        path: a `.npy` file, a `.npz` file with one array, or a `.csv` file with a line of names.
+
+    Returns:
+        The array.
+
+    Raises:
+        DataError: if the file is missing, damaged, or holds something else.
+    """
+    if not path.is_file():
+        raise DataError(f"{path} does not exist; give a .npy, .npz or .csv file")
+    try:
+        if path.suffix.lower() == ".csv":
+            return np.loadtxt(path, delimiter=",", skiprows=1, ndmin=2, dtype=np.float32)
+        loaded = np.load(path, allow_pickle=False)
+        if not isinstance(loaded, np.ndarray):
+            with loaded:
+                if len(loaded.files) != 1:
+                    raise DataError(f"{path} holds {len(loaded.files)} arrays; give a file with one")
+                loaded = loaded[loaded.files[0]]
+        array = loaded.astype(np.float32)
+    except (ValueError, OSError, EOFError) as error:
+        raise DataError(f"{path}: cannot be read as an array ({' '.join(str(error).split())})") from error
+    if not np.isfinite(array).all():
+        row = int(np.argwhere(~np.isfinite(array))[0][0])
+        raise DataError(f"{path}: row {row} holds NaN or infinity; leave such rows out")
+    return array

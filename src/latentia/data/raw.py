@@ -1,0 +1,76 @@
+"""What every reader is asked and what it gives back."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+SPLITS = ("train", "validation", "test")
+
+SPLIT_WORDS = {
+    "train": "train",
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "dev": "validation",
+    "test": "test",
+    "testing": "test",
+}
+"""What folders, keys and published data sets call the three splits."""
+
+
+class Options(NamedTuple):
+    """The settings of `load` that a reader may need; each reader says which ones it takes.
+
+    Attributes:
+        size: (height, width) that images are brought to, or None to keep theirs.
+        skip_bad: leave unreadable images out instead of stopping.
+        label: the column or key that holds the labels, or None to look for it.
+        key: the key or column that holds the data, or None to look for it.
+    """
+
+    size: tuple[int, int] | None = None
+    skip_bad: bool = False
+    label: str | None = None
+    key: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Raw:
+    """A source as read, before splits are made.
+
+    Attributes:
+        x: the examples, `(N, *event)`, uint8 or float32, in their final layout.
+        labels: `(N,)` int64, -1 where an example has none, or None.
+        label_names: what the labels 0, 1, ... are called, if they have names.
+        parts: positions into `x` of the splits that the source brings; empty if it brings none.
+        high: the value that stands for 1.0.
+        columns: the names of a table's columns.
+        skipped: the files that were left out.
+    """
+
+    x: np.ndarray
+    labels: np.ndarray | None = None
+    label_names: tuple[str, ...] = ()
+    parts: Mapping[str, np.ndarray] = field(default_factory=dict)
+    high: float = 255.0
+    columns: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+
+
+def consecutive(counts: Mapping[str, int]) -> dict[str, np.ndarray]:
+    """Give the positions of parts that lie one after the other.
+
+    Args:
+        counts: how many examples each part has, in the order in which they lie.
+
+    Returns:
+        The positions of each part, int64.
+    """
+    edges = list(itertools.accumulate(counts.values(), initial=0))
+    return {name: np.arange(*span) for name, span in zip(counts, itertools.pairwise(edges))}

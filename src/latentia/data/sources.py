@@ -1,0 +1,255 @@
+"""From whatever the user points at to a `Dataset`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol, TypeAlias
+
+import numpy as np
+
+from latentia.data import arrays, digits, hub, idx, images, tables
+from latentia.data.dataset import Dataset
+from latentia.data.decode import SUFFIXES
+from latentia.data.files import walk
+from latentia.data.raw import Options, Raw
+from latentia.data.resize import resize_all
+from latentia.data.splits import make_splits
+from latentia.data.streams import reason
+from latentia.errors import ConfigError, DataError, nearest
+
+
+class SupportsArray(Protocol):
+    """Anything that numpy can turn into an array: arrays, torch tensors, data frames."""
+
+    def __array__(self) -> np.ndarray:
+        """Give the values as a numpy array."""
+        ...
+
+
+Source: TypeAlias = "str | os.PathLike[str] | SupportsArray | tuple[SupportsArray, Any]"
+
+
+class _Reader(NamedTuple):
+    read: Callable[[Path, Options], Raw]
+    takes: frozenset[str] = frozenset()
+
+
+_IMAGES = _Reader(images.read)
+_IDX_FILE = _Reader(lambda path, options: idx.read_file(path))
+_IDX_FOLDER = _Reader(lambda path, options: idx.read_folder(path))
+_CSV = _Reader(tables.read_csv, frozenset({"label"}))
+_READERS = {
+    ".npy": _Reader(arrays.read_npy),
+    ".npz": _Reader(arrays.read_npz, frozenset({"label", "key"})),
+    ".csv": _CSV,
+    ".csv.gz": _CSV,
+    ".tsv": _CSV,
+    ".tsv.gz": _CSV,
+    ".parquet": _Reader(tables.read_parquet, frozenset({"label"})),
+    ".zip": _IMAGES,
+    ".tar": _IMAGES,
+    ".tar.gz": _IMAGES,
+    ".tgz": _IMAGES,
+}
+_WORDS = {"digits": digits.read}
+_HUB = "hf:"
+_KNOWN = (
+    "digits, folders of images, .zip, .tar, .tar.gz, IDX files, .npy, .npz, .csv, .tsv, .parquet "
+    "and hf:owner/name"
+)
+
+
+def load(
+    source: Source,
+    *,
+    size: int | Sequence[int] | None = None,
+    skip_bad: bool = False,
+    label: str | None = None,
+    key: str | None = None,
+    validation: float = 0.05,
+    test: float = 0.1,
+    seed: int = 0,
+) -> Dataset:
+    """Load data from wherever they are.
+
+    Args:
+        source: `digits`; a path of an IDX file or a folder with MNIST's four, of a folder, zip or
+            tar archive of images, of a `.npy`, `.npz`, `.csv`, `.tsv` or `.parquet` file, or of a folder
+            that holds one such file; `hf:owner/name` or `hf:` and a local folder; an array, a
+            tensor, a data frame, or a tuple of one of these and labels.
+        size: bring images to this height and width in pixels (one number for both): scaled until they
+            cover it, then cut to it around the middle.
+        skip_bad: leave images out that cannot be decoded, instead of stopping at the first.
+        label: the column, or the array of a `.npz` file, that holds the labels.
+        key: the array of a `.npz` file, or the column of a Hugging Face data set, that holds the data.
+        validation: share of the training examples that validates, unless the source brings a
+            validation split.
+        test: share of the examples held out as test, unless the source brings a test split.
+        seed: seed of the splits that are drawn.
+
+    Returns:
+        The data, resident, with their splits.
+
+    Raises:
+        DataError: if the source does not exist, cannot be read, or holds data that cannot be used.
+        ConfigError: if a setting is out of range or does not apply to the source.
+        MissingExtra: if reading it needs a package that is not installed.
+    """
+    _require_share("validation", validation)
+    _require_share("test", test)
+    options = Options(_height_and_width(size), skip_bad, label, key)
+    name, where, raw = _read(source, options)
+    if options.size:
+        raw = replace(raw, x=_resized(raw.x, options.size, where))
+    if len(raw.x) < 2:
+        raise DataError(
+            f"{where}: holds {len(raw.x)} example{'s' * (len(raw.x) != 1)}; at least 2 are needed"
+        )
+    splits = make_splits(len(raw.x), raw.parts, validation, test, seed, where)
+    given = {part for part, at in raw.parts.items() if len(at)}
+    about = (raw.labels, raw.label_names, raw.high, raw.columns)
+    return Dataset(name, where, raw.x, splits, *about, "test" in given, "validation" in given, raw.skipped)
+
+
+def _require_share(name: str, share: float) -> None:
+    if not 0 <= share < 1:
+        raise ConfigError(f"data.{name} is {share}; a share of the data in [0, 1) is needed")
+
+
+def _height_and_width(size: int | Sequence[int] | None) -> tuple[int, int] | None:
+    if size is None:
+        return None
+    sides = tuple(size) if isinstance(size, Sequence) else (size, size)
+    if len(sides) != 2 or not all(isinstance(side, int) and side > 0 for side in sides):
+        raise ConfigError(
+            f"data.size is {size!r}; one positive number of pixels, or height and width, is needed"
+        )
+    return sides
+
+
+def _resized(x: np.ndarray, size: tuple[int, int], where: str) -> np.ndarray:
+    if x.ndim != 4:
+        raise ConfigError(f"data.size applies to images, but {where} holds examples of shape {x.shape[1:]}")
+    return resize_all(x, size)
+
+
+def _read(source: Source, options: Options) -> tuple[str, str, Raw]:
+    """Find the reader for a source; give a name, what the source is called, and what it holds."""
+    if isinstance(source, str) and source in _WORDS:
+        _require_taken(options, frozenset(), source)
+        return source, source, _WORDS[source]()
+    if isinstance(source, str) and source.startswith(_HUB):
+        return _from_hub(source.removeprefix(_HUB), options)
+    if isinstance(source, (str, os.PathLike)):
+        path = Path(os.path.abspath(Path(source).expanduser())) if str(source).strip() else None
+        if path is None:
+            raise DataError(f"no source of data is given; latentia reads {_KNOWN}")
+        reader, path = _reader_for(path, bare=isinstance(source, str) and os.sep not in source)
+        _require_taken(options, reader.takes, str(path))
+        try:
+            return _stem(path), str(path), reader.read(path, options)
+        except OSError as error:
+            raise DataError(
+                f"{path}: cannot be read ({reason(error)}); check the path and its permissions"
+            ) from error
+    return _from_memory(source, options)
+
+
+def _from_hub(name: str, options: Options) -> tuple[str, str, Raw]:
+    place = Path(name).expanduser()
+    local = bool(name.strip()) and place.is_dir()  # a local folder comes before a name on the Hub
+    if not local and (not name.strip() or name.startswith((".", "/", "~"))):
+        raise DataError(
+            f"hf:{name}: no such folder; give hf:owner/name or hf: and the path of a local folder"
+        )
+    full = str(place.resolve()) if local else name
+    short = Path(full).name if local else "/".join(name.split("/")[:2]).rsplit("/", 1)[-1]
+    return short, f"hf:{full}", hub.read(full, options)
+
+
+def _from_memory(source: Any, options: Options) -> tuple[str, str, Raw]:
+    data, labels = source if isinstance(source, tuple) and len(source) == 2 else (source, None)
+    if hasattr(data, "columns") and hasattr(data, "__getitem__"):
+        _require_taken(options, frozenset({"label"}), "a data frame")
+        raw = tables.from_frame(data, options, "the data frame")
+        if labels is not None:
+            raw = replace(arrays.from_memory(raw.x, labels, "the data frame"), columns=raw.columns)
+        return "table", "memory", raw
+    if not hasattr(data, "__array__"):
+        raise DataError(
+            f"cannot load data from a {type(source).__name__}; latentia reads {_KNOWN}, and arrays"
+        )
+    _require_taken(options, frozenset(), "an array")
+    return "array", "memory", arrays.from_memory(data, labels, "the array")
+
+
+def _require_taken(options: Options, takes: frozenset[str], where: str) -> None:
+    """Refuse a setting that would have no effect."""
+    for name in ("label", "key"):
+        if getattr(options, name) is not None and name not in takes:
+            raise ConfigError(f"data.{name}={getattr(options, name)} does not apply to {where}; leave it out")
+
+
+def _reader_for(path: Path, bare: bool) -> tuple[_Reader, Path]:
+    """Choose by kind and name; a folder with a single data file stands for that file."""
+    if path.is_dir():
+        return _reader_for_folder(path)
+    if not path.exists():
+        raise DataError(f"no such file or folder: {path}{_near(path, bare)}")
+    reader = _reader_for_file(path)
+    if reader:
+        return reader, path
+    if path.suffix.lower() in SUFFIXES:
+        raise DataError(f"{path}: is a single image; give the folder that holds the images")
+    raise DataError(f"{path}: files of this kind cannot be read; latentia reads {_KNOWN}")
+
+
+def _reader_for_file(path: Path) -> _Reader | None:
+    name = path.name.lower()
+    if idx.is_idx_name(name):
+        return _IDX_FILE
+    return next((reader for suffix, reader in _READERS.items() if name.endswith(suffix)), None)
+
+
+def _reader_for_folder(folder: Path) -> tuple[_Reader, Path]:
+    try:
+        if idx.find(folder):
+            return _IDX_FOLDER, folder
+        if next(walk(folder), None):
+            return _IMAGES, folder
+        inside = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be read ({reason(error)}); check its permissions") from error
+    if not inside:
+        raise DataError(f"{folder}: is an empty folder; latentia reads {_KNOWN}")
+    readable = [(reader, path) for path in inside if path.is_file() and (reader := _reader_for_file(path))]
+    if len(readable) == 1:
+        return readable[0]
+    if readable:
+        names = ", ".join(path.name for _, path in readable[:5]) + (", ..." if len(readable) > 5 else "")
+        raise DataError(
+            f"{folder}: holds no images but {len(readable)} data files ({names}); give one of them"
+        )
+    raise DataError(f"{folder}: holds no images and no data file; latentia reads {_KNOWN}")
+
+
+def _near(path: Path, bare: bool) -> str:
+    """Suggest what a missing path may have meant."""
+    known = list(_WORDS) if bare else []
+    if path.parent.is_dir():
+        known += [name for name in os.listdir(path.parent) if not name.startswith(".")]
+    elif not bare:
+        return f" (and no folder {path.parent})"
+    clause = nearest(path.name, known)
+    return clause if "did you mean" in clause or len(known) <= 8 else "; check the spelling"
+
+
+def _stem(path: Path) -> str:
+    name = path.name
+    for suffix in sorted([*_READERS, ".gz"], key=len, reverse=True):
+        if not path.is_dir() and name.lower().endswith(suffix):
+            return name[: -len(suffix)] or name
+    return name

@@ -1,0 +1,221 @@
+"""Transforms: what happens to a batch on the device, between the stored data and the model.
+
+Data stay as they came (uint8 mostly); each batch is scaled, binarised or dequantised when it is
+drawn. `invert` takes the model's values back to the data's units.
+"""
+
+from __future__ import annotations
+
+import abc
+import math
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from latentia.registry import register
+
+UNIT = (0.0, 1.0)
+
+
+class Transform(abc.ABC):
+    """A map from stored data to the values that the model sees."""
+
+    kind: ClassVar[str] = "transform"
+    random: ClassVar[bool] = False
+    """Whether it draws noise, from torch's global generator."""
+
+    @abc.abstractmethod
+    def __call__(self, raw: Tensor) -> Tensor:
+        """Prepare a batch.
+
+        Args:
+            raw: stored data, shape `(B, *event)`, any numeric type.
+
+        Returns:
+            The model's x, float32, same shape.
+        """
+
+    @abc.abstractmethod
+    def expected(self, raw: Tensor) -> Tensor:
+        """Give what `__call__` gives on average: the values without its noise.
+
+        Args:
+            raw: stored data, shape `(B, *event)`.
+
+        Returns:
+            Float32, same shape.
+        """
+
+    @abc.abstractmethod
+    def invert(self, x: Tensor) -> Tensor:
+        """Take the model's values to the units of the data.
+
+        Args:
+            x: values in the model's units, shape `(*batch, *event)`.
+
+        Returns:
+            Float32 in the data's units, same shape.
+        """
+
+    @abc.abstractmethod
+    def range(self, low: float, high: float) -> tuple[float, float]:
+        """Give the range of the prepared values.
+
+        Args:
+            low: smallest stored value.
+            high: largest stored value.
+
+        Returns:
+            Smallest and largest prepared value.
+        """
+
+    @property
+    @abc.abstractmethod
+    def log2_unit(self) -> float:
+        """Bits per dimension that one unit of the data spans more than one unit of x.
+
+        A density of x in bits per dimension, plus this, is the density of the stored data, by the
+        change of variables; 0 where the prepared values are discrete.
+        """
+
+
+@register("transform", "scale")
+class Scale(Transform):
+    """(raw - low) / (high - low): uint8 to [0, 1], or any known range."""
+
+    def __init__(self, low: float = 0.0, high: float = 255.0) -> None:
+        """Set the range that becomes [0, 1].
+
+        Args:
+            low: the stored value that becomes 0.
+            high: the stored value that becomes 1.
+        """
+        self.low = low
+        self.high = high
+        self._factor = 1.0 / (high - low) if high > low else 1.0
+
+    def __call__(self, raw: Tensor) -> Tensor:
+        """Scale; see `Transform`."""
+        return self.expected(raw)
+
+    def expected(self, raw: Tensor) -> Tensor:
+        """Scale; see `Transform`."""
+        values = raw.to(torch.float32)
+        return values * self._factor if self.low == 0 else (values - self.low) * self._factor
+
+    def invert(self, x: Tensor) -> Tensor:
+        """Undo the scaling; see `Transform`."""
+        return x / self._factor + self.low
+
+    def range(self, low: float, high: float) -> tuple[float, float]:
+        """Scale both ends; see `Transform`."""
+        return (low - self.low) * self._factor, (high - self.low) * self._factor
+
+    @property
+    def log2_unit(self) -> float:
+        """Give log2 of the range; see `Transform`."""
+        return -math.log2(self._factor)
+
+
+@register("transform", "binarise")
+class Binarise(Scale):
+    """Dynamic binarisation: each value is 1 with the probability that it states, drawn anew each time.
+
+    References:
+        Ruslan Salakhutdinov, Iain Murray, "On the Quantitative Analysis of Deep Belief Networks",
+        2008.
+    """
+
+    random: ClassVar[bool] = True
+
+    def __call__(self, raw: Tensor) -> Tensor:
+        """Draw; see `Transform`."""
+        p = self.expected(raw)
+        return (torch.rand_like(p) < p).to(torch.float32)
+
+    @property
+    def log2_unit(self) -> float:
+        """Give 0: the values are discrete; see `Transform`."""
+        return 0.0
+
+
+@register("transform", "dequantise")
+class Dequantise(Scale):
+    """(raw + u) / (high + 1) with u uniform on [0, 1): integer data as a density on [0, 1).
+
+    A density of the result bounds the probability of the integers: log P >= E log p - D log(high + 1).
+
+    References:
+        Lucas Theis, Aaron van den Oord, Matthias Bethge, "A note on the evaluation of generative
+        models", 2016.
+    """
+
+    random: ClassVar[bool] = True
+
+    def __init__(self, high: float = 255.0) -> None:
+        """Set the number of levels.
+
+        Args:
+            high: the largest integer; levels run from 0 to it.
+        """
+        super().__init__(0.0, high + 1.0)
+
+    def __call__(self, raw: Tensor) -> Tensor:
+        """Add noise and scale; see `Transform`."""
+        values = raw.to(torch.float32)
+        return (values + torch.rand_like(values)) * self._factor
+
+    def expected(self, raw: Tensor) -> Tensor:
+        """Scale the middle of each level; see `Transform`."""
+        return (raw.to(torch.float32) + 0.5) * self._factor
+
+    def range(self, low: float, high: float) -> tuple[float, float]:
+        """Scale both ends, the level's width included; see `Transform`."""
+        return low * self._factor, (high + 1.0) * self._factor
+
+
+@register("transform", "standardise")
+class Standardise(Transform):
+    """(raw - mean) / std, each column by its own: tables."""
+
+    def __init__(self, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+        """Set the statistics, which come from the training split.
+
+        Args:
+            mean: mean of each column, or one for all.
+            std: standard deviation of each column, or one for all; 0 is taken as 1.
+        """
+        self.mean = torch.tensor(mean)
+        spread = torch.tensor(std)
+        self.std = torch.where(spread > 0, spread, torch.ones_like(spread))
+
+    def __call__(self, raw: Tensor) -> Tensor:
+        """Standardise; see `Transform`."""
+        return self.expected(raw)
+
+    def expected(self, raw: Tensor) -> Tensor:
+        """Standardise; see `Transform`."""
+        return (raw.to(torch.float32) - self.mean.to(raw.device)) / self.std.to(raw.device)
+
+    def invert(self, x: Tensor) -> Tensor:
+        """Undo the standardisation; see `Transform`."""
+        return x * self.std.to(x.device) + self.mean.to(x.device)
+
+    def range(self, low: float, high: float) -> tuple[float, float]:
+        """Give no bound: columns differ; see `Transform`."""
+        return -math.inf, math.inf
+
+    @property
+    def log2_unit(self) -> float:
+        """Give the mean of log2 std; see `Transform`."""
+        return float(self.std.log2().mean())
+
+
+@register("transform", "none")
+class Identity(Scale):
+    """The stored values, as float32."""
+
+    def __init__(self) -> None:
+        """Take values as they are."""
+        super().__init__(0.0, 1.0)

@@ -1,0 +1,132 @@
+"""The objective's terms, averaged over a split: one definition for validation, selection and test."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from latentia.data.feed import Feed
+from latentia.objectives import Objective
+
+
+@dataclass(frozen=True)
+class Averages:
+    """Means over the examples of a split.
+
+    Attributes:
+        loss: what training minimises, in nats.
+        distortion: E_q[-log p(x|z)], in nats.
+        rate: KL(q(z|x) || p(z)), in nats.
+        penalty: the rest of the loss, in nats.
+        mse: squared error per dimension of the decoded posterior mean, in the model's units.
+        bits_per_dim: -ELBO in bits per dimension of the stored data; None without a bound.
+        kl: KL of each latent dimension, in nats; empty without a rate.
+        examples: how many examples the means are over.
+    """
+
+    loss: float
+    distortion: float
+    rate: float
+    penalty: float
+    mse: float
+    bits_per_dim: float | None
+    kl: tuple[float, ...]
+    examples: int
+
+    @property
+    def negative_elbo(self) -> float:
+        """Distortion plus rate, in nats."""
+        return self.distortion + self.rate
+
+    def row(self) -> dict[str, Any]:
+        """Give the figures as plain values, for a log."""
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+
+
+@contextlib.contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Draw from a seed of its own inside the block and leave torch's generators untouched.
+
+    Args:
+        seed: the seed.
+
+    Yields:
+        Nothing.
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        yield
+
+
+def bits_per_dim(nats: float, dimensions: int, log2_unit: float) -> float:
+    """Turn -log p(x) in nats into bits per dimension of the stored data.
+
+    Args:
+        nats: -log p(x) or a bound, summed over dimensions.
+        dimensions: how many there are.
+        log2_unit: the transform's change of unit.
+
+    Returns:
+        nats / (D log 2) + log2_unit.
+    """
+    return nats / (dimensions * math.log(2)) + log2_unit
+
+
+@torch.no_grad()
+def average_terms(
+    model: nn.Module,
+    objective: Objective,
+    feed: Feed,
+    *,
+    progress: float = 1.0,
+    batch_size: int = 512,
+    limit: int | None = None,
+    seed: int = 0,
+) -> Averages:
+    """Average an objective's terms over a split, in evaluation mode, always with the same noise.
+
+    Args:
+        model: maps a `Batch` to a `Pass`.
+        objective: maps a `Pass` to `Terms`.
+        feed: the split.
+        progress: share of the run that is done, for weights on a schedule.
+        batch_size: examples at a time.
+        limit: how many examples at most.
+        seed: seed of the noise in data and latents.
+
+    Returns:
+        The means.
+    """
+    total: dict[str, torch.Tensor] = {}
+    count = 0
+    dimensions = feed.data[0].numel()
+    was_training = model.training
+    model.eval()
+    with seeded(seed):
+        for batch in feed.batches(batch_size, limit):
+            state = model(batch, objective.samples)
+            terms = objective(state, progress)
+            mean = model.decode(state.q.mean.unsqueeze(0)).mean[0]
+            figures = {
+                "loss": terms.loss,
+                "distortion": terms.distortion,
+                "rate": terms.rate,
+                "penalty": terms.penalty,
+                "mse": ((mean - batch.x) ** 2).flatten(start_dim=1).mean(dim=1),
+                "kl": terms.diagnostics.get("kl", terms.rate.new_zeros(len(batch.x), 0)).flatten(start_dim=1),
+            }
+            for name, values in figures.items():
+                summed = values.double().sum(dim=0)
+                total[name] = total[name] + summed if name in total else summed
+            count += len(batch.x)
+    model.train(was_training)
+    means = {name: (value / count).tolist() for name, value in total.items()}
+    unit = 0.0 if model.likelihood.binary else feed.transform.log2_unit
+    bits = bits_per_dim(means["distortion"] + means["rate"], dimensions, unit) if objective.bound else None
+    return Averages(**{**means, "kl": tuple(means["kl"])}, bits_per_dim=bits, examples=count)

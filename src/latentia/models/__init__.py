@@ -1,0 +1,6 @@
+"""Models: they wire parts and know no loss."""
+
+from latentia.models.autoencoder import Autoencoder
+from latentia.models.vae import VAE
+
+__all__ = ["VAE", "Autoencoder"]

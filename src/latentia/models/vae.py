@@ -1,0 +1,130 @@
+"""The variational autoencoder."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from latentia.errors import ConfigError
+from latentia.networks import MLP, Network
+from latentia.probability import Bernoulli, DiagonalGaussian, Likelihood, Posterior, Prior, StandardNormal
+from latentia.registry import register
+from latentia.types import Batch, Pass
+
+
+@register("model", "vae")
+class VAE(nn.Module):
+    r"""p(x, z) = p(z) p(x|z) with the amortised posterior q(z|x).
+
+    ```
+    x (B, *event) ─ encoder ─ posterior ─ q(z|x) ─ rsample ─ z (S, B, *latent)
+                                   p(z) ─ prior ┘                  │
+    p(x|z) ─ likelihood ─ h (S, B, *event) ─ decoder ──────────────┘
+    ```
+
+    References:
+        Diederik Kingma, Max Welling, "Auto-Encoding Variational Bayes", 2013.
+        Danilo Rezende, Shakir Mohamed, Daan Wierstra, "Stochastic Backpropagation and Approximate
+        Inference in Deep Generative Models", 2014.
+
+    Example:
+        >>> vae = VAE((1, 8, 8), latent_dim=2)
+        >>> vae.decode(vae.encode(torch.rand(5, 1, 8, 8)).rsample((3,))).mean.shape
+        torch.Size([3, 5, 1, 8, 8])
+    """
+
+    defaults: ClassVar[dict[str, str]] = {
+        "posterior": "diagonal_gaussian",
+        "prior": "standard_normal",
+        "objective": "elbo",
+    }
+    """The names of the parts that fit this model, where a run file names none."""
+
+    def __init__(
+        self,
+        event: tuple[int, ...],
+        latent_dim: int = 16,
+        *,
+        network: Network | None = None,
+        posterior: Posterior | None = None,
+        prior: Prior | None = None,
+        likelihood: Likelihood | None = None,
+    ) -> None:
+        """Wire the parts.
+
+        Args:
+            event: shape of one example.
+            latent_dim: dimensions of the latent.
+            network: the recipe for encoder and decoder; an MLP by default.
+            posterior: q(z|x); diagonal Gaussian by default.
+            prior: p(z); standard normal by default.
+            likelihood: p(x|z); Bernoulli by default.
+
+        Raises:
+            ConfigError: if the latent has no dimension or the network does not fit the event.
+        """
+        super().__init__()
+        if latent_dim < 1:
+            raise ConfigError(f"'model.latent_dim' must be at least 1, not {latent_dim}")
+        network = network or MLP()
+        self.event = tuple(event)
+        self.latent = (latent_dim,)
+        self.posterior = posterior or DiagonalGaussian(self.latent)
+        self.prior = prior or StandardNormal(self.latent)
+        self.likelihood = likelihood or Bernoulli()
+        self.encoder = network.encoder(self.event, self.posterior.features)
+        self.decoder = network.decoder(self.latent, self.event)
+
+    def encode(self, x: Tensor) -> Distribution:
+        """Give q(z|x).
+
+        Args:
+            x: the data, shape `(B, *event)`.
+
+        Returns:
+            A distribution with batch shape `(B,)` and event shape `latent`.
+        """
+        return self.posterior(self.encoder(x))
+
+    def decode(self, z: Tensor) -> Distribution:
+        """Give p(x|z).
+
+        Args:
+            z: latents, shape `(S, B, *latent)` or `(B, *latent)`.
+
+        Returns:
+            A distribution with batch shape `(S, B)` or `(B,)`.
+        """
+        return self.likelihood(self.outputs(z), len(self.event))
+
+    def outputs(self, z: Tensor) -> Tensor:
+        """Run the decoder alone.
+
+        Args:
+            z: latents, shape `(*batch, *latent)`.
+
+        Returns:
+            What the likelihood reads, shape `(*batch, *event)`.
+        """
+        batch = z.shape[: z.dim() - len(self.latent)]
+        return self.decoder(z.flatten(0, len(batch) - 1)).unflatten(0, batch)
+
+    def forward(self, batch: Batch, samples: int = 1) -> Pass:
+        """Compute everything that an objective reads.
+
+        Args:
+            batch: the examples.
+            samples: latent samples S for each.
+
+        Returns:
+            The pass.
+        """
+        q = self.encode(batch.x)
+        z = q.rsample(torch.Size((samples,)))
+        h = self.outputs(z)
+        if self.training:
+            self.likelihood.observe(h, batch.x)
+        return Pass(batch, q, z, self.prior(), self.likelihood(h, len(self.event)))

@@ -1,0 +1,13 @@
+"""Networks: tensors in, tensors out, no probability.
+
+A network is a recipe for a pair: `encoder(event, features)` maps `(B, *event)` to
+`(B, *features)`, `decoder(latent, event)` maps `(B, *latent)` to `(B, *event)`.
+"""
+
+from latentia.networks.base import Network
+from latentia.networks.conv import Conv
+from latentia.networks.mlp import MLP
+from latentia.networks.presets import lecture_256_64, lecture_conv, lecture_tanh
+from latentia.networks.resnet import ResNet
+
+__all__ = ["MLP", "Conv", "Network", "ResNet", "lecture_256_64", "lecture_conv", "lecture_tanh"]

@@ -1,0 +1,99 @@
+"""What every network promises, and the few pieces that they share."""
+
+from __future__ import annotations
+
+import abc
+from typing import ClassVar, Literal
+
+from torch import nn
+
+from latentia.errors import ConfigError
+
+Activation = Literal["relu", "silu", "gelu", "tanh", "elu", "leaky_relu", "identity"]
+Shape = tuple[int, ...]
+
+_ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "silu": nn.SiLU,
+    "gelu": nn.GELU,
+    "tanh": nn.Tanh,
+    "elu": nn.ELU,
+    "leaky_relu": nn.LeakyReLU,
+    "identity": nn.Identity,
+}
+
+
+def activation_named(name: str) -> nn.Module:
+    """Make an activation.
+
+    Args:
+        name: one of the names of `Activation`.
+
+    Returns:
+        A new module.
+    """
+    return _ACTIVATIONS[name]()
+
+
+class Network(abc.ABC):
+    """A recipe for an encoder and the decoder that mirrors it."""
+
+    kind: ClassVar[str] = "network"
+
+    @abc.abstractmethod
+    def encoder(self, event: Shape, features: Shape) -> nn.Module:
+        """Build the map from `(B, *event)` to `(B, *features)`.
+
+        Args:
+            event: shape of one example.
+            features: shape of what the posterior needs.
+
+        Returns:
+            The module.
+        """
+
+    @abc.abstractmethod
+    def decoder(self, latent: Shape, event: Shape) -> nn.Module:
+        """Build the map from `(B, *latent)` to `(B, *event)`.
+
+        Args:
+            latent: shape of one latent.
+            event: shape of what the likelihood needs.
+
+        Returns:
+            The module.
+        """
+
+
+def check_positive(values: tuple[int, ...], where: str) -> None:
+    """Refuse layer sizes that are not positive.
+
+    Args:
+        values: the sizes.
+        where: the setting, for the message.
+
+    Raises:
+        ConfigError: if one is smaller than 1.
+    """
+    if any(value < 1 for value in values):
+        raise ConfigError(f"'{where}' must hold positive sizes, not {list(values)}")
+
+
+def image_size(event: Shape, network: str) -> tuple[int, int, int]:
+    """Give channels, height and width of an image event.
+
+    Args:
+        event: shape of one example.
+        network: name of the network that needs an image, for the message.
+
+    Returns:
+        Channels, height, width.
+
+    Raises:
+        ConfigError: if the event is no image.
+    """
+    if len(event) != 3:
+        shape = "x".join(map(str, event))
+        raise ConfigError(f"network '{network}' needs images, and the data have shape {shape}; use network.name=mlp")
+    channels, height, width = event
+    return channels, height, width

@@ -1,0 +1,45 @@
+"""The multi-layer perceptron."""
+
+from __future__ import annotations
+
+import math
+
+from torch import nn
+
+from latentia.networks.base import Activation, Network, Shape, activation_named, check_positive
+from latentia.registry import register
+
+
+@register("network", "mlp")
+class MLP(Network):
+    """Fully connected layers; the decoder has the encoder's widths in reverse."""
+
+    def __init__(self, hidden: tuple[int, ...] = (512, 256), activation: Activation = "silu") -> None:
+        """Describe the pair.
+
+        Args:
+            hidden: widths of the encoder's hidden layers, from the data to the latent.
+            activation: what follows each hidden layer.
+        """
+        check_positive(hidden, "network.hidden")
+        self.hidden = hidden
+        self.activation = activation
+
+    def encoder(self, event: Shape, features: Shape) -> nn.Module:
+        """Build the map from `(B, *event)` to `(B, *features)`; see `Network`."""
+        return self._stack(event, self.hidden, features)
+
+    def decoder(self, latent: Shape, event: Shape) -> nn.Module:
+        """Build the map from `(B, *latent)` to `(B, *event)`; see `Network`."""
+        return self._stack(latent, self.hidden[::-1], event)
+
+    def _stack(self, inputs: Shape, hidden: tuple[int, ...], outputs: Shape) -> nn.Module:
+        layers: list[nn.Module] = [nn.Flatten()]
+        width = math.prod(inputs)
+        for size in hidden:
+            layers += [nn.Linear(width, size), activation_named(self.activation)]
+            width = size
+        layers.append(nn.Linear(width, math.prod(outputs)))
+        if len(outputs) > 1:
+            layers.append(nn.Unflatten(1, outputs))
+        return nn.Sequential(*layers)

@@ -1,0 +1,62 @@
+"""The evidence lower bound, with a weight on its rate and free bits."""
+
+from __future__ import annotations
+
+from latentia.errors import ConfigError
+from latentia.objectives.base import Objective, distortion
+from latentia.objectives.schedules import Constant, Schedule
+from latentia.probability import kl_per_dimension
+from latentia.registry import register
+from latentia.types import Pass, Terms
+
+
+@register("objective", "elbo")
+class ELBO(Objective):
+    r"""E_q[-log p(x|z)] + beta * sum_d max(KL_d, lambda), with L Monte Carlo samples.
+
+    The distortion and the rate stay those of the bound: beta is the terms' weight, and what free
+    bits add, `beta * max(lambda - KL_d, 0)`, is their penalty.
+
+    References:
+        Diederik Kingma, Max Welling, "Auto-Encoding Variational Bayes", 2013.
+        Irina Higgins et al., "beta-VAE", 2017.
+        Diederik Kingma et al., "Improved Variational Inference with Inverse Autoregressive Flow",
+        2016 (free bits; there over the minibatch, here per example, so that batches do not matter).
+    """
+
+    def __init__(
+        self, beta: float = 1.0, samples: int = 1, free_bits: float = 0.0, schedule: Schedule = Constant()  # noqa: B008
+    ) -> None:
+        """Set the weights.
+
+        Args:
+            beta: weight of the rate; 1 gives the bound itself.
+            samples: latent samples L for each example.
+            free_bits: lambda, the nats that each latent dimension may use without cost.
+            schedule: what beta is multiplied with along the run.
+        """
+        if beta < 0:
+            raise ConfigError(f"'objective.beta' must not be negative, not {beta}")
+        if samples < 1:
+            raise ConfigError(f"'objective.samples' must be at least 1, not {samples}")
+        if free_bits < 0:
+            raise ConfigError(f"'objective.free_bits' must not be negative, not {free_bits}")
+        self.beta = beta
+        self.samples = samples
+        self.free_bits = free_bits
+        self.schedule = schedule
+
+    def __call__(self, state: Pass, progress: float = 1.0) -> Terms:
+        """Score a pass; see `Objective`. The diagnostics hold `kl`, shape `(B, *latent)`."""
+        kl = kl_per_dimension(state.q, state.p_z, state.z)
+        rate = kl.flatten(start_dim=1).sum(dim=1)
+        weight = self.beta * self.schedule(progress)
+        if self.free_bits:
+            penalty = weight * (self.free_bits - kl).clamp(min=0).flatten(start_dim=1).sum(dim=1)
+        else:
+            penalty = rate.new_zeros(()).expand_as(rate)
+        return Terms(distortion(state), rate, penalty, weight, {"kl": kl})
+
+    def settled(self, progress: float) -> bool:
+        """Say whether beta has reached its final value; see `Objective`."""
+        return self.schedule.settled(progress)

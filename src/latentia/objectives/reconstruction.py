@@ -1,0 +1,22 @@
+"""Plain reconstruction, the autoencoder's objective."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from latentia.objectives.base import Objective, distortion
+from latentia.registry import register
+from latentia.types import Pass, Terms
+
+
+@register("objective", "reconstruction")
+class Reconstruction(Objective):
+    """E_q[-log p(x|z)] alone. Its rate is zero by definition: it bounds no likelihood."""
+
+    bound: ClassVar[bool] = False
+
+    def __call__(self, state: Pass, progress: float = 1.0) -> Terms:
+        """Score a pass; see `Objective`."""
+        value = distortion(state)
+        nothing = value.new_zeros(()).expand_as(value)
+        return Terms(value, nothing, nothing)

@@ -1,0 +1,151 @@
+"""Schedules: factors in [0, 1] as functions of progress, for weights and learning rates.
+
+Progress runs from 0 at the first step to 1 at the last, so a schedule fits any length of run.
+"""
+
+from __future__ import annotations
+
+import abc
+import math
+from typing import ClassVar
+
+from latentia.errors import ConfigError
+from latentia.registry import register
+
+
+def _share(value: float, where: str) -> float:
+    if not 0 <= value <= 1:
+        raise ConfigError(f"'{where}' is a share of the run, between 0 and 1, not {value}")
+    return value
+
+
+class Schedule(abc.ABC):
+    """A factor that depends on progress alone."""
+
+    kind: ClassVar[str] = "schedule"
+
+    @abc.abstractmethod
+    def __call__(self, progress: float) -> float:
+        """Give the factor.
+
+        Args:
+            progress: share of the run that is done, from 0 to 1.
+
+        Returns:
+            The factor, from 0 to 1.
+        """
+
+    def settled(self, progress: float) -> bool:
+        """Say whether the factor has reached 1 for good.
+
+        Args:
+            progress: share of the run that is done.
+
+        Returns:
+            True from the point on after which the factor stays 1.
+        """
+        return True
+
+
+@register("schedule", "constant")
+class Constant(Schedule):
+    """Always 1."""
+
+    def __call__(self, progress: float) -> float:
+        """Give 1; see `Schedule`."""
+        return 1.0
+
+
+@register("schedule", "linear")
+class Linear(Schedule):
+    """A linear warm-up from 0, then 1.
+
+    References:
+        Casper Kaae Sonderby et al., "Ladder Variational Autoencoders", 2016.
+    """
+
+    def __init__(self, warmup: float = 0.25) -> None:
+        """Set the warm-up.
+
+        Args:
+            warmup: share of the run after which the factor is 1.
+        """
+        self.warmup = _share(warmup, "schedule.warmup")
+
+    def __call__(self, progress: float) -> float:
+        """Give progress / warmup, at most 1; see `Schedule`."""
+        return 1.0 if progress >= self.warmup else progress / self.warmup
+
+    def settled(self, progress: float) -> bool:
+        """Say whether the warm-up is over; see `Schedule`."""
+        return progress >= self.warmup
+
+
+@register("schedule", "cosine")
+class Cosine(Schedule):
+    """A linear warm-up from 0 to 1, then half a cosine from 1 down to `final`: for learning rates.
+
+    With `rise=true` it is the half cosine from 0 up to 1 over the share `warmup`: for beta.
+
+    References:
+        Ilya Loshchilov, Frank Hutter, "SGDR: Stochastic Gradient Descent with Warm Restarts", 2017.
+    """
+
+    def __init__(self, warmup: float = 0.02, final: float = 0.0, rise: bool = False) -> None:
+        """Set the shape.
+
+        Args:
+            warmup: share of the run over which the factor rises.
+            final: the factor at the end; 1 where it rises.
+            rise: rise along the cosine and stay, instead of falling.
+        """
+        self.warmup = _share(warmup, "schedule.warmup")
+        self.final = _share(final, "schedule.final")
+        self.rise = rise
+
+    def __call__(self, progress: float) -> float:
+        """Give the factor; see `Schedule`."""
+        if progress < self.warmup:
+            share = progress / self.warmup
+            return 0.5 * (1 - math.cos(math.pi * share)) if self.rise else share
+        if self.rise or self.warmup == 1:
+            return 1.0
+        share = (progress - self.warmup) / (1 - self.warmup)
+        return self.final + (1 - self.final) * 0.5 * (1 + math.cos(math.pi * share))
+
+    def settled(self, progress: float) -> bool:
+        """Say whether the factor stays 1 from here on; one that falls never does."""
+        return self.rise and progress >= self.warmup
+
+
+@register("schedule", "cyclical")
+class Cyclical(Schedule):
+    """Repeated linear warm-ups: each cycle rises from 0 to 1, then stays until the next.
+
+    References:
+        Hao Fu et al., "Cyclical Annealing Schedule: A Simple Approach to Mitigating KL Vanishing",
+        2019.
+    """
+
+    def __init__(self, cycles: int = 4, rise: float = 0.5) -> None:
+        """Set the shape.
+
+        Args:
+            cycles: how many cycles the run has.
+            rise: share of a cycle over which the factor rises.
+        """
+        if cycles < 1:
+            raise ConfigError(f"'schedule.cycles' must be at least 1, not {cycles}")
+        self.cycles = cycles
+        self.rise = _share(rise, "schedule.rise")
+
+    def __call__(self, progress: float) -> float:
+        """Give the factor; see `Schedule`."""
+        if progress >= 1:
+            return 1.0
+        share = progress * self.cycles % 1.0
+        return 1.0 if share >= self.rise else share / self.rise
+
+    def settled(self, progress: float) -> bool:
+        """Say whether the last cycle has finished rising; see `Schedule`."""
+        return progress * self.cycles >= self.cycles - 1 + self.rise

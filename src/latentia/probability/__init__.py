@@ -1,0 +1,38 @@
+"""Everything random: modules whose forward returns a `torch.distributions.Distribution`."""
+
+from latentia.probability.delta import Delta
+from latentia.probability.divergence import kl_per_dimension
+from latentia.probability.likelihoods import (
+    Bernoulli,
+    ContinuousBernoulli,
+    Gaussian,
+    GaussianLearned,
+    GaussianOptimal,
+    Laplace,
+    Likelihood,
+    bce,
+    l1,
+    mse,
+)
+from latentia.probability.posteriors import DeltaPosterior, DiagonalGaussian, Posterior
+from latentia.probability.priors import Prior, StandardNormal
+
+__all__ = [
+    "Bernoulli",
+    "ContinuousBernoulli",
+    "Delta",
+    "DeltaPosterior",
+    "DiagonalGaussian",
+    "Gaussian",
+    "GaussianLearned",
+    "GaussianOptimal",
+    "Laplace",
+    "Likelihood",
+    "Posterior",
+    "Prior",
+    "StandardNormal",
+    "bce",
+    "kl_per_dimension",
+    "l1",
+    "mse",
+]

@@ -1,0 +1,220 @@
+"""Likelihoods p(x|z): from the decoder's output to a distribution over the data.
+
+The decoder's output h has shape `(*batch, *event)`, with the batch `(S, B)` in training. Asking
+for "mse", "bce" or "l1" gives the likelihood whose negative logarithm that loss is.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar, Literal
+
+import torch
+import torch.distributions as D
+from torch import Tensor, nn
+from torch.distributions import Distribution, Independent
+
+from latentia.errors import ConfigError
+from latentia.registry import register
+
+Link = Literal["identity", "sigmoid"]
+
+
+class Likelihood(nn.Module):
+    """Maps the decoder's output `(*batch, *event)` to p(x|z)."""
+
+    kind: ClassVar[str] = "likelihood"
+    support: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
+    """The closed interval outside of which a value has no density."""
+    binary: ClassVar[bool] = False
+    """Whether the only values of the model are 0 and 1."""
+
+    def forward(self, h: Tensor, event_dims: int) -> Distribution:
+        """Give p(x|z), independent over the data's dimensions.
+
+        Args:
+            h: the decoder's output, shape `(*batch, *event)`.
+            event_dims: how many of its last dimensions are the event.
+
+        Returns:
+            A distribution with batch shape `batch` and event shape `event`.
+        """
+        return Independent(self.pixels(h), event_dims, validate_args=False)
+
+    def pixels(self, h: Tensor) -> Distribution:
+        """Give the distribution of each entry, batch shape of `h`."""
+        raise TypeError("a likelihood defines its own pixels")
+
+    def observe(self, h: Tensor, x: Tensor) -> None:
+        """See outputs together with the data they stand for, before `forward`, in training only.
+
+        What a likelihood estimates in closed form rather than by gradient, it estimates here.
+
+        Args:
+            h: the decoder's output, shape `(S, B, *event)`.
+            x: the data, shape `(B, *event)`.
+        """
+
+
+@register("likelihood", "bernoulli")
+class Bernoulli(Likelihood):
+    """Bernoulli(x; sigmoid(h)), a probability on 0 and 1; values between give the cross-entropy."""
+
+    support: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    binary: ClassVar[bool] = True
+
+    def pixels(self, h: Tensor) -> Distribution:
+        """Give the Bernoulli distribution with logits `h`."""
+        return D.Bernoulli(logits=h, validate_args=False)
+
+
+@register("likelihood", "continuous_bernoulli")
+class ContinuousBernoulli(Likelihood):
+    """The Bernoulli form normalised on [0, 1], a density for grey values.
+
+    References:
+        Gabriel Loaiza-Ganem, John Cunningham, "The continuous Bernoulli: fixing a pervasive error
+        in variational autoencoders", 2019.
+    """
+
+    support: ClassVar[tuple[float, float]] = (0.0, 1.0)
+
+    def pixels(self, h: Tensor) -> Distribution:
+        """Give the continuous Bernoulli distribution with logits `h`."""
+        return D.ContinuousBernoulli(logits=h, validate_args=False)
+
+
+class _Located(Likelihood):
+    """A likelihood with a location: the decoder's output, through a link."""
+
+    def __init__(self, link: Link = "identity") -> None:
+        super().__init__()
+        self.link = link
+
+    def location(self, h: Tensor) -> Tensor:
+        return h.sigmoid() if self.link == "sigmoid" else h
+
+
+def _positive(value: float, where: str) -> float:
+    if value <= 0:
+        raise ConfigError(f"'{where}' must be positive, not {value}")
+    return value
+
+
+@register("likelihood", "gaussian")
+class Gaussian(_Located):
+    """N(x; mu(z), sigma^2) with one fixed sigma."""
+
+    def __init__(self, sigma: float = 1.0, link: Link = "identity") -> None:
+        """Fix the noise.
+
+        Args:
+            sigma: standard deviation, in the units of the transformed data.
+            link: what takes the decoder's output to mu.
+        """
+        super().__init__(link)
+        self.sigma = _positive(sigma, "likelihood.sigma")
+
+    def pixels(self, h: Tensor) -> Distribution:
+        """Give N(mu, sigma^2)."""
+        return D.Normal(self.location(h), self.sigma, validate_args=False)
+
+
+@register("likelihood", "gaussian_learned")
+class GaussianLearned(_Located):
+    """N(x; mu(z), sigma^2) with one sigma learned by gradient, as log sigma."""
+
+    def __init__(self, initial_sigma: float = 1.0, link: Link = "identity") -> None:
+        """Set where sigma starts.
+
+        Args:
+            initial_sigma: standard deviation before training.
+            link: what takes the decoder's output to mu.
+        """
+        super().__init__(link)
+        start = math.log(_positive(initial_sigma, "likelihood.initial_sigma"))
+        self.log_sigma = nn.Parameter(torch.tensor(start))
+
+    def pixels(self, h: Tensor) -> Distribution:
+        """Give N(mu, sigma^2)."""
+        return D.Normal(self.location(h), self.log_sigma.exp(), validate_args=False)
+
+
+@register("likelihood", "gaussian_optimal")
+class GaussianOptimal(_Located):
+    r"""N(x; mu(z), sigma^2) with the sigma that maximises the likelihood, in closed form.
+
+    The maximum is at sigma^2 = mean (x - mu)^2. Training keeps a running mean of it over about the
+    last `window` batches, in a buffer; evaluation uses the buffer as it stands, so that the
+    likelihood of an example does not depend on the examples beside it.
+
+    References:
+        Oleh Rybkin, Kostas Daniilidis, Sergey Levine, "Simple and Effective VAE Training with
+        Calibrated Decoders", 2021.
+    """
+
+    variance: Tensor
+    batches: Tensor
+
+    def __init__(self, window: int = 20, smallest: float = 1e-3, link: Link = "identity") -> None:
+        """Set how sigma is estimated.
+
+        Args:
+            window: how many batches the running mean looks back on.
+            smallest: lower limit on sigma; without one, a perfect fit has infinite density.
+            link: what takes the decoder's output to mu.
+        """
+        super().__init__(link)
+        self.window = window
+        self.smallest = _positive(smallest, "likelihood.smallest")
+        self.register_buffer("variance", torch.ones(()))
+        self.register_buffer("batches", torch.zeros(()))
+
+    def observe(self, h: Tensor, x: Tensor) -> None:
+        """Move the running mean of (x - mu)^2 towards this batch's."""
+        with torch.no_grad():
+            self.batches += 1
+            seen = torch.mean((x - self.location(h)) ** 2)
+            self.variance += (seen - self.variance) / self.batches.clamp(max=self.window)
+
+    def pixels(self, h: Tensor) -> Distribution:
+        """Give N(mu, sigma^2)."""
+        scale = self.variance.sqrt().clamp(min=self.smallest)
+        return D.Normal(self.location(h), scale, validate_args=False)
+
+
+@register("likelihood", "laplace")
+class Laplace(_Located):
+    """Laplace(x; mu(z), b) with a fixed scale b: absolute instead of squared error."""
+
+    def __init__(self, scale: float = 1.0, link: Link = "identity") -> None:
+        """Fix the noise.
+
+        Args:
+            scale: the scale b, in the units of the transformed data.
+            link: what takes the decoder's output to mu.
+        """
+        super().__init__(link)
+        self.scale = _positive(scale, "likelihood.scale")
+
+    def pixels(self, h: Tensor) -> Distribution:
+        """Give Laplace(mu, b)."""
+        return D.Laplace(self.location(h), self.scale, validate_args=False)
+
+
+@register("likelihood", "mse")
+def mse(link: Link = "identity") -> Gaussian:
+    """Build the Gaussian with sigma^2 = 1/2: -log p is the sum of squared errors plus a constant."""
+    return Gaussian(sigma=math.sqrt(0.5), link=link)
+
+
+@register("likelihood", "l1")
+def l1(link: Link = "identity") -> Laplace:
+    """Build the Laplace with b = 1: -log p is the sum of absolute errors plus a constant."""
+    return Laplace(scale=1.0, link=link)
+
+
+@register("likelihood", "bce")
+def bce() -> Bernoulli:
+    """Build the Bernoulli whose -log p is the binary cross-entropy."""
+    return Bernoulli()

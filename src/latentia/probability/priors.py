@@ -1,0 +1,52 @@
+"""Priors p(z)."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution, Independent, Normal
+
+from latentia.registry import register
+
+
+class Prior(nn.Module):
+    """Gives p(z) with batch shape `()` and event shape `latent`."""
+
+    kind: ClassVar[str] = "prior"
+
+    def __init__(self, latent: tuple[int, ...]) -> None:
+        """Remember the latent shape.
+
+        Args:
+            latent: shape of one latent.
+        """
+        super().__init__()
+        self.latent = latent
+
+    def forward(self) -> Distribution:
+        """Give p(z)."""
+        raise TypeError("a prior defines its own forward")
+
+
+@register("prior", "standard_normal")
+class StandardNormal(Prior):
+    """N(z; 0, I)."""
+
+    zero: Tensor
+    one: Tensor
+
+    def __init__(self, latent: tuple[int, ...]) -> None:
+        """Make the prior.
+
+        Args:
+            latent: shape of one latent.
+        """
+        super().__init__(latent)
+        self.register_buffer("zero", torch.zeros(latent), persistent=False)
+        self.register_buffer("one", torch.ones(latent), persistent=False)
+
+    def forward(self) -> Distribution:
+        """Give N(0, I), independent over the latent's dimensions."""
+        return Independent(Normal(self.zero, self.one, validate_args=False), len(self.latent), validate_args=False)

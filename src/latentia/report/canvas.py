@@ -1,0 +1,151 @@
+"""One drawing surface for all charts: matplotlib's objects, without its global state."""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from latentia.report.exhibits import Exhibit
+from latentia.report.theme import LIGHT, adaptive
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+INCH = 72  # points, which are the units of the drawing
+SHARPNESS = 200
+"""Dots per inch of PNG files, and of what is drawn as pixels inside a chart."""
+LONGEST = 18
+"""Characters of a name inside a chart."""
+
+_STYLE = {
+    "svg.fonttype": "none",  # text stays text: it takes the page's font and can be searched
+    "svg.id": None,
+    "font.size": 9,
+    "axes.titlesize": 9,
+    "axes.labelsize": 9,
+    "axes.labelcolor": LIGHT["muted"],
+    "axes.titlecolor": LIGHT["ink"],
+    "axes.edgecolor": LIGHT["line"],
+    "axes.facecolor": "none",
+    "axes.linewidth": 0.8,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "grid.color": LIGHT["faint"],
+    "grid.linewidth": 0.8,
+    "text.color": LIGHT["ink"],
+    "xtick.color": LIGHT["line"],
+    "ytick.color": LIGHT["line"],
+    "xtick.labelcolor": LIGHT["muted"],
+    "ytick.labelcolor": LIGHT["muted"],
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "legend.frameon": False,
+    "legend.fontsize": 8,
+    "lines.linewidth": 1.6,
+}
+
+
+def drawn(
+    name: str,
+    title: str,
+    caption: str,
+    alt: str,
+    draw: Callable[[Figure], None],
+    size: tuple[float, float] = (420, 280),
+    *,
+    wide: bool = False,
+) -> Exhibit:
+    """Draw a chart once, for the page and for the file beside it.
+
+    Args:
+        name: stem of the PNG file, unique within the report.
+        title: what it is.
+        caption: what to know about it.
+        alt: what it shows.
+        draw: puts axes into an empty figure; its colours are those of `theme.LIGHT`.
+        size: width and height in points.
+        wide: whether it takes the whole width.
+
+    Returns:
+        The exhibit.
+    """
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    svg, png = io.BytesIO(), io.BytesIO()
+    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": name}), warnings.catch_warnings():
+        # Names of labels may be in any script: the page's fonts have their glyphs, the file's may not.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure = Figure(figsize=(size[0] / INCH, size[1] / INCH), layout="constrained")
+        draw(figure)
+        figure.savefig(png, format="png", dpi=SHARPNESS, facecolor=LIGHT["panel"])
+        figure.savefig(svg, format="svg", dpi=SHARPNESS, transparent=True, metadata={"Date": None})
+    return Exhibit(name, title, caption, alt, png.getvalue(), svg=_inline(svg.getvalue().decode()), wide=wide)
+
+
+def _inline(svg: str) -> str:
+    """Make a drawing part of a page: its fonts and colours, no identifiers but those it refers to."""
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r"<style.*?</style>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r"<!--.*?-->", "", svg, flags=re.DOTALL)
+    svg = svg.replace("xlink:href=", "href=")
+    used = set(re.findall(r'href="#([^"]+)"', svg)) | set(re.findall(r"url\(#([^)]+)\)", svg))
+    svg = re.sub(r' id="([^"]*)"', lambda match: match.group() if match.group(1) in used else "", svg)
+    svg = re.sub(r"('DejaVu Sans'[^;\"]*)(?=[;\"])", "var(--sans)", svg)
+    head, rest = svg.split(">", 1)
+    box = re.search(r'viewBox="([^"]*)"', head)
+    shape = box.group(1) if box else "0 0 100 100"
+    return adaptive(f'<svg viewBox="{shape}" focusable="false" aria-hidden="true">{rest}'.strip())
+
+
+def short(text: str, limit: int = LONGEST) -> str:
+    """Prepare a name for a chart: not too long, and never read as mathematics.
+
+    Args:
+        text: the name.
+        limit: characters to keep.
+
+    Returns:
+        The name, cut and escaped.
+    """
+    cut = text if len(text) <= limit else text[: limit - 1] + "…"
+    return cut.replace("\\", "\\\\").replace("$", r"\$")
+
+
+def multiples(figure: Figure, count: int, columns: int) -> list[Axes]:
+    """Divide a figure into equal panels.
+
+    Args:
+        figure: an empty figure.
+        count: how many panels.
+        columns: panels in a row.
+
+    Returns:
+        Their axes, row by row.
+    """
+    columns = min(columns, count)
+    rows = -(-count // columns)
+    return [figure.add_subplot(rows, columns, index + 1) for index in range(count)]
+
+
+def calm(axes: Axes, ticks: int = 3) -> None:
+    """Give a small panel few ticks and no grid.
+
+    Args:
+        axes: the panel.
+        ticks: how many ticks at most on each axis.
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    axes.grid(False)
+    axes.xaxis.set_major_locator(MaxNLocator(ticks))
+    axes.yaxis.set_major_locator(MaxNLocator(ticks))
+    axes.tick_params(labelsize=7, length=2)
+    axes.title.set_fontsize(8)

@@ -1,0 +1,337 @@
+"""The charts of the report. Numbers in, an exhibit out; nothing here knows a model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from latentia.report.canvas import calm, drawn, multiples, short
+from latentia.report.exhibits import Exhibit
+from latentia.report.theme import CATEGORIES, LIGHT
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+PER_TICK = 20
+"""More bars or classes than this are not named one by one."""
+COLOUR_MAP = "viridis"
+
+
+@dataclass(frozen=True)
+class Words:
+    """What is written around a chart.
+
+    Attributes:
+        name: stem of the PNG file.
+        title: what it is.
+        caption: what to know about it.
+        alt: what it shows.
+    """
+
+    name: str
+    title: str
+    caption: str
+    alt: str
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A line of a chart.
+
+    Attributes:
+        x: positions, shape `(N,)`.
+        y: values, shape `(N,)`.
+        label: its name in the legend; none without a name.
+        colour: hexadecimal.
+        style: matplotlib's line style.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    label: str = ""
+    colour: str = LIGHT["first"]
+    style: str = "-"
+
+
+def history(
+    words: Words, train: Curve, validation: Curve, best: float | None, unit: str, floor: float | None = None
+) -> Exhibit:
+    """Draw how a term went down, over epochs.
+
+    Args:
+        words: what is written around it.
+        train: the training split.
+        validation: the validation split; may be empty.
+        best: the epoch whose weights were kept, if known.
+        unit: label of the vertical axis.
+        floor: the smallest value that the term can have, if any.
+
+    Returns:
+        The chart.
+    """
+
+    def draw(figure: Figure) -> None:
+        axes = figure.add_subplot()
+        dots = "o" if len(train.x) < 3 else ""
+        axes.plot(train.x, train.y, color=LIGHT["first"], label="training", marker=dots)
+        if len(validation.x):
+            axes.plot(
+                validation.x, validation.y, color=LIGHT["second"], label="validation", marker="o", markersize=3.5
+            )
+        if best is not None:
+            axes.axvline(best, color=LIGHT["muted"], linestyle=(0, (2, 2)), linewidth=1, label="weights kept")
+        axes.set_ylim(*_window(train, validation, floor))
+        axes.set_xlabel("epoch")
+        axes.set_ylabel(unit)
+        axes.legend(loc="best")
+
+    return drawn(words.name, words.title, words.caption, words.alt, draw)
+
+
+def _window(train: Curve, validation: Curve, floor: float | None) -> tuple[float, float]:
+    """Choose the vertical range, so that the first steps do not flatten the rest."""
+    late = train.y[train.x > 0.04 * train.x[-1]] if len(train.x) else train.y
+    values = np.concatenate([late if len(late) else train.y, validation.y])
+    values = values[np.isfinite(values)]
+    low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
+    margin = 0.05 * (high - low) or 0.5
+    bottom = low - margin
+    return (max(bottom, floor) if floor is not None else bottom), high + margin
+
+
+def bars(
+    words: Words, values: Sequence[float], names: Sequence[str], axis: str, unit: str, mark: float | None = None
+) -> Exhibit:
+    """Draw one bar for each value.
+
+    Args:
+        words: what is written around it.
+        values: heights.
+        names: what each bar is.
+        axis: label of the horizontal axis.
+        unit: label of the vertical axis.
+        mark: a height to draw a line at.
+
+    Returns:
+        The chart.
+    """
+
+    def draw(figure: Figure) -> None:
+        axes = figure.add_subplot()
+        axes.bar(range(len(values)), values, color=LIGHT["first"], width=0.78 if len(values) < 80 else 1.0)
+        if len(names) <= PER_TICK:
+            long = max(map(len, names)) > 4
+            turned = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if long else {}
+            axes.set_xticks(range(len(names)), [short(name) for name in names], **turned)
+        else:
+            axes.set_xlim(-1, len(values))
+        if mark is not None:
+            axes.axhline(mark, color=LIGHT["second"], linewidth=1, linestyle=(0, (3, 2)))
+        axes.grid(axis="x", visible=False)
+        axes.set_xlabel(axis)
+        axes.set_ylabel(unit)
+
+    return drawn(words.name, words.title, words.caption, words.alt, draw, (420, 240))
+
+
+def plane(
+    words: Words,
+    points: np.ndarray,
+    values: np.ndarray | None,
+    names: Sequence[str],
+    axes_names: tuple[str, str],
+    *,
+    scale: str = "",
+    circles: Sequence[float] = (),
+) -> Exhibit:
+    """Draw points in the plane, coloured by class or by value.
+
+    Args:
+        words: what is written around it.
+        points: shape `(N, 2)`.
+        values: the class (integers) or the value of each point, or None for one colour.
+        names: what the classes are called; empty where `values` are on a scale.
+        axes_names: labels of the axes.
+        scale: label of the colour scale.
+        circles: radii of circles around the origin.
+
+    Returns:
+        The chart.
+    """
+
+    def draw(figure: Figure) -> None:
+        axes = figure.add_subplot()
+        size = 22 if len(points) < 300 else 12 if len(points) < 1500 else 7
+        # As pixels: thousands of vector marks would make the page slow.
+        options = {"s": size, "linewidths": 0, "alpha": 0.8, "rasterized": True}
+        if names and values is not None:
+            _by_class(axes, points, values, names, options)
+        elif values is not None:
+            shades = _shades()
+            cloud = axes.scatter(*points.T, c=values, cmap=shades, **options)
+            cloud.set_clim(*np.percentile(values, [1, 99]))
+            figure.colorbar(cloud, ax=axes, label=scale, shrink=0.8, pad=0.02).outline.set_visible(False)  # pyright: ignore
+        else:
+            axes.scatter(*points.T, color=LIGHT["first"], **options)
+        for radius in circles:
+            angle = np.linspace(0, 2 * np.pi, 200)
+            line = {"color": LIGHT["muted"], "linewidth": 0.9, "linestyle": (0, (3, 3))}
+            axes.plot(radius * np.cos(angle), radius * np.sin(angle), **line)
+        axes.set_xlabel(axes_names[0])
+        axes.set_ylabel(axes_names[1])
+        axes.set_aspect("equal", adjustable="datalim")
+
+    return drawn(words.name, words.title, words.caption, words.alt, draw, (480, 400), wide=True)
+
+
+def _by_class(
+    axes: Axes, points: np.ndarray, classes: np.ndarray, names: Sequence[str], options: dict
+) -> None:
+    from matplotlib.patheffects import withStroke
+
+    direct = max(map(len, names)) <= 3
+    for index, name in enumerate(names):
+        chosen = points[classes == index]
+        if not len(chosen):
+            continue
+        axes.scatter(*chosen.T, color=CATEGORIES[index % len(CATEGORIES)], label=short(name), **options)
+        if direct:  # at the middle of its points: colour alone need not be told apart
+            ring = [withStroke(linewidth=2.5, foreground=LIGHT["panel"])]
+            text = axes.text(*np.median(chosen, axis=0), short(name), ha="center", va="center", weight="bold")
+            text.set(fontsize=10, color=LIGHT["ink"], path_effects=ring)
+    legend = axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), ncols=1 if len(names) <= 12 else 2)
+    for handle in legend.legend_handles:
+        handle.set(sizes=[28], alpha=1, rasterized=False)  # pyright: ignore
+
+
+def _shades() -> object:
+    """Give a colour map without its darkest part, which is not seen on a dark page."""
+    import matplotlib
+    from matplotlib.colors import ListedColormap
+
+    return ListedColormap(matplotlib.colormaps[COLOUR_MAP](np.linspace(0.15, 0.95, 256)))
+
+
+def gradient(count: int) -> list[str]:
+    """Give colours from one end of the scale to the other.
+
+    Args:
+        count: how many.
+
+    Returns:
+        Hexadecimal colours.
+    """
+    import matplotlib
+    from matplotlib.colors import to_hex
+
+    return [to_hex(shade) for shade in matplotlib.colormaps[COLOUR_MAP](np.linspace(0.12, 0.88, count))]
+
+
+def lines(
+    words: Words,
+    panels: Sequence[tuple[str, Sequence[Curve]]],
+    *,
+    columns: int = 2,
+    ticks: Sequence[str] = (),
+    legend: bool = False,
+) -> Exhibit:
+    """Draw small panels of lines.
+
+    Args:
+        words: what is written around it.
+        panels: a title and the lines of each.
+        columns: panels in a row.
+        ticks: names of the horizontal positions 0, 1, ...; numbers by default.
+        legend: whether the lines of the first panel are named below all.
+
+    Returns:
+        The chart.
+    """
+
+    def draw(figure: Figure) -> None:
+        places = multiples(figure, len(panels), columns)
+        for axes, (title, curves) in zip(places, panels, strict=True):
+            for curve in curves:
+                axes.plot(curve.x, curve.y, curve.style, color=curve.colour, linewidth=1.1, label=curve.label)
+            axes.set_title(short(title, 32))
+            calm(axes)
+            if ticks:
+                turned = {"rotation": 90, "fontsize": 6}
+                axes.set_xticks(range(len(ticks)), [short(tick, 12) for tick in ticks], **turned)
+        if legend:
+            _shared_legend(figure, places[0])
+
+    rows = -(-len(panels) // columns)
+    height = rows * (130 if ticks else 95) + (25 if legend else 5)
+    size = (max(420, 150 * min(columns, len(panels))), height)
+    return drawn(words.name, words.title, words.caption, words.alt, draw, size, wide=True)
+
+
+def histograms(words: Words, columns: Sequence[str], groups: Sequence[tuple[str, np.ndarray]]) -> Exhibit:
+    """Draw how each column is distributed, the groups over each other.
+
+    Args:
+        words: what is written around it.
+        columns: names of the columns.
+        groups: a name and values of shape `(N, F)` each; the first is drawn filled.
+
+    Returns:
+        The chart.
+    """
+    colours = (LIGHT["line"], LIGHT["first"], LIGHT["second"], LIGHT["third"])
+
+    def draw(figure: Figure) -> None:
+        places = multiples(figure, len(columns), 3)
+        for index, (axes, column) in enumerate(zip(places, columns, strict=True)):
+            together = np.concatenate([values[:, index] for _, values in groups])
+            low, high = np.percentile(together, [0.5, 99.5])
+            edges = np.linspace(low, high if high > low else low + 1, 25)
+            for number, (name, values) in enumerate(groups):
+                kind = {"histtype": "stepfilled"} if number == 0 else {"histtype": "step", "linewidth": 1.2}
+                inside = values[:, index].clip(edges[0], edges[-1])
+                axes.hist(inside, edges, density=True, color=colours[number], label=name, **kind)
+            axes.set_title(short(column, 24))
+            calm(axes)
+            axes.set_yticks([])
+            axes.spines["left"].set_visible(False)
+        if len(groups) > 1:
+            _shared_legend(figure, places[0])
+
+    size = (450, -(-len(columns) // 3) * 90 + 25)
+    return drawn(words.name, words.title, words.caption, words.alt, draw, size, wide=True)
+
+
+def agreements(words: Words, columns: Sequence[str], given: np.ndarray, decoded: np.ndarray) -> Exhibit:
+    """Draw what came out over what went in, one panel for each column.
+
+    Args:
+        words: what is written around it.
+        columns: names of the columns.
+        given: what went in, shape `(N, F)`.
+        decoded: what came out, same shape.
+
+    Returns:
+        The chart.
+    """
+
+    def draw(figure: Figure) -> None:
+        for index, (axes, column) in enumerate(zip(multiples(figure, len(columns), 3), columns, strict=True)):
+            x, y = given[:, index], decoded[:, index]
+            ends = [float(min(x.min(), y.min())), float(max(x.max(), y.max()))]
+            axes.plot(ends, ends, color=LIGHT["line"], linewidth=1)
+            axes.scatter(x, y, s=5, color=LIGHT["first"], linewidths=0, alpha=0.6, rasterized=True)
+            axes.set_title(short(column, 24))
+            calm(axes)
+
+    size = (450, -(-len(columns) // 3) * 115 + 5)
+    return drawn(words.name, words.title, words.caption, words.alt, draw, size, wide=True)
+
+
+def _shared_legend(figure: Figure, axes: Axes) -> None:
+    handles, names = axes.get_legend_handles_labels()
+    unique = dict(zip(names, handles, strict=True))
+    figure.legend(unique.values(), unique.keys(), loc="outside lower center", ncols=len(unique))

@@ -1,0 +1,231 @@
+"""A run: a trained model together with its folder, its data and its history."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+import latentia.data
+from latentia.assembly import Parts
+from latentia.data.dataset import Dataset
+from latentia.errors import ConfigError, DataError, RunError, nearest
+from latentia.evaluation import LatentStatistics, latent_statistics
+from latentia.folder import RunFolder, recorded_source
+from latentia.sampling import Mixture, fit_mixture
+from latentia.trained import Trained
+
+FITTED_ON = 10_000
+"""How many training examples the aggregate posterior is estimated from."""
+
+
+class Run(Trained):
+    """A trained model that knows where it lives and what it was trained on."""
+
+    def __init__(self, recipe: Mapping[str, Any], parts: Parts) -> None:
+        """Take the parts; use `Run.open` to read a folder.
+
+        Args:
+            recipe: the recorded constructor calls.
+            parts: what they build.
+        """
+        super().__init__(recipe, parts)
+        self.folder = RunFolder(".")
+        self.spec: dict[str, Any] = {}
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> Run:
+        """Read a run folder.
+
+        Args:
+            path: the folder.
+
+        Returns:
+            The run.
+
+        Raises:
+            RunError: if it is missing, not trained yet, or damaged.
+        """
+        folder = RunFolder.existing(path)
+        run = cls.from_pretrained(folder.path)
+        run.folder = folder
+        run.spec = folder.spec()
+        return run
+
+    @property
+    def name(self) -> str:
+        """The name of the folder."""
+        return self.folder.path.resolve().name
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The data that the run was trained on, read again with the same split."""
+        dataset = latentia.data.load(**recorded_source(self.folder, self.spec))
+        if dataset.event != self.event:
+            want, got = ("x".join(map(str, shape)) for shape in (self.event, dataset.event))
+            raise RunError(f"{self.folder.path} was trained on examples of shape {want}, and {dataset.name} has {got}")
+        return dataset
+
+    def examples(self, split: str = "test", n: int | None = None) -> np.ndarray:
+        """Give the positions of the first examples of a split; of 'train' where the split is empty.
+
+        Args:
+            split: 'train', 'validation' or 'test'.
+            n: how many at most.
+
+        Returns:
+            Positions into `dataset.x`, shape `(n,)`.
+        """
+        rows = self.dataset.splits[split]
+        return (rows if len(rows) else self.dataset.splits["train"])[:n]
+
+    def example(self, position: int) -> np.ndarray:
+        """Give one example of the test split.
+
+        Args:
+            position: which one, from 0.
+
+        Returns:
+            Shape `(*event)`.
+
+        Raises:
+            DataError: if there is none at that position.
+        """
+        rows = self.examples()
+        if not 0 <= position < len(rows):
+            raise DataError(f"there is no test example {position}; they run from 0 to {len(rows) - 1}")
+        return self.dataset.x[rows[position]]
+
+    @cached_property
+    def aggregate(self) -> np.ndarray:
+        """Samples of the aggregate posterior: one for each of up to 10,000 training examples."""
+        return self.encode(self.dataset.x[self.examples("train", FITTED_ON)], sample=True)
+
+    def mixture(self, components: int = 10, seed: int = 0) -> Mixture:
+        """Fit a Gaussian mixture to the aggregate posterior.
+
+        Args:
+            components: how many Gaussians.
+            seed: seed of the fit.
+
+        Returns:
+            The mixture.
+        """
+        return fit_mixture(self.aggregate, components, seed)
+
+    def sample(
+        self,
+        n: int,
+        *,
+        sampler: str = "prior",
+        components: int = 10,
+        truncation: float | None = None,
+        temperature: float = 1.0,
+        noise: bool = False,
+        seed: int = 0,
+    ) -> np.ndarray:
+        """Generate data.
+
+        Args:
+            n: how many.
+            sampler: 'prior', or 'mixture' for one fitted to the aggregate posterior.
+            components: Gaussians of the mixture.
+            truncation: limit on each coordinate of a prior sample, in standard deviations.
+            temperature: factor on the distance of a prior sample from the prior's mean.
+            noise: draw from the likelihood instead of taking its mean.
+            seed: seed of everything random.
+
+        Returns:
+            Data, shape `(n, *event)`, in the data's units.
+
+        Raises:
+            ConfigError: if there is no such sampler, or truncation is asked of the mixture.
+        """
+        if sampler not in ("prior", "mixture"):
+            raise ConfigError(f"unknown sampler '{sampler}'{nearest(sampler, ('mixture', 'prior'))}")
+        if sampler == "mixture" and (truncation is not None or temperature != 1.0):
+            raise ConfigError("truncation and temperature belong to the sampler 'prior', not to 'mixture'")
+        mixture = self.mixture(components, seed) if sampler == "mixture" else None
+        z = self.sample_latents(n, mixture=mixture, truncation=truncation, temperature=temperature, seed=seed)
+        return self.decode(z, noise=noise, seed=seed)
+
+    def take(self, source: Any = None, split: str = "test", n: int | None = None) -> np.ndarray:
+        """Give examples of a split, of the run's own data or of others prepared like them.
+
+        Args:
+            source: where they come from; the run's own data by default.
+            split: 'train', 'validation', 'test', or 'all' for every example in order.
+            n: how many at most.
+
+        Returns:
+            Shape `(n, *event)`, as stored.
+
+        Raises:
+            DataError: if there is no such split, or it is empty.
+        """
+        dataset = self.dataset
+        if source is not None:
+            size = self.spec["data"].get("size")
+            dataset = latentia.data.load(source, size=size)
+        if split == "all":
+            return dataset.x[:n]
+        if split not in dataset.splits:
+            raise DataError(f"unknown split '{split}'{nearest(split, [*dataset.splits, 'all'])}")
+        rows = dataset.splits[split][:n]
+        if not len(rows):
+            raise DataError(f"{dataset.name} has no {split} split; give --split all")
+        return dataset.x[rows]
+
+    @property
+    def image_range(self) -> tuple[float, float]:
+        """The values that are drawn as black and white."""
+        if self.dataset.x.dtype == np.uint8:
+            return 0.0, self.dataset.high
+        return self.dataset.observed
+
+    def traversal_values(self, steps: int = 9, reach: float = 3.0, dims: list[int] | None = None) -> np.ndarray:
+        """Give the values that a traversal takes: around the aggregate posterior's mean, by its spread.
+
+        Args:
+            steps: how many values.
+            reach: how far, in standard deviations of the aggregate posterior.
+            dims: which dimensions; all by default.
+
+        Returns:
+            Shape `(len(dims), steps)`.
+
+        Raises:
+            ConfigError: if there is no such dimension.
+        """
+        mean, std = self.aggregate.mean(axis=0), self.aggregate.std(axis=0)
+        if dims is not None:
+            for dim in dims:
+                if not 0 <= dim < len(mean):
+                    raise ConfigError(f"there is no latent dimension {dim}; they run from 0 to {len(mean) - 1}")
+            mean, std = mean[dims], std[dims]
+        return mean[:, None] + np.linspace(-reach, reach, steps)[None] * std[:, None]
+
+    def latent_statistics(self, n: int = 1000) -> LatentStatistics:
+        """Summarise the posterior means of test examples.
+
+        Args:
+            n: how many examples at most.
+
+        Returns:
+            Mean, standard deviation, minimum and maximum over all their entries.
+        """
+        return latent_statistics(self.encode(self.dataset.x[self.examples("test", n)]))
+
+    def metrics(self, split: str) -> list[dict[str, Any]]:
+        """Give the logged figures of a split.
+
+        Args:
+            split: 'train', 'validation' or 'test'.
+
+        Returns:
+            One row for each logged step, oldest first.
+        """
+        return [row for row in self.folder.metrics() if row.get("split") == split]

@@ -1,0 +1,51 @@
+"""Ancestral sampling: latents from the prior."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution, Independent, Normal
+
+from latentia.errors import ConfigError
+
+
+def sample_prior(
+    prior: Distribution, n: int, *, truncation: float | None = None, temperature: float = 1.0
+) -> Tensor:
+    r"""Draw latents from the prior, from torch's global generator.
+
+    Truncation keeps each coordinate within `truncation` prior standard deviations of its mean: the
+    result of drawing again until it is. For a normal prior it is drawn exactly, through the inverse
+    of its distribution function.
+
+    Args:
+        prior: p(z), batch shape `()`.
+        n: how many.
+        truncation: the limit, in standard deviations; none draws from the prior itself.
+        temperature: factor on the distance from the prior's mean, after truncation.
+
+    Returns:
+        Shape `(n, *latent)`.
+
+    Raises:
+        ConfigError: if a setting is not positive, or the prior cannot be truncated.
+    """
+    for name, value in (("n", n), ("truncation", truncation), ("temperature", temperature)):
+        if value is not None and value <= 0:
+            raise ConfigError(f"'{name}' must be positive, not {value}")
+    if truncation is None:
+        z = prior.sample((n,))
+    else:
+        base = prior.base_dist if isinstance(prior, Independent) else prior
+        if not isinstance(base, Normal):
+            raise ConfigError("truncation needs a normal prior")
+        edge = 0.5 * math.erfc(truncation / math.sqrt(2))  # the mass beyond the limit, on one side
+        shape = (n, *base.loc.shape)
+        u = torch.rand(shape, device=base.loc.device, dtype=torch.float64)
+        standard = torch.special.ndtri(edge + u * (1 - 2 * edge)).clamp(-truncation, truncation)
+        z = base.loc + base.scale * standard.to(base.loc.dtype)
+    if temperature == 1.0:
+        return z
+    return prior.mean + temperature * (z - prior.mean)

@@ -1,0 +1,226 @@
+"""Safe files: written whole or not at all, checked when read, never a pickle.
+
+A file appears under its name only after its bytes are on the disk; a crash, a full disk or a
+kill leaves the old file or none. Tensors go into safetensors files whose header carries JSON
+and a checksum of the payload.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+import zlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from latentia.errors import LatentiaError, RunError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@contextlib.contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """Give the path of a temporary neighbour that takes the place of `path` on success."""
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    os.close(descriptor)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o666 & ~_umask())  # mkstemp's own mode shuts everybody else out
+        with temporary.open("rb") as handle:
+            os.fsync(handle.fileno())
+        temporary.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def cannot_write(path: Path, error: OSError) -> LatentiaError:
+    """Tell in one line why a file cannot be written.
+
+    Args:
+        path: the file.
+        error: what the operating system said.
+
+    Returns:
+        The error to raise.
+    """
+    reason = error.strerror or str(error)
+    return LatentiaError(f"cannot write {path}: {reason}; free some space or choose another place")
+
+
+@contextlib.contextmanager
+def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """Write a file whole or not at all.
+
+    Args:
+        path: the file; its folder is made if it is missing.
+
+    Yields:
+        A binary handle. The file appears when the block ends without an exception.
+
+    Raises:
+        LatentiaError: if the disk is full or the place cannot be written.
+    """
+    with _replacing(Path(path)) as temporary, temporary.open("wb") as handle:
+        yield handle
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Write text as UTF-8, atomically.
+
+    Args:
+        path: the file.
+        text: its whole content.
+    """
+    with atomic_write(path) as handle:
+        handle.write(text.encode())
+
+
+def write_json(path: str | os.PathLike[str], value: object) -> None:
+    """Write a value as indented JSON, atomically.
+
+    Args:
+        path: the file.
+        value: anything that JSON can hold.
+    """
+    write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def read_json(path: str | os.PathLike[str]) -> Any:
+    """Read a JSON file.
+
+    Args:
+        path: the file.
+
+    Returns:
+        Its value.
+
+    Raises:
+        RunError: if it is missing or is not JSON.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RunError(f"cannot read {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise RunError(f"{path} is damaged: not JSON ({error})") from error
+
+
+def _checksum(tensors: Mapping[str, Tensor]) -> int:
+    import torch
+
+    total = 0
+    for name in sorted(tensors):
+        flat = tensors[name].detach().cpu().contiguous().reshape(-1)
+        total = zlib.crc32(flat.view(torch.uint8).numpy().data if flat.numel() else b"", total)
+    return total
+
+
+def save_tensors(
+    path: str | os.PathLike[str], tensors: Mapping[str, Tensor], header: Mapping[str, Any] | None = None
+) -> None:
+    """Save named tensors and a JSON header as one safetensors file, atomically.
+
+    Args:
+        path: the file.
+        tensors: the tensors, by name.
+        header: whatever else belongs to them; must be JSON.
+
+    Raises:
+        LatentiaError: if the disk is full or the place cannot be written.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    whole = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    # One entry: safetensors writes several in any order, and equal runs shall give equal bytes.
+    metadata = {"latentia": json.dumps({"header": dict(header or {}), "crc32": _checksum(whole)})}
+    with _replacing(Path(path)) as temporary:
+        try:
+            save_file(whole, temporary, metadata=metadata)
+        except SafetensorError as error:
+            raise cannot_write(Path(path), OSError(str(error))) from error
+
+
+def load_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read what `save_tensors` wrote, checked against its checksum.
+
+    Args:
+        path: the file.
+
+    Returns:
+        The tensors by name (on the CPU) and the header.
+
+    Raises:
+        RunError: if the file is missing, truncated or altered.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(str(path), framework="pt") as opened:
+            metadata = opened.metadata() or {}
+            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+        record = json.loads(metadata.get("latentia", "{}"))
+    except OSError as error:
+        raise RunError(f"cannot read {path}: {error.strerror or error}") from error
+    except (SafetensorError, ValueError) as error:
+        raise RunError(f"{path} is damaged: {error}") from error
+    if record.get("crc32", None) not in (None, _checksum(tensors)):
+        raise RunError(f"{path} is damaged: its checksum does not match")
+    return tensors, record.get("header", {})
+
+
+@contextlib.contextmanager
+def exclusive(folder: str | os.PathLike[str]) -> Iterator[None]:
+    """Hold a folder for this process alone; the lock ends with the process, however that ends.
+
+    Args:
+        folder: an existing folder.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        RunError: if another process holds it.
+    """
+    import fcntl
+
+    path = Path(folder) / ".lock"
+    try:
+        handle = path.open("a+")
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    with handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise RunError(
+                f"{folder} is in use: another process is training into it; wait for it or use another --out"
+            ) from error
+        yield

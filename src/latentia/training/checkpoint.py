@@ -1,0 +1,160 @@
+"""Checkpoints: one atomic file with everything that the future of a run depends on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from latentia import storage
+from latentia.errors import RunError
+
+KEPT = 2
+"""How many checkpoints stay: the newest, and the one before in case it is damaged."""
+
+
+@dataclass
+class Progress:
+    """Where a run is.
+
+    Attributes:
+        step: optimiser steps done.
+        seconds: time spent training, over all sessions.
+        best_score: lowest validation loss so far among the settled ones; None before the first.
+        best_step: the step that it was reached at.
+        stale: validations since then.
+        finished: why the run is over; empty while it is not.
+    """
+
+    step: int = 0
+    seconds: float = 0.0
+    best_score: float | None = None
+    best_step: int | None = None
+    stale: int = 0
+    finished: str = ""
+
+
+@dataclass(frozen=True)
+class Checkpointed:
+    """The live objects whose state a checkpoint holds."""
+
+    model: nn.Module
+    optimiser: torch.optim.Optimizer
+    average: list[Tensor]
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Collect the state by name."""
+        named = {f"model.{name}": value for name, value in self.model.state_dict().items()}
+        for position, slots in self.optimiser.state_dict()["state"].items():
+            for name, value in slots.items():
+                named[f"optimiser.{position}.{name}"] = torch.as_tensor(value)
+        for position, value in enumerate(self.average):
+            named[f"average.{position}"] = value
+        named["rng.cpu"] = torch.get_rng_state()
+        if torch.cuda.is_available():
+            for position, state in enumerate(torch.cuda.get_rng_state_all()):
+                named[f"rng.cuda.{position}"] = state
+        return named
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Put a collected state back.
+
+        Args:
+            tensors: what `tensors` gave.
+        """
+        groups: dict[str, dict[str, Tensor]] = {"model": {}, "optimiser": {}, "average": {}, "rng": {}}
+        for key, value in tensors.items():
+            group, _, name = key.partition(".")
+            groups[group][name] = value
+        self.model.load_state_dict(groups["model"])
+        slots: dict[int, dict[str, Tensor]] = {}
+        for key, value in groups["optimiser"].items():
+            position, _, name = key.partition(".")
+            slots.setdefault(int(position), {})[name] = value
+        state = self.optimiser.state_dict()
+        self.optimiser.load_state_dict({"state": slots, "param_groups": state["param_groups"]})
+        for position, value in enumerate(self.average):
+            value.copy_(groups["average"][str(position)])
+        torch.set_rng_state(groups["rng"]["cpu"])
+        if torch.cuda.is_available():
+            found = [groups["rng"].get(f"cuda.{i}") for i in range(torch.cuda.device_count())]
+            for position, rng in enumerate(found):
+                if rng is not None:
+                    torch.cuda.set_rng_state(rng, position)
+
+
+class Checkpoints:
+    """The checkpoints of a run, newest last."""
+
+    def __init__(self, folder: Path) -> None:
+        """Point at the folder.
+
+        Args:
+            folder: where they are.
+        """
+        self.folder = folder
+
+    def files(self) -> list[Path]:
+        """List them, oldest first."""
+        return sorted(self.folder.glob("*.safetensors"))
+
+    def save(self, progress: Progress, live: Checkpointed) -> Path:
+        """Write one and drop those that are too old.
+
+        Args:
+            progress: where the run is.
+            live: the objects to save.
+
+        Returns:
+            The file.
+
+        Raises:
+            LatentiaError: if it cannot be written; the older ones stay.
+        """
+        path = self.folder / f"{progress.step:010d}.safetensors"
+        storage.save_tensors(path, live.tensors(), asdict(progress))
+        for old in self.files()[:-KEPT]:
+            old.unlink(missing_ok=True)
+        return path
+
+    def load(self, live: Checkpointed) -> tuple[Progress | None, list[str]]:
+        """Restore the newest one that is whole.
+
+        Args:
+            live: the objects to restore.
+
+        Returns:
+            Where the run was, or None if there is no checkpoint; and a line for each one that was
+            damaged and passed over.
+
+        Raises:
+            RunError: if there are some but none is whole, or they fit another model.
+        """
+        passed_over: list[str] = []
+        for path in reversed(self.files()):
+            try:
+                tensors, header = storage.load_tensors(path)
+            except RunError as error:
+                passed_over.append(str(error))
+                continue
+            progress = _restore(path, live, tensors, header)
+            for later in self.files():
+                if later > path:
+                    later.unlink()
+            return progress, passed_over
+        if passed_over:
+            raise RunError(f"no checkpoint in {self.folder} is whole ({passed_over[0]}); train anew with another --out")
+        return None, []
+
+
+def _restore(path: Path, live: Checkpointed, tensors: Mapping[str, Tensor], header: dict[str, Any]) -> Progress:
+    try:
+        live.load(tensors)
+        return Progress(**header)
+    except (KeyError, ValueError, RuntimeError, TypeError) as error:
+        reason = str(error).splitlines()[0]
+        raise RunError(f"{path} belongs to another model than run.toml describes: {reason}") from error

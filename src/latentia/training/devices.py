@@ -1,0 +1,50 @@
+"""Devices and precision."""
+
+from __future__ import annotations
+
+import contextlib
+
+import torch
+
+from latentia.errors import ConfigError
+
+
+def choose_device(name: str) -> torch.device:
+    """Find the device to compute on.
+
+    Args:
+        name: 'auto', or what torch calls it.
+
+    Returns:
+        The device.
+
+    Raises:
+        ConfigError: if there is no such device here.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"device '{name}' cannot be used here ({reason}); try --device cpu") from error
+    return device
+
+
+def autocast(precision: str, device: torch.device) -> contextlib.AbstractContextManager[object]:
+    """Give the context in which to run a forward pass.
+
+    Args:
+        precision: 'auto', 'float32' or 'bfloat16'.
+        device: where it runs.
+
+    Returns:
+        torch's autocast, or a context that does nothing.
+    """
+    if precision == "auto":
+        capable = device.type == "cuda" and torch.cuda.is_bf16_supported()
+        precision = "bfloat16" if capable else "float32"
+    if precision == "float32":
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, dtype=torch.bfloat16)

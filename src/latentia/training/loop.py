@@ -1,0 +1,274 @@
+"""The loop. One page: gather, forward, objective, backward, step; everything else is beside it."""
+
+from __future__ import annotations
+
+import math
+import signal
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from latentia import registry, storage
+from latentia.data.feed import Feed
+from latentia.errors import TrainingError
+from latentia.evaluation import average_terms
+from latentia.evaluation.terms import bits_per_dim
+from latentia.folder import RunFolder
+from latentia.objectives import Objective
+from latentia.training.checkpoint import Checkpointed, Checkpoints, Progress
+from latentia.training.devices import autocast
+from latentia.training.interrupts import Interrupts
+from latentia.training.settings import Training
+
+TERMS = ("loss", "distortion", "rate", "penalty")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a session of training ended.
+
+    Attributes:
+        progress: where the run is.
+        interrupted: the signal that stopped it, if one did.
+        notes: what happened that the user should know, such as a damaged checkpoint.
+    """
+
+    progress: Progress
+    interrupted: signal.Signals | None
+    notes: tuple[str, ...] = ()
+
+
+class Trainer:
+    """Trains one model on one split, into one run folder."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        objective: Objective,
+        feeds: Mapping[str, Feed],
+        settings: Training,
+        folder: RunFolder,
+        *,
+        quiet: bool = False,
+    ) -> None:
+        """Bring the parts together.
+
+        Args:
+            model: maps a `Batch` to a `Pass`; on the device already.
+            objective: maps a `Pass` to `Terms`.
+            feeds: the splits; 'train' must be there, 'validation' may be empty.
+            settings: how to train.
+            folder: where everything is written.
+            quiet: show no progress bar.
+        """
+        self.model = model
+        self.objective = objective
+        self.train = feeds["train"]
+        self.validation = feeds["validation"]
+        self.settings = settings
+        self.folder = folder
+        self.quiet = quiet
+        self.batch_size = min(settings.batch_size, len(self.train))
+        self.epoch_steps = len(self.train) // self.batch_size  # the incomplete last batch is dropped
+        self.total_steps = settings.epochs * self.epoch_steps
+        self.device = next(model.parameters()).device
+        self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        self.optimiser = self._optimiser()
+        self.average = [p.detach().clone() for p in self.parameters] if settings.ema else []
+        self.live = Checkpointed(model, self.optimiser, self.average)
+        self.checkpoints = Checkpoints(folder.checkpoints)
+        self.trackers = [registry.lookup("tracker", name)(folder.path) for name in settings.trackers]
+        self.window: list[tuple[Tensor, Tensor]] = []
+
+    def _optimiser(self) -> torch.optim.Optimizer:
+        kind = torch.optim.AdamW if self.settings.weight_decay else torch.optim.Adam
+        fused = self.device.type in ("cpu", "cuda")
+        return kind(self.parameters, lr=self.settings.lr, weight_decay=self.settings.weight_decay, fused=fused)
+
+    def fit(self) -> Outcome:
+        """Train to the end, to a signal, or to the time limit; go on from a checkpoint if there is one.
+
+        Returns:
+            How it ended.
+
+        Raises:
+            TrainingError: if the loss is not finite.
+            RunError: if the checkpoints cannot be used.
+            LatentiaError: if the disk is full.
+        """
+        settings = self.settings
+        restored, notes = self.checkpoints.load(self.live)
+        progress = restored or Progress()
+        self.folder.rewind(progress.step)
+        if progress.step < self.total_steps and progress.finished != "early":
+            progress.finished = ""
+        if restored is None:
+            torch.manual_seed(settings.seed + 1)
+            self.checkpoints.save(progress, self.live)
+
+        self.model.train()
+        order, order_epoch = None, -1
+        saved = logged = started = time.monotonic()
+        before = progress.seconds
+        with Interrupts() as interrupts, self._bar(progress.step) as bar:
+            while progress.step < self.total_steps and not progress.finished:
+                epoch, position = divmod(progress.step, self.epoch_steps)
+                if order is None or epoch != order_epoch:
+                    order, order_epoch = self.train.order(settings.seed, epoch), epoch
+                index = order[position * self.batch_size : (position + 1) * self.batch_size]
+                self._step(index, progress.step)
+                progress.step += 1
+
+                now = time.monotonic()
+                progress.seconds = before + now - started
+                epoch_over = position + 1 == self.epoch_steps
+                if progress.step % settings.log_every == 0 or epoch_over:
+                    logged = self._log(progress, bar, logged)
+                if epoch_over and ((epoch + 1) % settings.validate_every == 0 or progress.step == self.total_steps):
+                    self._validate(progress, bar)
+                out_of_time = settings.max_minutes and progress.seconds >= 60 * settings.max_minutes
+                if interrupts.received or out_of_time or now - saved >= settings.checkpoint_seconds:
+                    logged = self._log(progress, bar, logged)
+                    self.checkpoints.save(progress, self.live)
+                    saved = time.monotonic()
+                    if interrupts.received or out_of_time:
+                        break
+            if progress.step == self.total_steps and not progress.finished:
+                progress.finished = "epochs"
+            if progress.finished or progress.best_step is None:
+                self._close(progress)
+        for tracker in self.trackers:
+            tracker.close()
+        return Outcome(progress, interrupts.received, tuple(notes))
+
+    def _step(self, index: Tensor, step: int) -> None:
+        """Take one optimiser step; nothing here waits for the device."""
+        settings = self.settings
+        progress = (step + 0.5) / self.total_steps
+        for group in self.optimiser.param_groups:
+            group["lr"] = settings.lr * settings.schedule(progress)
+        with autocast(settings.precision, self.device):
+            terms = self.objective(self.model(self.train.batch(index), self.objective.samples), progress)
+            loss = terms.loss.mean()
+        self.optimiser.zero_grad()
+        loss.backward()
+        if settings.clip:
+            nn.utils.clip_grad_norm_(self.parameters, settings.clip)
+        self.optimiser.step()
+        if self.average:
+            torch._foreach_lerp_(self.average, [p.detach() for p in self.parameters], 1 - settings.ema)
+        row = torch.stack([loss.detach(), *(getattr(terms, name).detach().mean() for name in TERMS[1:])])
+        self.window.append((index, row))
+
+    def _log(self, progress: Progress, bar: Any, since: float) -> float:
+        """Write the means since the last line, and refuse to go on if one is not finite."""
+        if not self.window:
+            return since
+        rows = torch.stack([row for _, row in self.window]).cpu()
+        if not torch.isfinite(rows).all():
+            self._fail(progress, rows)
+        steps, means = len(rows), dict(zip(TERMS, rows.double().mean(dim=0).tolist(), strict=True))
+        self.window.clear()
+        now = time.monotonic()
+        rate = steps * self.batch_size / max(now - since, 1e-9)
+        row = {"split": "train", "step": progress.step, "epoch": progress.step / self.epoch_steps, **means}
+        row |= {"lr": self.optimiser.param_groups[0]["lr"], "images_per_second": rate, "seconds": progress.seconds}
+        self._record(row)
+        bar.update(steps)
+        shown = {"recon": f"{means['distortion']:.2f}", "kl": f"{means['rate']:.2f}"}
+        if self.objective.bound:
+            unit = 0.0 if self.model.likelihood.binary else self.train.transform.log2_unit
+            nats = means["distortion"] + means["rate"]
+            shown["bits/dim"] = f"{bits_per_dim(nats, self.train.data[0].numel(), unit):.3f}"
+        bar.set_postfix({**shown, "images/s": f"{rate:,.0f}", **bar.validated}, refresh=False)
+        return now
+
+    def _record(self, row: Mapping[str, Any]) -> None:
+        self.folder.log(row)
+        for tracker in self.trackers:
+            tracker.log(row)
+
+    def _fail(self, progress: Progress, rows: Tensor) -> None:
+        """Save the first batch whose loss is not finite and say which term it was."""
+        bad = int((~torch.isfinite(rows)).any(dim=1).nonzero()[0])
+        index = self.window[bad][0]
+        names = [name for name, value in zip(TERMS, rows[bad], strict=True) if not torch.isfinite(value)]
+        term = next((name for name in names if name != "loss"), "loss")
+        value = rows[bad][TERMS.index(term)].item()
+        step = progress.step - len(rows) + bad + 1
+        path = self.folder.path / "failed-batch.safetensors"
+        storage.save_tensors(path, {"x": self.train.data.index_select(0, index), "index": index}, {"step": step})
+        good = self.checkpoints.files()[-1].name
+        raise TrainingError(
+            f"the {term} is {value} at step {step}: the batch is in {path}, the last good checkpoint is {good}; "
+            f"try a lower training.lr (now {self.settings.lr:g}) or training.clip=1"
+        )
+
+    def _validate(self, progress: Progress, bar: Any) -> None:
+        """Score the validation split with the training objective; keep the weights if they are the best."""
+        if not len(self.validation):
+            return
+        share = progress.step / self.total_steps
+        with self._averaged():
+            scores = average_terms(self.model, self.objective, self.validation, progress=share)
+            if not math.isfinite(scores.loss):
+                raise TrainingError(f"the validation loss is {scores.loss} at step {progress.step}; try a lower lr")
+            self._record({"split": "validation", "step": progress.step, **scores.row()})
+            bar.validated = {"val": f"{scores.loss:.2f}"}
+            if not self.objective.settled(share):
+                return
+            if progress.best_score is None or scores.loss < progress.best_score:
+                progress.best_score, progress.best_step, progress.stale = scores.loss, progress.step, 0
+                self._keep(progress)
+            else:
+                progress.stale += 1
+                if self.settings.patience and progress.stale >= self.settings.patience:
+                    progress.finished = "early"
+
+    def _keep(self, progress: Progress) -> None:
+        header = {"step": progress.step, "score": progress.best_score}
+        storage.save_tensors(self.folder.weights_file, self.model.state_dict(), header)
+
+    def _close(self, progress: Progress) -> None:
+        """Leave a model and a last checkpoint behind."""
+        if progress.best_step is None:  # nothing was chosen by validation: the last weights are the model
+            with self._averaged():
+                self._keep(progress)
+        self.checkpoints.save(progress, self.live)
+
+    def _averaged(self) -> _Swapped:
+        return _Swapped(self.parameters, self.average)
+
+    def _bar(self, start: int) -> Any:
+        from tqdm import tqdm
+
+        disable = True if self.quiet else None  # None: shown on a terminal only
+        bar = tqdm(total=self.total_steps, initial=start, unit="step", disable=disable, file=sys.stderr, leave=True)
+        bar.validated = {}
+        return bar
+
+
+class _Swapped:
+    """While entered, the parameters hold the averaged weights."""
+
+    def __init__(self, parameters: list[nn.Parameter], average: list[Tensor]) -> None:
+        self.pairs = list(zip(parameters, average, strict=True)) if average else []
+
+    def __enter__(self) -> None:
+        self._swap()
+
+    def __exit__(self, *_: object) -> None:
+        self._swap()
+
+    @torch.no_grad()
+    def _swap(self) -> None:
+        for parameter, average in self.pairs:
+            held = parameter.clone()
+            parameter.copy_(average)
+            average.copy_(held)
+

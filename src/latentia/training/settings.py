@@ -1,0 +1,64 @@
+"""The settings of a training run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from latentia.errors import ConfigError
+from latentia.objectives import Cosine, Schedule
+
+Precision = Literal["auto", "float32", "bfloat16"]
+
+
+@dataclass(frozen=True)
+class Training:
+    """How to train; everything has a default that suits most data.
+
+    Attributes:
+        epochs: passes over the training split.
+        batch_size: examples in a step; more than there are is all of them.
+        lr: peak learning rate of Adam.
+        schedule: what the learning rate is multiplied with along the run.
+        weight_decay: decoupled weight decay (AdamW); 0 is Adam.
+        clip: largest norm of the gradient; none leaves it alone.
+        ema: decay of an exponential moving average of the weights, which then is what is
+            validated and kept; 0 keeps the weights themselves.
+        patience: validations without improvement after which training stops; none never stops.
+        max_minutes: time after which training stops, to be resumed; none never stops.
+        validate_every: epochs between validations.
+        log_every: steps between lines of the log.
+        checkpoint_seconds: seconds between checkpoints.
+        seed: seed of weights, order and noise.
+        device: where to train, such as cpu, cuda, cuda:1, mps; auto takes the best there is.
+        precision: type of the arithmetic; auto takes bfloat16 where the device has it, on a GPU.
+        trackers: names of trackers beside metrics.jsonl, such as tensorboard.
+    """
+
+    epochs: int
+    batch_size: int = 128
+    lr: float = 1e-3
+    schedule: Schedule = Cosine()  # noqa: RUF009 - immutable
+    weight_decay: float = 0.0
+    clip: float | None = None
+    ema: float = 0.0
+    patience: int | None = None
+    max_minutes: float | None = None
+    validate_every: int = 1
+    log_every: int = 50
+    checkpoint_seconds: float = 30.0
+    seed: int = 0
+    device: str = "auto"
+    precision: Precision = "auto"
+    trackers: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse values that no run can have."""
+        for name in ("epochs", "batch_size", "validate_every", "log_every", "lr", "patience", "max_minutes", "clip"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise ConfigError(f"'training.{name}' must be positive, not {value}")
+        if not 0 <= self.ema < 1:
+            raise ConfigError(f"'training.ema' must be at least 0 and less than 1, not {self.ema}")
+        if self.weight_decay < 0:
+            raise ConfigError(f"'training.weight_decay' must not be negative, not {self.weight_decay}")

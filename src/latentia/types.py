@@ -1,0 +1,83 @@
+"""The records in which the stages of the flow meet.
+
+`Batch` goes from the data to the model, `Pass` from the model to the objective, `Terms` from the
+objective to the training loop and the evaluation. All are frozen; nothing else crosses a border.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.distributions import Distribution
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Some examples, in the units of the transform that prepared them.
+
+    Attributes:
+        x: the data, shape `(B, *event)`.
+        index: position of each example in its data set, shape `(B,)`, int64.
+        c: the condition, shape `(B, ...)`, or None.
+        mask: True where an entry was observed, shape of `x`, or None where all were.
+    """
+
+    x: Tensor
+    index: Tensor
+    c: Tensor | None = None
+    mask: Tensor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """Everything a model computed for a batch, with S latent samples for each example.
+
+    Attributes:
+        batch: the examples.
+        q: posterior q(z|x), batch shape `(B,)`.
+        z: samples of it, shape `(S, B, *latent)`.
+        p_z: prior p(z), broadcastable against `z`.
+        p_x: likelihood p(x|z), batch shape `(S, B)`.
+    """
+
+    batch: Batch
+    q: Distribution
+    z: Tensor
+    p_z: Distribution
+    p_x: Distribution
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    r"""What an objective says of each example, in nats, unreduced.
+
+    `-(distortion + rate)` is a lower bound on log p(x). What training minimises is the mean of
+    `distortion + weight * rate + penalty`: a weight such as beta multiplies the rate alone.
+
+    Attributes:
+        distortion: expected -log p(x|z), summed over the data's dimensions, shape `(B,)`.
+        rate: KL(q(z|x) || p(z)) or its estimate, shape `(B,)`.
+        penalty: whatever else is minimised and belongs to no bound, shape `(B,)`.
+        weight: the factor on the rate; a number or a 0-d tensor.
+        diagnostics: named per-example figures, each with leading shape `(B,)`.
+    """
+
+    distortion: Tensor
+    rate: Tensor
+    penalty: Tensor
+    weight: float | Tensor = 1.0
+    diagnostics: Mapping[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def loss(self) -> Tensor:
+        """What training minimises, shape `(B,)`, in nats."""
+        return self.distortion + self.weight * self.rate + self.penalty
+
+    @property
+    def elbo(self) -> Tensor:
+        """The lower bound on log p(x), shape `(B,)`, in nats, whatever the weight."""
+        return -(self.distortion + self.rate)

@@ -1,0 +1,173 @@
+import gzip
+import sys
+
+import numpy as np
+import pytest
+
+from latentia.data import load
+from latentia.errors import MissingExtra
+
+pd = pytest.importorskip("pandas", reason="needs pandas: pip install 'latentia[tables]'")
+
+IRIS = ["5.1,3.5,1.4,0.2,setosa", "7.0,3.2,4.7,1.4,versicolor", "6.3,3.3,6.0,2.5,virginica"]
+
+
+@pytest.fixture
+def table(tmp_path):
+    """Write lines as a file; give its path."""
+
+    def write(lines, name="t.csv"):
+        text = "\n".join(lines) + "\n"
+        data = text.encode()
+        (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+        return tmp_path / name
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("name", "delimiter"),
+    [("t.csv", ","), ("t.csv", ";"), ("t.csv", "\t"), ("t.tsv", "\t"), ("t.csv.gz", ","), ("t.tsv.gz", "\t")],
+)
+@pytest.mark.parametrize("label", ["label", "Class", "TARGET", "y"])
+def test_csv_with_a_label_column(table, name, delimiter, label):
+    lines = [delimiter.join(["a", label, "b"])]
+    lines += [delimiter.join([str(i), "dog" if i % 2 else "cat", str(i / 4)]) for i in range(40)]
+    data = load(table(lines, name))
+    assert data.kind == "table"
+    assert data.columns == ("a", "b")
+    assert data.x.dtype == np.float32
+    np.testing.assert_array_equal(data.x, [[i, i / 4] for i in range(40)])
+    assert data.labels.tolist() == [0, 1] * 20
+    assert data.label_names == ("cat", "dog")
+    assert data.name == "t"
+
+
+def test_csv_without_a_header(table):
+    data = load(table(["0.5,1", "2,3", "4,5"]))
+    assert data.x.tolist() == [[0.5, 1], [2, 3], [4, 5]]
+    assert data.columns == ("0", "1")
+    whole = load(table(["10,1", "2,3", "4,5"]))
+    assert len(whole) == 3
+    data = load(table(IRIS * 4), label="4")
+    assert data.event == (4,)
+    assert data.label_names == ("setosa", "versicolor", "virginica")
+    assert len(data) == 12
+
+
+def test_header_of_numbers_as_pandas_writes_it(tmp_path, rng):
+    frame = pd.DataFrame(rng.normal(size=(15, 5)))
+    for index in (True, False):
+        frame.to_csv(tmp_path / "t.csv", index=index)
+        data = load(tmp_path / "t.csv")
+        np.testing.assert_allclose(data.x, frame.to_numpy(), rtol=1e-6)
+        assert data.columns == ("0", "1", "2", "3", "4")
+
+
+def test_byte_order_mark_quotes_and_spaces(tmp_path):
+    (tmp_path / "t.csv").write_bytes('\ufeff"a, first", b\n1, "2"\n3, 4\n'.encode())
+    data = load(tmp_path / "t.csv")
+    assert data.columns == ("a, first", "b")
+    assert data.x.tolist() == [[1, 2], [3, 4]]
+
+
+def test_label_by_name(table, refused):
+    path = table(["a,kind,y", "1,p,0.5", "2,q,1.5", "3,p,2.5"])
+    data = load(path, label="kind")
+    assert data.columns == ("a", "y")  # a target of real numbers is a column like the others
+    assert data.labels.tolist() == [0, 1, 0]
+    refused(path, "'knid'", "did you mean 'kind'?", label="knid")
+    refused(path, "column 'y' cannot be labels", "not whole", label="y")
+
+
+def test_words_among_numbers_name_row_line_and_column(table, refused):
+    lines = ["a,b", "1,2", "", "3,4", "5,many", "6,7"]
+    refused(table(lines), "t.csv", "row 3 (line 5)", "column 'b'", "'many'", "data.label=b")
+    lines = ["a,b", '"1\n",2', "3,x"]  # a quoted line break
+    refused(table(lines), "row 2 (line 4)", "column 'b'", "'x'")
+    refused(table(["1,2", "3,word"]), "row 2 (line 2)", "column '1'", "'word'")
+    refused(table(["name,a", "Ann,1", "Bob,2"]), "row 1 (line 2)", "column 'name'", "'Ann'")
+
+
+@pytest.mark.parametrize(
+    ("cell", "word"),
+    [
+        ("nan", "NaN or empty"),
+        ("", "NaN or empty"),
+        ("inf", "infinity"),
+        ("-inf", "infinity"),
+        ("1e300", "too large"),
+    ],
+)
+def test_cells_that_are_not_finite(table, refused, cell, word):
+    lines = ["a,b", *["1,2"] * 6, f"{cell},2", "1,2"]
+    refused(table(lines), "row 7 (line 8)", "column 'a'", word)
+    refused(table(["a,b", "word,1", f"{cell},2"]), "column 'a'", "'word'")
+
+
+def test_tables_that_are_none(table, tmp_path, refused):
+    refused(table([""]), "t.csv", "is not a table")
+    refused(table(["a,b", "1,2", "1,2,3"]), "t.csv", "is not a table", "line 3")
+    refused(table(["a,b", "1,2,3", "4,5,6"]), "t.csv", "more cells")
+    refused(table(["label", "x", "y"]), "no column of numbers")
+    refused(table(["a,b"]), "0 examples")
+    refused(table(["a,b", "1,2"]), "1 example;")
+    (tmp_path / "t.csv").write_bytes(b"a,b\n1,\xff\xfe\n")
+    refused(tmp_path / "t.csv", "t.csv", "is not a table", "utf-8")
+    whole = gzip.compress(b"a,b\n" + b"1,2\n" * 5000)
+    (tmp_path / "t.csv.gz").write_bytes(whole[: len(whole) // 2])
+    refused(tmp_path / "t.csv.gz", "t.csv.gz", "is not a table")
+
+
+def test_parquet(tmp_path, rng, refused):
+    pytest.importorskip("pyarrow", reason="needs pyarrow: pip install 'latentia[tables]'")
+    frame = pd.DataFrame({"a": rng.normal(size=30), "n": np.arange(30), "label": ["u", "v", "w"] * 10})
+    frame.to_parquet(tmp_path / "t.parquet")
+    data = load(tmp_path / "t.parquet")
+    np.testing.assert_array_equal(data.x, frame[["a", "n"]].to_numpy(np.float32))
+    assert data.label_names == ("u", "v", "w")
+    frame.loc[11, "a"] = np.nan
+    frame.to_parquet(tmp_path / "t.parquet")
+    refused(tmp_path / "t.parquet", "t.parquet", "row 12,", "column 'a'", "NaN")
+    (tmp_path / "t.parquet").write_bytes(b"PAR1 no")
+    refused(tmp_path / "t.parquet", "t.parquet", "not a Parquet table")
+
+
+def test_frames_of_every_type_of_column(refused):
+    frame = pd.DataFrame(
+        {
+            "i": pd.array([1, 2, 3], dtype="Int64"),
+            "f": [0.5, 1.5, 2.5],
+            "b": [True, False, True],
+            "o": np.array([1, 2.5, "3"], dtype=object),
+            "class": pd.Categorical(["x", None, "y"]),
+        }
+    )
+    data = load(frame)
+    assert data.x.tolist() == [[1, 0.5, 1, 1], [2, 1.5, 0, 2.5], [3, 2.5, 1, 3]]
+    assert data.labels.tolist() == [0, -1, 1]
+    assert (data.name, data.source) == ("table", "memory")
+    assert load((frame[["i", "f"]], [5, 6, 5])).labels.tolist() == [0, 1, 0]
+    frame.loc[1, "i"] = pd.NA
+    refused(frame, "row 2", "column 'i'", "empty")
+    refused(pd.DataFrame({"t": pd.to_datetime(["2020-01-01"] * 3)}), "column 't'", "not a finite number")
+    refused(pd.DataFrame(np.zeros((3, 2)), columns=["a", "a"]), "two columns 'a'")
+    assert load(pd.DataFrame(np.zeros((3, 2)))).columns == ("0", "1")
+
+
+def test_any_library_with_columns():
+    class Frame:
+        columns = ("p", "q", "label")
+
+        def __getitem__(self, name):
+            return {"p": [1, 2, 3], "q": [4.0, 5, 6], "label": ["a", "b", "a"]}[name]
+
+    data = load(Frame())
+    assert data.x.tolist() == [[1, 4], [2, 5], [3, 6]]
+    assert data.label_names == ("a", "b")
+
+
+def test_missing_pandas_names_the_extra(table, refused, monkeypatch):
+    path = table(["a,b", "1,2", "3,4"])
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    refused(path, "t.csv", "pandas", "latentia[tables]", error=MissingExtra)

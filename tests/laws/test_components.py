@@ -1,0 +1,213 @@
+"""Laws that every registered component obeys. A new component needs no new test here, only its name."""
+
+import math
+
+import pytest
+import torch
+
+from latentia import config, registry
+from latentia.errors import ConfigError
+from latentia.objectives import Objective
+from latentia.types import Batch, Pass
+
+LATENT = (3,)
+EVENTS = [(1, 8, 8), (1, 28, 28), (1, 28, 20), (3, 64, 64), (2, 5, 7), (7,), (2, 6)]
+SUPPLIED = {"model": ("event", "network", "posterior", "prior", "likelihood"), "posterior": ("latent",)}
+SUPPLIED["prior"] = ("latent",)
+
+
+def make(kind, name, **context):
+    table = config.check_component(kind, name, kind, SUPPLIED.get(kind, ()))
+    return config.build(kind, table, **context)
+
+
+def data_for(likelihood, shape, seed=0):
+    x = torch.rand(shape, generator=torch.Generator().manual_seed(seed))
+    return (x > 0.5).float() if likelihood.binary else x
+
+
+def model_of(name, event, **parts):
+    network = parts.get("network", "mlp")
+    posterior = registry.lookup("model", name).defaults["posterior"]
+    return config.build(
+        "model",
+        config.check_component("model", {"name": name, "latent_dim": 3}, "model", SUPPLIED["model"]),
+        event=event,
+        network=make("network", network),
+        posterior=make("posterior", posterior, latent=LATENT),
+        prior=make("prior", "standard_normal", latent=LATENT),
+        likelihood=make("likelihood", parts.get("likelihood", "gaussian")),
+    )
+
+
+def objective_of(name):
+    return make("objective", registry.lookup("model", name).defaults["objective"])
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=str)
+@pytest.mark.parametrize("name", registry.names("network"))
+def test_a_network_maps_any_event_to_its_latent_and_back_or_says_why_not(name, event):
+    network = make("network", name)
+    if len(event) != 3 and "mlp" not in name and name not in ("lecture-256-64", "lecture-tanh"):
+        with pytest.raises(ConfigError, match=r"needs images.*network\.name=mlp"):
+            network.encoder(event, LATENT)
+        return
+    for batch in (1, 4):
+        x = torch.randn(batch, *event)
+        h = network.encoder(event, (6,))(x)
+        assert h.shape == (batch, 6)
+        back = network.decoder(LATENT, event)(h[:, :3])
+        assert back.shape == x.shape
+        assert torch.isfinite(back).all()
+
+
+@pytest.mark.parametrize("name", registry.names("posterior"))
+def test_a_posterior_gives_a_distribution_over_the_latent(name):
+    posterior = make("posterior", name, latent=LATENT)
+    for batch in (1, 5):
+        features = torch.randn(batch, *posterior.features, requires_grad=True)
+        q = posterior(features)
+        assert q.batch_shape == (batch,)
+        assert q.event_shape == LATENT
+        z = q.rsample((4,))
+        assert z.shape == (4, batch, *LATENT)
+        assert q.log_prob(z).shape == (4, batch)
+        assert q.mean.shape == q.variance.shape == (batch, *LATENT)
+        z.sum().backward()
+        assert features.grad is not None
+
+
+@pytest.mark.parametrize("name", registry.names("posterior"))
+def test_a_posterior_survives_extreme_features(name):
+    posterior = make("posterior", name, latent=LATENT)
+    for value in (-1e4, 1e4):
+        q = posterior(torch.full((2, *posterior.features), value))
+        assert torch.isfinite(q.rsample()).all()
+
+
+@pytest.mark.parametrize("name", registry.names("prior"))
+def test_a_prior_gives_a_distribution_over_the_latent(name):
+    p = make("prior", name, latent=LATENT)()
+    assert p.event_shape == LATENT
+    assert p.sample((7,)).shape == (7, *LATENT)
+    assert torch.isfinite(p.log_prob(p.sample((7,)))).all()
+
+
+@pytest.mark.parametrize("event", [(1, 4, 4), (6,)], ids=str)
+@pytest.mark.parametrize("name", registry.names("likelihood"))
+def test_a_likelihood_is_a_distribution_over_the_data(name, event):
+    likelihood = make("likelihood", name)
+    h = torch.randn(2, 3, *event, requires_grad=True)
+    p = likelihood(h, len(event))
+    assert p.batch_shape == (2, 3)
+    assert p.event_shape == event
+    x = data_for(likelihood, (3, *event))
+    log_p = p.log_prob(x)
+    assert log_p.shape == (2, 3)
+    assert torch.isfinite(log_p).all()
+    log_p.sum().backward()
+    assert h.grad is not None and torch.isfinite(h.grad).all() and (h.grad != 0).any()
+    assert p.mean.shape == p.sample().shape == h.shape
+    low, high = likelihood.support
+    assert float(p.sample().min()) >= low and float(p.sample().max()) <= high
+
+
+@pytest.mark.parametrize("name", registry.names("likelihood"))
+def test_a_likelihood_integrates_to_one(name):
+    likelihood = make("likelihood", name)
+    p = likelihood.pixels(torch.tensor(0.7, dtype=torch.float64))
+    low, high = likelihood.support
+    if likelihood.binary:
+        total = p.log_prob(torch.tensor([0.0, 1.0], dtype=torch.float64)).exp().sum()
+    else:
+        ends = (max(low, -60.0), min(high, 60.0))
+        x = torch.linspace(*ends, 400_001, dtype=torch.float64)
+        total = torch.trapezoid(p.log_prob(x).exp(), x)
+    assert float(total.detach()) == pytest.approx(1.0, abs=1e-4)
+
+
+@pytest.mark.parametrize("name", registry.names("schedule"))
+def test_a_schedule_stays_between_zero_and_one_and_keeps_its_word(name):
+    schedule = make("schedule", name)
+    points = [i / 200 for i in range(201)]
+    values = [schedule(t) for t in points]
+    assert all(0 <= value <= 1 for value in values)
+    settled = [t for t in points if schedule.settled(t)]
+    assert all(schedule(t) == 1 for t in settled)
+    assert all(schedule.settled(t) for t in points if settled and t >= settled[0])
+
+
+@pytest.mark.parametrize("name", registry.names("transform"))
+def test_a_transform_keeps_the_shape_and_its_mean_and_inverts(name):
+    arguments = {"standardise": {"mean": [3.0], "std": [2.0]}}.get(name, {})
+    transform = make("transform", {"name": name, **arguments})
+    raw = torch.randint(0, 256, (64, 1, 4, 4), dtype=torch.uint8)
+    x = transform(raw)
+    assert x.shape == raw.shape and x.dtype == torch.float32
+    low, high = transform.range(0.0, 255.0)
+    assert float(x.min()) >= low and float(x.max()) <= high
+    torch.manual_seed(0)
+    mean = torch.stack([transform(raw) for _ in range(2000 if transform.random else 1)]).mean(0)
+    spread = 0.5 if transform.random else 1e-6
+    assert float((mean - transform.expected(raw)).abs().max()) <= 6 * spread / math.sqrt(2000) + 1e-6
+    offset = 0.5 if name == "dequantise" else 0.0
+    assert torch.allclose(transform.invert(transform.expected(raw)), raw.float() + offset, atol=1e-3)
+
+
+@pytest.mark.parametrize("likelihood", registry.names("likelihood"))
+@pytest.mark.parametrize("network", ["mlp", "conv", "resnet"])
+@pytest.mark.parametrize("name", registry.names("model"))
+def test_gradients_reach_every_parameter_of_a_model(name, network, likelihood):
+    torch.manual_seed(0)
+    model = model_of(name, (1, 8, 8), network=network, likelihood=likelihood)
+    objective = objective_of(name)
+    for batch, samples in ((1, 1), (3, 4)):
+        model.zero_grad()
+        x = data_for(model.likelihood, (batch, 1, 8, 8))
+        state = model(Batch(x, torch.arange(batch)), samples)
+        assert state.z.shape == (samples, batch, 3)
+        assert state.p_x.batch_shape == (samples, batch)
+        terms = objective(state, 1.0)
+        for part in (terms.distortion, terms.rate, terms.penalty, terms.loss):
+            assert part.shape == (batch,)
+        terms.loss.mean().backward()
+        for key, parameter in model.named_parameters():
+            assert parameter.grad is not None, key
+            assert torch.isfinite(parameter.grad).all(), key
+
+
+@pytest.mark.parametrize("name", registry.names("model"))
+def test_the_loss_of_an_example_does_not_depend_on_its_batch(name):
+    model = model_of(name, (1, 8, 8), likelihood="gaussian_optimal").eval()
+    objective = objective_of(name)
+    x = torch.rand(6, 1, 8, 8)
+
+    def distortion_of(part):
+        # The posterior's mean stands for its sample: noise would differ between the batches.
+        q = model.encode(part)
+        state = Pass(Batch(part, torch.arange(len(part))), q, q.mean.unsqueeze(0), model.prior(), model.decode(q.mean[None]))
+        return objective(state).loss
+
+    whole = distortion_of(x)
+    single = torch.cat([distortion_of(x[i : i + 1]) for i in range(6)])
+    assert torch.allclose(whole, single, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", registry.names("model"))
+def test_equal_seeds_give_equal_models_and_equal_passes(name):
+    def once():
+        torch.manual_seed(3)
+        model = model_of(name, (1, 8, 8))
+        state = model(Batch(torch.linspace(0, 1, 128).reshape(2, 1, 8, 8), torch.arange(2)), 2)
+        return state.z, state.p_x.mean
+
+    for first, second in zip(once(), once()):
+        assert torch.equal(first, second)
+
+
+@pytest.mark.parametrize("name", registry.names("objective"))
+def test_an_objective_is_configured_by_its_signature_alone(name):
+    objective = make("objective", name)
+    assert isinstance(objective, Objective)
+    with pytest.raises(ConfigError, match="unknown key 'objective.nonsense'"):
+        config.check_component("objective", {"name": name, "nonsense": 1}, "objective")

@@ -1,0 +1,185 @@
+"""What the loop does at its edges."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from latentia import api, storage
+from latentia.errors import ConfigError, DataError, LatentiaError, MissingExtra, TrainingError
+from latentia.evaluation import average_terms
+from latentia.folder import RunFolder
+
+SMALL = {"model": {"name": "vae", "latent_dim": 2}, "network": {"name": "mlp", "hidden": [16]}}
+
+
+def small(**training):
+    return {**SMALL, "training": {"epochs": 3, **training}}
+
+
+def images(n=60, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (n, 1, 8, 8), dtype=np.uint8)
+
+
+def test_training_lowers_the_loss_and_logs_all_splits(tmp_path):
+    run = api.train("digits", out=tmp_path / "run", **small(epochs=20))
+    validation = run.metrics("validation")
+    assert validation[-1]["loss"] < validation[0]["loss"]
+    test = run.metrics("test")[-1]
+    assert test["loss"] == pytest.approx(test["distortion"] + test["rate"], rel=1e-6)
+    assert len(test["kl"]) == 2
+    assert sum(test["kl"]) == pytest.approx(test["rate"], rel=1e-5)
+
+
+def test_the_kept_weights_are_the_best_validated_ones(tmp_path):
+    run = api.train("digits", out=tmp_path / "run", **small(epochs=15, validate_every=1, lr=0.05))
+    rows = run.metrics("validation")
+    best = min(rows, key=lambda row: row["loss"])
+    _, header = storage.load_tensors(run.folder.weights_file)
+    assert header["step"] == best["step"]
+    assert header["score"] == best["loss"]
+
+
+def test_validation_uses_the_training_objective_and_waits_for_beta_to_settle(tmp_path):
+    settings = small(epochs=10, validate_every=1)
+    settings["objective"] = {"beta": 3.0, "schedule": {"name": "linear", "warmup": 0.65}}
+    run = api.train("digits", out=tmp_path / "run", **settings)
+    last = run.metrics("validation")[-1]
+    assert last["loss"] == pytest.approx(last["distortion"] + 3 * last["rate"], rel=1e-6)
+    half = run.metrics("validation")[4]
+    assert half["loss"] == pytest.approx(half["distortion"] + 3 * (0.5 / 0.65) * half["rate"], rel=1e-6)
+    _, header = storage.load_tensors(run.folder.weights_file)
+    assert header["step"] >= 0.65 * last["step"]
+
+
+def test_early_stopping(tmp_path):
+    run = api.train(images(), out=tmp_path / "run", **small(epochs=400, patience=2, validate_every=1, lr=0.1))
+    rows = run.metrics("validation")
+    assert len(rows) < 400
+    best = min(range(len(rows)), key=lambda i: rows[i]["loss"])
+    assert len(rows) - 1 - best == 2
+
+
+def test_the_average_of_the_weights_is_what_is_kept(tmp_path):
+    api.train(images(), out=tmp_path / "run", **small(ema=0.9, epochs=5), data={"validation": 0.0})
+    newest = sorted((tmp_path / "run/checkpoints").glob("*.safetensors"))[-1]
+    tensors, header = storage.load_tensors(newest)
+    kept, kept_header = storage.load_tensors(tmp_path / "run/model.safetensors")
+    assert kept_header["step"] == header["step"]
+    first = "encoder.1.weight"
+    assert torch.equal(kept[first], tensors["average.0"])
+    assert not torch.equal(kept[first], tensors[f"model.{first}"])
+
+
+def test_a_batch_larger_than_the_data_is_all_of_it(tmp_path):
+    run = api.train(images(20), out=tmp_path / "run", **small(batch_size=4096))
+    assert run.metrics("train")[-1]["step"] == 3
+
+
+def test_two_rows_are_enough(tmp_path):
+    run = api.train(np.array([[1.0, 2.0], [3.0, 5.0]], dtype=np.float32), out=tmp_path / "run", **small())
+    assert run.reconstruct(run.dataset.x).shape == (2, 2)
+    assert run.metrics("test") == []
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_term(tmp_path):
+    x = np.random.default_rng(0).normal(size=(400, 5)).astype(np.float32)
+    x[123, 2] = 1e38  # finite, and its square is not
+    settings = small(batch_size=16, checkpoint_seconds=0.001, epochs=2)
+    settings |= {"transform": "none", "likelihood": "gaussian"}
+    with pytest.raises(TrainingError, match=r"the (distortion|rate) is (inf|nan) at step \d+.*last good checkpoint"):
+        api.start((x, None), settings, out=tmp_path / "run", quiet=True)
+    tensors, header = storage.load_tensors(tmp_path / "run/failed-batch.safetensors")
+    assert len(tensors["index"]) == 16
+    assert torch.equal(tensors["x"], torch.from_numpy(x)[tensors["index"]])
+    assert 123 in tensors["index"].tolist()
+    for file in RunFolder(tmp_path / "run").checkpoints.glob("*.safetensors"):
+        saved, progress = storage.load_tensors(file)
+        assert progress["step"] < header["step"]
+        assert all(torch.isfinite(value).all() for value in saved.values())
+
+
+def test_nothing_is_written_when_the_settings_are_wrong(tmp_path):
+    for settings in (
+        {"model": {"name": "vae", "latent_dim": 0}},
+        {"training": {"epochs": 0}},
+        {"training": {"lr": -1.0}},
+        {"training": {"trackers": ["nosuch"]}},
+        {"objective": {"beta": -1.0}},
+        {"network": {"name": "mlp", "hidden": [0]}},
+        {"model": "autoencoder", "objective": "elbo"},
+    ):
+        with pytest.raises(ConfigError):
+            api.start("digits", settings, out=tmp_path / "run", quiet=True)
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_values_outside_of_the_support_are_refused(tmp_path):
+    x = np.random.default_rng(0).uniform(0, 255, (30, 1, 8, 8)).astype(np.float32)
+    with pytest.raises(DataError, match=r"'bernoulli' needs values in \[0, 1\], and the data reach 25"):
+        api.start(x, {"likelihood": "bernoulli"}, out=tmp_path / "run", quiet=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_repeats_from_its_own_run_file(tmp_path):
+    from latentia import config
+
+    first = api.train("digits", out=tmp_path / "first", **small())
+    spec = config.read_toml(first.folder.run_file)
+    source = spec["data"].pop("source")
+    second = api.train(source, out=tmp_path / "second", **spec)
+    assert first.folder.weights_file.read_bytes() == second.folder.weights_file.read_bytes()
+
+
+def test_average_terms_do_not_depend_on_the_batch_size(tmp_path):
+    from latentia.data.feed import feeds
+
+    run = api.train("digits", out=tmp_path / "run", model="autoencoder", training={"epochs": 1})
+    feed = feeds(run.dataset, run.transform)["test"]
+    scores = [average_terms(run.model, run.objective, feed, batch_size=size) for size in (7, 500)]
+    assert scores[0].loss == pytest.approx(scores[1].loss, rel=1e-6)
+    assert scores[0].examples == scores[1].examples == len(feed)
+    assert scores[0].bits_per_dim is None
+
+
+def test_tensorboard_gets_every_line(tmp_path):
+    try:
+        import tensorboard  # noqa: F401
+    except ImportError:
+        with pytest.raises(MissingExtra, match=r"latentia\[tensorboard\]"):
+            api.train(images(), out=tmp_path / "run", **small(trackers=["tensorboard"]))
+        return
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    run = api.train(images(), out=tmp_path / "run", **small(trackers=["tensorboard"]))
+    events = EventAccumulator(str(tmp_path / "run/tensorboard"))
+    events.Reload()
+    logged = [row["loss"] for row in run.metrics("train")]
+    assert [event.value for event in events.Scalars("train/loss")] == pytest.approx(logged, rel=1e-5)
+
+
+def test_bfloat16_trains_where_it_is_asked_for(tmp_path):
+    run = api.train(images(), out=tmp_path / "run", **small(precision="bfloat16"))
+    assert math.isfinite(run.metrics("train")[-1]["loss"])
+
+
+def test_an_unknown_device_is_one_line(tmp_path):
+    with pytest.raises(ConfigError, match=r"device 'abacus' cannot be used here"):
+        api.start("digits", small(device="abacus"), out=tmp_path / "run", quiet=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(tmp_path, monkeypatch):
+    target = tmp_path / "file.json"
+    storage.write_json(target, {"old": True})
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(LatentiaError, match=r"cannot write .*file\.json: No space left on device"):
+        storage.write_json(target, {"new": True})
+    assert json.loads(target.read_text()) == {"old": True}
+    assert [path.name for path in tmp_path.iterdir()] == ["file.json"]
