@@ -45,7 +45,9 @@ class Trainings:
     finished: bool
 
 
-def train(source: Any = "digits", *, out: str | os.PathLike[str] | None = None, quiet: bool = True, **settings: Any) -> Run:
+def train(
+    source: Any = "digits", *, out: str | os.PathLike[str] | None = None, quiet: bool = True, **settings: Any
+) -> Run:
     """Train a model and open the run.
 
     Args:
@@ -110,7 +112,11 @@ def start(
 
 
 def resume(
-    path: str | os.PathLike[str], changes: Mapping[str, Any] | None = None, *, quiet: bool = False, say: Say = _silent
+    path: str | os.PathLike[str],
+    changes: Mapping[str, Any] | None = None,
+    *,
+    quiet: bool = False,
+    say: Say = _silent,
 ) -> Trainings:
     """Go on with a run where its last checkpoint left it.
 
@@ -130,7 +136,9 @@ def resume(
     spec = folder.spec()
     for name, value in (changes or {}).items():
         if name not in ("epochs", "max_minutes", "device"):
-            raise ConfigError(f"'training.{name}' cannot change when a run is resumed; its settings are in {folder.run_file}")
+            raise ConfigError(
+                f"'training.{name}' cannot change when a run is resumed; see {folder.run_file}"
+            )
         spec["training"][name] = value
     dataset = latentia.data.load(**recorded_source(folder, spec))
     say(dataset.summary())
@@ -150,7 +158,9 @@ def _check_same_data(folder: RunFolder, dataset: Dataset) -> None:
     event = tuple(storage.read_json(folder.model_file)["event"])
     if event != dataset.event:
         want, got = ("x".join(map(str, shape)) for shape in (event, dataset.event))
-        raise RunError(f"{folder.path} was trained on examples of shape {want}, and {dataset.source} now has {got}")
+        raise RunError(
+            f"{folder.path} was trained on examples of shape {want}, and {dataset.source} now has {got}"
+        )
 
 
 def _data_options(table: Mapping[str, Any]) -> dict[str, Any]:
@@ -162,7 +172,13 @@ def _data_options(table: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _work(
-    folder: RunFolder, spec: Mapping[str, Any], dataset: Dataset, parts: assembly.Parts, *, quiet: bool, say: Say
+    folder: RunFolder,
+    spec: Mapping[str, Any],
+    dataset: Dataset,
+    parts: assembly.Parts,
+    *,
+    quiet: bool,
+    say: Say,
 ) -> Trainings:
     """Train in an existing run folder, held for this process alone."""
     from latentia.data.feed import feeds
@@ -190,12 +206,14 @@ def _describe_run(folder: RunFolder, spec: Mapping[str, Any], parts: assembly.Pa
     training = spec["training"]
     return (
         f"{folder.path}: {spec['model']['name']} with {spec['model']['latent_dim']} latents, network "
-        f"{spec['network']['name']}, likelihood {spec['likelihood']['name']} on {spec['transform']['name']} data, "
-        f"{count:,} parameters, {training['epochs']} epochs on {device}"
+        f"{spec['network']['name']}, likelihood {spec['likelihood']['name']}, transform "
+        f"{spec['transform']['name']}, {count:,} parameters, {training['epochs']} epochs on {device}"
     )
 
 
-def _test(folder: RunFolder, outcome: Outcome, parts: assembly.Parts, splits: Mapping[str, Any], say: Say) -> None:
+def _test(
+    folder: RunFolder, outcome: Outcome, parts: assembly.Parts, splits: Mapping[str, Any], say: Say
+) -> None:
     """Score the chosen weights on the test split, once, and log it."""
     from latentia.evaluation import average_terms
 

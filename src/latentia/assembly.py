@@ -13,18 +13,28 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from latentia import config, registry
 from latentia.data.dataset import Dataset
 from latentia.data.transforms import Transform
 from latentia.errors import ConfigError, DataError, nearest
 from latentia.objectives import Objective
+from latentia.types import LatentModel
 
 if TYPE_CHECKING:
     from latentia.config import Table
 
-SECTIONS = ("data", "transform", "model", "network", "posterior", "prior", "likelihood", "objective", "training")
+SECTIONS = (
+    "data",
+    "transform",
+    "model",
+    "network",
+    "posterior",
+    "prior",
+    "likelihood",
+    "objective",
+    "training",
+)
 PARTS = ("network", "posterior", "prior", "likelihood")
 SUPPLIED = {"model": ("event", *PARTS), "posterior": ("latent",), "prior": ("latent",)}
 """Parameters that the program provides, so that nobody sets them."""
@@ -39,7 +49,7 @@ VALIDATION_STEPS = 100
 class Parts:
     """What a specification describes."""
 
-    model: nn.Module
+    model: LatentModel
     transform: Transform
     objective: Objective
 
@@ -124,7 +134,7 @@ def _choose_transform(table: Table, dataset: Dataset, binary: bool) -> None:
     """Fill in the transform that suits the data, and the statistics that it needs."""
     low, high = _extremes(dataset)
     integers = dataset.x.dtype == np.uint8 and dataset.kind != "table"
-    in_unit = 0 <= low and high <= 1
+    in_unit = low >= 0 and high <= 1
     if "name" not in table:
         if integers or in_unit:
             table["name"] = "binarise" if binary else "scale" if integers else "none"
@@ -141,8 +151,12 @@ def _choose_transform(table: Table, dataset: Dataset, binary: bool) -> None:
             table.setdefault("low", low)
     if "mean" in known:
         train = dataset.x[dataset.splits["train"]].astype(np.float64)
-        table.setdefault("mean", train.mean(axis=0).ravel().tolist() if train.ndim == 2 else [float(train.mean())])
-        table.setdefault("std", train.std(axis=0).ravel().tolist() if train.ndim == 2 else [float(train.std())])
+        table.setdefault(
+            "mean", train.mean(axis=0).ravel().tolist() if train.ndim == 2 else [float(train.mean())]
+        )
+        table.setdefault(
+            "std", train.std(axis=0).ravel().tolist() if train.ndim == 2 else [float(train.std())]
+        )
 
 
 def _check_support(spec: Table, dataset: Dataset, ends: tuple[float, float]) -> None:
@@ -152,8 +166,8 @@ def _check_support(spec: Table, dataset: Dataset, ends: tuple[float, float]) -> 
         return
     value = ends[1] if ends[1] > high else ends[0]
     raise DataError(
-        f"{dataset.name}: likelihood '{name}' needs values in [{low:g}, {high:g}], and the data reach {value:g}; "
-        "use --likelihood gaussian, or scale them with transform=scale"
+        f"{dataset.name}: likelihood '{name}' needs values in [{low:g}, {high:g}], and the data reach "
+        f"{value:g}; use --likelihood gaussian, or scale them with transform=scale"
     )
 
 

@@ -185,7 +185,9 @@ def _default(parameter: inspect.Parameter, where: str) -> Any:
     return check_component(kind, {"name": name, **given}, where)
 
 
-def check_component(kind: str, value: str | Mapping[str, Any], where: str, supplied: Iterable[str] = ()) -> Table:
+def check_component(
+    kind: str, value: str | Mapping[str, Any], where: str, supplied: Iterable[str] = ()
+) -> Table:
     """Check a component given as a name or a table with a name.
 
     Args:
@@ -249,8 +251,9 @@ def construct(component: Callable[..., Any], table: Mapping[str, Any], **context
 
 def _component_kind(annotation: Any) -> str | None:
     for option in typing.get_args(annotation) or (annotation,):
-        if inspect.isclass(option) and isinstance(getattr(option, "kind", None), str):
-            return option.kind
+        kind = getattr(option, "kind", None)
+        if inspect.isclass(option) and isinstance(kind, str):
+            return kind
     return None
 
 

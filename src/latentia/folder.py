@@ -188,7 +188,9 @@ def recorded_source(folder: RunFolder, spec: Mapping[str, Any]) -> dict[str, Any
     """
     options = dict(spec["data"])
     if options.get("source") == MEMORY:
-        raise RunError(f"{folder.path} was trained on an array in memory; save it as .npy or .npz and train on the file")
+        raise RunError(
+            f"{folder.path} was trained on an array in memory; save it as .npy or .npz and train on the file"
+        )
     return options
 
 

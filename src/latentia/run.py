@@ -66,7 +66,9 @@ class Run(Trained):
         dataset = latentia.data.load(**recorded_source(self.folder, self.spec))
         if dataset.event != self.event:
             want, got = ("x".join(map(str, shape)) for shape in (self.event, dataset.event))
-            raise RunError(f"{self.folder.path} was trained on examples of shape {want}, and {dataset.name} has {got}")
+            raise RunError(
+                f"{self.folder.path} was trained on examples of shape {want}, and {dataset.name} has {got}"
+            )
         return dataset
 
     def examples(self, split: str = "test", n: int | None = None) -> np.ndarray:
@@ -186,7 +188,9 @@ class Run(Trained):
             return 0.0, self.dataset.high
         return self.dataset.observed
 
-    def traversal_values(self, steps: int = 9, reach: float = 3.0, dims: list[int] | None = None) -> np.ndarray:
+    def traversal_values(
+        self, steps: int = 9, reach: float = 3.0, dims: list[int] | None = None
+    ) -> np.ndarray:
         """Give the values that a traversal takes: around the aggregate posterior's mean, by its spread.
 
         Args:
@@ -204,7 +208,9 @@ class Run(Trained):
         if dims is not None:
             for dim in dims:
                 if not 0 <= dim < len(mean):
-                    raise ConfigError(f"there is no latent dimension {dim}; they run from 0 to {len(mean) - 1}")
+                    raise ConfigError(
+                        f"there is no latent dimension {dim}; they run from 0 to {len(mean) - 1}"
+                    )
             mean, std = mean[dims], std[dims]
         return mean[:, None] + np.linspace(-reach, reach, steps)[None] * std[:, None]
 

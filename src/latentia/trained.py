@@ -23,7 +23,9 @@ FORMAT = 1
 CHUNK = 512
 
 
-def describe(spec: Mapping[str, Any], event: tuple[int, ...], label_names: tuple[str, ...] = ()) -> dict[str, Any]:
+def describe(
+    spec: Mapping[str, Any], event: tuple[int, ...], label_names: tuple[str, ...] = ()
+) -> dict[str, Any]:
     """Record the constructor calls of a model.
 
     Args:
@@ -80,7 +82,9 @@ class Trained:
             raise RunError(f"{path} has no weights yet; train it with 'latentia train --resume {path}'")
         recipe = storage.read_json(path / "model.json")
         if recipe.get("format") != FORMAT:
-            raise RunError(f"{path / 'model.json'} is of format {recipe.get('format')}; this version reads {FORMAT}")
+            raise RunError(
+                f"{path / 'model.json'} is of format {recipe.get('format')}; this version reads {FORMAT}"
+            )
         tensors, _ = storage.load_tensors(path / "model.safetensors")
         parts = assemble(recipe, tuple(recipe["event"]))
         try:
@@ -209,7 +213,9 @@ class Trained:
                 self.model.prior(), n, truncation=truncation, temperature=temperature
             ).numpy()
 
-    def interpolate(self, a: np.ndarray, b: np.ndarray, *, steps: int = 10, path: str = "linear") -> np.ndarray:
+    def interpolate(
+        self, a: np.ndarray, b: np.ndarray, *, steps: int = 10, path: str = "linear"
+    ) -> np.ndarray:
         """Decode the path between the latents of two examples.
 
         Args:

@@ -1,4 +1,4 @@
-"""The records in which the stages of the flow meet.
+"""The records in which the stages of the flow meet, and what a stage may ask of a model.
 
 `Batch` goes from the data to the model, `Pass` from the model to the objective, `Terms` from the
 objective to the training loop and the evaluation. All are frozen; nothing else crosses a border.
@@ -6,13 +6,12 @@ objective to the training loop and the evaluation. All are frozen; nothing else 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import abc
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from torch import Tensor
-    from torch.distributions import Distribution
+from torch import Tensor, nn
+from torch.distributions import Distribution
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,3 +80,56 @@ class Terms:
     def elbo(self) -> Tensor:
         """The lower bound on log p(x), shape `(B,)`, in nats, whatever the weight."""
         return -(self.distortion + self.rate)
+
+
+class LatentModel(nn.Module, abc.ABC):
+    """p(x, z) = p(z) p(x|z) with a posterior q(z|x): all that training and evaluation know of a model.
+
+    Attributes:
+        event: shape of one example.
+        latent: shape of one latent.
+        prior: gives p(z).
+    """
+
+    event: tuple[int, ...]
+    latent: tuple[int, ...]
+    prior: Callable[[], Distribution]
+
+    @property
+    @abc.abstractmethod
+    def discrete(self) -> bool:
+        """Whether p(x|z) is a probability of values rather than a density."""
+
+    @abc.abstractmethod
+    def encode(self, x: Tensor) -> Distribution:
+        """Give q(z|x).
+
+        Args:
+            x: the data, shape `(B, *event)`.
+
+        Returns:
+            A distribution with batch shape `(B,)` and event shape `latent`.
+        """
+
+    @abc.abstractmethod
+    def decode(self, z: Tensor) -> Distribution:
+        """Give p(x|z).
+
+        Args:
+            z: latents, shape `(S, B, *latent)` or `(B, *latent)`.
+
+        Returns:
+            A distribution with batch shape `(S, B)` or `(B,)`.
+        """
+
+    @abc.abstractmethod
+    def forward(self, batch: Batch, samples: int = 1) -> Pass:
+        """Compute everything that an objective reads.
+
+        Args:
+            batch: the examples.
+            samples: latent samples S for each.
+
+        Returns:
+            The pass.
+        """

@@ -185,7 +185,13 @@ def test_the_loss_of_an_example_does_not_depend_on_its_batch(name):
     def distortion_of(part):
         # The posterior's mean stands for its sample: noise would differ between the batches.
         q = model.encode(part)
-        state = Pass(Batch(part, torch.arange(len(part))), q, q.mean.unsqueeze(0), model.prior(), model.decode(q.mean[None]))
+        state = Pass(
+            Batch(part, torch.arange(len(part))),
+            q,
+            q.mean.unsqueeze(0),
+            model.prior(),
+            model.decode(q.mean[None]),
+        )
         return objective(state).loss
 
     whole = distortion_of(x)
@@ -209,5 +215,5 @@ def test_equal_seeds_give_equal_models_and_equal_passes(name):
 def test_an_objective_is_configured_by_its_signature_alone(name):
     objective = make("objective", name)
     assert isinstance(objective, Objective)
-    with pytest.raises(ConfigError, match="unknown key 'objective.nonsense'"):
+    with pytest.raises(ConfigError, match=r"unknown key 'objective\.nonsense'"):
         config.check_component("objective", {"name": name, "nonsense": 1}, "objective")

@@ -89,7 +89,9 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_term(tmp_path):
     x[123, 2] = 1e38  # finite, and its square is not
     settings = small(batch_size=16, checkpoint_seconds=0.001, epochs=2)
     settings |= {"transform": "none", "likelihood": "gaussian"}
-    with pytest.raises(TrainingError, match=r"the (distortion|rate) is (inf|nan) at step \d+.*last good checkpoint"):
+    with pytest.raises(
+        TrainingError, match=r"the (distortion|rate) is (inf|nan) at step \d+.*last good checkpoint"
+    ):
         api.start((x, None), settings, out=tmp_path / "run", quiet=True)
     tensors, header = storage.load_tensors(tmp_path / "run/failed-batch.safetensors")
     assert len(tensors["index"]) == 16

@@ -16,8 +16,8 @@ from latentia.folder import RunFolder
 
 SETTINGS = [
     "digits", "--quiet", "--latent-dim", "3", "--epochs", "12", "--network", "mlp", "--hidden", "48,24",
-    "training.checkpoint_seconds=0.05", "training.ema=0.95", "objective.schedule=linear", "training.log_every=3",
-    "transform=binarise", "--likelihood", "bernoulli",
+    "training.checkpoint_seconds=0.05", "training.ema=0.95", "objective.schedule=linear",
+    "training.log_every=3", "transform=binarise", "--likelihood", "bernoulli",
 ]  # fmt: skip
 
 
@@ -180,5 +180,7 @@ def test_metrics_are_json_lines_with_the_terms(unbroken):
     train = [row for row in rows if row["split"] == "train"]
     assert train[-1]["step"] == 144
     for row in train:
-        assert row["loss"] <= (row["distortion"] + row["rate"]) * (1 + 1e-6)  # the warm-up weighs the rate by at most 1
+        assert row["loss"] <= (row["distortion"] + row["rate"]) * (
+            1 + 1e-6
+        )  # the warm-up weighs the rate by at most 1
     assert [row["split"] for row in rows].count("test") == 1

@@ -119,7 +119,9 @@ def elbo_state(mean, std, event=4):
     batch = Batch(torch.zeros(len(mean), event), torch.arange(len(mean)))
     q = normal(mean, std)
     z = q.rsample((1,))
-    return Pass(batch, q, z, StandardNormal((mean.shape[1],))(), Gaussian()(torch.zeros(1, len(mean), event), 1))
+    return Pass(
+        batch, q, z, StandardNormal((mean.shape[1],))(), Gaussian()(torch.zeros(1, len(mean), event), 1)
+    )
 
 
 def test_beta_multiplies_the_rate_and_nothing_else():

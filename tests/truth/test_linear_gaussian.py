@@ -45,7 +45,13 @@ def exact(pca):
     sigma2 = pca.noise_variance_
     w = pca.components_.T * np.sqrt(np.maximum(pca.explained_variance_ - sigma2, 0))
     m = w.T @ w + sigma2 * np.eye(LATENTS)  # diagonal, because the components are orthogonal
-    vae = VAE((FEATURES,), LATENTS, network=Linear(), posterior=DiagonalGaussian((LATENTS,)), likelihood=GaussianLearned())
+    vae = VAE(
+        (FEATURES,),
+        LATENTS,
+        network=Linear(),
+        posterior=DiagonalGaussian((LATENTS,)),
+        likelihood=GaussianLearned(),
+    )
     inverse = np.linalg.inv(m) @ w.T
     log_variance = np.log(sigma2 * np.diag(np.linalg.inv(m)))
     with torch.no_grad():
@@ -92,7 +98,8 @@ def test_the_importance_weighted_bound_rises_to_the_likelihood(data, pca):
         state: Pass = vae(batch, 512)
         weights = state.p_x.log_prob(batch.x) + state.p_z.log_prob(state.z) - state.q.log_prob(state.z)
         bounds = [
-            float((weights.reshape(-1, k, len(data)).logsumexp(dim=1) - np.log(k)).mean()) for k in (1, 8, 64, 512)
+            float((weights.reshape(-1, k, len(data)).logsumexp(dim=1) - np.log(k)).mean())
+            for k in (1, 8, 64, 512)
         ]
     assert bounds == sorted(bounds)
     assert bounds[-1] == pytest.approx(pca.score(data), abs=0.01)

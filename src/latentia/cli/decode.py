@@ -12,7 +12,9 @@ from latentia.cli.output import check_output, output_option, run_argument, write
 @click.command("decode", short_help="Turn latents into data.")
 @run_argument
 @click.argument("codes", type=click.Path(path_type=Path))
-@click.option("--noise", is_flag=True, help="Draw from the decoder's distribution instead of taking its mean.")
+@click.option(
+    "--noise", is_flag=True, help="Draw from the decoder's distribution instead of taking its mean."
+)
 @click.option("--seed", default=0, show_default=True, help="Seed of the draw.")
 @output_option
 def command(run: Path, codes: Path, noise: bool, seed: int, output: Path) -> None:

@@ -13,7 +13,9 @@ from latentia.cli.output import check_output, output_option, run_argument, write
 @run_argument
 @click.argument("source", required=False)
 @click.option("-n", "count", default=0, help="How many examples; all by default.")
-@click.option("--split", default="test", show_default=True, help="Which split; all takes every example in order.")
+@click.option(
+    "--split", default="test", show_default=True, help="Which split; all takes every example in order."
+)
 @click.option("--sample", is_flag=True, help="Draw from the posterior instead of taking its mean.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the draw.")
 @output_option

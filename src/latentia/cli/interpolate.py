@@ -11,7 +11,9 @@ from latentia.cli.output import check_output, output_option, run_argument, write
 
 @click.command("interpolate", short_help="Walk from one example to another.")
 @run_argument
-@click.option("--between", nargs=2, type=int, default=(0, 1), show_default=True, help="Two positions in the test split.")
+@click.option(
+    "--between", nargs=2, type=int, default=(0, 1), show_default=True, help="Two positions in the test split."
+)
 @click.option("--steps", default=10, show_default=True, help="Points on the path, both ends included.")
 @click.option("--path", default="linear", show_default=True, help="linear or spherical.")
 @output_option

@@ -30,7 +30,11 @@ def command(run: Path, source: str | None, count: int, split: str, output: Path)
     made = opened.reconstruct(original)
     if output.suffix.lower() == ".png" and opened.dataset.kind == "image":
         per_row = min(len(made), 16)
-        rows = [part for i in range(0, len(made), per_row) for part in (original[i : i + per_row], made[i : i + per_row])]
+        rows = [
+            part
+            for i in range(0, len(made), per_row)
+            for part in (original[i : i + per_row], made[i : i + per_row])
+        ]
         write_examples(output, opened, np.concatenate(rows), per_row)
     else:
         write_examples(output, opened, made)

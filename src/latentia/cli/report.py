@@ -9,7 +9,9 @@ import click
 
 @click.command("report", short_help="Write a report of one run or several.")
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN...")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="The file; RUN/report.html for one run.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="The file; RUN/report.html for one run."
+)
 def command(runs: tuple[Path, ...], output: Path | None) -> None:
     """Write one self-contained HTML file about RUN, or about several runs side by side."""
     from latentia.api import open_run

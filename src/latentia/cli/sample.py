@@ -12,11 +12,17 @@ from latentia.cli.output import check_output, output_option, run_argument, write
 @click.command("sample", short_help="Generate new data.")
 @run_argument
 @click.option("-n", "count", default=64, show_default=True, help="How many.")
-@click.option("--sampler", default="prior", show_default=True, help="prior, or mixture: fitted to the data's latents.")
+@click.option(
+    "--sampler", default="prior", show_default=True, help="prior, or mixture: fitted to the data's latents."
+)
 @click.option("--components", default=10, show_default=True, help="Gaussians of the mixture.")
 @click.option("--truncation", type=float, help="Keep each coordinate within this many standard deviations.")
-@click.option("--temperature", default=1.0, show_default=True, help="Factor on the distance from the prior's mean.")
-@click.option("--noise", is_flag=True, help="Draw from the decoder's distribution instead of taking its mean.")
+@click.option(
+    "--temperature", default=1.0, show_default=True, help="Factor on the distance from the prior's mean."
+)
+@click.option(
+    "--noise", is_flag=True, help="Draw from the decoder's distribution instead of taking its mean."
+)
 @click.option("--seed", default=0, show_default=True, help="Seed of everything random.")
 @output_option
 def command(

@@ -54,7 +54,12 @@ CHANGEABLE = ("epochs", "max_minutes", "device")
 @click.option("--skip-bad", is_flag=True, default=None, help="Leave out files that cannot be read.")
 @click.option("--quiet", is_flag=True, help="Print errors alone.")
 def command(
-    words: tuple[str, ...], out: Path | None, resume: Path | None, config: Path | None, quiet: bool, **flags: Any
+    words: tuple[str, ...],
+    out: Path | None,
+    resume: Path | None,
+    config: Path | None,
+    quiet: bool,
+    **flags: Any,
 ) -> None:
     """Train on SOURCE: digits (the default), an IDX, npy, npz, csv or parquet file, a folder, zip or
     tar of images, or hf:owner/name.
@@ -86,7 +91,9 @@ def _mute(line: str) -> None:
     """Say nothing."""
 
 
-def gather(words: tuple[str, ...], run_file: Path | None, given: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+def gather(
+    words: tuple[str, ...], run_file: Path | None, given: dict[str, Any]
+) -> tuple[str, dict[str, Any]]:
     """Merge a run file, flags and overrides, the later ones winning.
 
     Args:
@@ -113,7 +120,9 @@ def gather(words: tuple[str, ...], run_file: Path | None, given: dict[str, Any])
     return source or recorded or "digits", settings
 
 
-def _only_changeable(words: tuple[str, ...], out: Path | None, config: Path | None, given: dict[str, Any]) -> None:
+def _only_changeable(
+    words: tuple[str, ...], out: Path | None, config: Path | None, given: dict[str, Any]
+) -> None:
     fixed = [f"--{name.replace('_', '-')}" for name in given if name not in CHANGEABLE]
     fixed += list(words)
     fixed += ["--out"] if out else []

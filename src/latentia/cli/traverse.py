@@ -11,14 +11,16 @@ from latentia.cli.output import check_output, output_option, run_argument, write
 
 @click.command("traverse", short_help="Move one latent dimension at a time.")
 @run_argument
-@click.option("--example", type=int, help="Position in the test split to start from; the latents' mean by default.")
+@click.option(
+    "--example", type=int, help="Position in the test split to start from; the latents' mean by default."
+)
 @click.option("--dims", help="Latent dimensions, such as 0,3,5; all by default.")
 @click.option("--steps", default=9, show_default=True, help="Values for each dimension.")
-@click.option("--reach", default=3.0, show_default=True, help="How far, in standard deviations of the data's latents.")
+@click.option(
+    "--reach", default=3.0, show_default=True, help="How far, in standard deviations of the data's latents."
+)
 @output_option
-def command(
-    run: Path, example: int | None, dims: str | None, steps: int, reach: float, output: Path
-) -> None:
+def command(run: Path, example: int | None, dims: str | None, steps: int, reach: float, output: Path) -> None:
     """Decode what each latent dimension of RUN does: one row for each."""
     check_output(output)
     from latentia.api import open_run

@@ -9,10 +9,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
-from torch import nn
 
 from latentia.data.feed import Feed
 from latentia.objectives import Objective
+from latentia.types import LatentModel
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,9 @@ class Averages:
 
     def row(self) -> dict[str, Any]:
         """Give the figures as plain values, for a log."""
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        return {
+            name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()
+        }
 
 
 @contextlib.contextmanager
@@ -80,7 +82,7 @@ def bits_per_dim(nats: float, dimensions: int, log2_unit: float) -> float:
 
 @torch.no_grad()
 def average_terms(
-    model: nn.Module,
+    model: LatentModel,
     objective: Objective,
     feed: Feed,
     *,
@@ -126,7 +128,8 @@ def average_terms(
                 total[name] = total[name] + summed if name in total else summed
             count += len(batch.x)
     model.train(was_training)
-    means = {name: (value / count).tolist() for name, value in total.items()}
-    unit = 0.0 if model.likelihood.binary else feed.transform.log2_unit
+    kl = tuple((total.pop("kl") / count).tolist())
+    means = {name: float(value / count) for name, value in total.items()}
+    unit = 0.0 if model.discrete else feed.transform.log2_unit
     bits = bits_per_dim(means["distortion"] + means["rate"], dimensions, unit) if objective.bound else None
-    return Averages(**{**means, "kl": tuple(means["kl"])}, bits_per_dim=bits, examples=count)
+    return Averages(**means, kl=kl, bits_per_dim=bits, examples=count)

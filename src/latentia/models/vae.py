@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.distributions import Distribution
 
 from latentia.errors import ConfigError
 from latentia.networks import MLP, Network
 from latentia.probability import Bernoulli, DiagonalGaussian, Likelihood, Posterior, Prior, StandardNormal
 from latentia.registry import register
-from latentia.types import Batch, Pass
+from latentia.types import Batch, LatentModel, Pass
 
 
 @register("model", "vae")
-class VAE(nn.Module):
+class VAE(LatentModel):
     r"""p(x, z) = p(z) p(x|z) with the amortised posterior q(z|x).
 
     ```
@@ -78,26 +78,17 @@ class VAE(nn.Module):
         self.encoder = network.encoder(self.event, self.posterior.features)
         self.decoder = network.decoder(self.latent, self.event)
 
+    @property
+    def discrete(self) -> bool:
+        """Whether p(x|z) is a probability of values; see `LatentModel`."""
+        return self.likelihood.binary
+
     def encode(self, x: Tensor) -> Distribution:
-        """Give q(z|x).
-
-        Args:
-            x: the data, shape `(B, *event)`.
-
-        Returns:
-            A distribution with batch shape `(B,)` and event shape `latent`.
-        """
+        """Give q(z|x); see `LatentModel`."""
         return self.posterior(self.encoder(x))
 
     def decode(self, z: Tensor) -> Distribution:
-        """Give p(x|z).
-
-        Args:
-            z: latents, shape `(S, B, *latent)` or `(B, *latent)`.
-
-        Returns:
-            A distribution with batch shape `(S, B)` or `(B,)`.
-        """
+        """Give p(x|z); see `LatentModel`."""
         return self.likelihood(self.outputs(z), len(self.event))
 
     def outputs(self, z: Tensor) -> Tensor:
@@ -113,15 +104,7 @@ class VAE(nn.Module):
         return self.decoder(z.flatten(0, len(batch) - 1)).unflatten(0, batch)
 
     def forward(self, batch: Batch, samples: int = 1) -> Pass:
-        """Compute everything that an objective reads.
-
-        Args:
-            batch: the examples.
-            samples: latent samples S for each.
-
-        Returns:
-            The pass.
-        """
+        """Compute everything that an objective reads; see `LatentModel`."""
         q = self.encode(batch.x)
         z = q.rsample(torch.Size((samples,)))
         h = self.outputs(z)

@@ -94,6 +94,8 @@ def image_size(event: Shape, network: str) -> tuple[int, int, int]:
     """
     if len(event) != 3:
         shape = "x".join(map(str, event))
-        raise ConfigError(f"network '{network}' needs images, and the data have shape {shape}; use network.name=mlp")
+        raise ConfigError(
+            f"network '{network}' needs images, and the data have shape {shape}; use network.name=mlp"
+        )
     channels, height, width = event
     return channels, height, width

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 from torch import nn
 
@@ -37,7 +38,10 @@ class Conv(Network):
     """
 
     def __init__(
-        self, channels: tuple[int, ...] = (32, 64), hidden: tuple[int, ...] = (256,), activation: Activation = "relu"
+        self,
+        channels: tuple[int, ...] = (32, 64),
+        hidden: tuple[int, ...] = (256,),
+        activation: Activation = "silu",
     ) -> None:
         """Describe the pair.
 
@@ -61,7 +65,7 @@ class Conv(Network):
         """Build the map from `(B, C, H, W)` to `(B, *features)`; see `Network`."""
         sizes, channels = self._levels(event)
         layers: list[nn.Module] = []
-        for before, after in zip(channels, channels[1:], strict=False):
+        for before, after in pairwise(channels):
             layers += [nn.Conv2d(before, after, KERNEL, STRIDE, PADDING), activation_named(self.activation)]
         layers.append(nn.Flatten())
         width = channels[-1] * math.prod(sizes[-1])

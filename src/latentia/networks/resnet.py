@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -97,8 +98,11 @@ class ResNet(Network):
     def encoder(self, event: Shape, features: Shape) -> nn.Module:
         """Build the map from `(B, C, H, W)` to `(B, *features)`; see `Network`."""
         image_channels, sizes, channels = self._levels(event)
-        layers: list[nn.Module] = [nn.Conv2d(image_channels, channels[0], 3, padding=1), *self._blocks(channels[0])]
-        for before, after in zip(channels, channels[1:], strict=False):
+        layers: list[nn.Module] = [
+            nn.Conv2d(image_channels, channels[0], 3, padding=1),
+            *self._blocks(channels[0]),
+        ]
+        for before, after in pairwise(channels):
             layers += [nn.Conv2d(before, after, 4, 2, 1), *self._blocks(after)]
         layers += [activation_named(self.activation), nn.Flatten()]
         width = channels[-1] * math.prod(sizes[-1])
@@ -122,7 +126,10 @@ class ResNet(Network):
         layers.append(nn.Unflatten(1, (channels[-1], *sizes[-1])))
         for level in range(len(sizes) - 1, 0, -1):
             layers += self._blocks(channels[level])
-            layers += [Resize(sizes[level - 1]), nn.Conv2d(channels[level], channels[level - 1], 3, padding=1)]
+            layers += [
+                Resize(sizes[level - 1]),
+                nn.Conv2d(channels[level], channels[level - 1], 3, padding=1),
+            ]
         layers += [*self._blocks(channels[0]), activation_named(self.activation)]
         layers.append(nn.Conv2d(channels[0], image_channels, 3, padding=1))
         return nn.Sequential(*layers)

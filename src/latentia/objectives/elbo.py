@@ -25,7 +25,11 @@ class ELBO(Objective):
     """
 
     def __init__(
-        self, beta: float = 1.0, samples: int = 1, free_bits: float = 0.0, schedule: Schedule = Constant()  # noqa: B008
+        self,
+        beta: float = 1.0,
+        samples: int = 1,
+        free_bits: float = 0.0,
+        schedule: Schedule = Constant(),  # noqa: B008
     ) -> None:
         """Set the weights.
 

@@ -17,8 +17,8 @@ class Delta(Distribution):
     """
 
     has_rsample = True
-    arg_constraints: ClassVar[dict[str, constraints.Constraint]] = {}
-    support = constraints.real_vector
+    arg_constraints: ClassVar[dict[str, constraints.Constraint]] = {}  # pyright: ignore
+    support: constraints.Constraint = constraints.real_vector  # pyright: ignore
 
     def __init__(self, loc: Tensor, event_dims: int) -> None:
         """Put the mass at `loc`.

@@ -49,4 +49,6 @@ class StandardNormal(Prior):
 
     def forward(self) -> Distribution:
         """Give N(0, I), independent over the latent's dimensions."""
-        return Independent(Normal(self.zero, self.one, validate_args=False), len(self.latent), validate_args=False)
+        return Independent(
+            Normal(self.zero, self.one, validate_args=False), len(self.latent), validate_args=False
+        )

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from latentia.report.exhibits import Exhibit
+from latentia.report.exhibits import Exhibit, Words
 from latentia.report.theme import LIGHT, adaptive
 
 if TYPE_CHECKING:
@@ -52,22 +52,12 @@ _STYLE = {
 
 
 def drawn(
-    name: str,
-    title: str,
-    caption: str,
-    alt: str,
-    draw: Callable[[Figure], None],
-    size: tuple[float, float] = (420, 280),
-    *,
-    wide: bool = False,
+    words: Words, draw: Callable[[Figure], None], size: tuple[float, float] = (420, 280), *, wide: bool = False
 ) -> Exhibit:
     """Draw a chart once, for the page and for the file beside it.
 
     Args:
-        name: stem of the PNG file, unique within the report.
-        title: what it is.
-        caption: what to know about it.
-        alt: what it shows.
+        words: what is written around it.
         draw: puts axes into an empty figure; its colours are those of `theme.LIGHT`.
         size: width and height in points.
         wide: whether it takes the whole width.
@@ -79,14 +69,14 @@ def drawn(
     from matplotlib.figure import Figure
 
     svg, png = io.BytesIO(), io.BytesIO()
-    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": name}), warnings.catch_warnings():
+    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": words.name}), warnings.catch_warnings():
         # Names of labels may be in any script: the page's fonts have their glyphs, the file's may not.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure = Figure(figsize=(size[0] / INCH, size[1] / INCH), layout="constrained")
         draw(figure)
         figure.savefig(png, format="png", dpi=SHARPNESS, facecolor=LIGHT["panel"])
         figure.savefig(svg, format="svg", dpi=SHARPNESS, transparent=True, metadata={"Date": None})
-    return Exhibit(name, title, caption, alt, png.getvalue(), svg=_inline(svg.getvalue().decode()), wide=wide)
+    return Exhibit(words, png.getvalue(), svg=_inline(svg.getvalue().decode()), wide=wide)
 
 
 def _inline(svg: str) -> str:

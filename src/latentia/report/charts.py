@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from latentia.report.canvas import calm, drawn, multiples, short
-from latentia.report.exhibits import Exhibit
+from latentia.report.exhibits import Exhibit, Words
 from latentia.report.theme import CATEGORIES, LIGHT
 
 if TYPE_CHECKING:
@@ -19,23 +19,6 @@ if TYPE_CHECKING:
 PER_TICK = 20
 """More bars or classes than this are not named one by one."""
 COLOUR_MAP = "viridis"
-
-
-@dataclass(frozen=True)
-class Words:
-    """What is written around a chart.
-
-    Attributes:
-        name: stem of the PNG file.
-        title: what it is.
-        caption: what to know about it.
-        alt: what it shows.
-    """
-
-    name: str
-    title: str
-    caption: str
-    alt: str
 
 
 @dataclass(frozen=True)
@@ -89,7 +72,7 @@ def history(
         axes.set_ylabel(unit)
         axes.legend(loc="best")
 
-    return drawn(words.name, words.title, words.caption, words.alt, draw)
+    return drawn(words, draw)
 
 
 def _window(train: Curve, validation: Curve, floor: float | None) -> tuple[float, float]:
@@ -135,7 +118,7 @@ def bars(
         axes.set_xlabel(axis)
         axes.set_ylabel(unit)
 
-    return drawn(words.name, words.title, words.caption, words.alt, draw, (420, 240))
+    return drawn(words, draw, (420, 240))
 
 
 def plane(
@@ -185,7 +168,7 @@ def plane(
         axes.set_ylabel(axes_names[1])
         axes.set_aspect("equal", adjustable="datalim")
 
-    return drawn(words.name, words.title, words.caption, words.alt, draw, (480, 400), wide=True)
+    return drawn(words, draw, (480, 400), wide=True)
 
 
 def _by_class(
@@ -268,7 +251,7 @@ def lines(
     rows = -(-len(panels) // columns)
     height = rows * (130 if ticks else 95) + (25 if legend else 5)
     size = (max(420, 150 * min(columns, len(panels))), height)
-    return drawn(words.name, words.title, words.caption, words.alt, draw, size, wide=True)
+    return drawn(words, draw, size, wide=True)
 
 
 def histograms(words: Words, columns: Sequence[str], groups: Sequence[tuple[str, np.ndarray]]) -> Exhibit:
@@ -302,7 +285,7 @@ def histograms(words: Words, columns: Sequence[str], groups: Sequence[tuple[str,
             _shared_legend(figure, places[0])
 
     size = (450, -(-len(columns) // 3) * 90 + 25)
-    return drawn(words.name, words.title, words.caption, words.alt, draw, size, wide=True)
+    return drawn(words, draw, size, wide=True)
 
 
 def agreements(words: Words, columns: Sequence[str], given: np.ndarray, decoded: np.ndarray) -> Exhibit:
@@ -328,7 +311,7 @@ def agreements(words: Words, columns: Sequence[str], given: np.ndarray, decoded:
             calm(axes)
 
     size = (450, -(-len(columns) // 3) * 115 + 5)
-    return drawn(words.name, words.title, words.caption, words.alt, draw, size, wide=True)
+    return drawn(words, draw, size, wide=True)
 
 
 def _shared_legend(figure: Figure, axes: Axes) -> None:

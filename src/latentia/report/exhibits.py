@@ -33,24 +33,35 @@ class Strip:
 
 
 @dataclass(frozen=True)
-class Exhibit:
-    """One figure with its caption.
+class Words:
+    """What is written around a figure.
 
     Attributes:
         name: stem of the PNG file, unique within the report.
-        title: what it is, in a few words.
+        title: what it is.
         caption: what to know about it, in a sentence or two.
         alt: what it shows, for those who do not see it.
-        png: the file beside the report.
-        strips: the pictures in the page; empty for a chart.
-        svg: the chart in the page; empty for pictures.
-        wide: whether it takes the whole width of its panel.
     """
 
     name: str
     title: str
     caption: str
     alt: str
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    """One figure with its caption.
+
+    Attributes:
+        words: what is written around it.
+        png: the file beside the report.
+        strips: the pictures in the page; empty for a chart.
+        svg: the chart in the page; empty for pictures.
+        wide: whether it takes the whole width of its panel.
+    """
+
+    words: Words
     png: bytes
     strips: tuple[Strip, ...] = ()
     svg: str = ""
@@ -131,22 +142,12 @@ def strip(picture: Image.Image, label: str = "") -> Strip:
 
 
 def pictured(
-    name: str,
-    title: str,
-    caption: str,
-    alt: str,
-    pictures: Sequence[Image.Image],
-    labels: Sequence[str] = (),
-    *,
-    wide: bool = False,
+    words: Words, pictures: Sequence[Image.Image], labels: Sequence[str] = (), *, wide: bool = False
 ) -> Exhibit:
     """Make an exhibit of pictures, one below the other.
 
     Args:
-        name: stem of the PNG file.
-        title: what it is.
-        caption: what to know about it.
-        alt: what it shows.
+        words: what is written around it.
         pictures: at least one.
         labels: what stands beside each; nothing by default.
         wide: whether it takes the whole width.
@@ -157,4 +158,4 @@ def pictured(
     labels = labels or [""] * len(pictures)
     strips = tuple(strip(picture, label) for picture, label in zip(pictures, labels, strict=True))
     whole = pictures[0] if len(pictures) == 1 else below(pictures, gap=2, background=None)
-    return Exhibit(name, title, caption, alt, png_bytes(whole), strips=strips, wide=wide)
+    return Exhibit(words, png_bytes(whole), strips=strips, wide=wide)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from latentia.errors import ConfigError
@@ -32,4 +31,3 @@ def traverse(z: Tensor, dims: list[int], values: Tensor) -> Tensor:
     for row, dim in enumerate(dims):
         path[row, :, dim] = rows[row]
     return path
-

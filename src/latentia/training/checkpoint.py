@@ -147,11 +147,15 @@ class Checkpoints:
                     later.unlink()
             return progress, passed_over
         if passed_over:
-            raise RunError(f"no checkpoint in {self.folder} is whole ({passed_over[0]}); train anew with another --out")
+            raise RunError(
+                f"no checkpoint in {self.folder} is whole ({passed_over[0]}); train anew with another --out"
+            )
         return None, []
 
 
-def _restore(path: Path, live: Checkpointed, tensors: Mapping[str, Tensor], header: dict[str, Any]) -> Progress:
+def _restore(
+    path: Path, live: Checkpointed, tensors: Mapping[str, Tensor], header: dict[str, Any]
+) -> Progress:
     try:
         live.load(tensors)
         return Progress(**header)

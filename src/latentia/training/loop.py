@@ -24,6 +24,7 @@ from latentia.training.checkpoint import Checkpointed, Checkpoints, Progress
 from latentia.training.devices import autocast
 from latentia.training.interrupts import Interrupts
 from latentia.training.settings import Training
+from latentia.types import LatentModel
 
 TERMS = ("loss", "distortion", "rate", "penalty")
 
@@ -48,7 +49,7 @@ class Trainer:
 
     def __init__(
         self,
-        model: nn.Module,
+        model: LatentModel,
         objective: Objective,
         feeds: Mapping[str, Feed],
         settings: Training,
@@ -84,11 +85,14 @@ class Trainer:
         self.checkpoints = Checkpoints(folder.checkpoints)
         self.trackers = [registry.lookup("tracker", name)(folder.path) for name in settings.trackers]
         self.window: list[tuple[Tensor, Tensor]] = []
+        self.validated: dict[str, str] = {}
 
     def _optimiser(self) -> torch.optim.Optimizer:
         kind = torch.optim.AdamW if self.settings.weight_decay else torch.optim.Adam
         fused = self.device.type in ("cpu", "cuda")
-        return kind(self.parameters, lr=self.settings.lr, weight_decay=self.settings.weight_decay, fused=fused)
+        return kind(
+            self.parameters, lr=self.settings.lr, weight_decay=self.settings.weight_decay, fused=fused
+        )
 
     def fit(self) -> Outcome:
         """Train to the end, to a signal, or to the time limit; go on from a checkpoint if there is one.
@@ -129,8 +133,10 @@ class Trainer:
                 epoch_over = position + 1 == self.epoch_steps
                 if progress.step % settings.log_every == 0 or epoch_over:
                     logged = self._log(progress, bar, logged)
-                if epoch_over and ((epoch + 1) % settings.validate_every == 0 or progress.step == self.total_steps):
-                    self._validate(progress, bar)
+                if epoch_over and (
+                    (epoch + 1) % settings.validate_every == 0 or progress.step == self.total_steps
+                ):
+                    self._validate(progress)
                 out_of_time = settings.max_minutes and progress.seconds >= 60 * settings.max_minutes
                 if interrupts.received or out_of_time or now - saved >= settings.checkpoint_seconds:
                     logged = self._log(progress, bar, logged)
@@ -161,7 +167,7 @@ class Trainer:
             nn.utils.clip_grad_norm_(self.parameters, settings.clip)
         self.optimiser.step()
         if self.average:
-            torch._foreach_lerp_(self.average, [p.detach() for p in self.parameters], 1 - settings.ema)
+            _drift(self.average, self.parameters, 1 - settings.ema)
         row = torch.stack([loss.detach(), *(getattr(terms, name).detach().mean() for name in TERMS[1:])])
         self.window.append((index, row))
 
@@ -177,15 +183,19 @@ class Trainer:
         now = time.monotonic()
         rate = steps * self.batch_size / max(now - since, 1e-9)
         row = {"split": "train", "step": progress.step, "epoch": progress.step / self.epoch_steps, **means}
-        row |= {"lr": self.optimiser.param_groups[0]["lr"], "images_per_second": rate, "seconds": progress.seconds}
+        row |= {
+            "lr": self.optimiser.param_groups[0]["lr"],
+            "images_per_second": rate,
+            "seconds": progress.seconds,
+        }
         self._record(row)
         bar.update(steps)
         shown = {"recon": f"{means['distortion']:.2f}", "kl": f"{means['rate']:.2f}"}
         if self.objective.bound:
-            unit = 0.0 if self.model.likelihood.binary else self.train.transform.log2_unit
+            unit = 0.0 if self.model.discrete else self.train.transform.log2_unit
             nats = means["distortion"] + means["rate"]
             shown["bits/dim"] = f"{bits_per_dim(nats, self.train.data[0].numel(), unit):.3f}"
-        bar.set_postfix({**shown, "images/s": f"{rate:,.0f}", **bar.validated}, refresh=False)
+        bar.set_postfix({**shown, "images/s": f"{rate:,.0f}", **self.validated}, refresh=False)
         return now
 
     def _record(self, row: Mapping[str, Any]) -> None:
@@ -202,14 +212,17 @@ class Trainer:
         value = rows[bad][TERMS.index(term)].item()
         step = progress.step - len(rows) + bad + 1
         path = self.folder.path / "failed-batch.safetensors"
-        storage.save_tensors(path, {"x": self.train.data.index_select(0, index), "index": index}, {"step": step})
+        storage.save_tensors(
+            path, {"x": self.train.data.index_select(0, index), "index": index}, {"step": step}
+        )
         good = self.checkpoints.files()[-1].name
         raise TrainingError(
-            f"the {term} is {value} at step {step}: the batch is in {path}, the last good checkpoint is {good}; "
+            f"the {term} is {value} at step {step}: the batch is in {path}, the last good checkpoint "
+            f"is {good}; "
             f"try a lower training.lr (now {self.settings.lr:g}) or training.clip=1"
         )
 
-    def _validate(self, progress: Progress, bar: Any) -> None:
+    def _validate(self, progress: Progress) -> None:
         """Score the validation split with the training objective; keep the weights if they are the best."""
         if not len(self.validation):
             return
@@ -217,9 +230,11 @@ class Trainer:
         with self._averaged():
             scores = average_terms(self.model, self.objective, self.validation, progress=share)
             if not math.isfinite(scores.loss):
-                raise TrainingError(f"the validation loss is {scores.loss} at step {progress.step}; try a lower lr")
+                raise TrainingError(
+                    f"the validation loss is {scores.loss} at step {progress.step}; try a lower lr"
+                )
             self._record({"split": "validation", "step": progress.step, **scores.row()})
-            bar.validated = {"val": f"{scores.loss:.2f}"}
+            self.validated = {"val": f"{scores.loss:.2f}"}
             if not self.objective.settled(share):
                 return
             if progress.best_score is None or scores.loss < progress.best_score:
@@ -248,9 +263,13 @@ class Trainer:
         from tqdm import tqdm
 
         disable = True if self.quiet else None  # None: shown on a terminal only
-        bar = tqdm(total=self.total_steps, initial=start, unit="step", disable=disable, file=sys.stderr, leave=True)
-        bar.validated = {}
-        return bar
+        return tqdm(total=self.total_steps, initial=start, unit="step", disable=disable, file=sys.stderr)
+
+
+@torch.no_grad()
+def _drift(average: list[Tensor], parameters: list[nn.Parameter], share: float) -> None:
+    """Move the average towards the parameters, in place."""
+    torch._foreach_lerp_(average, list(parameters), share)  # pyright: ignore[reportPrivateImportUsage]
 
 
 class _Swapped:
@@ -271,4 +290,3 @@ class _Swapped:
             held = parameter.clone()
             parameter.copy_(average)
             average.copy_(held)
-

@@ -54,7 +54,16 @@ class Training:
 
     def __post_init__(self) -> None:
         """Refuse values that no run can have."""
-        for name in ("epochs", "batch_size", "validate_every", "log_every", "lr", "patience", "max_minutes", "clip"):
+        for name in (
+            "epochs",
+            "batch_size",
+            "validate_every",
+            "log_every",
+            "lr",
+            "patience",
+            "max_minutes",
+            "clip",
+        ):
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise ConfigError(f"'training.{name}' must be positive, not {value}")

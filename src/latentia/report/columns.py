@@ -1,0 +1,80 @@
+"""Tables, shown column by column."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from latentia.report.charts import agreements, histograms
+from latentia.report.exhibits import Exhibit, Words
+from latentia.report.series import Series
+
+if TYPE_CHECKING:
+    from latentia.data.dataset import Dataset
+
+SHOWN = 12
+NAMED = 40
+"""Profiles of more columns than this have numbers under them instead of names."""
+
+
+class Columns(Series):
+    """Distributions of the first columns that vary; paths as profiles over all of these columns.
+
+    In a profile each column is in units of its standard deviation, from its mean.
+    """
+
+    samples_drawn = 1000
+
+    def __init__(self, dataset: Dataset) -> None:
+        """Find the columns that vary.
+
+        Args:
+            dataset: the data of the report.
+        """
+        super().__init__(dataset)
+        train = dataset.x[dataset.splits["train"]].astype(np.float64)
+        mean, std = train.mean(axis=0), train.std(axis=0)
+        self.varying = np.flatnonzero(std > 0)
+        self.varying = self.varying if len(self.varying) else np.arange(train.shape[1])
+        self.mean, self.std = mean[self.varying], np.where(std > 0, std, 1.0)[self.varying]
+        names = dataset.columns or [f"column {index}" for index in range(train.shape[1])]
+        self.names = [names[index] for index in self.varying]
+
+    @property
+    def remark(self) -> str:
+        """Say which columns are shown."""
+        total = self.dataset.event[0]
+        if len(self.varying) <= SHOWN:
+            return ""
+        constant = " that vary" if len(self.varying) < total else ""
+        return f"Distributions are shown for the first {SHOWN} of the table's {total:,} columns{constant}."
+
+    def _first(self, x: np.ndarray) -> np.ndarray:
+        return x[:, self.varying[:SHOWN]]
+
+    def _values(self, x: np.ndarray) -> np.ndarray:
+        """Give profiles, `(N, 1, F)`."""
+        return ((x[:, self.varying] - self.mean) / self.std)[:, None]
+
+    @property
+    def _ticks(self) -> Sequence[str]:
+        return self.names if len(self.names) <= NAMED else ()
+
+    def gallery(self, words: Words, x: np.ndarray, columns: int) -> Exhibit:
+        """Show how each column is distributed; see `View`."""
+        return histograms(words, self.names[:SHOWN], [("data", self._first(x))])
+
+    def compare(self, words: Words, given: np.ndarray, decoded: np.ndarray) -> Exhibit:
+        """Show what came out over what went in; see `View`."""
+        return agreements(words, self.names[:SHOWN], self._first(given), self._first(decoded))
+
+    def samples(self, drawn: Mapping[str, tuple[Words, np.ndarray]], data: np.ndarray) -> list[Exhibit]:
+        """Show how samples are distributed over how the data are; see `View`."""
+        groups = [("data", self._first(data))]
+        groups += [(sampler, self._first(x)) for sampler, (_, x) in drawn.items()]
+        words = next(iter(drawn.values()))[0]
+        captions = " ".join(words.caption for words, _ in drawn.values())
+        joined = Words(words.name, "Samples and data", captions, "Histograms of each column: data and samples")
+        return [histograms(joined, self.names[:SHOWN], groups)]

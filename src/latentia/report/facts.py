@@ -1,0 +1,243 @@
+"""The numbers of a report, each with what it means."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from latentia.report.inputs import Inputs
+from latentia.report.study import ACTIVE, Study
+
+NONE = "–"
+MEGABYTE = 2**20
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One number.
+
+    Attributes:
+        label: its name.
+        value: the number, with its unit.
+        note: what it means.
+    """
+
+    label: str
+    value: str
+    note: str = ""
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """Write a number with few significant digits.
+
+    Args:
+        value: the number, or None.
+        digits: how many significant digits.
+
+    Returns:
+        Its text; a dash for None or what is not finite.
+    """
+    if value is None or not math.isfinite(value):
+        return NONE
+    if value == 0 or 1e-4 <= abs(value) < 10**digits:
+        decimals = digits - 1 - math.floor(math.log10(abs(value))) if value else 0
+        text = f"{value:,.{max(decimals, 0)}f}"
+    else:
+        text = f"{value:,.0f}" if 10**digits <= abs(value) < 1e9 else f"{value:.{digits - 1}e}"
+    return text.replace("-", "−")
+
+
+def model_line(study: Study) -> str:
+    """Say in one line what was trained.
+
+    Args:
+        study: the run.
+
+    Returns:
+        Model, network, likelihood, latents, epochs, seed.
+    """
+    spec = study.run.spec
+    latents = "x".join(map(str, study.run.latent))
+    parts = [
+        spec["model"]["name"],
+        f"{spec['network']['name']} network",
+        f"{spec['likelihood']['name']} likelihood on {spec['transform']['name']} data",
+        f"{latents} latent dimension{'s' * (latents != '1')}",
+        _epochs(study),
+        f"seed {spec['training']['seed']}",
+    ]
+    beta = spec["objective"].get("beta", 1.0)
+    if beta != 1:
+        parts.insert(3, f"β = {beta:g}")
+    return " · ".join(parts)
+
+
+def _epochs(study: Study) -> str:
+    planned = study.run.spec["training"]["epochs"]
+    rows = study.run.metrics("train")
+    done = round(rows[-1]["epoch"], 1) if rows else 0
+    return f"{planned} epochs" if done >= planned else f"{done:g} of {planned} epochs"
+
+
+def tiles(study: Study) -> list[Fact]:
+    """Give the key figures of the test split.
+
+    Args:
+        study: the run.
+
+    Returns:
+        The figures; none where the run has no logged test.
+    """
+    row = study.test
+    if not row:
+        return []
+    noisy = "against values with the transform's noise" if study.run.transform.random else "per value"
+    mse = Fact("MSE", number(row["mse"]), f"squared error of the reconstruction, {noisy}, {_units(study)}")
+    if not study.bound:
+        loss = Fact(
+            "Reconstruction loss",
+            f"{number(row['distortion'])} nats",
+            "−log p(x|z), summed over an example's values, with the likelihood's constant",
+        )
+        share = Fact("Variance explained", f"{100 * study.accuracy[1]:.1f} %", "1 − MSE / variance of the data")
+        return [mse, share, loss]
+    elbo = row["distortion"] + row["rate"]
+    return [
+        Fact("−ELBO", f"{number(elbo)} nats", "upper bound on −log p(x), mean over examples; lower is better"),
+        Fact("Distortion", f"{number(row['distortion'])} nats", "expected −log p(x|z): what reconstruction costs"),
+        Fact("Rate", f"{number(row['rate'])} nats", "KL(q(z|x) ‖ p(z)): what the latent carries"),
+        Fact("Bits per dimension", number(row["bits_per_dim"]), _bits_note(study)),
+        mse,
+    ]
+
+
+def _bits_note(study: Study) -> str:
+    if study.run.model.likelihood.binary:
+        return "−ELBO for each binary value, in bits"
+    return "−ELBO for each value of the stored data, in bits; a density's, so it may be negative"
+
+
+def _units(study: Study) -> str:
+    name = study.run.spec["transform"]["name"]
+    words = {
+        "scale": "data scaled to 0…1",
+        "binarise": "values from 0 to 1",
+        "dequantise": "data scaled to 0…1",
+        "standardise": "columns of unit variance",
+        "none": "in the data's units",
+    }
+    return words.get(name, f"in the units of the transform '{name}'")
+
+
+def lecture(study: Study) -> list[Fact]:
+    """Give sizes, compression and the statistics of the latents.
+
+    Args:
+        study: the run.
+
+    Returns:
+        The same labels for every run, so that runs can stand side by side.
+    """
+    run, inputs = study.run, study.inputs
+    count = {name: _parameters(getattr(run.model, name)) for name in ("encoder", "decoder")}
+    total = _parameters(run.model)
+    values, latents = math.prod(run.event), math.prod(run.latent)
+    statistics = run.latent_statistics(len(inputs.encoded))
+    encoded = f"{statistics.examples:,} encoded {inputs.split} {inputs.noun}"
+    shape = ", ".join(map(str, run.event)) + ("," if len(run.event) == 1 else "")
+    latent = str(latents) if study.flat else f"{' × '.join(map(str, run.latent))} = {latents:,}"
+    return [
+        Fact("Encoder parameters", f"{count['encoder']:,}"),
+        Fact("Decoder parameters", f"{count['decoder']:,}"),
+        Fact("Total trainable parameters", f"{total:,}"),
+        Fact("Model size", f"{4 * total / MEGABYTE:.2f} MB", "float32 weights; 1 MB = 1,048,576 bytes"),
+        Fact("Input dimensions", f"({shape}) = {values:,} values"),
+        Fact("Latent dimensions", latent),
+        Fact("Compression ratio", f"{values / latents:.2f}x", "values in for each latent value; not bits"),
+        Fact("Compression percentage", f"{100 * (1 - latents / values):.2f} %".replace("-", "−"), "of values left out"),
+        Fact("Information retention", f"{100 * latents / values:.2f} %", "latent values for each value in"),
+        Fact("Latent mean", f"{statistics.mean:.4f}".replace("-", "−"), f"over all values of {encoded}"),
+        Fact("Latent standard deviation", f"{statistics.std:.4f}"),
+        Fact("Latent minimum", f"{statistics.minimum:.4f}".replace("-", "−")),
+        Fact("Latent maximum", f"{statistics.maximum:.4f}".replace("-", "−")),
+    ]
+
+
+def _parameters(module: Any) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def comparison(study: Study) -> list[Fact]:
+    """Give what distinguishes runs and what came out, for a table with one column for each run.
+
+    Args:
+        study: the run.
+
+    Returns:
+        The same labels for every run.
+    """
+    spec, row, bound = study.run.spec, study.test, study.bound
+    elbo = row["distortion"] + row["rate"] if row and bound else None
+    mse, explained = study.accuracy
+    active = f"{sum(value > ACTIVE for value in study.kl)} of {len(study.kl)}" if study.kl else NONE
+    size = f"{len(study.inputs.encoded):,} {study.inputs.split} {study.inputs.noun}, without noise"
+    return [
+        Fact("Model", spec["model"]["name"]),
+        Fact("Network", _component(spec["network"])),
+        Fact("Likelihood", spec["likelihood"]["name"]),
+        Fact("Objective", _component(spec["objective"])),
+        Fact("Training", f"{_epochs(study)}, {_minutes(study)}"),
+        Fact("MSE", number(mse), f"{size}, {_units(study)}"),
+        Fact("Variance explained", f"{100 * explained:.1f} %", "1 − MSE / variance of the data"),
+        Fact("−ELBO, nats", number(elbo), "logged on the test split; an autoencoder has no bound"),
+        Fact("Distortion, nats", number(row.get("distortion")), "comparable between equal likelihoods only"),
+        Fact("Rate, nats", number(row.get("rate") if bound else None)),
+        Fact("Bits per dimension", number(row.get("bits_per_dim"))),
+        Fact("Active latent dimensions", active, f"KL above {ACTIVE} nats"),
+    ]
+
+
+def _component(table: Mapping[str, Any]) -> str:
+    shown = [f"{key} {value:g}" for key, value in table.items() if key == "beta" and value != 1]
+    shown += [
+        f"{key} {'-'.join(map(str, value))}" for key, value in table.items() if key in ("hidden", "channels") and value
+    ]
+    return ", ".join([table["name"], *shown])
+
+
+def _minutes(study: Study) -> str:
+    rows = study.run.metrics("train")
+    seconds = rows[-1]["seconds"] if rows else 0.0
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.1f} min"
+
+
+def data_facts(inputs: Inputs) -> list[Fact]:
+    """Describe the data.
+
+    Args:
+        inputs: the chosen examples and their data.
+
+    Returns:
+        Shape, type, range, labels, splits and source.
+    """
+    dataset = inputs.dataset
+    low, high = dataset.observed
+    classes = dataset.classes
+    splits = ", ".join(f"{len(rows):,} {name}" for name, rows in dataset.splits.items())
+    given = [name for name, is_given in (("test", dataset.given_test), ("validation", dataset.given_validation)) if is_given]
+    origin = f"{' and '.join(given)} as given" if given else "drawn with a seed"
+    full = f"; {dataset.high:g} stands for 1" if dataset.x.dtype.kind == "u" else ""
+    return [
+        Fact("Source", dataset.source),
+        Fact("Examples", f"{len(dataset):,} {inputs.noun}"),
+        Fact("Shape of one", f"({', '.join(map(str, dataset.event))})", _shape_note(inputs)),
+        Fact("Values", f"{dataset.x.dtype}, {number(low)} to {number(high)}{full}"),
+        Fact("Labels", f"{classes} classes" if classes else "none"),
+        Fact("Splits", splits, origin),
+    ]
+
+
+def _shape_note(inputs: Inputs) -> str:
+    return {"image": "channels, height, width", "table": "columns"}.get(inputs.dataset.kind, "")

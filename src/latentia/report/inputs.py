@@ -1,0 +1,149 @@
+"""Which examples a report shows: chosen once, so that all its runs are seen on the same ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from latentia.data.dataset import Dataset
+
+GALLERY = 40
+SHOWN = 20
+PAIRS = 4
+MAPPED = 3000
+"""Points of a map; t-SNE takes about ten seconds for as many."""
+ENCODED = 1000
+"""Examples behind the statistics of latents and errors."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Positions into a data set.
+
+    Attributes:
+        dataset: the data.
+        held_out: the examples that figures are made with: the test split, or the training split
+            where there is no other.
+        split: the name of that split.
+        gallery: some training examples, to show what the data are.
+        shown: some held-out examples, to show reconstructions of.
+        pairs: ends of interpolations, held-out examples, of different classes where there are any.
+        mapped: the points of the map: held-out examples first, then others.
+    """
+
+    dataset: Dataset
+    held_out: np.ndarray
+    split: str
+    gallery: np.ndarray
+    shown: np.ndarray
+    pairs: tuple[tuple[int, int], ...]
+    mapped: np.ndarray
+
+    @property
+    def encoded(self) -> np.ndarray:
+        """The held-out examples behind the statistics."""
+        return self.held_out[:ENCODED]
+
+    @property
+    def noun(self) -> str:
+        """What an example is called, in the plural."""
+        return {"image": "images", "table": "rows"}.get(self.dataset.kind, "arrays")
+
+
+def choose(dataset: Dataset, seed: int) -> Inputs:
+    """Choose the examples of a report.
+
+    Args:
+        dataset: the data.
+        seed: seed of what is drawn at random.
+
+    Returns:
+        The positions.
+    """
+    splits = dataset.splits
+    split = "test" if len(splits["test"]) else "training"
+    held_out = splits["test"] if len(splits["test"]) else splits["train"]
+    others = [splits[name] for name in ("validation", "train") if splits[name] is not held_out]
+    return Inputs(
+        dataset=dataset,
+        held_out=held_out,
+        split=split,
+        gallery=in_turn(dataset, splits["train"], GALLERY),
+        shown=in_turn(dataset, held_out, SHOWN),
+        pairs=_pairs(dataset, held_out, seed),
+        mapped=np.concatenate([held_out, *others])[:MAPPED],
+    )
+
+
+def in_turn(dataset: Dataset, rows: np.ndarray, count: int) -> np.ndarray:
+    """Take the first example of each class, then the second of each, and so on.
+
+    Args:
+        dataset: the data.
+        rows: positions to choose from.
+        count: how many at most.
+
+    Returns:
+        Positions; the first ones where there are no labels.
+    """
+    if dataset.labels is None:
+        return rows[:count]
+    labels = dataset.labels[rows]
+    classes = [rows[labels == label] for label in np.unique(labels[labels >= 0])]
+    depth = max((len(members) for members in classes), default=0)
+    turns = [members[turn] for turn in range(min(depth, count)) for members in classes if turn < len(members)]
+    return np.array(turns[:count], dtype=np.int64) if turns else rows[:count]
+
+
+def _pairs(dataset: Dataset, rows: np.ndarray, seed: int) -> tuple[tuple[int, int], ...]:
+    order = np.random.default_rng(seed).permutation(rows).tolist()
+    labels = dataset.labels
+    pairs: list[tuple[int, int]] = []
+    used: set[int] = set()
+    while len(order) > 1 and len(pairs) < PAIRS:
+        first = order.pop(0)
+        fresh = [
+            row for row in order if labels is None or (labels[row] != labels[first] and labels[row] not in used)
+        ]
+        second = (fresh or order)[0]
+        order.remove(second)
+        pairs.append((first, second))
+        if labels is not None:
+            used |= {int(labels[first]), int(labels[second])}
+            # Classes that were not shown yet come first.
+            order.sort(key=lambda row: int(labels[row]) in used)
+    return tuple(pairs)
+
+
+def class_names(dataset: Dataset) -> list[str]:
+    """Name every class.
+
+    Args:
+        dataset: the data.
+
+    Returns:
+        One name for each label 0, 1, ...; empty without labels.
+    """
+    if dataset.labels is None or dataset.labels.max(initial=-1) < 0:
+        return []
+    names: Sequence[str] = dataset.label_names
+    return [names[i] if i < len(names) else str(i) for i in range(int(dataset.labels.max()) + 1)]
+
+
+def class_name(dataset: Dataset, position: int) -> str:
+    """Name the class of one example.
+
+    Args:
+        dataset: the data.
+        position: the example.
+
+    Returns:
+        The name, or the example's position where it has no label.
+    """
+    if dataset.labels is None or dataset.labels[position] < 0:
+        return f"no. {position}"
+    return class_names(dataset)[int(dataset.labels[position])]

@@ -1,0 +1,84 @@
+"""Images, shown pixel by pixel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from latentia.report.exhibits import Exhibit, Words, pictured
+from latentia.report.images import below, beside, grid
+from latentia.report.views import View
+
+if TYPE_CHECKING:
+    from latentia.data.dataset import Dataset
+
+LARGEST = 128
+"""Pixels of the longer side of one image in the report; larger ones are shrunk."""
+IN_ROW = 10
+
+
+class Pictures(View):
+    """Grids of images."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        """Take the range from the data.
+
+        Args:
+            dataset: the data of the report.
+        """
+        super().__init__(dataset)
+        self.low, self.high = (0.0, dataset.high) if dataset.x.dtype.kind == "u" else dataset.observed
+        self.shrinks = max(dataset.event[1:]) > LARGEST
+
+    @property
+    def remark(self) -> str:
+        """Say that large images are shrunk."""
+        return f"Images are shown at {LARGEST} pixels on the longer side." if self.shrinks else ""
+
+    def _grid(self, x: np.ndarray, columns: int) -> Image.Image:
+        if not self.shrinks:
+            return grid(x, self.high, columns, low=self.low, background=None)
+        small = np.stack([self._shrunk(image) for image in x])
+        return grid(small, 255.0, columns, background=None)
+
+    def _shrunk(self, image: np.ndarray) -> np.ndarray:
+        whole = grid(image[None], self.high, low=self.low, pad=0, background=None)
+        whole = whole.convert({1: "L", 3: "RGB", 4: "RGBA"}[len(image)])
+        whole.thumbnail((LARGEST, LARGEST), Image.Resampling.LANCZOS)
+        pixels = np.asarray(whole)
+        return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+
+    def gallery(self, words: Words, x: np.ndarray, columns: int) -> Exhibit:
+        """Show a grid; see `View`."""
+        return pictured(words, [self._grid(x, columns)])
+
+    def compare(self, words: Words, given: np.ndarray, decoded: np.ndarray) -> Exhibit:
+        """Show rows of originals, each over its reconstructions; see `View`."""
+        blocks, columns = [], min(IN_ROW, len(given))
+        for start in range(0, len(given), columns):
+            part = slice(start, start + columns)
+            blocks.append(self._grid(np.concatenate([given[part], decoded[part]]), len(given[part])))
+        return pictured(words, [below(blocks, gap=8, background=None)], wide=True)
+
+    def samples(self, drawn: Mapping[str, tuple[Words, np.ndarray]], data: np.ndarray) -> list[Exhibit]:
+        """Show one grid for each sampler; see `View`."""
+        return [pictured(words, [self._grid(x, 8)]) for words, x in drawn.values()]
+
+    def paths(self, words: Words, walks: np.ndarray, ends: np.ndarray, labels: Sequence[str]) -> Exhibit:
+        """Show one row for each pair, the originals at its ends; see `View`."""
+        rows = []
+        for walk, (first, last) in zip(walks, ends, strict=True):
+            pieces = [self._grid(part, len(part)) for part in (first[None], walk, last[None])]
+            rows.append(beside(pieces, gap=6, background=None))
+        return pictured(words, rows, labels, wide=True)
+
+    def traversal(self, words: Words, walks: np.ndarray, labels: Sequence[str]) -> Exhibit:
+        """Show one row for each dimension; see `View`."""
+        return pictured(words, [self._grid(walk, len(walk)) for walk in walks], labels, wide=True)
+
+    def sheet(self, words: Words, decoded: np.ndarray, side: int) -> Exhibit:
+        """Show the plane as a grid; see `View`."""
+        return pictured(words, [self._grid(decoded, side)])

@@ -1,0 +1,73 @@
+"""Arrays other than images, shown as lines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from latentia.report.charts import Curve, gradient, lines
+from latentia.report.exhibits import Exhibit, Words
+from latentia.report.theme import LIGHT
+from latentia.report.views import View
+
+CHANNELS = 3
+STYLES = ("-", "--", ":")
+
+
+class Series(View):
+    """The last dimension runs to the right; the first channels are drawn over each other."""
+
+    samples_drawn = 16
+
+    @property
+    def remark(self) -> str:
+        """Say how arrays become lines."""
+        channels = int(np.prod(self.dataset.event[:-1]))
+        dashes = " Channels differ in the dashes of their lines." if channels > 1 else ""
+        left_out = f" The first {CHANNELS} of {channels:,} rows are shown." if channels > CHANNELS else ""
+        return f"Each array is drawn along its last dimension.{dashes}{left_out}"
+
+    def _values(self, x: np.ndarray) -> np.ndarray:
+        """Give the channels to draw, `(N, C, T)`."""
+        return x.reshape(len(x), -1, x.shape[-1])[:, :CHANNELS]
+
+    def _curves(self, example: np.ndarray, colour: str, label: str = "") -> list[Curve]:
+        x = np.arange(example.shape[-1])
+        return [
+            Curve(x, channel, label, colour, style) for channel, style in zip(example, STYLES, strict=False)
+        ]
+
+    @property
+    def _ticks(self) -> Sequence[str]:
+        return ()
+
+    def gallery(self, words: Words, x: np.ndarray, columns: int) -> Exhibit:
+        """Show one panel for each of twelve examples; see `View`."""
+        panels = [("", self._curves(example, LIGHT["first"])) for example in self._values(x[:12])]
+        return lines(words, panels, columns=3, ticks=self._ticks)
+
+    def compare(self, words: Words, given: np.ndarray, decoded: np.ndarray) -> Exhibit:
+        """Show twelve originals under their reconstructions; see `View`."""
+        panels = [
+            ("", [*self._curves(a, LIGHT["muted"], "original"), *self._curves(b, LIGHT["second"], "reconstruction")])
+            for a, b in zip(self._values(given[:12]), self._values(decoded[:12]), strict=True)
+        ]
+        return lines(words, panels, columns=3, ticks=self._ticks, legend=True)
+
+    def samples(self, drawn: Mapping[str, tuple[Words, np.ndarray]], data: np.ndarray) -> list[Exhibit]:
+        """Show one panel for each of twelve samples; see `View`."""
+        return [self.gallery(words, x, 3) for words, x in drawn.values()]
+
+    def paths(self, words: Words, walks: np.ndarray, ends: np.ndarray, labels: Sequence[str]) -> Exhibit:
+        """Show each path as lines from dark to light; see `View`."""
+        return self.traversal(words, walks, labels)
+
+    def traversal(self, words: Words, walks: np.ndarray, labels: Sequence[str]) -> Exhibit:
+        """Show each dimension as lines from dark to light; see `View`."""
+        panels = []
+        for walk, label in zip(walks, labels, strict=True):
+            colours = gradient(len(walk))
+            steps = zip(self._values(walk), colours, strict=True)
+            panels.append((label, [curve for step, colour in steps for curve in self._curves(step, colour)]))
+        return lines(words, panels, columns=2, ticks=self._ticks)

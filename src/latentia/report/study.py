@@ -1,0 +1,193 @@
+"""What a report asks of one run, each thing computed once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from latentia.report.inputs import Inputs
+
+if TYPE_CHECKING:
+    from latentia.run import Run
+
+ACTIVE = 0.01
+"""A latent dimension with a mean KL above this, in nats, is called active."""
+STEPS = 8
+TRAVERSED = 8
+VALUES = 9
+COMPONENTS = 10
+SIDE = 15
+"""Decoded points along each side of the plane."""
+
+
+@dataclass
+class Study:
+    """One run under study.
+
+    Attributes:
+        run: the run.
+        title: what it is called in this report.
+        prefix: what the names of its figures start with.
+        inputs: the examples that are shown.
+        seed: seed of everything random.
+    """
+
+    run: Run
+    title: str
+    prefix: str
+    inputs: Inputs
+    seed: int
+
+    @property
+    def bound(self) -> bool:
+        """Whether the model has a rate, and so a bound on log p(x)."""
+        return self.run.objective.bound
+
+    @property
+    def flat(self) -> bool:
+        """Whether a latent is a vector."""
+        return len(self.run.latent) == 1
+
+    @cached_property
+    def test(self) -> dict[str, Any]:
+        """The logged figures of the test split; empty if there are none."""
+        rows = self.run.metrics("test")
+        return rows[-1] if rows else {}
+
+    @cached_property
+    def kl(self) -> list[float]:
+        """Mean KL of each latent dimension on held-out data, as logged; empty without a rate."""
+        rows = [self.test] if self.test else self.run.metrics("validation")[-1:]
+        return list(rows[0].get("kl", ())) if rows else []
+
+    @cached_property
+    def codes(self) -> np.ndarray:
+        """Posterior means of up to 1,000 held-out examples, flat, `(N, D)`."""
+        return self.flat_codes(self.inputs.encoded)
+
+    def flat_codes(self, positions: np.ndarray) -> np.ndarray:
+        """Encode examples to their posterior means.
+
+        Args:
+            positions: which examples.
+
+        Returns:
+            Shape `(N, D)`.
+        """
+        return self.run.encode(self.inputs.dataset.x[positions]).reshape(len(positions), -1)
+
+    def errors(self, positions: np.ndarray) -> tuple[np.ndarray, float]:
+        """Measure reconstructions in the model's units, without the transform's noise.
+
+        Args:
+            positions: which examples.
+
+        Returns:
+            The mean squared error of each example, `(N,)`, and the variance of the data, averaged
+            over dimensions.
+        """
+        import torch
+
+        given, errors = [], []
+        with torch.no_grad():
+            for part in self.run.prepare(self.inputs.dataset.x[positions]):
+                decoded = self.run.model.decode(self.run.model.encode(part).mean).mean
+                errors.append(((decoded - part) ** 2).flatten(1).mean(1).numpy())
+                given.append(part.flatten(1).numpy())
+        variance = np.concatenate(given).astype(np.float64).var(axis=0).mean()
+        return np.concatenate(errors), float(variance)
+
+    @cached_property
+    def accuracy(self) -> tuple[float, float]:
+        """Mean squared error and share of the variance explained, over up to 1,000 held-out examples."""
+        errors, variance = self.errors(self.inputs.encoded)
+        mse = float(errors.mean())
+        return mse, 1 - mse / variance if variance > 0 else float("nan")
+
+    @cached_property
+    def order(self) -> list[int]:
+        """Latent dimensions, from the most used on: by KL, or by the variance of the codes."""
+        weight = self.kl if len(self.kl) == self.codes.shape[1] else self.codes.var(axis=0)
+        return [int(dim) for dim in np.argsort(weight)[::-1]]
+
+    @cached_property
+    def centre(self) -> np.ndarray:
+        """Where traversals start: the prior's mean, or the mean code where no prior was trained."""
+        if self.bound:
+            return self.run.model.prior().mean.numpy()
+        return self.run.aggregate.mean(axis=0)
+
+    def traversal(self) -> tuple[list[int], np.ndarray, np.ndarray]:
+        """Move one latent dimension at a time.
+
+        Returns:
+            The dimensions; the values of each, `(dims, VALUES)`; what they decode to,
+            `(dims, VALUES, *event)`.
+        """
+        import torch
+
+        from latentia.sampling import traverse
+
+        dims = self.order[:TRAVERSED]
+        values = self.run.traversal_values(VALUES)[dims]
+        path = traverse(torch.from_numpy(self.centre).float(), dims, torch.from_numpy(values).float())
+        decoded = self.run.decode(path.flatten(0, 1).numpy())
+        return dims, values, decoded.reshape(len(dims), VALUES, *self.run.event)
+
+    def samples(self, sampler: str, count: int) -> np.ndarray:
+        """Generate data.
+
+        Args:
+            sampler: 'prior' or 'mixture'.
+            count: how many.
+
+        Returns:
+            Means of p(x|z), shape `(count, *event)`.
+        """
+        mixture = self.mixture if sampler == "mixture" else None
+        return self.run.decode(self.run.sample_latents(count, mixture=mixture, seed=self.seed))
+
+    @cached_property
+    def mixture(self) -> Any:
+        """A Gaussian mixture fitted to the aggregate posterior."""
+        return self.run.mixture(COMPONENTS, self.seed)
+
+    def paths(self, kind: str) -> np.ndarray:
+        """Walk between the chosen pairs.
+
+        Args:
+            kind: 'linear' or 'spherical'.
+
+        Returns:
+            Shape `(pairs, STEPS, *event)`.
+        """
+        x = self.inputs.dataset.x
+        walks = [self.run.interpolate(x[a], x[b], steps=STEPS, path=kind) for a, b in self.inputs.pairs]
+        return np.stack(walks)
+
+    def sheet(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Decode a grid over the plane of two latents.
+
+        Returns:
+            Positions along the first latent and along the second, `(SIDE,)` each, and what they
+            decode to, `(SIDE * SIDE, *event)`, row by row from the top.
+        """
+        if self.bound:
+            across, up = (self._quantiles(dim) for dim in (0, 1))
+        else:
+            ends = np.percentile(self.codes, [1, 99], axis=0)
+            across, up = (np.linspace(*ends[:, dim], SIDE) for dim in (0, 1))
+        z = np.stack(np.meshgrid(across, up[::-1]), axis=-1).reshape(-1, 2)
+        return across, up, self.run.decode(z)
+
+    def _quantiles(self, dim: int) -> np.ndarray:
+        """Give points of the prior between which lies the same mass, from -3 to 3 deviations."""
+        import torch
+
+        prior = self.run.model.prior()
+        edge = float(torch.special.ndtr(torch.tensor(-3.0)))
+        standard = torch.special.ndtri(torch.linspace(edge, 1 - edge, SIDE, dtype=torch.float64))
+        return float(prior.mean[dim]) + float(prior.stddev[dim]) * standard.numpy()

@@ -1,0 +1,112 @@
+"""How each kind of data is shown: pixel grids, lines, or columns. The sections are the same for all."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from latentia.report.exhibits import Exhibit, Words
+
+if TYPE_CHECKING:
+    from latentia.data.dataset import Dataset
+
+
+class View(abc.ABC):
+    """Turns arrays of examples into exhibits. Arrays are in the units of the data."""
+
+    samples_drawn: int = 64
+    """How many samples are worth drawing."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        """Learn the range and the names from the data.
+
+        Args:
+            dataset: the data of the report.
+        """
+        self.dataset = dataset
+
+    @property
+    def remark(self) -> str:
+        """What is left out of the figures, or an empty string."""
+        return ""
+
+    @abc.abstractmethod
+    def gallery(self, words: Words, x: np.ndarray, columns: int) -> Exhibit:
+        """Show examples.
+
+        Args:
+            words: what is written around it.
+            x: examples, `(N, *event)`.
+            columns: how many in a row.
+
+        Returns:
+            The exhibit.
+        """
+
+    @abc.abstractmethod
+    def compare(self, words: Words, given: np.ndarray, decoded: np.ndarray) -> Exhibit:
+        """Show reconstructions with their originals.
+
+        Args:
+            words: what is written around it.
+            given: the originals, `(N, *event)`.
+            decoded: the reconstructions, same shape.
+
+        Returns:
+            The exhibit.
+        """
+
+    @abc.abstractmethod
+    def samples(self, drawn: Mapping[str, tuple[Words, np.ndarray]], data: np.ndarray) -> list[Exhibit]:
+        """Show samples.
+
+        Args:
+            drawn: for each sampler, what is written around it and what it gave, `(N, *event)`.
+            data: held-out examples.
+
+        Returns:
+            The exhibits.
+        """
+
+    @abc.abstractmethod
+    def paths(self, words: Words, walks: np.ndarray, ends: np.ndarray, labels: Sequence[str]) -> Exhibit:
+        """Show interpolations between pairs.
+
+        Args:
+            words: what is written around it.
+            walks: decoded paths, `(P, T, *event)`.
+            ends: the two originals of each, `(P, 2, *event)`.
+            labels: names of the pairs.
+
+        Returns:
+            The exhibit.
+        """
+
+    @abc.abstractmethod
+    def traversal(self, words: Words, walks: np.ndarray, labels: Sequence[str]) -> Exhibit:
+        """Show what each latent dimension does.
+
+        Args:
+            words: what is written around it.
+            walks: decoded paths, `(dims, T, *event)`.
+            labels: names of the dimensions.
+
+        Returns:
+            The exhibit.
+        """
+
+    def sheet(self, words: Words, decoded: np.ndarray, side: int) -> Exhibit | None:
+        """Show what a plane of latents decodes to, where that can be seen.
+
+        Args:
+            words: what is written around it.
+            decoded: `(side * side, *event)`, row by row.
+            side: how many in a row.
+
+        Returns:
+            The exhibit, or None.
+        """
+        return None
