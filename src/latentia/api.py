@@ -54,8 +54,9 @@ def train(
         source: what to train on: a name, a path, or an array.
         out: the run folder; `runs/NAME-MODEL` by default, with a number where that is taken.
         quiet: show no progress bar.
-        settings: sections with their arguments (`objective={"beta": 4}`), or a section with the
-            name of its component (`model="vae"`).
+        settings: common settings by one word, as the command line's flags (`latent_dim=16`,
+            `epochs=20`); components by name (`model="vae"`); whole sections
+            (`objective={"beta": 4, "free_bits": 0.1}`).
 
     Returns:
         The trained run.
@@ -64,7 +65,7 @@ def train(
         LatentiaError: for whatever the user can mend.
         KeyboardInterrupt: if it was interrupted; the run can be resumed.
     """
-    ended = start(source, settings, out=out, quiet=quiet)
+    ended = start(source, assembly.expand(settings), out=out, quiet=quiet)
     if ended.interrupted:
         raise KeyboardInterrupt(f"interrupted; go on with latentia train --resume {ended.folder.path}")
     run = open_run(ended.folder.path)
@@ -136,9 +137,7 @@ def resume(
     spec = folder.spec()
     for name, value in (changes or {}).items():
         if name not in ("epochs", "max_minutes", "device"):
-            raise ConfigError(
-                f"'training.{name}' cannot change when a run is resumed; see {folder.run_file}"
-            )
+            raise ConfigError(f"'training.{name}' cannot change when a run is resumed; see {folder.run_file}")
         spec["training"][name] = value
     dataset = latentia.data.load(**recorded_source(folder, spec))
     say(dataset.summary())
@@ -196,7 +195,7 @@ def _work(
         for note in outcome.notes:
             say(f"note: {note}; went on from the checkpoint before")
         finished = bool(outcome.progress.finished)
-        if finished:
+        if not outcome.interrupted:
             _test(folder, outcome, parts, splits, say)
     return Trainings(folder, dataset, outcome.interrupted, finished)
 
@@ -224,7 +223,7 @@ def _test(
     parts.model.load_state_dict(tensors)
     scores = average_terms(parts.model, parts.objective, splits["test"])
     row = {"split": "test", "step": outcome.progress.step, "weights_step": header.get("step"), **scores.row()}
-    if not any(old.get("split") == "test" for old in folder.metrics()):
+    if row not in folder.metrics():
         folder.log(row)
     figures = [f"MSE {scores.mse:.5f}"]
     if parts.objective.bound:

@@ -39,6 +39,22 @@ PARTS = ("network", "posterior", "prior", "likelihood")
 SUPPLIED = {"model": ("event", *PARTS), "posterior": ("latent",), "prior": ("latent",)}
 """Parameters that the program provides, so that nobody sets them."""
 
+SHORT = {
+    "latent_dim": ("model", "latent_dim"),
+    "hidden": ("network", "hidden"),
+    "beta": ("objective", "beta"),
+    "epochs": ("training", "epochs"),
+    "max_minutes": ("training", "max_minutes"),
+    "batch_size": ("training", "batch_size"),
+    "lr": ("training", "lr"),
+    "size": ("data", "size"),
+    "seed": ("training", "seed"),
+    "device": ("training", "device"),
+    "precision": ("training", "precision"),
+    "skip_bad": ("data", "skip_bad"),
+}
+"""Common settings by one word, and what they stand for; the command line's flags are the same."""
+
 GOOD_STEPS = 10_000
 """Without `training.epochs`, a run is about this many steps, within 20 and 500 epochs."""
 VALIDATION_STEPS = 100
@@ -52,6 +68,33 @@ class Parts:
     model: LatentModel
     transform: Transform
     objective: Objective
+
+
+def expand(given: Mapping[str, Any], settings: Table | None = None) -> Table:
+    """Sort common settings given by one word into their sections.
+
+    Args:
+        given: sections (`objective={"beta": 4}`, `model="vae"`) and words of `SHORT` (`epochs=20`).
+        settings: nested tables to put them into, over what is there.
+
+    Returns:
+        Nested tables.
+
+    Raises:
+        ConfigError: for a word that is neither.
+    """
+    settings = {} if settings is None else settings
+    for word, value in given.items():
+        if word in SECTIONS and isinstance(value, Mapping):
+            for key, inner in value.items():
+                config.put(settings, [word, key], inner)
+        elif word in SECTIONS:
+            config.put(settings, [word, "name"], value)
+        elif word in SHORT:
+            config.put(settings, SHORT[word], value)
+        else:
+            raise ConfigError(f"unknown setting '{word}'{nearest(word, [*SECTIONS, *SHORT])}")
+    return settings
 
 
 def check_sections(settings: Mapping[str, Any]) -> None:

@@ -89,15 +89,23 @@ def parse_override(text: str) -> tuple[list[str], Any]:
     parts = key.strip().split(".")
     if not equals or not all(parts):
         raise ConfigError(f"'{text}' is not an override; write section.key=value, such as objective.beta=4")
-    return parts, _parse_value(value.strip())
+    return parts, parse_value(value.strip())
 
 
-def _parse_value(text: str) -> Any:
+def parse_value(text: str) -> Any:
+    """Read a value as `parse_override` does.
+
+    Args:
+        text: what the user wrote.
+
+    Returns:
+        A TOML value, a list, or the text.
+    """
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         if "," in text:
-            return [_parse_value(part.strip()) for part in text.split(",") if part.strip()]
+            return [parse_value(part.strip()) for part in text.split(",") if part.strip()]
         return text
 
 

@@ -2,31 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import click
 
 from latentia.errors import ConfigError
-
-FLAGS = {
-    "model": ("model", "name"),
-    "network": ("network", "name"),
-    "likelihood": ("likelihood", "name"),
-    "latent_dim": ("model", "latent_dim"),
-    "hidden": ("network", "hidden"),
-    "beta": ("objective", "beta"),
-    "epochs": ("training", "epochs"),
-    "max_minutes": ("training", "max_minutes"),
-    "batch_size": ("training", "batch_size"),
-    "lr": ("training", "lr"),
-    "size": ("data", "size"),
-    "seed": ("training", "seed"),
-    "device": ("training", "device"),
-    "precision": ("training", "precision"),
-    "skip_bad": ("data", "skip_bad"),
-}
-"""The setting that each flag stands for."""
 
 CHANGEABLE = ("epochs", "max_minutes", "device")
 """The flags that go together with --resume."""
@@ -70,6 +52,8 @@ def command(
     from latentia import api
 
     say = _mute if quiet else click.echo
+    if quiet:
+        os.environ["TQDM_DISABLE"] = "1"  # reading images shows a bar, too
     given = {name: value for name, value in flags.items() if value is not None}
     if resume is not None:
         _only_changeable(words, out, config, given)
@@ -105,11 +89,14 @@ def gather(
         The source and the nested settings.
     """
     from latentia import config
+    from latentia.assembly import expand
 
     settings = config.read_toml(run_file) if run_file else {}
-    for name, value in given.items():
-        parsed = config.parse_override(f"x={value}")[1] if name in ("hidden", "size") else value
-        config.put(settings, FLAGS[name], parsed)
+    lists = ("hidden", "size")
+    expand(
+        {name: config.parse_value(value) if name in lists else value for name, value in given.items()},
+        settings,
+    )
     overrides = list(words)
     source = None
     if overrides and ("=" not in overrides[0] or Path(overrides[0]).exists()):

@@ -85,7 +85,8 @@ class VAE(LatentModel):
 
     def encode(self, x: Tensor) -> Distribution:
         """Give q(z|x); see `LatentModel`."""
-        return self.posterior(self.encoder(x))
+        # Networks may run in bfloat16; probabilities are sums over many terms and need float32.
+        return self.posterior(self.encoder(x).float())
 
     def decode(self, z: Tensor) -> Distribution:
         """Give p(x|z); see `LatentModel`."""
@@ -101,7 +102,7 @@ class VAE(LatentModel):
             What the likelihood reads, shape `(*batch, *event)`.
         """
         batch = z.shape[: z.dim() - len(self.latent)]
-        return self.decoder(z.flatten(0, len(batch) - 1)).unflatten(0, batch)
+        return self.decoder(z.flatten(0, len(batch) - 1)).unflatten(0, batch).float()
 
     def forward(self, batch: Batch, samples: int = 1) -> Pass:
         """Compute everything that an objective reads; see `LatentModel`."""
