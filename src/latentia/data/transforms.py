@@ -130,9 +130,13 @@ class Binarise(Scale):
     random: ClassVar[bool] = True
 
     def __call__(self, raw: Tensor) -> Tensor:
-        """Draw; see `Transform`."""
+        """Draw; see `Transform`. The probability is met to within 2^-16, and exactly at 0 and 1."""
         p = self.expected(raw)
-        return (torch.rand_like(p) < p).to(torch.float32)
+        # Sixteen random bits decide a value; torch draws sixty-four at a time for little more than
+        # the price of one float, and on a CPU this is the slowest part of preparing a batch.
+        words = torch.empty(-(-p.numel() // 4), dtype=torch.int64, device=p.device)
+        bits = words.random_(-(2**63), None).view(torch.uint16)[: p.numel()].view(p.shape)
+        return (bits.to(torch.float32) < p * 65536.0).to(torch.float32)
 
     @property
     def log2_unit(self) -> float:

@@ -6,7 +6,7 @@ import io
 import re
 import warnings
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from latentia.report.exhibits import Exhibit, Words
 from latentia.report.theme import LIGHT, adaptive
@@ -16,12 +16,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 INCH = 72  # points, which are the units of the drawing
+PHONE = 400
+"""A chart wider than this, in points, scrolls on a phone instead of being shrunk."""
 SHARPNESS = 200
 """Dots per inch of PNG files, and of what is drawn as pixels inside a chart."""
 LONGEST = 18
 """Characters of a name inside a chart."""
 
-_STYLE = {
+_STYLE: dict[str, Any] = {
     "svg.fonttype": "none",  # text stays text: it takes the page's font and can be searched
     "svg.id": None,
     "font.size": 9,
@@ -52,7 +54,11 @@ _STYLE = {
 
 
 def drawn(
-    words: Words, draw: Callable[[Figure], None], size: tuple[float, float] = (420, 280), *, wide: bool = False
+    words: Words,
+    draw: Callable[[Figure], None],
+    size: tuple[float, float] = (360, 240),
+    *,
+    wide: bool = False,
 ) -> Exhibit:
     """Draw a chart once, for the page and for the file beside it.
 
@@ -69,14 +75,20 @@ def drawn(
     from matplotlib.figure import Figure
 
     svg, png = io.BytesIO(), io.BytesIO()
-    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": words.name}), warnings.catch_warnings():
+    style: Any = {**_STYLE, "svg.hashsalt": words.name}
+    with matplotlib.rc_context(style), warnings.catch_warnings():
         # Names of labels may be in any script: the page's fonts have their glyphs, the file's may not.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        # Constant data give an empty range, which matplotlib widens by itself.
+        warnings.filterwarnings("ignore", message="Attempting to set identical")
         figure = Figure(figsize=(size[0] / INCH, size[1] / INCH), layout="constrained")
         draw(figure)
         figure.savefig(png, format="png", dpi=SHARPNESS, facecolor=LIGHT["panel"])
+        figure.set_layout_engine("none")  # the places are found; finding them takes as long as drawing
         figure.savefig(svg, format="svg", dpi=SHARPNESS, transparent=True, metadata={"Date": None})
-    return Exhibit(words, png.getvalue(), svg=_inline(svg.getvalue().decode()), wide=wide)
+    return Exhibit(
+        words, png.getvalue(), svg=_inline(svg.getvalue().decode()), wide=wide, roomy=size[0] > PHONE
+    )
 
 
 def _inline(svg: str) -> str:
@@ -88,6 +100,7 @@ def _inline(svg: str) -> str:
     svg = svg.replace("xlink:href=", "href=")
     used = set(re.findall(r'href="#([^"]+)"', svg)) | set(re.findall(r"url\(#([^)]+)\)", svg))
     svg = re.sub(r' id="([^"]*)"', lambda match: match.group() if match.group(1) in used else "", svg)
+    svg = re.sub(r' d="[^"]*"', lambda match: re.sub(r"(\.\d\d)\d+", r"\1", match.group()), svg)
     svg = re.sub(r"('DejaVu Sans'[^;\"]*)(?=[;\"])", "var(--sans)", svg)
     head, rest = svg.split(">", 1)
     box = re.search(r'viewBox="([^"]*)"', head)
@@ -106,7 +119,7 @@ def short(text: str, limit: int = LONGEST) -> str:
         The name, cut and escaped.
     """
     cut = text if len(text) <= limit else text[: limit - 1] + "…"
-    return cut.replace("\\", "\\\\").replace("$", r"\$")
+    return cut.replace("$", r"\$")
 
 
 def multiples(figure: Figure, count: int, columns: int) -> list[Axes]:

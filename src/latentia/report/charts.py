@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,10 +15,13 @@ from latentia.report.theme import CATEGORIES, LIGHT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
 
 PER_TICK = 20
 """More bars or classes than this are not named one by one."""
+FINE = 300
+"""A line of more points than this is drawn as pixels: it would fill the page as text."""
 COLOUR_MAP = "viridis"
 
 
@@ -51,7 +55,7 @@ def history(
         validation: the validation split; may be empty.
         best: the epoch whose weights were kept, if known.
         unit: label of the vertical axis.
-        floor: the smallest value that the term can have, if any.
+        floor: where the vertical axis starts; by the values if None.
 
     Returns:
         The chart.
@@ -63,7 +67,12 @@ def history(
         axes.plot(train.x, train.y, color=LIGHT["first"], label="training", marker=dots)
         if len(validation.x):
             axes.plot(
-                validation.x, validation.y, color=LIGHT["second"], label="validation", marker="o", markersize=3.5
+                validation.x,
+                validation.y,
+                color=LIGHT["second"],
+                label="validation",
+                marker="o",
+                markersize=3.5,
             )
         if best is not None:
             axes.axvline(best, color=LIGHT["muted"], linestyle=(0, (2, 2)), linewidth=1, label="weights kept")
@@ -82,12 +91,16 @@ def _window(train: Curve, validation: Curve, floor: float | None) -> tuple[float
     values = values[np.isfinite(values)]
     low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
     margin = 0.05 * (high - low) or 0.5
-    bottom = low - margin
-    return (max(bottom, floor) if floor is not None else bottom), high + margin
+    return (low - margin if floor is None else floor), high + margin
 
 
 def bars(
-    words: Words, values: Sequence[float], names: Sequence[str], axis: str, unit: str, mark: float | None = None
+    words: Words,
+    values: Sequence[float],
+    names: Sequence[str],
+    axis: str,
+    unit: str,
+    mark: float | None = None,
 ) -> Exhibit:
     """Draw one bar for each value.
 
@@ -97,7 +110,7 @@ def bars(
         names: what each bar is.
         axis: label of the horizontal axis.
         unit: label of the vertical axis.
-        mark: a height to draw a line at.
+        mark: bars below this height are pale.
 
     Returns:
         The chart.
@@ -105,20 +118,26 @@ def bars(
 
     def draw(figure: Figure) -> None:
         axes = figure.add_subplot()
-        axes.bar(range(len(values)), values, color=LIGHT["first"], width=0.78 if len(values) < 80 else 1.0)
+        colours = [LIGHT["line"] if mark is not None and value < mark else LIGHT["first"] for value in values]
+        axes.bar(
+            range(len(values)),
+            values,
+            color=colours,
+            width=0.45 if len(values) < 4 else 0.78 if len(values) < 80 else 1.0,
+        )
         if len(names) <= PER_TICK:
             long = max(map(len, names)) > 4
-            turned = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if long else {}
+            turned: dict[str, Any] = (
+                {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if long else {}
+            )
             axes.set_xticks(range(len(names)), [short(name) for name in names], **turned)
         else:
             axes.set_xlim(-1, len(values))
-        if mark is not None:
-            axes.axhline(mark, color=LIGHT["second"], linewidth=1, linestyle=(0, (3, 2)))
         axes.grid(axis="x", visible=False)
         axes.set_xlabel(axis)
         axes.set_ylabel(unit)
 
-    return drawn(words, draw, (420, 240))
+    return drawn(words, draw, (360, 200))
 
 
 def plane(
@@ -130,6 +149,7 @@ def plane(
     *,
     scale: str = "",
     circles: Sequence[float] = (),
+    wide: bool = True,
 ) -> Exhibit:
     """Draw points in the plane, coloured by class or by value.
 
@@ -141,6 +161,7 @@ def plane(
         axes_names: labels of the axes.
         scale: label of the colour scale.
         circles: radii of circles around the origin.
+        wide: whether it takes the whole width.
 
     Returns:
         The chart.
@@ -152,7 +173,7 @@ def plane(
         # As pixels: thousands of vector marks would make the page slow.
         options = {"s": size, "linewidths": 0, "alpha": 0.8, "rasterized": True}
         if names and values is not None:
-            _by_class(axes, points, values, names, options)
+            _by_class(figure, axes, points, values, names, options)
         elif values is not None:
             shades = _shades()
             cloud = axes.scatter(*points.T, c=values, cmap=shades, **options)
@@ -168,15 +189,22 @@ def plane(
         axes.set_ylabel(axes_names[1])
         axes.set_aspect("equal", adjustable="datalim")
 
-    return drawn(words, draw, (480, 400), wide=True)
+    return drawn(words, draw, (380, 400), wide=wide)
 
 
 def _by_class(
-    axes: Axes, points: np.ndarray, classes: np.ndarray, names: Sequence[str], options: dict
+    figure: Figure,
+    axes: Axes,
+    points: np.ndarray,
+    classes: np.ndarray,
+    names: Sequence[str],
+    options: dict[str, Any],
 ) -> None:
     from matplotlib.patheffects import withStroke
 
     direct = max(map(len, names)) <= 3
+    least = 0.05 * float(np.ptp(points, axis=0).max())
+    written: list[tuple[float, float]] = []
     for index, name in enumerate(names):
         chosen = points[classes == index]
         if not len(chosen):
@@ -184,14 +212,19 @@ def _by_class(
         axes.scatter(*chosen.T, color=CATEGORIES[index % len(CATEGORIES)], label=short(name), **options)
         if direct:  # at the middle of its points: colour alone need not be told apart
             ring = [withStroke(linewidth=2.5, foreground=LIGHT["panel"])]
-            text = axes.text(*np.median(chosen, axis=0), short(name), ha="center", va="center", weight="bold")
+            x, y = np.median(chosen, axis=0).tolist()
+            while any(math.hypot(x - a, y - b) < least for a, b in written):
+                y -= least / 2  # two names on each other could not be read
+            written.append((x, y))
+            text = axes.text(x, y, short(name), ha="center", va="center", weight="bold")
             text.set(fontsize=10, color=LIGHT["ink"], path_effects=ring)
-    legend = axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), ncols=1 if len(names) <= 12 else 2)
+    columns = max(1, min(10, len(names), 46 // (max(len(short(name)) for name in names) + 3)))
+    legend = figure.legend(loc="outside lower center", ncols=columns, columnspacing=1, handletextpad=0.1)
     for handle in legend.legend_handles:
         handle.set(sizes=[28], alpha=1, rasterized=False)  # pyright: ignore
 
 
-def _shades() -> object:
+def _shades() -> Colormap:
     """Give a colour map without its darkest part, which is not seen on a dark page."""
     import matplotlib
     from matplotlib.colors import ListedColormap
@@ -239,11 +272,12 @@ def lines(
         places = multiples(figure, len(panels), columns)
         for axes, (title, curves) in zip(places, panels, strict=True):
             for curve in curves:
-                axes.plot(curve.x, curve.y, curve.style, color=curve.colour, linewidth=1.1, label=curve.label)
+                style = {"color": curve.colour, "linewidth": 1.1, "label": curve.label}
+                axes.plot(curve.x, curve.y, curve.style, **style, rasterized=len(curve.x) > FINE)
             axes.set_title(short(title, 32))
             calm(axes)
             if ticks:
-                turned = {"rotation": 90, "fontsize": 6}
+                turned: dict[str, Any] = {"rotation": 90, "fontsize": 6}
                 axes.set_xticks(range(len(ticks)), [short(tick, 12) for tick in ticks], **turned)
         if legend:
             _shared_legend(figure, places[0])
@@ -270,13 +304,17 @@ def histograms(words: Words, columns: Sequence[str], groups: Sequence[tuple[str,
     def draw(figure: Figure) -> None:
         places = multiples(figure, len(columns), 3)
         for index, (axes, column) in enumerate(zip(places, columns, strict=True)):
-            together = np.concatenate([values[:, index] for _, values in groups])
-            low, high = np.percentile(together, [0.5, 99.5])
+            low, high = np.percentile(groups[0][1][:, index], [0.5, 99.5])
+            low, high = low - 0.1 * (high - low), high + 0.1 * (high - low)
             edges = np.linspace(low, high if high > low else low + 1, 25)
             for number, (name, values) in enumerate(groups):
-                kind = {"histtype": "stepfilled"} if number == 0 else {"histtype": "step", "linewidth": 1.2}
-                inside = values[:, index].clip(edges[0], edges[-1])
-                axes.hist(inside, edges, density=True, color=colours[number], label=name, **kind)
+                kind: dict[str, Any] = (
+                    {"histtype": "stepfilled"} if number == 0 else {"histtype": "step", "linewidth": 1.2}
+                )
+                inside = values[:, index]
+                inside = inside[(inside >= edges[0]) & (inside <= edges[-1])]
+                weights = np.full(len(inside), 1 / len(values))
+                axes.hist(inside, edges, weights=weights, color=colours[number], label=name, **kind)
             axes.set_title(short(column, 24))
             calm(axes)
             axes.set_yticks([])

@@ -9,6 +9,7 @@ import numpy as np
 
 from latentia.report.charts import agreements, histograms
 from latentia.report.exhibits import Exhibit, Words
+from latentia.report.inputs import Inputs
 from latentia.report.series import Series
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ class Columns(Series):
     """
 
     samples_drawn = 1000
+    noise = True
 
     def __init__(self, dataset: Dataset) -> None:
         """Find the columns that vary.
@@ -62,6 +64,14 @@ class Columns(Series):
     def _ticks(self) -> Sequence[str]:
         return self.names if len(self.names) <= NAMED else ()
 
+    def gallery_of(self, inputs: Inputs) -> np.ndarray:
+        """Take up to 5,000 rows: a distribution needs many; see `View`."""
+        return self.dataset.splits["train"][:5000]
+
+    def compared_of(self, inputs: Inputs) -> np.ndarray:
+        """Take as many rows as the statistics do; see `View`."""
+        return inputs.encoded
+
     def gallery(self, words: Words, x: np.ndarray, columns: int) -> Exhibit:
         """Show how each column is distributed; see `View`."""
         return histograms(words, self.names[:SHOWN], [("data", self._first(x))])
@@ -76,5 +86,10 @@ class Columns(Series):
         groups += [(sampler, self._first(x)) for sampler, (_, x) in drawn.items()]
         words = next(iter(drawn.values()))[0]
         captions = " ".join(words.caption for words, _ in drawn.values())
-        joined = Words(words.name, "Samples and data", captions, "Histograms of each column: data and samples")
+        joined = Words(
+            words.name,
+            "Samples and data",
+            f"{captions} Grey: {len(data):,} training rows.",
+            "Histograms of each column: data and samples",
+        )
         return [histograms(joined, self.names[:SHOWN], groups)]

@@ -59,6 +59,7 @@ class Exhibit:
         strips: the pictures in the page; empty for a chart.
         svg: the chart in the page; empty for pictures.
         wide: whether it takes the whole width of its panel.
+        roomy: whether it is too fine to be shrunk to a phone, and scrolls there.
     """
 
     words: Words
@@ -66,6 +67,7 @@ class Exhibit:
     strips: tuple[Strip, ...] = ()
     svg: str = ""
     wide: bool = False
+    roomy: bool = False
 
 
 @dataclass(frozen=True)

@@ -20,13 +20,15 @@ class Fact:
 
     Attributes:
         label: its name.
-        value: the number, with its unit.
+        value: the number.
         note: what it means.
+        unit: its unit, where it is not in the label.
     """
 
     label: str
     value: str
     note: str = ""
+    unit: str = ""
 
 
 def number(value: float | None, digits: int = 4) -> str:
@@ -41,11 +43,18 @@ def number(value: float | None, digits: int = 4) -> str:
     """
     if value is None or not math.isfinite(value):
         return NONE
-    if value == 0 or 1e-4 <= abs(value) < 10**digits:
-        decimals = digits - 1 - math.floor(math.log10(abs(value))) if value else 0
+    if value == int(value) and abs(value) < 1e9:
+        text = f"{value:,.0f}"
+    elif 1e-4 <= abs(value) < 10**digits:
+        decimals = digits - 1 - math.floor(math.log10(abs(value)))
         text = f"{value:,.{max(decimals, 0)}f}"
     else:
         text = f"{value:,.0f}" if 10**digits <= abs(value) < 1e9 else f"{value:.{digits - 1}e}"
+    return _minus(text)
+
+
+def _minus(text: str) -> str:
+    """Write negative numbers with a minus sign, which is as wide as a plus."""
     return text.replace("-", "−")
 
 
@@ -94,27 +103,32 @@ def tiles(study: Study) -> list[Fact]:
     if not row:
         return []
     noisy = "against values with the transform's noise" if study.run.transform.random else "per value"
-    mse = Fact("MSE", number(row["mse"]), f"squared error of the reconstruction, {noisy}, {_units(study)}")
+    shown = [
+        Fact("MSE", number(row["mse"]), f"squared error of the reconstruction, {noisy}, {_units(study)}"),
+        Fact(
+            "Variance explained",
+            _minus(f"{100 * study.accuracy[1]:.1f}"),
+            "1 − MSE / variance of the data",
+            "%",
+        ),
+    ]
     if not study.bound:
-        loss = Fact(
-            "Reconstruction loss",
-            f"{number(row['distortion'])} nats",
-            "−log p(x|z), summed over an example's values, with the likelihood's constant",
-        )
-        share = Fact("Variance explained", f"{100 * study.accuracy[1]:.1f} %", "1 − MSE / variance of the data")
-        return [mse, share, loss]
+        note = "−log p(x|z), summed over an example's values, with the likelihood's constant"
+        return [*shown, Fact("Reconstruction loss", number(row["distortion"]), note, "nats")]
     elbo = row["distortion"] + row["rate"]
     return [
-        Fact("−ELBO", f"{number(elbo)} nats", "upper bound on −log p(x), mean over examples; lower is better"),
-        Fact("Distortion", f"{number(row['distortion'])} nats", "expected −log p(x|z): what reconstruction costs"),
-        Fact("Rate", f"{number(row['rate'])} nats", "KL(q(z|x) ‖ p(z)): what the latent carries"),
-        Fact("Bits per dimension", number(row["bits_per_dim"]), _bits_note(study)),
-        mse,
+        *shown,
+        Fact("Bits per dimension", number(row["bits_per_dim"]), _bits_note(study), "bits"),
+        Fact("−ELBO", number(elbo), "upper bound on −log p(x), mean over examples; lower is better", "nats"),
+        Fact(
+            "Distortion", number(row["distortion"]), "expected −log p(x|z): what reconstruction costs", "nats"
+        ),
+        Fact("Rate", number(row["rate"]), "KL(q(z|x) ‖ p(z)): what the latent carries", "nats"),
     ]
 
 
 def _bits_note(study: Study) -> str:
-    if study.run.model.likelihood.binary:
+    if study.binary:
         return "−ELBO for each binary value, in bits"
     return "−ELBO for each value of the stored data, in bits; a density's, so it may be negative"
 
@@ -122,9 +136,9 @@ def _bits_note(study: Study) -> str:
 def _units(study: Study) -> str:
     name = study.run.spec["transform"]["name"]
     words = {
-        "scale": "data scaled to 0…1",
-        "binarise": "values from 0 to 1",
-        "dequantise": "data scaled to 0…1",
+        "scale": "data scaled to [0, 1]",
+        "binarise": "values in [0, 1]",
+        "dequantise": "data scaled to [0, 1]",
         "standardise": "columns of unit variance",
         "none": "in the data's units",
     }
@@ -156,12 +170,16 @@ def lecture(study: Study) -> list[Fact]:
         Fact("Input dimensions", f"({shape}) = {values:,} values"),
         Fact("Latent dimensions", latent),
         Fact("Compression ratio", f"{values / latents:.2f}x", "values in for each latent value; not bits"),
-        Fact("Compression percentage", f"{100 * (1 - latents / values):.2f} %".replace("-", "−"), "of values left out"),
+        Fact(
+            "Compression percentage",
+            _minus(f"{100 * (1 - latents / values):.2f} %"),
+            "of values left out",
+        ),
         Fact("Information retention", f"{100 * latents / values:.2f} %", "latent values for each value in"),
-        Fact("Latent mean", f"{statistics.mean:.4f}".replace("-", "−"), f"over all values of {encoded}"),
+        Fact("Latent mean", _minus(f"{statistics.mean:.4f}"), f"over all values of {encoded}"),
         Fact("Latent standard deviation", f"{statistics.std:.4f}"),
-        Fact("Latent minimum", f"{statistics.minimum:.4f}".replace("-", "−")),
-        Fact("Latent maximum", f"{statistics.maximum:.4f}".replace("-", "−")),
+        Fact("Latent minimum", _minus(f"{statistics.minimum:.4f}")),
+        Fact("Latent maximum", _minus(f"{statistics.maximum:.4f}")),
     ]
 
 
@@ -190,7 +208,7 @@ def comparison(study: Study) -> list[Fact]:
         Fact("Objective", _component(spec["objective"])),
         Fact("Training", f"{_epochs(study)}, {_minutes(study)}"),
         Fact("MSE", number(mse), f"{size}, {_units(study)}"),
-        Fact("Variance explained", f"{100 * explained:.1f} %", "1 − MSE / variance of the data"),
+        Fact("Variance explained", _minus(f"{100 * explained:.1f} %"), "1 − MSE / variance of the data"),
         Fact("−ELBO, nats", number(elbo), "logged on the test split; an autoencoder has no bound"),
         Fact("Distortion, nats", number(row.get("distortion")), "comparable between equal likelihoods only"),
         Fact("Rate, nats", number(row.get("rate") if bound else None)),
@@ -202,7 +220,9 @@ def comparison(study: Study) -> list[Fact]:
 def _component(table: Mapping[str, Any]) -> str:
     shown = [f"{key} {value:g}" for key, value in table.items() if key == "beta" and value != 1]
     shown += [
-        f"{key} {'-'.join(map(str, value))}" for key, value in table.items() if key in ("hidden", "channels") and value
+        f"{key} {'-'.join(map(str, value))}"
+        for key, value in table.items()
+        if key in ("hidden", "channels") and value
     ]
     return ", ".join([table["name"], *shown])
 
@@ -226,7 +246,11 @@ def data_facts(inputs: Inputs) -> list[Fact]:
     low, high = dataset.observed
     classes = dataset.classes
     splits = ", ".join(f"{len(rows):,} {name}" for name, rows in dataset.splits.items())
-    given = [name for name, is_given in (("test", dataset.given_test), ("validation", dataset.given_validation)) if is_given]
+    given = [
+        name
+        for name, is_given in (("test", dataset.given_test), ("validation", dataset.given_validation))
+        if is_given
+    ]
     origin = f"{' and '.join(given)} as given" if given else "drawn with a seed"
     full = f"; {dataset.high:g} stands for 1" if dataset.x.dtype.kind == "u" else ""
     return [
@@ -240,4 +264,4 @@ def data_facts(inputs: Inputs) -> list[Fact]:
 
 
 def _shape_note(inputs: Inputs) -> str:
-    return {"image": "channels, height, width", "table": "columns"}.get(inputs.dataset.kind, "")
+    return {"image": "channels, height, width", "table": "columns"}.get(inputs.form, "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -51,7 +51,13 @@ class Inputs:
     @property
     def noun(self) -> str:
         """What an example is called, in the plural."""
-        return {"image": "images", "table": "rows"}.get(self.dataset.kind, "arrays")
+        return {"image": "images", "table": "rows", "array": "arrays"}[self.form]
+
+    @property
+    def form(self) -> Literal["image", "table", "array"]:
+        """How the data are shown: grey images of fewer than four pixels across are series."""
+        kind = self.dataset.kind
+        return "array" if kind == "image" and min(self.dataset.event[1:]) < 4 else kind
 
 
 def choose(dataset: Dataset, seed: int) -> Inputs:
@@ -75,7 +81,7 @@ def choose(dataset: Dataset, seed: int) -> Inputs:
         gallery=in_turn(dataset, splits["train"], GALLERY),
         shown=in_turn(dataset, held_out, SHOWN),
         pairs=_pairs(dataset, held_out, seed),
-        mapped=np.concatenate([held_out, *others])[:MAPPED],
+        mapped=_labelled(dataset, np.concatenate([held_out, *others]))[:MAPPED],
     )
 
 
@@ -99,6 +105,13 @@ def in_turn(dataset: Dataset, rows: np.ndarray, count: int) -> np.ndarray:
     return np.array(turns[:count], dtype=np.int64) if turns else rows[:count]
 
 
+def _labelled(dataset: Dataset, rows: np.ndarray) -> np.ndarray:
+    """Leave out what has no label, where others have one."""
+    if not dataset.classes or dataset.labels is None:
+        return rows
+    return rows[dataset.labels[rows] >= 0]
+
+
 def _pairs(dataset: Dataset, rows: np.ndarray, seed: int) -> tuple[tuple[int, int], ...]:
     order = np.random.default_rng(seed).permutation(rows).tolist()
     labels = dataset.labels
@@ -106,10 +119,8 @@ def _pairs(dataset: Dataset, rows: np.ndarray, seed: int) -> tuple[tuple[int, in
     used: set[int] = set()
     while len(order) > 1 and len(pairs) < PAIRS:
         first = order.pop(0)
-        fresh = [
-            row for row in order if labels is None or (labels[row] != labels[first] and labels[row] not in used)
-        ]
-        second = (fresh or order)[0]
+        others = [row for row in order if labels is None or labels[row] != labels[first]]
+        second = (others or order)[0]
         order.remove(second)
         pairs.append((first, second))
         if labels is not None:
@@ -128,7 +139,7 @@ def class_names(dataset: Dataset) -> list[str]:
     Returns:
         One name for each label 0, 1, ...; empty without labels.
     """
-    if dataset.labels is None or dataset.labels.max(initial=-1) < 0:
+    if dataset.labels is None or not dataset.classes:
         return []
     names: Sequence[str] = dataset.label_names
     return [names[i] if i < len(names) else str(i) for i in range(int(dataset.labels.max()) + 1)]

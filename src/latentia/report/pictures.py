@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 LARGEST = 128
 """Pixels of the longer side of one image in the report; larger ones are shrunk."""
+SHEET = 64
+"""The same for the many images of a sheet."""
 IN_ROW = 10
 
 
@@ -31,23 +33,23 @@ class Pictures(View):
         """
         super().__init__(dataset)
         self.low, self.high = (0.0, dataset.high) if dataset.x.dtype.kind == "u" else dataset.observed
-        self.shrinks = max(dataset.event[1:]) > LARGEST
 
     @property
     def remark(self) -> str:
         """Say that large images are shrunk."""
-        return f"Images are shown at {LARGEST} pixels on the longer side." if self.shrinks else ""
+        large = max(self.dataset.event[1:]) > LARGEST
+        return f"Images are shown at {LARGEST} pixels on the longer side." if large else ""
 
-    def _grid(self, x: np.ndarray, columns: int) -> Image.Image:
-        if not self.shrinks:
+    def _grid(self, x: np.ndarray, columns: int, largest: int = LARGEST) -> Image.Image:
+        if max(x.shape[2:]) <= largest:
             return grid(x, self.high, columns, low=self.low, background=None)
-        small = np.stack([self._shrunk(image) for image in x])
+        small = np.stack([self._shrunk(image, largest) for image in x])
         return grid(small, 255.0, columns, background=None)
 
-    def _shrunk(self, image: np.ndarray) -> np.ndarray:
+    def _shrunk(self, image: np.ndarray, largest: int) -> np.ndarray:
         whole = grid(image[None], self.high, low=self.low, pad=0, background=None)
         whole = whole.convert({1: "L", 3: "RGB", 4: "RGBA"}[len(image)])
-        whole.thumbnail((LARGEST, LARGEST), Image.Resampling.LANCZOS)
+        whole.thumbnail((largest, largest), Image.Resampling.LANCZOS)
         pixels = np.asarray(whole)
         return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 
@@ -81,4 +83,4 @@ class Pictures(View):
 
     def sheet(self, words: Words, decoded: np.ndarray, side: int) -> Exhibit:
         """Show the plane as a grid; see `View`."""
-        return pictured(words, [self._grid(decoded, side)])
+        return pictured(words, [self._grid(decoded, side, SHEET)])

@@ -12,13 +12,14 @@ from latentia.report.theme import LIGHT
 from latentia.report.views import View
 
 CHANNELS = 3
+SHOWN = 6
 STYLES = ("-", "--", ":")
 
 
 class Series(View):
     """The last dimension runs to the right; the first channels are drawn over each other."""
 
-    samples_drawn = 16
+    samples_drawn = SHOWN
 
     @property
     def remark(self) -> str:
@@ -43,20 +44,26 @@ class Series(View):
         return ()
 
     def gallery(self, words: Words, x: np.ndarray, columns: int) -> Exhibit:
-        """Show one panel for each of twelve examples; see `View`."""
-        panels = [("", self._curves(example, LIGHT["first"])) for example in self._values(x[:12])]
+        """Show one panel for each of a few examples; see `View`."""
+        panels = [("", self._curves(example, LIGHT["first"])) for example in self._values(x[:SHOWN])]
         return lines(words, panels, columns=3, ticks=self._ticks)
 
     def compare(self, words: Words, given: np.ndarray, decoded: np.ndarray) -> Exhibit:
-        """Show twelve originals under their reconstructions; see `View`."""
+        """Show a few originals under their reconstructions; see `View`."""
         panels = [
-            ("", [*self._curves(a, LIGHT["muted"], "original"), *self._curves(b, LIGHT["second"], "reconstruction")])
-            for a, b in zip(self._values(given[:12]), self._values(decoded[:12]), strict=True)
+            (
+                "",
+                [
+                    *self._curves(a, LIGHT["muted"], "original"),
+                    *self._curves(b, LIGHT["second"], "reconstruction"),
+                ],
+            )
+            for a, b in zip(self._values(given[:SHOWN]), self._values(decoded[:SHOWN]), strict=True)
         ]
         return lines(words, panels, columns=3, ticks=self._ticks, legend=True)
 
     def samples(self, drawn: Mapping[str, tuple[Words, np.ndarray]], data: np.ndarray) -> list[Exhibit]:
-        """Show one panel for each of twelve samples; see `View`."""
+        """Show one panel for each sample; see `View`."""
         return [self.gallery(words, x, 3) for words, x in drawn.values()]
 
     def paths(self, words: Words, walks: np.ndarray, ends: np.ndarray, labels: Sequence[str]) -> Exhibit:

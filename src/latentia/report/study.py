@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from latentia.report.inputs import Inputs
+from latentia.report.maps import Flattened, flatten
 
 if TYPE_CHECKING:
     from latentia.run import Run
@@ -33,6 +35,7 @@ class Study:
         prefix: what the names of its figures start with.
         inputs: the examples that are shown.
         seed: seed of everything random.
+        flattened: the latents of `inputs.mapped` in the plane, once `start` was called.
     """
 
     run: Run
@@ -40,11 +43,25 @@ class Study:
     prefix: str
     inputs: Inputs
     seed: int
+    flattened: Future[Flattened] = field(init=False)
+
+    def start(self, pool: Executor) -> None:
+        """Let the map be computed beside everything else: it takes the longest.
+
+        Args:
+            pool: where to compute it.
+        """
+        self.flattened = pool.submit(flatten, self.flat_codes(self.inputs.mapped), self.seed)
 
     @property
     def bound(self) -> bool:
         """Whether the model has a rate, and so a bound on log p(x)."""
         return self.run.objective.bound
+
+    @property
+    def binary(self) -> bool:
+        """Whether the model knows no values but 0 and 1."""
+        return bool(getattr(self.run.model.likelihood, "binary", False))
 
     @property
     def flat(self) -> bool:
@@ -137,18 +154,20 @@ class Study:
         decoded = self.run.decode(path.flatten(0, 1).numpy())
         return dims, values, decoded.reshape(len(dims), VALUES, *self.run.event)
 
-    def samples(self, sampler: str, count: int) -> np.ndarray:
+    def samples(self, sampler: str, count: int, noise: bool = False) -> np.ndarray:
         """Generate data.
 
         Args:
             sampler: 'prior' or 'mixture'.
             count: how many.
+            noise: draw from p(x|z) instead of taking its mean.
 
         Returns:
-            Means of p(x|z), shape `(count, *event)`.
+            Data, shape `(count, *event)`.
         """
         mixture = self.mixture if sampler == "mixture" else None
-        return self.run.decode(self.run.sample_latents(count, mixture=mixture, seed=self.seed))
+        z = self.run.sample_latents(count, mixture=mixture, seed=self.seed)
+        return self.run.decode(z, noise=noise, seed=self.seed)
 
     @cached_property
     def mixture(self) -> Any:
@@ -179,7 +198,7 @@ class Study:
             across, up = (self._quantiles(dim) for dim in (0, 1))
         else:
             ends = np.percentile(self.codes, [1, 99], axis=0)
-            across, up = (np.linspace(*ends[:, dim], SIDE) for dim in (0, 1))
+            across, up = (np.linspace(ends[0, dim], ends[1, dim], SIDE) for dim in (0, 1))
         z = np.stack(np.meshgrid(across, up[::-1]), axis=-1).reshape(-1, 2)
         return across, up, self.run.decode(z)
 

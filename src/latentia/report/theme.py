@@ -30,10 +30,14 @@ DARK = {
     "second": "#f2a06b",
     "third": "#6cc79c",
 }
+# fmt: off
 CATEGORIES = (
-    "#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6", "#a96b59", "#e76300", "#b9ac70", "#5f6f83", "#55c1c9",
-    "#8fbf3f", "#e377c2", "#1b7f4d", "#d6a2e8", "#7a4b1e", "#2a5599", "#f08d7e", "#6f6f00", "#00a087", "#c2185b",
-)  # fmt: skip
+    "#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6",
+    "#a96b59", "#e76300", "#b9ac70", "#5f6f83", "#55c1c9",
+    "#8fbf3f", "#e377c2", "#1b7f4d", "#d6a2e8", "#7a4b1e",
+    "#2a5599", "#f08d7e", "#6f6f00", "#00a087", "#c2185b",
+)
+# fmt: on
 """Up to twenty classes. The first ten follow Matthew Petroff, "Accessible Color Sequences for Data
 Visualization", 2021: told apart with colour-blind eyes, and seen on light and dark ground."""
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from latentia.report.exhibits import Exhibit, Words
+from latentia.report.inputs import Inputs
 
 if TYPE_CHECKING:
     from latentia.data.dataset import Dataset
@@ -19,6 +20,8 @@ class View(abc.ABC):
 
     samples_drawn: int = 64
     """How many samples are worth drawing."""
+    noise: bool = False
+    """Whether samples are drawn from p(x|z), to be held against the data; else they are its means."""
 
     def __init__(self, dataset: Dataset) -> None:
         """Learn the range and the names from the data.
@@ -32,6 +35,28 @@ class View(abc.ABC):
     def remark(self) -> str:
         """What is left out of the figures, or an empty string."""
         return ""
+
+    def gallery_of(self, inputs: Inputs) -> np.ndarray:
+        """Choose the training examples that show what the data are.
+
+        Args:
+            inputs: what was chosen for the report.
+
+        Returns:
+            Positions.
+        """
+        return inputs.gallery
+
+    def compared_of(self, inputs: Inputs) -> np.ndarray:
+        """Choose the held-out examples whose reconstructions are shown.
+
+        Args:
+            inputs: what was chosen for the report.
+
+        Returns:
+            Positions.
+        """
+        return inputs.shown
 
     @abc.abstractmethod
     def gallery(self, words: Words, x: np.ndarray, columns: int) -> Exhibit:
@@ -65,7 +90,7 @@ class View(abc.ABC):
 
         Args:
             drawn: for each sampler, what is written around it and what it gave, `(N, *event)`.
-            data: held-out examples.
+            data: training examples.
 
         Returns:
             The exhibits.

@@ -1,0 +1,59 @@
+"""Run benchmarks: print a table for each and keep it as JSON beside a description of the machine.
+
+python -m benchmarks.run                                    throughput, memory, startup
+python -m benchmarks.run throughput --rounds 9
+python -m benchmarks.run quality recipes/mnist-vae.toml     trains for minutes, so only when asked
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks import memory, quality, startup, throughput
+from benchmarks.result import Result, describe_machine
+
+RESULTS = Path(__file__).parent / "results"
+DEFAULT = ("throughput", "memory", "startup")
+
+
+def main() -> None:
+    """Read the command line, run what it names, print and write the results."""
+    arguments = _parser().parse_args()
+    names = [word for word in arguments.words if not word.endswith(".toml")]
+    recipes = [Path(word) for word in arguments.words if word.endswith(".toml")]
+    benchmarks: dict[str, Callable[[], Result]] = {
+        "throughput": lambda: throughput.run(arguments.rounds, arguments.seconds),
+        "memory": memory.run,
+        "startup": lambda: startup.run(arguments.rounds),
+        "quality": lambda: quality.run(recipes),
+    }
+    unknown = [name for name in names if name not in benchmarks]
+    if unknown:
+        raise SystemExit(f"no benchmark '{unknown[0]}'; there are {', '.join(benchmarks)}")
+    if recipes and "quality" not in names:
+        raise SystemExit("recipes go with the benchmark 'quality'")
+    if "quality" in names and not recipes:
+        raise SystemExit("which recipes? for example: quality recipes/mnist-vae.toml")
+    for name in names or DEFAULT:
+        machine = describe_machine()  # before the benchmark, so that its load is that of the others
+        result = benchmarks[name]()
+        print(result.table(machine), flush=True)
+        print(f"written to {result.write(RESULTS / f'{name}.json', machine)}\n", flush=True)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.run", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("words", nargs="*", metavar="BENCHMARK", help="throughput, memory, startup, quality")
+    parser.add_argument("--rounds", type=int, default=5, help="repeats of each measurement (default 5)")
+    parser.add_argument(
+        "--seconds", type=float, default=3.0, help="length of one throughput measurement, roughly (default 3)"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    main()
