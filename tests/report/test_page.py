@@ -246,7 +246,7 @@ def test_what_cannot_be_compared_is_refused(vae, table, trained, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_place_that_cannot_be_written(plane, few_points, tmp_path):
+def test_a_place_that_cannot_be_written(plane, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(LatentiaError, match="cannot write"):
         build([plane], tmp_path / "file" / "report.html")

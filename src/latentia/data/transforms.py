@@ -101,8 +101,8 @@ class Scale(Transform):
 
     def expected(self, raw: Tensor) -> Tensor:
         """Scale; see `Transform`."""
-        values = raw.to(torch.float32)
-        return values * self._factor if self.low == 0 else (values - self.low) * self._factor
+        values = raw.to(torch.float32, copy=True)  # a copy, so that it can be changed in place
+        return (values if self.low == 0 else values.sub_(self.low)).mul_(self._factor)
 
     def invert(self, x: Tensor) -> Tensor:
         """Undo the scaling; see `Transform`."""

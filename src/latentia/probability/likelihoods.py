@@ -11,6 +11,7 @@ from typing import ClassVar, Literal
 
 import torch
 import torch.distributions as D
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent
 
@@ -56,12 +57,29 @@ class Likelihood(nn.Module):
         """
 
 
+class _LogitBernoulli(Independent):
+    """Independent Bernoulli entries whose log density is summed before it is negated.
+
+    torch's own negates every entry first; over images that is a whole pass through memory, and
+    another one in the backward pass.
+    """
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        logits = self.base_dist.logits
+        losses = F.binary_cross_entropy_with_logits(logits, value.expand_as(logits), reduction="none")
+        return -losses.flatten(start_dim=len(self.batch_shape)).sum(dim=-1)
+
+
 @register("likelihood", "bernoulli")
 class Bernoulli(Likelihood):
     """Bernoulli(x; sigmoid(h)), a probability on 0 and 1; values between give the cross-entropy."""
 
     support: ClassVar[tuple[float, float]] = (0.0, 1.0)
     binary: ClassVar[bool] = True
+
+    def forward(self, h: Tensor, event_dims: int) -> Distribution:
+        """Give p(x|z); see `Likelihood`."""
+        return _LogitBernoulli(self.pixels(h), event_dims, validate_args=False)
 
     def pixels(self, h: Tensor) -> Distribution:
         """Give the Bernoulli distribution with logits `h`."""

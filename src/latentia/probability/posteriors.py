@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, Normal
 
@@ -67,5 +68,5 @@ class DiagonalGaussian(Posterior):
     def forward(self, features: Tensor) -> Distribution:
         """Give N(mu, sigma^2), independent over the latent's dimensions."""
         mean, log_variance = features.chunk(2, dim=1)
-        scale = (0.5 * log_variance.clamp(-self.LIMIT, self.LIMIT)).exp()
+        scale = (0.5 * F.hardtanh(log_variance, -self.LIMIT, self.LIMIT)).exp()
         return Independent(Normal(mean, scale, validate_args=False), len(self.latent), validate_args=False)

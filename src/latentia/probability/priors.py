@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Distribution, Independent, Normal
+from torch.distributions import Distribution, Independent, Normal, register_kl
 
 from latentia.registry import register
 
@@ -30,6 +30,15 @@ class Prior(nn.Module):
         raise TypeError("a prior defines its own forward")
 
 
+class UnitNormal(Normal):
+    """N(0, 1), known to be so: its KL from a normal needs a third of the general form's operations."""
+
+
+@register_kl(Normal, UnitNormal)
+def _kl_normal_unit(q: Normal, p: UnitNormal) -> Tensor:
+    return 0.5 * (q.loc.square() + q.scale.square() - 1) - q.scale.log()
+
+
 @register("prior", "standard_normal")
 class StandardNormal(Prior):
     """N(z; 0, I)."""
@@ -49,6 +58,5 @@ class StandardNormal(Prior):
 
     def forward(self) -> Distribution:
         """Give N(0, I), independent over the latent's dimensions."""
-        return Independent(
-            Normal(self.zero, self.one, validate_args=False), len(self.latent), validate_args=False
-        )
+        unit = UnitNormal(self.zero, self.one, validate_args=False)
+        return Independent(unit, len(self.latent), validate_args=False)

@@ -192,6 +192,14 @@ def plane(
     return drawn(words, draw, (380, 400), wide=wide)
 
 
+def _centre(points: np.ndarray) -> tuple[float, float]:
+    """Choose the point that half of the others are nearest to: the middle of the largest group."""
+    some = points[:: max(1, len(points) // 300)]
+    apart = np.median(np.linalg.norm(some[:, None] - some[None], axis=-1), axis=1)
+    x, y = some[int(apart.argmin())].tolist()
+    return x, y
+
+
 def _by_class(
     figure: Figure,
     axes: Axes,
@@ -212,7 +220,7 @@ def _by_class(
         axes.scatter(*chosen.T, color=CATEGORIES[index % len(CATEGORIES)], label=short(name), **options)
         if direct:  # at the middle of its points: colour alone need not be told apart
             ring = [withStroke(linewidth=2.5, foreground=LIGHT["panel"])]
-            x, y = np.median(chosen, axis=0).tolist()
+            x, y = _centre(chosen)
             while any(math.hypot(x - a, y - b) < least for a, b in written):
                 y -= least / 2  # two names on each other could not be read
             written.append((x, y))

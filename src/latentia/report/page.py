@@ -46,14 +46,24 @@ def build(runs: Sequence[Run], out: str | os.PathLike[str] | None = None, *, see
         raise RunError("a report needs at least one run")
     path = Path(out) if out is not None else runs[0].folder.report_file
     studies = _studies(runs, seed)
+    figures = _folder(path.parent / "figures")
     inputs = studies[0].inputs
     view = VIEWS[inputs.form](inputs.dataset)
     with ThreadPoolExecutor() as pool, _cores_spared(len(studies)):
         for study in studies:
             study.start(pool)
         parts = sections(studies, view)
-    _write_figures(parts, path.parent / "figures")
+    _write_figures(parts, figures)
     storage.write_text(path, _render(studies, parts))
+    return path
+
+
+def _folder(path: Path) -> Path:
+    """Make a folder, so that a place that cannot be written is known before the work and not after it."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise storage.cannot_write(path, error) from error
     return path
 
 

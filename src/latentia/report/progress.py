@@ -41,7 +41,8 @@ def curves_panel(study: Study) -> Panel:
         )
         curves = [_curve(rows, term, steps_per_epoch) for rows in (train, validation)]
         exhibits.append(history(words, *curves, best=best, unit=unit, floor=floor))
-    return Panel(study.title, tuple(exhibits))
+    note = "" if study.bound else "An autoencoder has no KL: reconstruction is all that it minimises."
+    return Panel(study.title, tuple(exhibits), note)
 
 
 def _curve(rows: list[dict[str, Any]], term: str, steps_per_epoch: float) -> Curve:

@@ -133,7 +133,8 @@ def _data(inputs: Inputs, view: View) -> Section:
 def _label_counts(inputs: Inputs, names: Sequence[str]) -> Exhibit:
     labels = inputs.dataset.labels
     counts = np.bincount(labels[labels >= 0], minlength=len(names)) if labels is not None else np.zeros(0)
-    ends = f"{counts.min():,} to {counts.max():,}"
+    equal = counts.min() == counts.max()
+    ends = f"{counts.max():,} each" if equal else f"{counts.min():,} to {counts.max():,}"
     caption = f"{inputs.noun.capitalize()} in each class, all splits together: {ends}."
     if len(names) > PER_TICK:
         caption += f" {len(names)} classes, in the order of their labels."
@@ -206,7 +207,7 @@ def _samples(study: Study, view: View) -> Panel:
 
 def _interpolations(study: Study, view: View) -> Panel:
     pairs = study.inputs.pairs
-    if not study.flat or not pairs:
+    if not pairs:
         return Panel(study.title, note="There are too few examples to walk between.")
     dataset = study.inputs.dataset
     ends = np.stack([dataset.x[list(pair)] for pair in pairs])
@@ -244,7 +245,5 @@ def _repeat(studies: Sequence[Study]) -> Section:
         for study in studies
     )
     versions = f"latentia {__version__}, torch {torch.__version__} and Python {platform.python_version()}"
-    lead = (
-        f"Written with {versions}. A run file holds every setting; on a CPU it gives the same weights again."
-    )
+    lead = f"Written with {versions}. A run file holds every setting and every seed."
     return Section("repeat", "How to repeat it", lead, commands=tuple(commands), files=files)

@@ -67,6 +67,7 @@ def fit_mixture(codes: np.ndarray, components: int = 10, seed: int = 0) -> Mixtu
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.mixture import GaussianMixture
+    from threadpoolctl import threadpool_limits
 
     if components < 1:
         raise ConfigError(f"'components' must be at least 1, not {components}")
@@ -75,7 +76,9 @@ def fit_mixture(codes: np.ndarray, components: int = 10, seed: int = 0) -> Mixtu
     # The regularisation must follow the scale of the codes: an autoencoder's can be any size.
     floor = 1e-6 * max(float(flat.var(axis=0).mean()), 1e-12)
     mixture = GaussianMixture(count, covariance_type="full", reg_covar=floor, random_state=seed, max_iter=200)
-    with warnings.catch_warnings():
+    # Many small products: threads bring nothing here, and where another process holds a core they wait,
+    # spinning, for a hundred times as long as the fit takes.
+    with warnings.catch_warnings(), threadpool_limits(1, user_api="blas"):
         # A fit stopped at its iteration limit is still a mixture to sample from.
         warnings.simplefilter("ignore", ConvergenceWarning)
         mixture.fit(flat)

@@ -27,6 +27,7 @@ from latentia.training.settings import Training
 from latentia.types import LatentModel
 
 TERMS = ("loss", "distortion", "rate", "penalty")
+"""What a line of the log holds of each window of steps, in this order."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ class Trainer:
         self.live = Checkpointed(model, self.optimiser, self.average)
         self.checkpoints = Checkpoints(folder.checkpoints)
         self.trackers = [registry.lookup("tracker", name)(folder.path) for name in settings.trackers]
-        self.window: list[tuple[Tensor, Tensor]] = []
+        self.window: list[tuple[Tensor, list[Tensor]]] = []
         self.validated: dict[str, str] = {}
 
     def _optimiser(self) -> torch.optim.Optimizer:
@@ -160,7 +161,8 @@ class Trainer:
             group["lr"] = settings.lr * settings.schedule(progress)
         with autocast(settings.precision, self.device):
             terms = self.objective(self.model(self.train.batch(index), self.objective.samples), progress)
-            loss = terms.loss.mean()
+            losses = terms.loss
+            loss = losses.mean()
         self.optimiser.zero_grad()
         loss.backward()
         if settings.clip:
@@ -168,14 +170,16 @@ class Trainer:
         self.optimiser.step()
         if self.average:
             _drift(self.average, self.parameters, 1 - settings.ema)
-        row = torch.stack([loss.detach(), *(getattr(terms, name).detach().mean() for name in TERMS[1:])])
-        self.window.append((index, row))
+        self.window.append(
+            (index, [values.detach() for values in (losses, terms.distortion, terms.rate, terms.penalty)])
+        )
 
     def _log(self, progress: Progress, bar: Any, since: float) -> float:
         """Write the means since the last line, and refuse to go on if one is not finite."""
         if not self.window:
             return since
-        rows = torch.stack([row for _, row in self.window]).cpu()
+        per_step = [torch.stack(values) for _, values in self.window]  # (terms, B) each
+        rows = torch.stack(per_step).mean(dim=2).cpu()
         if not torch.isfinite(rows).all():
             self._fail(progress, rows)
         steps, means = len(rows), dict(zip(TERMS, rows.double().mean(dim=0).tolist(), strict=True))

@@ -45,7 +45,7 @@ class Training:
     patience: int | None = None
     max_minutes: float | None = None
     validate_every: int = 1
-    log_every: int = 50
+    log_every: int = 100
     checkpoint_seconds: float = 30.0
     seed: int = 0
     device: str = "auto"
