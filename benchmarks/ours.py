@@ -36,11 +36,11 @@ def train(workload: Workload, images: np.ndarray, epochs: int) -> Lap:
         trainer = _trainer(workload, images, epochs, Path(scratch) / "run")
         progress = trainer.fit().progress
         seconds = progress.seconds + _share_of_a_checkpoint(trainer, progress.seconds)
-        losses = [row["loss"] for row in trainer.folder.metrics() if row["split"] == "train"]
+        loss = _mean_loss(trainer.folder)
     if "images/s" not in terminal.getvalue():
         raise RuntimeError("latentia drew no progress bar: the comparison would flatter it")
     count = sum(parameter.numel() for parameter in trainer.parameters)
-    return Lap(progress.step * BATCH, seconds, float(np.mean(losses)), count)
+    return Lap(progress.step * BATCH, seconds, loss, count)
 
 
 def _trainer(workload: Workload, images: np.ndarray, epochs: int, path: Path) -> Trainer:
@@ -65,6 +65,13 @@ def _trainer(workload: Workload, images: np.ndarray, epochs: int, path: Path) ->
     folder.create(spec)
     splits = feeds(dataset, parts.transform)
     return Trainer(parts.model, parts.objective, splits, config.construct(Training, spec["training"]), folder)
+
+
+def _mean_loss(folder: RunFolder) -> float:
+    """Average the log's lines, each the mean over the steps since the one before."""
+    rows = [row for row in folder.metrics() if row["split"] == "train"]
+    steps = np.diff([0, *(row["step"] for row in rows)])
+    return float(np.average([row["loss"] for row in rows], weights=steps))
 
 
 def _share_of_a_checkpoint(trainer: Trainer, seconds: float) -> float:

@@ -251,8 +251,8 @@ def open_run(path: str | os.PathLike[str]) -> Run:
 
 
 DEMO = {
-    "autoencoder": {"model": {"name": "autoencoder", "latent_dim": 8}},
-    "vae": {"model": {"name": "vae", "latent_dim": 8}},
+    name: {"model": {"name": name, "latent_dim": 8}, "training": {"epochs": 150, "lr": 2e-3}}
+    for name in ("autoencoder", "vae")
 }
 """The runs of the demo."""
 
