@@ -61,20 +61,20 @@ class Terms:
         distortion: expected -log p(x|z), summed over the data's dimensions, shape `(B,)`.
         rate: KL(q(z|x) || p(z)) or its estimate, shape `(B,)`.
         penalty: whatever else is minimised and belongs to no bound, shape `(B,)`.
-        weight: the factor on the rate; a number or a 0-d tensor.
+        weight: the factor on the rate.
         diagnostics: named per-example figures, each with leading shape `(B,)`.
     """
 
     distortion: Tensor
     rate: Tensor
     penalty: Tensor
-    weight: float | Tensor = 1.0
+    weight: float = 1.0
     diagnostics: Mapping[str, Tensor] = field(default_factory=dict)
 
     @property
     def loss(self) -> Tensor:
         """What training minimises, shape `(B,)`, in nats."""
-        return self.distortion + self.weight * self.rate + self.penalty
+        return self.distortion.add(self.rate, alpha=self.weight) + self.penalty
 
     @property
     def elbo(self) -> Tensor:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from latentia import storage
 from latentia.errors import RunError
+from latentia.training.optimiser import Adam
 
 KEPT = 2
 """How many checkpoints stay: the newest, and the one before in case it is damaged."""
@@ -43,15 +44,13 @@ class Checkpointed:
     """The live objects whose state a checkpoint holds."""
 
     model: nn.Module
-    optimiser: torch.optim.Optimizer
+    optimiser: Adam
     average: list[Tensor]
 
     def tensors(self) -> dict[str, Tensor]:
         """Collect the state by name."""
         named = {f"model.{name}": value for name, value in self.model.state_dict().items()}
-        for position, slots in self.optimiser.state_dict()["state"].items():
-            for name, value in slots.items():
-                named[f"optimiser.{position}.{name}"] = torch.as_tensor(value)
+        named |= {f"optimiser.{name}": value for name, value in self.optimiser.state().items()}
         for position, value in enumerate(self.average):
             named[f"average.{position}"] = value
         named["rng.cpu"] = torch.get_rng_state()
@@ -71,12 +70,7 @@ class Checkpointed:
             group, _, name = key.partition(".")
             groups[group][name] = value
         self.model.load_state_dict(groups["model"])
-        slots: dict[int, dict[str, Tensor]] = {}
-        for key, value in groups["optimiser"].items():
-            position, _, name = key.partition(".")
-            slots.setdefault(int(position), {})[name] = value
-        state = self.optimiser.state_dict()
-        self.optimiser.load_state_dict({"state": slots, "param_groups": state["param_groups"]})
+        self.optimiser.load(groups["optimiser"])
         for position, value in enumerate(self.average):
             value.copy_(groups["average"][str(position)])
         torch.set_rng_state(groups["rng"]["cpu"])

@@ -23,6 +23,7 @@ from latentia.objectives import Objective
 from latentia.training.checkpoint import Checkpointed, Checkpoints, Progress
 from latentia.training.devices import autocast
 from latentia.training.interrupts import Interrupts
+from latentia.training.optimiser import Adam
 from latentia.training.settings import Training
 from latentia.types import LatentModel
 
@@ -80,20 +81,14 @@ class Trainer:
         self.total_steps = settings.epochs * self.epoch_steps
         self.device = next(model.parameters()).device
         self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        self.optimiser = self._optimiser()
+        self.optimiser = Adam(self.parameters, settings.weight_decay)
+        self.lr = settings.lr
         self.average = [p.detach().clone() for p in self.parameters] if settings.ema else []
         self.live = Checkpointed(model, self.optimiser, self.average)
         self.checkpoints = Checkpoints(folder.checkpoints)
         self.trackers = [registry.lookup("tracker", name)(folder.path) for name in settings.trackers]
         self.window: list[tuple[Tensor, list[Tensor]]] = []
         self.validated: dict[str, str] = {}
-
-    def _optimiser(self) -> torch.optim.Optimizer:
-        kind = torch.optim.AdamW if self.settings.weight_decay else torch.optim.Adam
-        fused = self.device.type in ("cpu", "cuda")
-        return kind(
-            self.parameters, lr=self.settings.lr, weight_decay=self.settings.weight_decay, fused=fused
-        )
 
     def fit(self) -> Outcome:
         """Train to the end, to a signal, or to the time limit; go on from a checkpoint if there is one.
@@ -157,8 +152,7 @@ class Trainer:
         """Take one optimiser step; nothing here waits for the device."""
         settings = self.settings
         progress = (step + 0.5) / self.total_steps
-        for group in self.optimiser.param_groups:
-            group["lr"] = settings.lr * settings.schedule(progress)
+        self.lr = settings.lr * settings.schedule(progress)
         with autocast(settings.precision, self.device):
             terms = self.objective(self.model(self.train.batch(index), self.objective.samples), progress)
             losses = terms.loss
@@ -167,7 +161,7 @@ class Trainer:
         loss.backward()
         if settings.clip:
             nn.utils.clip_grad_norm_(self.parameters, settings.clip)
-        self.optimiser.step()
+        self.optimiser.step(self.lr)
         if self.average:
             _drift(self.average, self.parameters, 1 - settings.ema)
         self.window.append(
@@ -188,7 +182,7 @@ class Trainer:
         rate = steps * self.batch_size / max(now - since, 1e-9)
         row = {"split": "train", "step": progress.step, "epoch": progress.step / self.epoch_steps, **means}
         row |= {
-            "lr": self.optimiser.param_groups[0]["lr"],
+            "lr": self.lr,
             "images_per_second": rate,
             "seconds": progress.seconds,
         }
