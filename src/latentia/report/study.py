@@ -61,7 +61,7 @@ class Study:
     @property
     def binary(self) -> bool:
         """Whether the model knows no values but 0 and 1."""
-        return bool(getattr(self.run.model.likelihood, "binary", False))
+        return self.run.model.discrete
 
     @property
     def flat(self) -> bool:
