@@ -33,7 +33,7 @@ class Files(AbstractContextManager["Files"]):
         Returns:
             Its content.
         """
-        raise NotImplementedError
+        raise TypeError("a collection of files defines its own read")
 
     def close(self) -> None:
         """Let go of the archive."""
