@@ -80,6 +80,21 @@ def bits_per_dim(nats: float, dimensions: int, log2_unit: float) -> float:
     return nats / (dimensions * math.log(2)) + log2_unit
 
 
+def stored_bits(nats: float, model: LatentModel, feed: Feed) -> float:
+    """Turn a model's -log p(x) into bits per dimension of the data that a feed stores.
+
+    Args:
+        nats: -log p(x) or a bound, summed over dimensions.
+        model: whose figure it is; a probability needs no change of unit, a density does.
+        feed: the data, with their transform.
+
+    Returns:
+        Bits per dimension.
+    """
+    unit = 0.0 if model.discrete else feed.transform.log2_unit
+    return bits_per_dim(nats, feed.data[0].numel(), unit)
+
+
 @torch.no_grad()
 def average_terms(
     model: LatentModel,
@@ -107,7 +122,6 @@ def average_terms(
     """
     total: dict[str, torch.Tensor] = {}
     count = 0
-    dimensions = feed.data[0].numel()
     was_training = model.training
     model.eval()
     with seeded(seed):
@@ -130,6 +144,5 @@ def average_terms(
     model.train(was_training)
     kl = tuple((total.pop("kl") / count).tolist())
     means = {name: float(value / count) for name, value in total.items()}
-    unit = 0.0 if model.discrete else feed.transform.log2_unit
-    bits = bits_per_dim(means["distortion"] + means["rate"], dimensions, unit) if objective.bound else None
+    bits = stored_bits(means["distortion"] + means["rate"], model, feed) if objective.bound else None
     return Averages(**means, kl=kl, bits_per_dim=bits, examples=count)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import abc
+import math
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import ClassVar, Literal
 
 from torch import nn
@@ -33,6 +36,37 @@ def activation_named(name: str) -> nn.Module:
         A new module.
     """
     return _ACTIVATIONS[name]()
+
+
+def dense(widths: Sequence[int], activation: str) -> list[nn.Module]:
+    """Make dense layers, each with its activation.
+
+    Args:
+        widths: the input's width, then that of each layer.
+        activation: name of the activation.
+
+    Returns:
+        The modules; none for a single width.
+    """
+    return [
+        module
+        for before, after in pairwise(widths)
+        for module in (nn.Linear(before, after), activation_named(activation))
+    ]
+
+
+def dense_to(width: int, shape: Shape) -> list[nn.Module]:
+    """Make the last dense layer, whose output has a shape.
+
+    Args:
+        width: the input's width.
+        shape: shape of the output for one example.
+
+    Returns:
+        The modules.
+    """
+    layer = nn.Linear(width, math.prod(shape))
+    return [layer, nn.Unflatten(1, shape)] if len(shape) > 1 else [layer]
 
 
 class Network(abc.ABC):

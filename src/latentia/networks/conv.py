@@ -7,7 +7,16 @@ from itertools import pairwise
 
 from torch import nn
 
-from latentia.networks.base import Activation, Network, Shape, activation_named, check_positive, image_size
+from latentia.networks.base import (
+    Activation,
+    Network,
+    Shape,
+    activation_named,
+    check_positive,
+    dense,
+    dense_to,
+    image_size,
+)
 from latentia.registry import register
 
 KERNEL, STRIDE, PADDING = 4, 2, 1  # a stride that divides the kernel leaves no checkerboard
@@ -68,23 +77,15 @@ class Conv(Network):
         for before, after in pairwise(channels):
             layers += [nn.Conv2d(before, after, KERNEL, STRIDE, PADDING), activation_named(self.activation)]
         layers.append(nn.Flatten())
-        width = channels[-1] * math.prod(sizes[-1])
-        for size in self.hidden:
-            layers += [nn.Linear(width, size), activation_named(self.activation)]
-            width = size
-        layers.append(nn.Linear(width, math.prod(features)))
-        if len(features) > 1:
-            layers.append(nn.Unflatten(1, features))
+        widths = (channels[-1] * math.prod(sizes[-1]), *self.hidden)
+        layers += [*dense(widths, self.activation), *dense_to(widths[-1], features)]
         return nn.Sequential(*layers)
 
     def decoder(self, latent: Shape, event: Shape) -> nn.Module:
         """Build the map from `(B, *latent)` to `(B, C, H, W)`; see `Network`."""
         sizes, channels = self._levels(event)
-        layers: list[nn.Module] = [nn.Flatten()]
-        width = math.prod(latent)
-        for size in (*self.hidden[::-1], channels[-1] * math.prod(sizes[-1])):
-            layers += [nn.Linear(width, size), activation_named(self.activation)]
-            width = size
+        widths = (math.prod(latent), *self.hidden[::-1], channels[-1] * math.prod(sizes[-1]))
+        layers: list[nn.Module] = [nn.Flatten(), *dense(widths, self.activation)]
         layers.append(nn.Unflatten(1, (channels[-1], *sizes[-1])))
         for level in range(len(sizes) - 1, 0, -1):
             layers += [_doubling(channels[level], channels[level - 1], sizes[level - 1])]

@@ -6,7 +6,7 @@ import math
 
 from torch import nn
 
-from latentia.networks.base import Activation, Network, Shape, activation_named, check_positive
+from latentia.networks.base import Activation, Network, Shape, check_positive, dense, dense_to
 from latentia.registry import register
 
 
@@ -34,12 +34,6 @@ class MLP(Network):
         return self._stack(latent, self.hidden[::-1], event)
 
     def _stack(self, inputs: Shape, hidden: tuple[int, ...], outputs: Shape) -> nn.Module:
-        layers: list[nn.Module] = [nn.Flatten()]
-        width = math.prod(inputs)
-        for size in hidden:
-            layers += [nn.Linear(width, size), activation_named(self.activation)]
-            width = size
-        layers.append(nn.Linear(width, math.prod(outputs)))
-        if len(outputs) > 1:
-            layers.append(nn.Unflatten(1, outputs))
-        return nn.Sequential(*layers)
+        widths = (math.prod(inputs), *hidden)
+        layers = [*dense(widths, self.activation), *dense_to(widths[-1], outputs)]
+        return nn.Sequential(nn.Flatten(), *layers)

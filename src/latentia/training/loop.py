@@ -17,7 +17,7 @@ from latentia import registry, storage
 from latentia.data.feed import Feed
 from latentia.errors import TrainingError
 from latentia.evaluation import average_terms
-from latentia.evaluation.terms import bits_per_dim
+from latentia.evaluation.terms import stored_bits
 from latentia.folder import RunFolder
 from latentia.objectives import Objective
 from latentia.training.checkpoint import Checkpointed, Checkpoints, Progress
@@ -190,9 +190,8 @@ class Trainer:
         bar.update(steps)
         shown = {"recon": f"{means['distortion']:.2f}", "kl": f"{means['rate']:.2f}"}
         if self.objective.bound:
-            unit = 0.0 if self.model.discrete else self.train.transform.log2_unit
-            nats = means["distortion"] + means["rate"]
-            shown["bits/dim"] = f"{bits_per_dim(nats, self.train.data[0].numel(), unit):.3f}"
+            bits = stored_bits(means["distortion"] + means["rate"], self.model, self.train)
+            shown["bits/dim"] = f"{bits:.3f}"
         bar.set_postfix({**shown, "images/s": f"{rate:,.0f}", **self.validated}, refresh=False)
         return now
 
