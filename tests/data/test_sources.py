@@ -71,7 +71,7 @@ def test_missing_paths_suggest_a_name(tmp_path, refused, monkeypatch):
     refused(tmp_path / "gone" / "x.npy", "no such file or folder", f"no folder {tmp_path / 'gone'}")
     monkeypatch.chdir(tmp_path)
     refused("digit", "did you mean 'digits'?")
-    refused("zzzzzz", "known: digits, faces.npy")
+    refused("zzzzzz", "known: digits, faces.npy, sprites")
     refused("", "no source")
     refused(" ", "no source")
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from latentia.data import factors
 from latentia.data import labels as label_codes
+from latentia.data.factors import Factors
 from latentia.data.labels import NO_LABEL
 from latentia.data.raw import SPLIT_WORDS, SPLITS, Options, Raw, consecutive
 from latentia.data.streams import READ_ERRORS, reason
@@ -92,6 +95,10 @@ def read_npz(path: Path, options: Options) -> Raw:
     images or imgs; else the only one with two dimensions or more. Labels are found
     likewise. An array called `..._indexed` beside a `palette` of colours becomes RGB.
 
+    Known factors of variation are read as dSprites stores them, from `latents_classes` (examples,
+    factors) and `latents_names`, or from `factors` and `factor_names`; a file with given splits has
+    none. `options.label` may name one of them instead of an array.
+
     Args:
         path: the file.
         options: key and label are used.
@@ -100,23 +107,35 @@ def read_npz(path: Path, options: Options) -> Raw:
         Its examples.
 
     Raises:
-        DataError: if the file is damaged, the data are not found, or they hold no usable numbers.
+        DataError: if the file is damaged, the data are not found, they hold no usable numbers, or the
+            factors do not fit them.
+
+    References:
+        Loic Matthey, Irina Higgins, Demis Hassabis, Alexander Lerchner, "dSprites: Disentanglement
+        testing Sprites dataset", 2017.
     """
     try:
         with np.load(path, allow_pickle=False) as archive:
             headers = _headers(archive)
             if options.key:
-                _require_key(options.key, headers, "data", path)
+                if options.key not in headers:
+                    raise DataError(
+                        f"{path}: has no array '{options.key}' for the data{nearest(options.key, headers)}"
+                    )
                 keys = {"train": options.key}
             else:
                 keys = _find(headers, _DATA_NAMES, at_least=2) or {"train": _only(headers, path)}
             parts = {part: _read(archive, key, headers, path) for part, key in keys.items()}
-            labels = _read_labels(
-                archive, headers, options.label, {p: len(x) for p, (x, _) in parts.items()}, path
-            )
+            counts = {part: len(x) for part, (x, _) in parts.items()}
+            known = _read_factors(archive, headers, keys, counts, path)
+            if options.label and options.label not in headers:
+                labels = _factor_as_labels(options.label, headers, known, path)
+            else:
+                labels = _read_labels(archive, headers, options.label, counts, path)
     except (ValueError, KeyError, *READ_ERRORS) as error:
         raise DataError(f"{path}: cannot be read ({reason(error)}); copy or download it again") from error
-    return _join(parts, labels, path)
+    raw = _join(parts, labels, path)
+    return replace(raw, factors=known.classes, factor_names=known.names) if known else raw
 
 
 def _headers(archive: Any) -> dict[str, _Header]:
@@ -133,11 +152,6 @@ def _headers(archive: Any) -> dict[str, _Header]:
             shape, _, dtype = read(handle)
         headers[key] = _Header(shape, dtype)
     return headers
-
-
-def _require_key(key: str, headers: Mapping[str, _Header], role: str, path: Path) -> None:
-    if key not in headers:
-        raise DataError(f"{path}: has no array '{key}' for the {role}{nearest(key, headers)}")
 
 
 def _find(headers: Mapping[str, _Header], names: Iterable[str], at_least: int) -> dict[str, str]:
@@ -162,6 +176,8 @@ def _only(headers: Mapping[str, _Header], path: Path) -> str:
     """Choose the one array that can be data."""
     indexed = [key for key in headers if key.endswith("_indexed") and "palette" in headers]
     arrays = indexed or [key for key, header in headers.items() if len(header.shape) >= 2]
+    beside = {*factors.ARRAYS, factors.VALUES}
+    arrays = [key for key in arrays if key.lower() not in beside] or arrays
     if len(arrays) == 1:
         return arrays[0]
     shapes = ", ".join(f"{key} {header.shape}" for key, header in headers.items())
@@ -188,12 +204,40 @@ def _read(archive: Any, key: str, headers: Mapping[str, _Header], path: Path) ->
     return tidy(array, where)
 
 
+def _read_factors(
+    archive: Any,
+    headers: Mapping[str, _Header],
+    data: Mapping[str, str],
+    counts: Mapping[str, int],
+    path: Path,
+) -> Factors | None:
+    """Read the known factors; None where there are none, or where the data come in parts."""
+    # Python objects are passed over: dSprites keeps its names in one.
+    lowered = {key.lower(): key for key, header in headers.items() if not header.dtype.hasobject}
+    word = next((w for w in factors.ARRAYS if w in lowered and lowered[w] not in data.values()), None)
+    if word is None or len(data) > 1:
+        return None
+    key, named = lowered[word], lowered.get(factors.ARRAYS[word])
+    names = factors.read_names(archive[named], f"{path}, array '{named}'") if named else None
+    return factors.encode(archive[key], names, sum(counts.values()), f"{path}, array '{key}'")
+
+
+def _factor_as_labels(
+    name: str, headers: Mapping[str, _Header], known: Factors | None, path: Path
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Take the factor of a name that no array has."""
+    if known is None:
+        raise DataError(f"{path}: has no array '{name}' for the labels{nearest(name, headers)}")
+    if name not in known.names:
+        clause = nearest(name, {*headers, *known.names})
+        raise DataError(f"{path}: has no array or factor '{name}' for the labels{clause}")
+    return known.labels(name)
+
+
 def _read_labels(
     archive: Any, headers: Mapping[str, _Header], named: str | None, counts: Mapping[str, int], path: Path
 ) -> tuple[np.ndarray, tuple[str, ...]] | None:
     """Read the labels of all parts, encoded together; None where there are none that fit."""
-    if named:
-        _require_key(named, headers, "labels", path)
     plain = {key: header for key, header in headers.items() if not header.dtype.hasobject}
     keys = {"train": named} if named else _find(plain, label_codes.NAMES, at_least=1)
     pieces = {part: archive[key] for part, key in keys.items() if part in counts}

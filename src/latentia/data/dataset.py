@@ -28,6 +28,9 @@ class Dataset:
         given_test: the source brought its own test split.
         given_validation: the source brought its own validation split.
         skipped: the files that were left out because they could not be read.
+        factors: the known factors of variation from which the examples were made, `(N, F)` int64,
+            column f holding the classes 0..n_f-1 of factor f, or None where none are known.
+        factor_names: what the factors are called, one name for each column of `factors`.
     """
 
     name: str
@@ -41,6 +44,8 @@ class Dataset:
     given_test: bool = False
     given_validation: bool = False
     skipped: tuple[str, ...] = ()
+    factors: np.ndarray | None = None
+    factor_names: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.x)
@@ -71,7 +76,7 @@ class Dataset:
         """Say in one line what the data are.
 
         Returns:
-            Name, shape, value range, labels, splits and how they came about.
+            Name, shape, value range, labels, known factors, splits and how they came about.
         """
         low, high = self.observed
         classes = self.classes
@@ -79,8 +84,10 @@ class Dataset:
             self._form(),
             f"{self.x.dtype} {low:.4g}..{high:.4g}",
             f"{classes} label{'s' * (classes != 1)}" if classes else "no labels",
-            self._split_sizes(),
         ]
+        if self.factor_names:
+            facts.append(f"{len(self.factor_names)} known factor{'s' * (len(self.factor_names) != 1)}")
+        facts.append(self._split_sizes())
         if self.skipped:
             facts.append(f"{len(self.skipped)} unreadable left out")
         return f"{self.name}: {', '.join(facts)}"

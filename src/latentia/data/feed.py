@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -59,20 +58,6 @@ class Feed:
             The batch.
         """
         return Batch(self.transform(self.data.index_select(0, index)), index)
-
-    def batches(self, size: int, limit: int | None = None) -> Iterator[Batch]:
-        """Go through the split once, in its own order.
-
-        Args:
-            size: examples in a batch; the last one may be smaller.
-            limit: how many examples at most.
-
-        Yields:
-            The batches.
-        """
-        rows = self.rows[:limit].to(self.data.device)
-        for start in range(0, len(rows), size):
-            yield self.batch(rows[start : start + size])
 
 
 def feeds(dataset: Dataset, transform: Transform, device: torch.device | str = "cpu") -> dict[str, Feed]:

@@ -52,6 +52,9 @@ class Raw:
         high: the value that stands for 1.0.
         columns: the names of a table's columns.
         skipped: the files that were left out.
+        factors: the known factors of variation, `(N, F)` int64, column f holding the classes 0..n_f-1
+            of factor f, or None where none are known.
+        factor_names: what the factors are called, one name for each column.
     """
 
     x: np.ndarray
@@ -61,6 +64,8 @@ class Raw:
     high: float = 255.0
     columns: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
+    factors: np.ndarray | None = None
+    factor_names: tuple[str, ...] = ()
 
 
 def consecutive(counts: Mapping[str, int]) -> dict[str, np.ndarray]:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
-from latentia.data import arrays, digits, hub, idx, images, tables
+from latentia.data import arrays, digits, hub, idx, images, sprites, tables
 from latentia.data.dataset import Dataset
 from latentia.data.decode import SUFFIXES
 from latentia.data.files import walk
@@ -54,11 +54,14 @@ _READERS = {
     ".tar.gz": _IMAGES,
     ".tgz": _IMAGES,
 }
-_WORDS = {"digits": digits.read}
+_WORDS = {
+    "digits": _Reader(lambda path, options: digits.read()),
+    "sprites": _Reader(lambda path, options: sprites.read(options.label or "shape"), frozenset({"label"})),
+}
 _HUB = "hf:"
 _KNOWN = (
-    "digits, folders of images, .zip, .tar, .tar.gz, IDX files, .npy, .npz, .csv, .tsv, .parquet "
-    "and hf:owner/name"
+    "digits, sprites, folders of images, .zip, .tar, .tar.gz, IDX files, .npy, .npz, .csv, .tsv, "
+    ".parquet and hf:owner/name"
 )
 
 
@@ -76,14 +79,15 @@ def load(
     """Load data from wherever they are.
 
     Args:
-        source: `digits`; a path of an IDX file or a folder with MNIST's four, of a folder, zip or
-            tar archive of images, of a `.npy`, `.npz`, `.csv`, `.tsv` or `.parquet` file, or of a folder
-            that holds one such file; `hf:owner/name` or `hf:` and a local folder; an array, a
+        source: `digits` or `sprites`; a path of an IDX file or a folder with MNIST's four, of a folder,
+            zip or tar archive of images, of a `.npy`, `.npz`, `.csv`, `.tsv` or `.parquet` file, or of a
+            folder that holds one such file; `hf:owner/name` or `hf:` and a local folder; an array, a
             tensor, a data frame, or a tuple of one of these and labels.
         size: bring images to this height and width in pixels (one number for both): scaled until they
             cover it, then cut to it around the middle.
         skip_bad: leave images out that cannot be decoded, instead of stopping at the first.
-        label: the column, or the array of a `.npz` file, that holds the labels.
+        label: the column, or the array of a `.npz` file, that holds the labels; or the known factor, of
+            `sprites` or of a `.npz` file, that becomes the labels.
         key: the array of a `.npz` file, or the column of a Hugging Face data set, that holds the data.
         validation: share of the training examples that validates, unless the source brings a
             validation split.
@@ -110,8 +114,21 @@ def load(
         )
     splits = make_splits(len(raw.x), raw.parts, validation, test, seed, where)
     given = {part for part, at in raw.parts.items() if len(at)}
-    about = (raw.labels, raw.label_names, raw.high, raw.columns)
-    return Dataset(name, where, raw.x, splits, *about, "test" in given, "validation" in given, raw.skipped)
+    return Dataset(
+        name,
+        where,
+        raw.x,
+        splits,
+        labels=raw.labels,
+        label_names=raw.label_names,
+        high=raw.high,
+        columns=raw.columns,
+        given_test="test" in given,
+        given_validation="validation" in given,
+        skipped=raw.skipped,
+        factors=raw.factors,
+        factor_names=raw.factor_names,
+    )
 
 
 def _require_share(name: str, share: float) -> None:
@@ -139,8 +156,9 @@ def _resized(x: np.ndarray, size: tuple[int, int], where: str) -> np.ndarray:
 def _read(source: Source, options: Options) -> tuple[str, str, Raw]:
     """Find the reader for a source; give a name, what the source is called, and what it holds."""
     if isinstance(source, str) and source in _WORDS:
-        _require_taken(options, frozenset(), source)
-        return source, source, _WORDS[source]()
+        word = _WORDS[source]
+        _require_taken(options, word.takes, source)
+        return source, source, word.read(Path(source), options)
     if isinstance(source, str) and source.startswith(_HUB):
         return _from_hub(source.removeprefix(_HUB), options)
     if isinstance(source, (str, os.PathLike)):

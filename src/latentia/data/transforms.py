@@ -179,6 +179,68 @@ class Dequantise(Scale):
         return low * self._factor, (high + 1.0) * self._factor
 
 
+class Jittered(Transform):
+    """Another transform over raw + u, u uniform on [-1/2, 1/2): whole numbers as a density.
+
+    The intervals [raw - 1/2, raw + 1/2) cover the line, so that log P(raw) >= E_u log p(raw + u) for any
+    density p; the scale that a model was trained on stays.
+    """
+
+    random: ClassVar[bool] = True
+
+    def __init__(self, base: Transform) -> None:
+        """Wrap a transform.
+
+        Args:
+            base: what follows the noise.
+        """
+        self.base = base
+
+    def __call__(self, raw: Tensor) -> Tensor:
+        """Add noise and prepare; see `Transform`."""
+        values = raw.to(torch.float32)
+        return self.base(values + torch.rand_like(values).sub_(0.5))
+
+    def expected(self, raw: Tensor) -> Tensor:
+        """Prepare without noise; see `Transform`."""
+        return self.base.expected(raw)
+
+    def invert(self, x: Tensor) -> Tensor:
+        """Invert the other transform; see `Transform`."""
+        return self.base.invert(x)
+
+    def range(self, low: float, high: float) -> tuple[float, float]:
+        """Give the range, half a unit wider; see `Transform`."""
+        return self.base.range(low - 0.5, high + 0.5)
+
+    @property
+    def log2_unit(self) -> float:
+        """Give the other transform's; see `Transform`."""
+        return self.base.log2_unit
+
+
+def dequantising(base: Transform, high: float, support: tuple[float, float]) -> Transform:
+    """Make whole numbers continuous, so that a density's bound holds for the numbers themselves.
+
+    Args:
+        base: the transform that a model was trained with.
+        high: the largest whole number that the data may hold; the smallest is 0.
+        support: where the model's density is.
+
+    Returns:
+        The transform itself if it dequantises already; with noise around each number where the density
+        reaches that far; else `Dequantise`, whose values stay within [0, 1).
+
+    References:
+        Lucas Theis, Aaron van den Oord, Matthias Bethge, "A note on the evaluation of generative
+        models", 2016.
+    """
+    if base.random:
+        return base
+    low, top = Jittered(base).range(0.0, high)
+    return Jittered(base) if support[0] <= low and top <= support[1] else Dequantise(high)
+
+
 @register("transform", "standardise")
 class Standardise(Transform):
     """(raw - mean) / std, each column by its own: tables."""
