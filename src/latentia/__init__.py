@@ -12,22 +12,25 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from latentia.api import open_run, train
+    from latentia.api import evaluate, open_run, train
+    from latentia.assessment import Assessment
     from latentia.data import load
     from latentia.errors import LatentiaError
     from latentia.run import Run
     from latentia.trained import Trained
 
 _HOMES = {
+    "Assessment": "latentia.assessment",
     "LatentiaError": "latentia.errors",
     "Run": "latentia.run",
     "Trained": "latentia.trained",
+    "evaluate": "latentia.api",
     "load": "latentia.data",
     "open_run": "latentia.api",
     "train": "latentia.api",
 }
 
-__all__ = ["LatentiaError", "Run", "Trained", "load", "open_run", "train"]
+__all__ = ["Assessment", "LatentiaError", "Run", "Trained", "evaluate", "load", "open_run", "train"]
 
 
 def __getattr__(name: str) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from latentia.errors import ConfigError, RunError
 from latentia.folder import RunFolder, free_name, recorded_source
 
 if TYPE_CHECKING:
+    from latentia.assessment import Assessment
     from latentia.data.dataset import Dataset
     from latentia.run import Run
     from latentia.training import Outcome
@@ -99,7 +100,7 @@ def start(
     from latentia.training import Training, choose_device
 
     assembly.check_sections(settings)
-    options = _data_options(settings.get("data", {}))
+    options = data_options(settings.get("data", {}))
     dataset = latentia.data.load(source, **options)
     say(dataset.summary())
     given = {**settings, "data": {}}
@@ -162,8 +163,15 @@ def _check_same_data(folder: RunFolder, dataset: Dataset) -> None:
         )
 
 
-def _data_options(table: Mapping[str, Any]) -> dict[str, Any]:
-    """Check the section `data` against the signature of `load`; keep what was given."""
+def data_options(table: Mapping[str, Any]) -> dict[str, Any]:
+    """Check the section `data` against the signature of `load`.
+
+    Args:
+        table: what was given.
+
+    Returns:
+        The same, in the types of the signature.
+    """
     from latentia.data import load
 
     checked = config.check(load, table, "data", supplied=("source",))
@@ -194,6 +202,8 @@ def _work(
         outcome = trainer.fit()
         for note in outcome.notes:
             say(f"note: {note}; went on from the checkpoint before")
+        for warning in outcome.warnings:
+            say(f"warning: {warning}")
         finished = bool(outcome.progress.finished)
         if not outcome.interrupted:
             _test(folder, outcome, parts, splits, say)
@@ -248,6 +258,67 @@ def open_run(path: str | os.PathLike[str]) -> Run:
     from latentia.run import Run
 
     return Run.open(path)
+
+
+def evaluate(
+    run: Run | str | os.PathLike[str], *, quiet: bool = True, say: Say = _silent, **settings: Any
+) -> Assessment:
+    """Measure every figure that a run's model and data allow, each with its error and protocol.
+
+    Args:
+        run: the run, or its folder.
+        quiet: show no progress bars.
+        say: called with each line that a person wants to read.
+        settings: `data`, `split`, `samples`, `limit`, `ais`, `seed`, `inception` and `only`, as the
+            attributes of `latentia.assessment.Settings`.
+
+    Returns:
+        The figures, why others are missing, a diagnosis, and warnings.
+
+    Raises:
+        LatentiaError: for whatever the user can mend.
+    """
+    from latentia.assessment import Settings, assess
+
+    checked = config.check(Settings, settings, "evaluate")
+    asked = config.construct(Settings, checked)
+    opened = open_run(run) if isinstance(run, (str, os.PathLike)) else run
+    return assess(opened, asked, quiet=quiet, say=say)
+
+
+def compare(
+    runs: Sequence[Run | str | os.PathLike[str]],
+    out: str | os.PathLike[str],
+    *,
+    quiet: bool = True,
+    say: Say = _silent,
+    **settings: Any,
+) -> Path:
+    """Evaluate runs and show them side by side: on the same inputs, with the same noise.
+
+    Args:
+        runs: the runs, or their folders, trained on the same data.
+        out: the HTML file; figures go into `figures/` beside it.
+        quiet: show no progress bars.
+        say: called with each line that a person wants to read.
+        settings: how to evaluate; as for `evaluate`.
+
+    Returns:
+        The page.
+
+    Raises:
+        LatentiaError: for whatever the user can mend.
+    """
+    from latentia.report import build, check_comparable
+
+    opened = [open_run(run) if isinstance(run, (str, os.PathLike)) else run for run in runs]
+    check_comparable(opened)
+    storage.check_writable(out)
+    assessments = []
+    for run in opened:
+        say(f"{run.folder.path}")
+        assessments.append(evaluate(run, quiet=quiet, say=say, **settings))
+    return build(opened, out, seed=settings.get("seed", 0), assessments=assessments)
 
 
 DEMO = {

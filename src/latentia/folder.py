@@ -5,6 +5,7 @@ NAME/  run.toml           the resolved specification, enough to repeat the run
        model.safetensors  the best weights so far    model.json   the recorded constructor calls
        metrics.jsonl      one line per logged step
        checkpoints/       everything that the future of the run depends on
+       evaluation.json    the figures of the last evaluation
        report.html        self-contained; figures/ beside it
 ```
 """
@@ -81,6 +82,11 @@ class RunFolder:
     def report_file(self) -> Path:
         """The report."""
         return self.path / "report.html"
+
+    @property
+    def evaluation_file(self) -> Path:
+        """The figures of the last evaluation."""
+        return self.path / "evaluation.json"
 
     def create(self, spec: Mapping[str, Any]) -> None:
         """Make the folder and write the specification into it.

@@ -63,7 +63,23 @@ class Run(Trained):
     @cached_property
     def dataset(self) -> Dataset:
         """The data that the run was trained on, read again with the same split."""
-        dataset = latentia.data.load(**recorded_source(self.folder, self.spec))
+        return self._fitting(latentia.data.load(**recorded_source(self.folder, self.spec)))
+
+    def other(self, source: Any) -> Dataset:
+        """Read other data, prepared like the run's own.
+
+        Args:
+            source: where they come from.
+
+        Returns:
+            The data.
+
+        Raises:
+            RunError: if their examples are of another shape.
+        """
+        return self._fitting(latentia.data.load(source, size=self.spec["data"].get("size")))
+
+    def _fitting(self, dataset: Dataset) -> Dataset:
         if dataset.event != self.event:
             want, got = ("x".join(map(str, shape)) for shape in (self.event, dataset.event))
             raise RunError(
@@ -168,10 +184,7 @@ class Run(Trained):
         Raises:
             DataError: if there is no such split, or it is empty.
         """
-        dataset = self.dataset
-        if source is not None:
-            size = self.spec["data"].get("size")
-            dataset = latentia.data.load(source, size=size)
+        dataset = self.dataset if source is None else self.other(source)
         if split == "all":
             return dataset.x[:n]
         if split not in dataset.splits:

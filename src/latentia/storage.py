@@ -102,6 +102,26 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
         handle.write(text.encode())
 
 
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Refuse a file that could not be written, before long work that would be lost.
+
+    Args:
+        path: the file; the folders above it are made.
+
+    Raises:
+        LatentiaError: if it is a folder, or its folder cannot be made or written.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise LatentiaError(f"cannot write {path}: it is a folder; give the name of a file")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            return
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+
 def write_json(path: str | os.PathLike[str], value: object) -> None:
     """Write a value as indented JSON, atomically.
 

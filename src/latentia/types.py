@@ -100,6 +100,11 @@ class LatentModel(nn.Module, abc.ABC):
     def discrete(self) -> bool:
         """Whether p(x|z) is a probability of values rather than a density."""
 
+    @property
+    @abc.abstractmethod
+    def support(self) -> tuple[float, float]:
+        """The closed interval outside of which a value has no density."""
+
     @abc.abstractmethod
     def encode(self, x: Tensor) -> Distribution:
         """Give q(z|x).

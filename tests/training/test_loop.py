@@ -135,15 +135,20 @@ def test_a_run_repeats_from_its_own_run_file(tmp_path):
     assert first.folder.weights_file.read_bytes() == second.folder.weights_file.read_bytes()
 
 
-def test_average_terms_do_not_depend_on_the_batch_size(tmp_path):
-    from latentia.data.feed import feeds
+def test_average_terms_of_an_example_do_not_depend_on_those_after_it(tmp_path, monkeypatch):
+    from latentia.data.feed import Feed, feeds
+    from latentia.evaluation import terms
 
-    run = api.train("digits", out=tmp_path / "run", model="autoencoder", training={"epochs": 1})
+    monkeypatch.setattr(terms, "BLOCK", 64)
+    run = api.train("digits", out=tmp_path / "run", model="vae", training={"epochs": 1})
     feed = feeds(run.dataset, run.transform)["test"]
-    scores = [average_terms(run.model, run.objective, feed, batch_size=size) for size in (7, 500)]
-    assert scores[0].loss == pytest.approx(scores[1].loss, rel=1e-6)
-    assert scores[0].examples == scores[1].examples == len(feed)
-    assert scores[0].bits_per_dim is None
+    parts = list(terms.per_example(run.model, run.objective, feed))
+    whole = average_terms(run.model, run.objective, feed)
+    assert [len(part["loss"]) for part in parts] == [64, 64, 52]
+    assert whole.loss == pytest.approx(float(torch.cat([p["loss"] for p in parts]).double().mean()), rel=1e-9)
+    assert whole.examples == len(feed)
+    first = next(terms.per_example(run.model, run.objective, Feed(feed.data, feed.rows[:64], run.transform)))
+    assert torch.equal(first["loss"], parts[0]["loss"])
 
 
 def test_tensorboard_gets_every_line(tmp_path):
@@ -185,3 +190,36 @@ def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(tmp_path, monke
         storage.write_json(target, {"new": True})
     assert json.loads(target.read_text()) == {"old": True}
     assert [path.name for path in tmp_path.iterdir()] == ["file.json"]
+
+
+def test_the_latents_are_looked_at_at_a_modest_interval(tmp_path):
+    run = api.train(
+        images(400), out=tmp_path / "run", model="vae", training={"epochs": 60, "validate_every": 1}
+    )
+    rows = run.metrics("health")
+    assert 20 <= len(rows) <= 31
+    assert rows[-1]["step"] == run.metrics("train")[-1]["step"]
+    for row in rows:
+        assert 0 <= row["active_units"] <= 16
+        rate = row["mutual_information"] + row["total_correlation"] + row["dimension_wise_kl"]
+        assert rate > 0 and row["mutual_information"] <= np.log(20) + 1e-6  # 20 examples validate
+    settings = {"epochs": 2, "validate_every": 1}
+    plain = api.train(images(400), out=tmp_path / "ae", model="autoencoder", training=settings)
+    assert set(plain.metrics("health")[-1]) == {"split", "step", "active_units"}
+
+
+def test_a_run_that_collapses_says_so_and_what_to_change(tmp_path):
+    said = []
+    settings = {
+        "model": {"name": "vae", "latent_dim": 3},
+        "objective": {"beta": 1e4},
+        "training": {"epochs": 5},
+    }
+    api.start("digits", settings, out=tmp_path / "run", say=said.append, quiet=True)
+    warnings = [line for line in said if line.startswith("warning: ")]
+    assert len(warnings) == 1
+    assert "full collapse at step" in warnings[0] and "0 of 3 latents" in warnings[0]
+    assert "objective.beta" in warnings[0] and "objective.free_bits" in warnings[0]
+    said.clear()
+    api.start("digits", {"training": {"epochs": 5}}, out=tmp_path / "well", say=said.append, quiet=True)
+    assert not any(line.startswith("warning: ") for line in said)

@@ -53,7 +53,7 @@ class Averages:
 
 @contextlib.contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Draw from a seed of its own inside the block and leave torch's generators untouched.
+    """Draw from a seed inside the context and leave torch's generators untouched.
 
     Args:
         seed: the seed.
@@ -64,6 +64,32 @@ def seeded(seed: int) -> Iterator[None]:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         yield
+
+
+BLOCK = 512
+"""Examples that share one stream of noise; fewer where they are large."""
+LARGE = 2**21
+"""Values in a block at the most."""
+
+
+def blocks(feed: Feed, seed: int, limit: int | None = None) -> Iterator[tuple[int, torch.Tensor]]:
+    """Divide a split into blocks, each with a seed of its own for all that is drawn for it.
+
+    The noise of an example then depends on its place in the split alone: not on what was
+    evaluated before, nor on how many examples are looked at.
+
+    Args:
+        feed: the split.
+        seed: seed of the evaluation.
+        limit: stop after the block that holds the last of so many examples; blocks are never cut.
+
+    Yields:
+        The seed of the block, and the positions of its examples in the data.
+    """
+    size = max(2, min(BLOCK, LARGE // feed.data[0].numel() // 2 * 2))  # even: health halves them
+    rows = feed.rows.to(feed.data.device)
+    for number, start in enumerate(range(0, min(len(rows), limit or len(rows)), size)):
+        yield seed * 1_000_003 + number, rows[start : start + size]
 
 
 def bits_per_dim(nats: float, dimensions: int, log2_unit: float) -> float:
@@ -96,14 +122,50 @@ def stored_bits(nats: float, model: LatentModel, feed: Feed) -> float:
 
 
 @torch.no_grad()
+def per_example(
+    model: LatentModel,
+    objective: Objective,
+    feed: Feed,
+    *,
+    progress: float = 1.0,
+    seed: int = 0,
+) -> Iterator[dict[str, torch.Tensor]]:
+    """Score a split block by block, always with the same noise.
+
+    Args:
+        model: maps a `Batch` to a `Pass`; in evaluation mode.
+        objective: maps a `Pass` to `Terms`.
+        feed: the split.
+        progress: share of the run that is done, for weights on a schedule.
+        seed: seed of the noise in data and latents.
+
+    Yields:
+        For each block, figures by name, each `(B,)`: loss, distortion, rate and penalty in nats, mse in
+        the model's units squared; and `kl`, in nats, `(B, D)`, with no D where there is no rate.
+    """
+    for noise, rows in blocks(feed, seed):
+        with seeded(noise):
+            batch = feed.batch(rows)
+            state = model(batch, objective.samples)
+        terms = objective(state, progress)
+        mean = model.decode(state.q.mean.unsqueeze(0)).mean[0]
+        yield {
+            "loss": terms.loss,
+            "distortion": terms.distortion,
+            "rate": terms.rate,
+            "penalty": terms.penalty,
+            "mse": ((mean - batch.x) ** 2).flatten(start_dim=1).mean(dim=1),
+            "kl": terms.diagnostics.get("kl", terms.rate.new_zeros(len(batch.x), 0)).flatten(start_dim=1),
+        }
+
+
+@torch.no_grad()
 def average_terms(
     model: LatentModel,
     objective: Objective,
     feed: Feed,
     *,
     progress: float = 1.0,
-    batch_size: int = 512,
-    limit: int | None = None,
     seed: int = 0,
 ) -> Averages:
     """Average an objective's terms over a split, in evaluation mode, always with the same noise.
@@ -113,8 +175,6 @@ def average_terms(
         objective: maps a `Pass` to `Terms`.
         feed: the split.
         progress: share of the run that is done, for weights on a schedule.
-        batch_size: examples at a time.
-        limit: how many examples at most.
         seed: seed of the noise in data and latents.
 
     Returns:
@@ -124,23 +184,11 @@ def average_terms(
     count = 0
     was_training = model.training
     model.eval()
-    with seeded(seed):
-        for batch in feed.batches(batch_size, limit):
-            state = model(batch, objective.samples)
-            terms = objective(state, progress)
-            mean = model.decode(state.q.mean.unsqueeze(0)).mean[0]
-            figures = {
-                "loss": terms.loss,
-                "distortion": terms.distortion,
-                "rate": terms.rate,
-                "penalty": terms.penalty,
-                "mse": ((mean - batch.x) ** 2).flatten(start_dim=1).mean(dim=1),
-                "kl": terms.diagnostics.get("kl", terms.rate.new_zeros(len(batch.x), 0)).flatten(start_dim=1),
-            }
-            for name, values in figures.items():
-                summed = values.double().sum(dim=0)
-                total[name] = total[name] + summed if name in total else summed
-            count += len(batch.x)
+    for figures in per_example(model, objective, feed, progress=progress, seed=seed):
+        for name, values in figures.items():
+            summed = values.double().sum(dim=0)
+            total[name] = total[name] + summed if name in total else summed
+        count += len(figures["loss"])
     model.train(was_training)
     kl = tuple((total.pop("kl") / count).tolist())
     means = {name: float(value / count) for name, value in total.items()}

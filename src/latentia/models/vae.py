@@ -83,6 +83,11 @@ class VAE(LatentModel):
         """Whether p(x|z) is a probability of values; see `LatentModel`."""
         return self.likelihood.binary
 
+    @property
+    def support(self) -> tuple[float, float]:
+        """The likelihood's; see `LatentModel`."""
+        return self.likelihood.support
+
     def encode(self, x: Tensor) -> Distribution:
         """Give q(z|x); see `LatentModel`."""
         # Networks may run in bfloat16; probabilities are sums over many terms and need float32.

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from latentia import registry, storage
 from latentia.data.feed import Feed
 from latentia.errors import TrainingError
-from latentia.evaluation import average_terms
+from latentia.evaluation import Averages, average_terms, health_summary
+from latentia.evaluation.diagnosis import collapse
 from latentia.evaluation.terms import stored_bits
 from latentia.folder import RunFolder
 from latentia.objectives import Objective
@@ -27,6 +28,10 @@ from latentia.training.optimiser import Adam
 from latentia.training.settings import Training
 from latentia.types import LatentModel
 
+HEALTH_CHECKS = 20
+"""How often in a run the latents are looked at, about."""
+COLLAPSE_AFTER = 0.1
+"""Share of the run before which a rate near zero means a model that has not learned yet."""
 TERMS = ("loss", "distortion", "rate", "penalty")
 """What a line of the log holds of each window of steps, in this order."""
 
@@ -39,11 +44,13 @@ class Outcome:
         progress: where the run is.
         interrupted: the signal that stopped it, if one did.
         notes: what happened that the user should know, such as a damaged checkpoint.
+        warnings: what is wrong with what was learned, such as a collapsed posterior.
     """
 
     progress: Progress
     interrupted: signal.Signals | None
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 class Trainer:
@@ -89,6 +96,7 @@ class Trainer:
         self.trackers = [registry.lookup("tracker", name)(folder.path) for name in settings.trackers]
         self.window: list[tuple[Tensor, list[Tensor]]] = []
         self.validated: dict[str, str] = {}
+        self.warnings: list[str] = []
 
     def fit(self) -> Outcome:
         """Train to the end, to a signal, or to the time limit; go on from a checkpoint if there is one.
@@ -146,7 +154,7 @@ class Trainer:
                 self._close(progress)
         for tracker in self.trackers:
             tracker.close()
-        return Outcome(progress, interrupts.received, tuple(notes))
+        return Outcome(progress, interrupts.received, tuple(notes), tuple(self.warnings))
 
     def _step(self, index: Tensor, step: int) -> None:
         """Take one optimiser step; nothing here waits for the device."""
@@ -232,6 +240,8 @@ class Trainer:
                 )
             self._record({"split": "validation", "step": progress.step, **scores.row()})
             self.validated = {"val": f"{scores.loss:.2f}"}
+            if self._health_due(progress.step):
+                self._check_health(progress.step, scores, share)
             if not self.objective.settled(share):
                 return
             if progress.best_score is None or scores.loss < progress.best_score:
@@ -241,6 +251,22 @@ class Trainer:
                 progress.stale += 1
                 if self.settings.patience and progress.stale >= self.settings.patience:
                     progress.finished = "early"
+
+    def _health_due(self, step: int) -> bool:
+        """Say whether this validation looks at the latents: about twenty do, and the last one."""
+        between = self.settings.validate_every * self.epoch_steps
+        every = max(1, self.total_steps // between // HEALTH_CHECKS)
+        return step == self.total_steps or step // between % every == 0
+
+    def _check_health(self, step: int, scores: Averages, share: float) -> None:
+        """Log what the latents carry; warn when the posterior has collapsed."""
+        figures = health_summary(self.model, self.validation)
+        self._record({"split": "health", "step": step, **figures})
+        if not self.objective.bound or not self.objective.settled(share) or share < COLLAPSE_AFTER:
+            return
+        finding = collapse(scores.rate, int(figures["active_units"]), math.prod(self.model.latent))
+        if finding and finding.name == "full collapse" and not self.warnings:
+            self.warnings.append(f"{finding.name} at step {step}: {finding.what}; {finding.advice}")
 
     def _keep(self, progress: Progress) -> None:
         header = {"step": progress.step, "score": progress.best_score}

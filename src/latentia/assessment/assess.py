@@ -1,0 +1,131 @@
+"""The driver: topic by topic, each kept in the run folder as soon as it is done."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import latentia
+from latentia import storage
+from latentia.assessment.records import TOPICS, Assessment, Settings
+from latentia.assessment.subject import Subject
+from latentia.assessment.topics import MEASURES
+from latentia.errors import LatentiaError
+from latentia.evaluation.diagnosis import diagnose
+
+if TYPE_CHECKING:
+    from latentia.run import Run
+
+FORMAT = 1
+
+
+def assess(
+    run: Run, settings: Settings, *, quiet: bool = True, say: Callable[[str], None] | None = None
+) -> Assessment:
+    """Measure every figure that the run's model and data allow.
+
+    Each topic is kept in the run folder's `evaluation.json` when it is done, unless it is about other data;
+    what is there already for the same weights, data and settings is not measured again, so an
+    interrupted evaluation goes on.
+
+    Args:
+        run: the run.
+        settings: what to assess, and how.
+        quiet: show no progress bars.
+        say: called with a line before each topic.
+
+    Returns:
+        The assessment.
+
+    Raises:
+        LatentiaError: if the data or the split cannot be used; a figure that cannot be measured is
+            reported as missing instead.
+    """
+    subject = Subject(run, settings, quiet)
+    about = _about(subject)
+    kept = _kept(run, about["key"])
+    done = kept.about["topics"] if kept else {}
+    for topic in TOPICS:
+        if topic not in settings.only or topic in done:
+            continue
+        if say:
+            say(f"{topic} ...")
+        subject.ledger.figures.clear()
+        subject.ledger.missing.clear()
+        subject.warnings.clear()
+        MEASURES[topic](subject)
+        ledger = subject.ledger
+        done = {**done, topic: [*ledger.figures, *ledger.missing]}
+        kept = Assessment(
+            about={**about, "topics": done},
+            figures={**(kept.figures if kept else {}), **ledger.figures},
+            missing={**(kept.missing if kept else {}), **ledger.missing},
+            warnings=(*(kept.warnings if kept else ()), *subject.warnings),
+        )
+        if settings.data is None:
+            _keep(run, kept, say)
+    return _chosen(kept or Assessment({**about, "topics": {}}, {}, {}), settings)
+
+
+def _about(subject: Subject) -> dict[str, Any]:
+    """Say what the figures are about; `key` changes whenever they would."""
+    run, settings, dataset = subject.run, subject.settings, subject.dataset
+    asked = {name: value for name, value in asdict(settings).items() if name != "only"}
+    weights = run.folder.weights_file.read_bytes()
+    state = json.dumps([FORMAT, asked, run.spec, latentia.__version__], sort_keys=True, default=str)
+    digest = hashlib.sha256(state.encode())
+    digest.update(weights)
+    digest.update(dataset.x[subject.rows].tobytes())
+    return {
+        "run": run.name,
+        "latentia": latentia.__version__,
+        "model": run.spec["model"]["name"],
+        "latents": subject.latents,
+        "network": run.spec["network"]["name"],
+        "likelihood": run.spec["likelihood"]["name"],
+        "objective": run.spec["objective"],
+        "transform": run.spec["transform"]["name"],
+        "data": dataset.name,
+        "split": subject.split,
+        "examples": len(subject.rows),
+        "samples": settings.samples,
+        "seed": settings.seed,
+        "key": digest.hexdigest(),
+    }
+
+
+def _kept(run: Run, key: str) -> Assessment | None:
+    """Read what an earlier evaluation left, if it is about the same."""
+    path = run.folder.evaluation_file
+    if not path.is_file():
+        return None
+    try:
+        kept = Assessment.from_json(storage.read_json(path))
+        return kept if kept.about["key"] == key else None
+    except (LatentiaError, KeyError, TypeError):
+        return None  # a damaged file is measured anew and replaced
+
+
+def _keep(run: Run, assessment: Assessment, say: Callable[[str], None] | None) -> None:
+    try:
+        storage.write_json(run.folder.evaluation_file, assessment.as_json())
+    except LatentiaError as error:
+        if say:  # the figures are the result; keeping them saves time only
+            say(f"note: {error}")
+
+
+def _chosen(kept: Assessment, settings: Settings) -> Assessment:
+    """Give the topics that were asked for, with the diagnosis that they allow."""
+    names = {name for topic in settings.only for name in kept.about["topics"].get(topic, ())}
+    about = {name: value for name, value in kept.about.items() if name not in ("key", "topics")}
+    figures = {name: figure for name, figure in kept.figures.items() if name in names}
+    return Assessment(
+        about=about,
+        figures=figures,
+        missing={name: reason for name, reason in kept.missing.items() if name in names},
+        diagnosis=diagnose(figures),
+        warnings=tuple(line for line in kept.warnings if line.partition(":")[0] in names),
+    )

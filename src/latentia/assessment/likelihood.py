@@ -1,0 +1,191 @@
+"""The likelihood of a run's data: the bound and its terms, and log p(x) by sampling."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from latentia.assessment.subject import Subject, flops
+from latentia.evaluation.annealing import annealed
+from latentia.evaluation.figures import Better, Figure, mean_and_error
+from latentia.evaluation.likelihood import Estimates, importance_weighted
+from latentia.evaluation.terms import per_example, stored_bits
+
+WORK = 5e13
+"""Floating-point operations of decoding that the likelihood may take where no limit is given."""
+MISTRUST = 0.05
+"""A larger share of examples with few effective samples than this is worth a warning."""
+TEMPERATURES, CHAINS = 500, 16
+
+
+def likelihood(subject: Subject) -> None:
+    """Measure the ELBO and its terms, and log p(x) by importance sampling.
+
+    Args:
+        subject: the run under assessment.
+    """
+    names = ["elbo", "distortion", "rate", "kl_per_dimension", "bits_per_dim"]
+    sampled = ["log_likelihood", "log_likelihood_error", "effective_sample_size", "bits_per_dim_iw"]
+    if not subject.bound:
+        reason = "an autoencoder's posterior is a point: it has no rate and no bound on log p(x)"
+        subject.ledger.missing.update(dict.fromkeys([*names, *sampled], reason))
+        return
+    _bound(subject)
+    estimates = _importance(subject)
+    if subject.settings.ais:
+        _check(subject, estimates)
+
+
+def convention(subject: Subject) -> str:
+    """Say what a likelihood is a likelihood of.
+
+    Args:
+        subject: the run under assessment.
+
+    Returns:
+        A clause.
+    """
+    if subject.run.model.discrete:
+        drawn = ", drawn once for each example" if subject.transform.random else ""
+        return f"probability of binary values{drawn}"
+    if subject.dataset.x.dtype == np.uint8:
+        return "density of values dequantised with uniform noise of one level, in the model's units"
+    return "density of the values as stored, in the model's units"
+
+
+def _bound(subject: Subject) -> None:
+    model, objective, seed = subject.run.model, subject.run.objective, subject.settings.seed
+    found: dict[str, list[np.ndarray]] = {}
+    for terms in per_example(model, objective, subject.feed, seed=seed):
+        for name, values in terms.items():
+            found.setdefault(name, []).append(values.double().numpy())
+    terms = {name: np.concatenate(parts) for name, parts in found.items()}
+    drawn = f"{objective.samples} latent sample{'s' * (objective.samples > 1)} for each example"
+    kind = convention(subject)
+
+    def figure(values: np.ndarray, unit: str, what: str, better: Better) -> Figure:
+        mean, error = mean_and_error(values)
+        return Figure(mean, unit, subject.split, what, error, len(values), better)
+
+    total = terms["distortion"] + terms["rate"]
+    bits = np.array([stored_bits(value, model, subject.feed) for value in total])
+    unit = "bits for each binary value" if model.discrete else "bits for each value of the stored data"
+    kl = terms["kl"]
+    subject.ledger.figures |= {
+        "elbo": figure(-total, "nats", f"-(distortion + rate), {drawn}; {kind}", "higher"),
+        "distortion": figure(terms["distortion"], "nats", f"E_q[-log p(x|z)], {drawn}; {kind}", ""),
+        "rate": figure(terms["rate"], "nats", "KL(q(z|x) || p(z))", ""),
+        "bits_per_dim": figure(bits, "bits", f"-ELBO in {unit}; {kind}", "lower"),
+        "kl_per_dimension": Figure(
+            tuple(kl.mean(axis=0).tolist()),
+            "nats",
+            subject.split,
+            "KL(q(z_j|x) || p(z_j)), mean over examples",
+            tuple((kl.std(axis=0, ddof=1) / math.sqrt(len(kl))).tolist()) if len(kl) > 1 else None,
+            len(kl),
+            parts=tuple(f"z{dim}" for dim in range(kl.shape[1])),
+        ),
+    }
+
+
+def _examples(subject: Subject) -> int:
+    """Choose how many examples the likelihood is estimated for."""
+    count = subject.settings.limit
+    if count is None:
+        z = torch.zeros(1, *subject.run.latent)
+        each = subject.settings.samples * max(1, flops(subject.run.model, z))
+        count = max(100, int(WORK / each))
+    return min(count, len(subject.feed))
+
+
+def _importance(subject: Subject) -> Estimates:
+    """Estimate log p(x) with a bar that shows the mean so far."""
+    model, samples, count = subject.run.model, subject.settings.samples, _examples(subject)
+    with subject.progress("importance sampling", count) as bar:
+        tick = _running(bar)
+        estimates = importance_weighted(
+            model, subject.feed, samples, limit=count, seed=subject.settings.seed, tick=tick
+        )
+    values = estimates.log_likelihood
+    mean, error = mean_and_error(values)
+    some = "" if count == len(subject.feed) else f" of the first {count:,} of {len(subject.feed):,} examples"
+    how = f"log of the mean of K = {samples:,} importance weights{some}"
+    split = subject.split
+    effective, spread = mean_and_error(estimates.effective)
+    bits = np.array([stored_bits(-value, model, subject.feed) for value in values])
+    bits_mean, bits_error = mean_and_error(bits)
+    subject.ledger.figures |= {
+        "log_likelihood": Figure(
+            mean, "nats", split, f"{how}; {convention(subject)}", error, count, "higher"
+        ),
+        "log_likelihood_error": Figure(
+            estimates.sampling_error,
+            "nats",
+            split,
+            "standard error of log_likelihood that the finite K causes, by the delta method",
+            None,
+            count,
+        ),
+        "effective_sample_size": Figure(
+            effective, "samples", split, f"(sum w)^2 / sum w^2, K = {samples:,} weights, mean over examples",
+            spread, count, "higher",
+        ),
+        "bits_per_dim_iw": Figure(
+            bits_mean, "bits", split, f"-log_likelihood in bits per dimension; {convention(subject)}",
+            bits_error, count, "lower",
+        ),
+    }  # fmt: skip
+    if estimates.untrusted > MISTRUST:
+        subject.warnings.append(
+            f"log_likelihood: for {estimates.untrusted:.0%} of the examples it rests on fewer than 10 "
+            f"effective samples of {samples:,}; the truth is higher by an unknown amount: raise --samples, "
+            "or check with --ais 100"
+        )
+    return estimates
+
+
+def _running(bar: Any) -> Callable[[np.ndarray, np.ndarray], None]:
+    total = [0.0, 0.0, 0]
+
+    def tick(values: np.ndarray, effective: np.ndarray) -> None:
+        total[0] += float(values.sum())
+        total[1] += float(effective.sum())
+        total[2] += len(values)
+        shown = {"log p": f"{total[0] / total[2]:.2f}", "ESS": f"{total[1] / total[2]:.0f}"}
+        bar.set_postfix(shown, refresh=False)
+        bar.update(len(values))
+
+    return tick
+
+
+def _check(subject: Subject, estimates: Estimates) -> None:
+    """Hold the importance-weighted estimate against annealing, on the same examples."""
+    count = min(subject.settings.ais, len(estimates.log_likelihood))
+    with subject.progress("annealed importance sampling", count) as bar:
+        checked = annealed(
+            subject.run.model, subject.feed, CHAINS, TEMPERATURES,
+            limit=count, seed=subject.settings.seed, tick=_running(bar),
+        )  # fmt: skip
+    mean, error = mean_and_error(checked.log_likelihood)
+    gap = checked.log_likelihood - estimates.log_likelihood[:count]
+    difference, spread = mean_and_error(gap)
+    how = f"{CHAINS} chains, {TEMPERATURES} temperatures, {count:,} examples"
+    subject.ledger.figures |= {
+        "log_likelihood_ais": Figure(
+            mean, "nats", subject.split, f"annealed importance sampling, {how}", error, count, "higher"
+        ),
+        "ais_gap": Figure(
+            difference, "nats", subject.split,
+            f"log_likelihood_ais - log_likelihood on the same examples; {how}", spread, count,
+        ),
+    }  # fmt: skip
+    if abs(difference) > max(0.1, 3 * (spread or 0.0)):
+        nearer = "annealing" if difference > 0 else "importance sampling"
+        subject.warnings.append(
+            f"log_likelihood: importance sampling and annealing differ by {difference:.2f} nats; both are "
+            f"lower bounds, so {nearer} is nearer to the truth"
+        )

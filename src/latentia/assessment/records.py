@@ -1,0 +1,97 @@
+"""What is asked of an assessment, and what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from latentia.errors import ConfigError, nearest
+from latentia.evaluation.diagnosis import Finding
+from latentia.evaluation.figures import Figure
+
+TOPICS = ("likelihood", "health", "reconstruction", "generation", "representation", "disentanglement")
+"""What can be assessed, in the order in which it is."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to assess a run.
+
+    Attributes:
+        data: another source than the run's own data.
+        split: 'train', 'validation' or 'test'.
+        samples: K of the importance-weighted likelihood.
+        limit: examples for the importance-weighted likelihood at most; by default as many as some
+            minutes of work allow.
+        ais: examples for annealed importance sampling, the check on it; 0 leaves it out.
+        seed: seed of everything random.
+        inception: a safetensors file with the weights of the Inception network, for the feature space.
+        only: the topics to assess; all by default.
+    """
+
+    data: str | None = None
+    split: str = "test"
+    samples: int = 5000
+    limit: int | None = None
+    ais: int = 0
+    seed: int = 0
+    inception: str | None = None
+    only: tuple[str, ...] = TOPICS
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be."""
+        for name, least in (("samples", 1), ("limit", 1), ("ais", 0)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise ConfigError(f"'{name}' must be at least {least}, not {value}")
+        for topic in self.only:
+            if topic not in TOPICS:
+                raise ConfigError(f"unknown topic '{topic}'{nearest(topic, TOPICS)}")
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """What an evaluation says of a run.
+
+    Attributes:
+        about: the run, its data, the split, the seed, the version: what the figures are about.
+        figures: the figures by their stable names.
+        missing: why other figures could not be measured.
+        diagnosis: what is wrong with the model and what to change; empty where nothing is.
+        warnings: which of the figures cannot be trusted, and why.
+    """
+
+    about: Mapping[str, Any]
+    figures: Mapping[str, Figure]
+    missing: Mapping[str, str]
+    diagnosis: tuple[Finding, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """Give one object of plain values."""
+        return {
+            "about": dict(self.about),
+            "figures": {name: figure.as_json() for name, figure in self.figures.items()},
+            "missing": dict(self.missing),
+            "diagnosis": [asdict(finding) for finding in self.diagnosis],
+            "warnings": list(self.warnings),
+        }
+
+    @classmethod
+    def from_json(cls, table: Mapping[str, Any]) -> Assessment:
+        """Read what `as_json` gave.
+
+        Args:
+            table: plain values.
+
+        Returns:
+            The assessment.
+        """
+        return cls(
+            about=table["about"],
+            figures={name: Figure.from_json(figure) for name, figure in table["figures"].items()},
+            missing=table["missing"],
+            diagnosis=tuple(Finding(**finding) for finding in table["diagnosis"]),
+            warnings=tuple(table["warnings"]),
+        )

@@ -1,0 +1,191 @@
+"""What the topics of an assessment share: the model, the data, and where figures go."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from latentia.assessment.records import Settings
+from latentia.data.dataset import Dataset
+from latentia.data.feed import Feed, feeds
+from latentia.data.transforms import Transform, dequantising
+from latentia.errors import DataError, nearest
+from latentia.evaluation.figures import Ledger
+
+if TYPE_CHECKING:
+    from latentia.run import Run
+
+KNOWN = 10_000
+"""Training examples that probes, PCA and reference samples are given at the most."""
+
+
+@dataclass
+class Subject:
+    """A run under assessment.
+
+    Attributes:
+        run: the run.
+        settings: how to assess it.
+        quiet: show no progress bars.
+        ledger: the figures so far.
+        warnings: what cannot be trusted, so far.
+    """
+
+    run: Run
+    settings: Settings
+    quiet: bool
+    ledger: Ledger = field(default_factory=lambda: Ledger({}, {}))
+    warnings: list[str] = field(default_factory=list)
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The data that the figures are about."""
+        source = self.settings.data
+        return self.run.dataset if source is None else self.run.other(source)
+
+    @cached_property
+    def rows(self) -> np.ndarray:
+        """Positions of the examples that the figures are about."""
+        splits = self.dataset.splits
+        if self.split not in splits:
+            raise DataError(f"unknown split '{self.split}'{nearest(self.split, splits)}")
+        if not len(splits[self.split]):
+            full = [name for name, rows in splits.items() if len(rows)]
+            raise DataError(f"{self.dataset.name} has no {self.split} split; give --split {full[0]}")
+        return splits[self.split]
+
+    @property
+    def split(self) -> str:
+        """The name of the split."""
+        return self.settings.split
+
+    @property
+    def bound(self) -> bool:
+        """Whether the model has a rate, and so a bound on log p(x)."""
+        return self.run.objective.bound
+
+    @property
+    def latents(self) -> int:
+        """How many numbers a latent is."""
+        return math.prod(self.run.latent)
+
+    @property
+    def image(self) -> bool:
+        """Whether an example is an image."""
+        return self.dataset.kind == "image"
+
+    @cached_property
+    def transform(self) -> Transform:
+        """The run's transform, with whole numbers dequantised where the likelihood is a density."""
+        whole = self.dataset.x.dtype == np.uint8
+        if self.run.model.discrete or not whole:
+            return self.run.transform
+        return dequantising(self.run.transform, self.dataset.high, self.run.model.support)
+
+    @cached_property
+    def feed(self) -> Feed:
+        """The split as the likelihood sees it."""
+        return feeds(self.dataset, self.transform)[self.split]
+
+    @cached_property
+    def x(self) -> np.ndarray:
+        """The examples of the split, as stored."""
+        return self.dataset.x[self.rows]
+
+    @cached_property
+    def codes(self) -> np.ndarray:
+        """Posterior means of the split, without the transform's noise, flat, `(N, D)`."""
+        return self.run.encode(self.x).reshape(len(self.x), -1)
+
+    @cached_property
+    def known_rows(self) -> np.ndarray:
+        """Positions of up to 10,000 training examples; drawn, since sources may be sorted."""
+        rows = self.dataset.splits["train"]
+        order = np.random.default_rng(self.settings.seed).permutation(len(rows))[:KNOWN]
+        return rows[np.sort(order)]
+
+    @cached_property
+    def known(self) -> np.ndarray:
+        """These training examples."""
+        return self.dataset.x[self.known_rows]
+
+    def scaled(self, x: np.ndarray) -> np.ndarray:
+        """Give data in the model's units without noise, as float32."""
+        return np.concatenate([part.numpy() for part in self.run.prepare(x)])
+
+    def scaled_means(self, codes: np.ndarray) -> np.ndarray:
+        """Decode latents to the likelihood's mean, in the model's units, as float32."""
+        z = torch.from_numpy(codes).unflatten(1, self.run.latent)
+        with torch.no_grad():
+            return np.concatenate([self.run.model.decode(part).mean.numpy() for part in z.split(512)])
+
+    def unit(self, x: np.ndarray) -> np.ndarray:
+        """Bring images from the model's units to those in which 1 is the data's range; leave other data."""
+        if not self.image:
+            return x
+        low, high = self.run.image_range
+        return (self.run.transform.invert(torch.from_numpy(x)).numpy() - low) / ((high - low) or 1.0)
+
+    def labels(self, rows: np.ndarray) -> np.ndarray | None:
+        """Give the labels of examples, or None where the data have none."""
+        return None if self.dataset.labels is None else self.dataset.labels[rows]
+
+    @contextlib.contextmanager
+    def progress(self, what: str, total: int | None = None) -> Iterator[Any]:
+        """Show a bar while something takes long.
+
+        Args:
+            what: what takes long.
+            total: how many steps it has.
+
+        Yields:
+            The bar.
+        """
+        from tqdm import tqdm
+
+        disable = True if self.quiet else None
+        with tqdm(total=total, desc=what, disable=disable, file=sys.stderr, leave=False) as bar:
+            yield bar
+
+
+def named(bar: Any) -> Callable[[str], None]:
+    """Make a callback that moves a bar by one step and says what was done.
+
+    Args:
+        bar: the bar.
+
+    Returns:
+        The callback.
+    """
+
+    def tick(what: str) -> None:
+        bar.set_postfix_str(what, refresh=False)
+        bar.update(1)
+
+    return tick
+
+
+def flops(model: torch.nn.Module, z: torch.Tensor) -> int:
+    """Count the floating-point operations of decoding.
+
+    Args:
+        model: has a `decode`.
+        z: latents, shape `(B, *latent)`.
+
+    Returns:
+        Operations of the matrix products and convolutions for the whole batch.
+    """
+    from torch.utils.flop_counter import FlopCounterMode
+
+    counter = FlopCounterMode(display=False)
+    with torch.no_grad(), counter:
+        model.decode(z)  # pyright: ignore[reportCallIssue]
+    return counter.get_total_flops()

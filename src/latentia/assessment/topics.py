@@ -1,0 +1,247 @@
+"""The topics of an assessment: which figure is measured on which data."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from latentia.assessment.likelihood import likelihood
+from latentia.assessment.subject import Subject, named
+from latentia.evaluation.figures import Better, Figure, Unmeasurable, mean_and_error
+from latentia.evaluation.health import (
+    Codes,
+    active_units,
+    decoder_use,
+    encode_split,
+    prior_distance,
+    prior_holes,
+    split_rate,
+)
+from latentia.evaluation.latents import latent_statistics
+from latentia.evaluation.reconstruction import principal_components, reconstruction
+
+GENERATED = 10_000
+
+
+def health(subject: Subject) -> None:
+    """Measure what the latents carry and whether the prior covers them.
+
+    Args:
+        subject: the run under assessment.
+    """
+    model, seed, split = subject.run.model, subject.settings.seed, subject.split
+    codes = encode_split(model, subject.feed, seed=seed)
+    count = len(codes)
+    means = codes.mean.numpy()
+    statistics = latent_statistics(means)
+    spread = float(codes.drawn.double().flatten(1).var(dim=0).mean() / model.prior().variance.double().mean())
+
+    def figure(value: float, unit: str, what: str, better: Better = "") -> Figure:
+        return Figure(float(value), unit, split, what, None, count, better)
+
+    over = f"over all values of the posterior means of {count:,} examples"
+    subject.ledger.figures |= {
+        "latents": figure(subject.latents, "", "numbers in a latent"),
+        "active_units": figure(active_units(codes), "latents", "variance of the posterior mean over 0.01"),
+        "latent_mean": figure(statistics.mean, "", f"mean {over}"),
+        "latent_std": figure(statistics.std, "", f"standard deviation {over}"),
+        "latent_min": figure(statistics.minimum, "", f"minimum {over}"),
+        "latent_max": figure(statistics.maximum, "", f"maximum {over}"),
+        "latent_spread": figure(
+            math.sqrt(spread), "", "standard deviation of drawn latents over that of the prior; 1 is matched"
+        ),
+    }
+    measure = subject.ledger.measure
+    parts = ["mutual_information", "total_correlation", "dimension_wise_kl", "aggregate_kl"]
+    measure(parts, partial(_divided, subject, codes))
+    measure(["prior_holes"], partial(_holes, subject, codes))
+    measure(["aggregate_mmd"], partial(_distance, subject, codes))
+    measure(["decoder_use"], partial(_use, subject, codes))
+
+
+def _divided(subject: Subject, codes: Codes) -> Mapping[str, Figure]:
+    parts = split_rate(subject.run.model, codes, subject.settings.seed)
+    drawn = len(parts.mutual_information)
+    of = f"of the aggregate posterior of {parts.examples:,} examples, {drawn:,} latents"
+
+    def figure(values: np.ndarray, what: str, better: Better = "") -> Figure:
+        mean, error = mean_and_error(values)
+        return Figure(mean, "nats", subject.split, f"{what} {of}", error, drawn, better)
+
+    most = math.log(parts.examples)
+    apart = parts.total_correlation + parts.dimension_wise_kl
+    return {
+        "mutual_information": figure(
+            parts.mutual_information, f"E[log q(z|x) - log q(z)], at most log N = {most:.2f},"
+        ),
+        "total_correlation": figure(parts.total_correlation, "KL(q(z) || prod_j q(z_j))"),
+        "dimension_wise_kl": figure(parts.dimension_wise_kl, "sum_j KL(q(z_j) || p(z_j))"),
+        "aggregate_kl": figure(apart, "KL(q(z) || p(z))", "lower"),
+    }
+
+
+def _holes(subject: Subject, codes: Codes) -> Mapping[str, Figure]:
+    share, error, drawn = prior_holes(subject.run.model, codes, subject.settings.seed)
+    how = "prior draws where the aggregate posterior is thinner than at 99 % of latents of other examples"
+    return {"prior_holes": Figure(share, "share", subject.split, how, error, drawn, "lower")}
+
+
+def _distance(subject: Subject, codes: Codes) -> Mapping[str, Figure]:
+    value, error, drawn = prior_distance(subject.run.model, codes, subject.settings.seed)
+    how = "squared MMD of drawn latents and the prior, inverse multiquadratic kernel, C = 2 D, unbiased"
+    return {"aggregate_mmd": Figure(value, "", subject.split, how, error, drawn, "lower")}
+
+
+def _use(subject: Subject, codes: Codes) -> Mapping[str, Figure]:
+    gains = decoder_use(subject.run.model, subject.feed, codes, seed=subject.settings.seed)
+    mean, error = mean_and_error(gains)
+    how = "log p(x|z) - log p(x|z'), z the example's own posterior mean and z' another's"
+    return {"decoder_use": Figure(mean, "nats", subject.split, how, error, len(gains), "")}
+
+
+def reconstructions(subject: Subject) -> None:
+    """Measure reconstructions, beside PCA with as many numbers.
+
+    Args:
+        subject: the run under assessment.
+    """
+    run = subject.run
+    given, decoded = (
+        subject.unit(subject.scaled(subject.x)),
+        subject.unit(subject.scaled_means(subject.codes)),
+    )
+    units = "data scaled to [0, 1]" if subject.image else "in the model's units"
+    dataset = subject.dataset
+    reconstruction(
+        subject.ledger, given, decoded, image=subject.image, units=units, split=subject.split,
+        labels=subject.labels(subject.rows), names=dataset.label_names,
+    )  # fmt: skip
+
+    def linear() -> Mapping[str, Figure]:
+        known = subject.unit(subject.scaled(subject.known))
+        _, _, back = principal_components(known, given, math.prod(run.latent), subject.settings.seed)
+        mean, error = mean_and_error(((back - given) ** 2).reshape(len(given), -1).mean(axis=1))
+        how = (
+            f"squared error per value of PCA with {subject.latents} components, fitted to {len(known):,} "
+            f"training examples, {units}"
+        )
+        return {"mse_pca": Figure(mean, "", subject.split, how, error, len(given))}
+
+    subject.ledger.measure(["mse_pca"], linear)
+
+
+def generation(subject: Subject) -> None:
+    """Compare samples with data in a feature space, and data with data.
+
+    Args:
+        subject: the run under assessment.
+    """
+    from latentia.evaluation.generation import METRICS, compare_samples
+
+    samplers = ("prior", "mixture")
+    names = [f"{metric}_{kind}" for metric in METRICS for kind in (*samplers, "real")]
+
+    def measure() -> Mapping[str, Figure]:
+        space = _feature_space(subject)
+        count = min(GENERATED, len(subject.x), len(subject.known))
+        seed = subject.settings.seed
+        generated = {kind: space(subject.run.sample(count, sampler=kind, seed=seed)) for kind in samplers}
+        compare_samples(
+            subject.ledger, space(subject.x[:count]), generated, space(subject.known[:count]),
+            space=space.name, split=subject.split, seed=seed,
+        )  # fmt: skip
+        return {}
+
+    subject.ledger.measure(names, measure)
+
+
+def _feature_space(subject: Subject) -> Any:
+    """Choose the feature space: Inception where its weights are given, else a classifier's."""
+    dataset, split = subject.dataset, subject.dataset.splits
+    low, high = subject.run.image_range
+    if subject.settings.inception:
+        from latentia.evaluation.inception import InceptionFeatures
+
+        if not subject.image:
+            raise Unmeasurable("the Inception network needs images")
+        return InceptionFeatures(subject.settings.inception, low=low, high=high, quiet=subject.quiet)
+    from latentia.evaluation.features import classifier_features
+
+    targets = dataset.factors if dataset.labels is None else dataset.labels[:, None]
+    if targets is None:
+        raise Unmeasurable(
+            "a feature space needs labels or known factors to train a classifier on, or the weights of the "
+            "Inception network (--inception FILE)"
+        )
+    heads = dataset.factor_names if dataset.labels is None else ("label",)
+    train, test = split["train"], split[subject.split]
+    return classifier_features(
+        dataset.x[train], targets[train], dataset.x[test], targets[test],
+        low=low, high=high, head_names=heads, quiet=subject.quiet,
+    )  # fmt: skip
+
+
+def representation(subject: Subject) -> None:
+    """Measure what can be read off the posterior mean, against raw values and PCA.
+
+    Args:
+        subject: the run under assessment.
+    """
+    from latentia.evaluation.probes import STEPS, names_of, probe
+
+    labels = subject.labels(subject.rows)
+    if labels is None or subject.dataset.classes < 2:
+        reason = "the data have no labels" if labels is None else "all labels are the same"
+        subject.ledger.missing.update(dict.fromkeys(names_of(("", "pixels", "pca")), reason))
+        return
+    given = subject.scaled(subject.x).reshape(len(subject.x), -1)
+    known = subject.scaled(subject.known).reshape(len(subject.known), -1)
+    codes = subject.run.encode(subject.known).reshape(len(known), -1)
+    spaces = {"": (codes, subject.codes), "pixels": (known, given)}
+    try:
+        fitted, placed, _ = principal_components(known, given, subject.latents, subject.settings.seed)
+        spaces["pca"] = (fitted, placed)
+    except Unmeasurable as error:
+        subject.ledger.missing.update(dict.fromkeys(names_of(("pca",)), str(error)))
+    with subject.progress("probes", STEPS * len(spaces)) as bar:
+        probe(
+            subject.ledger, spaces, subject.labels(subject.known_rows), labels,
+            split=subject.split, seed=subject.settings.seed, tick=named(bar),
+        )  # fmt: skip
+
+
+def disentanglement(subject: Subject) -> None:
+    """Hold latents against the known factors of the data.
+
+    Args:
+        subject: the run under assessment.
+    """
+    from latentia.evaluation.disentanglement import METRICS
+    from latentia.evaluation.disentanglement import disentanglement as measure
+
+    dataset = subject.dataset
+    if dataset.factors is None:
+        subject.ledger.missing.update(dict.fromkeys(METRICS, "the data have no known factors"))
+        return
+    codes = subject.run.encode(dataset.x).reshape(len(dataset.x), -1)
+    steps = 2 * dataset.factors.shape[1] + 2  # two metrics fit a model for each factor
+    with subject.progress("disentanglement", steps) as bar:
+        measure(
+            subject.ledger, codes, dataset.factors, dataset.factor_names,
+            split="all", seed=subject.settings.seed, tick=named(bar),
+        )  # fmt: skip
+
+
+MEASURES: Mapping[str, Callable[[Subject], None]] = {
+    "likelihood": likelihood,
+    "health": health,
+    "reconstruction": reconstructions,
+    "generation": generation,
+    "representation": representation,
+    "disentanglement": disentanglement,
+}
+"""What measures each topic."""

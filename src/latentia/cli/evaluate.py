@@ -1,0 +1,72 @@
+"""The verb `evaluate`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+
+from latentia.cli.output import run_argument
+
+
+def settings_options(function: click.decorators.FC) -> click.decorators.FC:
+    """Add the options that say how runs are assessed; `compare` has the same."""
+    for option in reversed(
+        (
+            click.option("--data", metavar="SOURCE", help="Other data than the run's own."),
+            click.option("--split", default="test", show_default=True, help="train, validation or test."),
+            click.option(
+                "--samples", default=5000, show_default=True, help="Importance samples K for log p(x)."
+            ),
+            click.option("--limit", type=int, help="Examples for log p(x); by default some minutes' worth."),
+            click.option(
+                "--ais", default=0, show_default=True, help="Examples for annealed importance sampling."
+            ),
+            click.option("--seed", default=0, show_default=True, help="Seed of everything random."),
+            click.option(
+                "--inception", metavar="FILE", help="Weights of the Inception network (safetensors)."
+            ),
+            click.option(
+                "--only", metavar="TOPIC,...",
+                help="likelihood, health, reconstruction, generation, representation, disentanglement.",
+            ),
+        )
+    ):  # fmt: skip
+        function = option(function)
+    return function
+
+
+def chosen_settings(options: Mapping[str, object]) -> dict[str, object]:
+    """Turn these options into the settings of an assessment."""
+    settings = {name: value for name, value in options.items() if value is not None}
+    if isinstance(only := settings.get("only"), str):
+        settings["only"] = [topic.strip() for topic in only.split(",")]
+    return settings
+
+
+@click.command("evaluate", short_help="Measure a run: likelihood, latents, samples, ...")
+@run_argument
+@settings_options
+@click.option(
+    "--json", "json_file", type=click.Path(path_type=Path), help="Write the figures into this file."
+)
+@click.option("--quiet", is_flag=True, help="Show no progress.")
+def command(run: Path, json_file: Path | None, quiet: bool, **settings: object) -> None:
+    """Measure every figure that RUN and its data allow, each with its standard error.
+
+    What is measured is kept in RUN/evaluation.json, and is not measured again while weights, data
+    and settings stay the same.
+    """
+    from latentia import api, storage
+    from latentia.assessment.text import lines
+
+    if json_file is not None:
+        storage.check_writable(json_file)
+    say = (lambda line: None) if quiet else (lambda line: click.echo(line, err=True))
+    assessment = api.evaluate(run, quiet=quiet, say=say, **chosen_settings(settings))
+    for line in lines(assessment):
+        click.echo(line)
+    if json_file is not None:
+        storage.write_json(json_file, assessment.as_json())
+        click.echo(f"figures: {json_file}")

@@ -1,0 +1,142 @@
+"""The diagnosis: what is wrong with a model's latents, by which figures, and what to change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from latentia.evaluation.figures import Figure
+
+COLLAPSED = 0.1
+"""A rate under this, in nats, says that all examples get the same latent."""
+IDLE = 0.25
+"""More than this share of dead latents is a partial collapse."""
+HOLES = 0.1
+"""More than this share of the prior's draws in holes is worth a word; 0.01 is none."""
+OFF = 1.5
+"""Latents spread this many times wider or narrower than the prior are off its scale."""
+UNUSED = 1.0
+"""A latent that explains its example by less than this, in nats, better than another's does is not used."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of a diagnosis.
+
+    Attributes:
+        name: what was found, such as "partial collapse".
+        what: the evidence, in a sentence with its numbers.
+        advice: the setting to change.
+    """
+
+    name: str
+    what: str
+    advice: str
+
+
+LESS_KL = (
+    "lower objective.beta, let it rise slowly (objective.schedule=linear) or give each latent some nats "
+    "for nothing (objective.free_bits=0.1)"
+)
+
+
+def collapse(rate: float, active: int, latents: int) -> Finding | None:
+    """Tell whether the posterior has collapsed onto the prior.
+
+    Args:
+        rate: mean KL from the prior, in nats.
+        active: active latents.
+        latents: all of them.
+
+    Returns:
+        Full collapse, partial collapse, or None.
+
+    References:
+        Samuel Bowman et al., "Generating Sentences from a Continuous Space", 2016.
+    """
+    if rate < COLLAPSED or active == 0:
+        return Finding(
+            "full collapse",
+            f"the rate is {rate:.3g} nats and {active} of {latents} latents are active: every example gets "
+            "the same latent",
+            LESS_KL,
+        )
+    idle = latents - active
+    if idle > IDLE * latents:
+        return Finding(
+            "partial collapse",
+            f"{idle} of {latents} latents carry nothing; the other {active} carry {rate:.3g} nats",
+            f"if more detail is wanted, {LESS_KL}; if not, model.latent_dim={max(1, active)} does the same",
+        )
+    return None
+
+
+def diagnose(figures: Mapping[str, Figure]) -> tuple[Finding, ...]:
+    """Read the figures of an evaluation.
+
+    Args:
+        figures: by their stable names; what is absent is not judged.
+
+    Returns:
+        The findings, the gravest first; none where nothing is wrong.
+    """
+
+    def value(name: str) -> float | None:
+        figure = figures.get(name)
+        return figure.value if figure is not None and isinstance(figure.value, float) else None
+
+    found: list[Finding | None] = []
+    rate, active, latents = value("rate"), value("active_units"), value("latents")
+    bound = rate is not None
+    fallen = None
+    if rate is not None and active is not None and latents is not None:
+        fallen = collapse(rate, int(active), int(latents))
+        found.append(fallen)
+    if not (fallen and fallen.name == "full collapse"):
+        found.append(_unused(value("decoder_use"), rate))
+        found.append(_scale(value("latent_spread"), bound))
+        found.append(_holes(value("prior_holes")))
+    return tuple(finding for finding in found if finding)
+
+
+def _unused(use: float | None, rate: float | None) -> Finding | None:
+    if use is None or use >= UNUSED:
+        return None
+    carried = f"the latents carry {rate:.3g} nats, yet " if rate is not None else ""
+    return Finding(
+        "decoder ignores z",
+        f"{carried}an example is explained only {use:.2g} nats better by its own latent than by another's",
+        "take a weaker decoder (a smaller network.hidden or network.channels), or train longer with a "
+        "lower objective.beta",
+    )
+
+
+def _scale(spread: float | None, bound: bool) -> Finding | None:
+    """Judge the ratio of the latents' spread to the prior's."""
+    if spread is None or 1 / OFF <= spread <= OFF:
+        return None
+    way = "wider" if spread > 1 else "narrower"
+    times = spread if spread > 1 else 1 / spread
+    cure = (
+        "raise objective.beta"
+        if bound and spread > 1
+        else LESS_KL
+        if bound
+        else "sample with --sampler mixture, or train --model vae, whose rate ties the latents to the prior"
+    )
+    return Finding(
+        "latent scale off",
+        f"the latents of data spread {times:.3g} times {way} than the prior, so that it samples elsewhere",
+        cure,
+    )
+
+
+def _holes(share: float | None) -> Finding | None:
+    if share is None or share <= HOLES:
+        return None
+    return Finding(
+        "holes",
+        f"{share:.0%} of the prior's draws fall where hardly any data are encoded (1 % where prior and data "
+        "agree)",
+        "sample with --sampler mixture, or raise objective.beta",
+    )

@@ -1,0 +1,328 @@
+"""Latent health: what the latents carry, and whether the prior covers where they are."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.distributions import Distribution, Independent
+
+from latentia.data.feed import Feed
+from latentia.evaluation.figures import Unmeasurable
+from latentia.evaluation.terms import blocks, seeded
+from latentia.probability import Delta
+from latentia.types import LatentModel
+
+ACTIVE = 0.01
+"""A latent whose posterior mean varies by more than this over the data is active."""
+DRAWN = 2000
+"""Latents drawn from the aggregate posterior."""
+WORK = 5e8
+"""Densities evaluated at most; of large latents fewer are drawn."""
+LEAST = 1.0
+"""Percentile of the data's own latents below which a place is called a hole."""
+WATCHED = 500
+"""Examples that are looked at during training."""
+
+
+@dataclass(frozen=True)
+class Codes:
+    """The posteriors of some examples, and one latent drawn from each.
+
+    Attributes:
+        posteriors: q(z|x) of each block of examples.
+        mean: posterior means, shape `(N, *latent)`.
+        drawn: a latent of each, shape `(N, *latent)`.
+    """
+
+    posteriors: tuple[Distribution, ...]
+    mean: Tensor
+    drawn: Tensor
+
+    def __len__(self) -> int:
+        return len(self.mean)
+
+
+@torch.no_grad()
+def encode_split(model: LatentModel, feed: Feed, *, limit: int | None = None, seed: int = 0) -> Codes:
+    """Encode a split, always with the same noise.
+
+    Args:
+        model: in evaluation mode.
+        feed: the split.
+        limit: encode no block of examples after this many; all by default.
+        seed: seed of the noise in data and latents.
+
+    Returns:
+        The posteriors.
+    """
+    posteriors, drawn = [], []
+    for noise, rows in blocks(feed, seed, limit):
+        with seeded(noise):
+            posteriors.append(model.encode(feed.batch(rows).x))
+            drawn.append(posteriors[-1].sample())
+    return Codes(tuple(posteriors), torch.cat([q.mean for q in posteriors]), torch.cat(drawn))
+
+
+def active_units(codes: Codes) -> int:
+    """Count the latent dimensions whose posterior mean varies by more than 0.01 over the data.
+
+    Args:
+        codes: the posteriors of some examples.
+
+    Returns:
+        How many.
+
+    References:
+        Yuri Burda, Roger Grosse, Ruslan Salakhutdinov, "Importance Weighted Autoencoders", 2016.
+    """
+    return int((codes.mean.double().flatten(1).var(dim=0, unbiased=False) > ACTIVE).sum())
+
+
+@dataclass(frozen=True)
+class Split:
+    """The aggregate rate divided, one value for each drawn latent, in nats.
+
+    The means add up to the rate: KL(q(z|x) || p(z)) averaged over the data.
+
+    Attributes:
+        mutual_information: log q(z|x) - log q(z), shape `(M,)`.
+        total_correlation: log q(z) - sum_j log q(z_j).
+        dimension_wise_kl: sum_j log q(z_j) - log p(z_j).
+        examples: how many posteriors the aggregate q(z) consists of.
+    """
+
+    mutual_information: np.ndarray
+    total_correlation: np.ndarray
+    dimension_wise_kl: np.ndarray
+    examples: int
+
+
+@torch.no_grad()
+def split_rate(model: LatentModel, codes: Codes, seed: int = 0) -> Split:
+    r"""Divide the aggregate rate into mutual information, total correlation and dimension-wise KL.
+
+    With q(z) = (1/N) sum_n q(z|x_n) over all examples given and z ~ q(z):
+    E KL(q(z|x) || p(z)) = I(x; z) + KL(q(z) || prod_j q(z_j)) + sum_j KL(q(z_j) || p(z_j)).
+    q(z) is the aggregate posterior of these N examples exactly, not a minibatch's estimate of it; the
+    information about which of N examples it was is log N at most.
+
+    Args:
+        model: gives the prior.
+        codes: the posteriors, independent over latent dimensions.
+        seed: seed of which examples' latents are looked at.
+
+    Returns:
+        The parts for each latent looked at.
+
+    Raises:
+        Unmeasurable: if the posterior or the prior is not a product of densities over dimensions.
+
+    References:
+        Matthew Hoffman, Matthew Johnson, "ELBO surgery", 2016.
+        Ricky T. Q. Chen et al., "Isolating Sources of Disentanglement in Variational Autoencoders", 2018.
+    """
+    prior = model.prior()
+    base = _factors(prior, "prior")
+    chosen = _some(codes, len(codes), seed)
+    z = codes.drawn[chosen]
+    own = _own_density(codes, chosen)
+    joint, single = _aggregate(codes.posteriors, z)
+    marginals = single.sum(dim=1)
+    prior_parts = base.log_prob(z).double().flatten(1).sum(dim=1)
+    parts = (own - joint, joint - marginals, marginals - prior_parts)
+    return Split(*(part.cpu().numpy() for part in parts), examples=len(codes))
+
+
+def _some(codes: Codes, against: int, seed: int) -> Tensor:
+    """Choose examples, as many as the work allows."""
+    values = codes.mean[0].numel()
+    count = max(64, min(DRAWN, int(WORK / (against * values))))
+    order = torch.randperm(len(codes), generator=torch.Generator().manual_seed(seed))
+    return order[:count].sort().values.to(codes.mean.device)
+
+
+def _factors(distribution: Distribution, what: str) -> Distribution:
+    """Give the distribution of single dimensions."""
+    if isinstance(distribution, Independent):
+        return distribution.base_dist
+    if isinstance(distribution, Delta):
+        raise Unmeasurable(f"the {what} is a point, as an autoencoder's is, and has no density")
+    raise Unmeasurable(f"the {what} is not independent over the latent's dimensions")
+
+
+def _own_density(codes: Codes, chosen: Tensor) -> Tensor:
+    """Give log q(z_n|x_n) of the chosen examples, shape `(M,)`."""
+    start, found = 0, []
+    for q in codes.posteriors:
+        size = q.batch_shape[0]
+        found.append(q.log_prob(codes.drawn[start : start + size]).double())
+        start += size
+    return torch.cat(found)[chosen]
+
+
+def _aggregate(posteriors: tuple[Distribution, ...], z: Tensor) -> tuple[Tensor, Tensor]:
+    """Give log q(z), shape `(M,)`, and log q(z_j), shape `(M, D)`, of the equal mixture of posteriors."""
+    count = sum(q.batch_shape[0] for q in posteriors)
+    values = z[0].numel()
+    joint, single = [], []
+    for part in z.split(max(1, int(4e6 / (512 * values)))):
+        inner = part.unsqueeze(1)
+        whole = torch.full((len(part),), -math.inf, dtype=torch.float64, device=z.device)
+        each = torch.full((len(part), values), -math.inf, dtype=torch.float64, device=z.device)
+        for q in posteriors:
+            density = _factors(q, "posterior").log_prob(inner).flatten(2)  # (m, B, D)
+            whole = torch.logaddexp(whole, density.sum(dim=2).logsumexp(dim=1).double())
+            each = torch.logaddexp(each, density.logsumexp(dim=1).double())
+        joint.append(whole)
+        single.append(each)
+    return torch.cat(joint) - math.log(count), torch.cat(single) - math.log(count)
+
+
+@torch.no_grad()
+def prior_holes(model: LatentModel, codes: Codes, seed: int = 0) -> tuple[float, float, int]:
+    """Measure how much of the prior lies where no data are encoded.
+
+    Half of the posteriors make the aggregate q(z). A draw from the prior is in a hole if q(z) there is
+    lower than at 99 % of the latents of the other half, which are as new to that mixture as the
+    prior's draws are. Where prior and aggregate agree, the share is one in a hundred.
+
+    Args:
+        model: gives the prior.
+        codes: the posteriors.
+        seed: seed of the prior's draws.
+
+    Returns:
+        The share of prior draws in holes, its standard error, and the number of draws.
+
+    Raises:
+        Unmeasurable: if the posterior has no density over single dimensions, or there are few examples.
+    """
+    if len(codes) < 40:
+        raise Unmeasurable(f"holes need at least 40 examples, and there are {len(codes)}")
+    mixture = tuple(_every_other(q) for q in codes.posteriors)
+    chosen = torch.arange(1, len(codes), 2)  # blocks are of even size, so these are in no mixture
+    count = min(len(chosen), len(_some(codes, len(codes), seed)))
+    chosen = chosen[torch.randperm(len(chosen), generator=torch.Generator().manual_seed(seed))[:count]]
+    own, _ = _aggregate(mixture, codes.drawn[chosen.to(codes.drawn.device)])
+    with seeded(seed):
+        z = model.prior().sample(torch.Size((count,)))
+    drawn, _ = _aggregate(mixture, z)
+    share = float((drawn < torch.quantile(own, LEAST / 100)).double().mean())
+    return share, math.sqrt(max(share * (1 - share), 1 / count) / count), count
+
+
+def _every_other(q: Distribution) -> Distribution:
+    """Give the posteriors of every other example of a block."""
+    base = _factors(q, "posterior")
+    kept = {name: getattr(base, name)[::2] for name in base.arg_constraints if name in base.__dict__}
+    return Independent(type(base)(**kept, validate_args=False), len(q.event_shape), validate_args=False)
+
+
+@torch.no_grad()
+def prior_distance(model: LatentModel, codes: Codes, seed: int = 0) -> tuple[float, float | None, int]:
+    r"""Measure the distance of the aggregate posterior from the prior by samples of both.
+
+    The squared maximum mean discrepancy with the inverse multiquadratic kernel
+    k(a, b) = C / (C + |a - b|^2), C = 2 D times the prior's variance, without bias: 0 where the
+    distributions are equal, at most 2. It needs no density, so it holds for autoencoders too.
+
+    Args:
+        model: gives the prior.
+        codes: the posteriors and a latent drawn from each.
+        seed: seed of the prior's draws.
+
+    Returns:
+        The mean over disjoint subsets of 200, its standard error over them, and the latents used.
+
+    Raises:
+        Unmeasurable: if there are fewer than 20 examples.
+
+    References:
+        Ilya Tolstikhin et al., "Wasserstein Auto-Encoders", 2018.
+        Arthur Gretton et al., "A Kernel Two-Sample Test", 2012.
+    """
+    count = min(len(codes), DRAWN)
+    if count < 20:
+        raise Unmeasurable(f"the distance from the prior needs at least 20 examples, and there are {count}")
+    size = min(200, count)
+    prior = model.prior()
+    order = torch.randperm(len(codes), generator=torch.Generator().manual_seed(seed))[:count]
+    with seeded(seed):
+        other = prior.sample(torch.Size((count,))).double().flatten(1)
+    own = codes.drawn[order.to(codes.drawn.device)].double().flatten(1)
+    scale = 2 * float(prior.variance.double().sum())
+    pairs = [(own[i : i + size], other[i : i + size]) for i in range(0, count - size + 1, size)]
+    values = np.array([_discrepancy(a, b, scale) for a, b in pairs])
+    error = float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else None
+    return float(values.mean()), error, len(values) * size
+
+
+def _discrepancy(a: Tensor, b: Tensor, scale: float) -> float:
+    def kernel(one: Tensor, two: Tensor) -> Tensor:
+        return scale / (scale + torch.cdist(one, two).square())
+
+    n = len(a)
+    within = [(kernel(part, part).sum() - n) / (n * (n - 1)) for part in (a, b)]
+    return float(within[0] + within[1] - 2 * kernel(a, b).mean())
+
+
+@torch.no_grad()
+def decoder_use(
+    model: LatentModel, feed: Feed, codes: Codes, *, limit: int = 1000, seed: int = 0
+) -> np.ndarray:
+    """Measure how much worse the decoder explains an example with another example's latent.
+
+    Args:
+        model: in evaluation mode.
+        feed: the split that was encoded.
+        codes: its posteriors.
+        limit: how many examples at most.
+        seed: seed of the noise in the data.
+
+    Returns:
+        log p(x|z) - log p(x|z') in nats for each example, z its own posterior mean and z' that of the
+        example after it.
+
+    Raises:
+        Unmeasurable: if there is but one example.
+    """
+    if len(codes) < 2:
+        raise Unmeasurable("the use that the decoder makes of z needs two examples")
+    found, done = [], 0
+    for noise, rows in blocks(feed, seed, limit):
+        with seeded(noise):
+            x = feed.batch(rows).x
+        at = torch.arange(done, done + len(x), device=codes.mean.device)
+        own = model.decode(codes.mean[at]).log_prob(x)
+        other = model.decode(codes.mean[(at + 1) % len(codes)]).log_prob(x)
+        found.append((own - other).double().cpu().numpy())
+        done += len(x)
+    return np.concatenate(found)[:limit]
+
+
+@torch.no_grad()
+def health_summary(model: LatentModel, feed: Feed) -> dict[str, float]:
+    """Give the figures of health that cost a training run next to nothing.
+
+    Args:
+        model: the model; for the while in evaluation mode.
+        feed: held-out examples; about 500 of them are encoded.
+
+    Returns:
+        `active_units`, and, where posterior and prior are products of densities, the means of
+        `mutual_information`, `total_correlation` and `dimension_wise_kl` in nats.
+    """
+    was_training = model.training
+    codes = encode_split(model.eval(), feed, limit=WATCHED)
+    model.train(was_training)
+    figures: dict[str, float] = {"active_units": float(active_units(codes))}
+    try:
+        parts = split_rate(model, codes)
+    except Unmeasurable:
+        return figures  # an autoencoder has no rate to divide
+    names = ("mutual_information", "total_correlation", "dimension_wise_kl")
+    return figures | {name: float(getattr(parts, name).mean()) for name in names}

@@ -1,0 +1,157 @@
+"""The marginal likelihood log p(x) by importance sampling, in memory that does not grow with K."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from latentia.data.feed import Feed
+from latentia.errors import ConfigError
+from latentia.evaluation.terms import blocks, seeded
+from latentia.types import LatentModel
+
+GROUP = 8
+"""Examples whose latents are drawn together."""
+DRAWS = 1024
+"""Latents drawn for an example at a time."""
+CACHED = 400_000
+"""Values decoded at a time: what a core's second-level cache holds. Larger pieces go through memory
+at each operation, which doubles the time."""
+FEW = 10.0
+"""Fewer effective samples than this behind an estimate are too few to trust it."""
+
+
+@dataclass(frozen=True)
+class Estimates:
+    """Importance-weighted estimates, one for each example.
+
+    Attributes:
+        log_likelihood: log (1/K) sum_k w_k in nats, shape `(N,)`.
+        effective: effective sample size (sum w)^2 / sum w^2, from 1 to K, shape `(N,)`.
+        samples: K.
+    """
+
+    log_likelihood: np.ndarray
+    effective: np.ndarray
+    samples: int
+
+    @property
+    def untrusted(self) -> float:
+        """The share of examples whose estimate rests on fewer than ten effective samples."""
+        return float((self.effective < min(FEW, self.samples / 2)).mean())
+
+    @property
+    def sampling_error(self) -> float:
+        """Standard error of the mean that the finite K causes, in nats.
+
+        By the delta method the variance of log (1/K) sum w_k is 1 / ESS - 1 / K.
+        """
+        variance = np.maximum(1 / self.effective - 1 / self.samples, 0.0)
+        return float(np.sqrt(variance.sum()) / len(variance))
+
+
+class _Sums:
+    """log sum_k w_k and log sum_k w_k^2, taken up piece by piece."""
+
+    def __init__(self, examples: int) -> None:
+        self.first = torch.full((examples,), -math.inf, dtype=torch.float64)
+        self.second = self.first.clone()
+
+    def add(self, log_weights: Tensor) -> None:
+        """Take up weights of shape `(n, examples)`."""
+        log_weights = log_weights.double().cpu()
+        self.first = torch.logaddexp(self.first, log_weights.logsumexp(dim=0))
+        self.second = torch.logaddexp(self.second, (2 * log_weights).logsumexp(dim=0))
+
+
+@torch.no_grad()
+def importance_weighted(
+    model: LatentModel,
+    feed: Feed,
+    samples: int,
+    *,
+    limit: int | None = None,
+    seed: int = 0,
+    rows: int | None = None,
+    tick: Callable[[np.ndarray, np.ndarray], None] | None = None,
+) -> Estimates:
+    r"""Estimate log p(x) for each example of a split.
+
+    log p(x) >= E log (1/K) sum_k w_k, w_k = p(x|z_k) p(z_k) / q(z_k|x), z_k ~ q(z|x): a lower bound that
+    rises with K to log p(x). Sums are kept as they grow, so memory does not depend on K; the noise of an
+    example depends on the seed and its place in the split alone, so the result depends neither on
+    `rows` nor on `limit`.
+
+    Args:
+        model: in evaluation mode, with a posterior that has a density.
+        feed: the split; its transform's noise is drawn once for each example.
+        samples: K.
+        limit: how many examples at most.
+        seed: seed of the noise in data and latents.
+        rows: latents decoded at a time; as many as a core's cache holds by default.
+        tick: called after each group with its estimates and effective sample sizes, to show progress.
+
+    Returns:
+        The estimates.
+
+    Raises:
+        ConfigError: if K is not positive.
+
+    References:
+        Yuri Burda, Roger Grosse, Ruslan Salakhutdinov, "Importance Weighted Autoencoders", 2016.
+        Augustine Kong, "A Note on Importance Sampling using Standardized Weights", 1992 (effective
+        sample size).
+    """
+    if samples < 1:
+        raise ConfigError(f"'samples' must be at least 1, not {samples}")
+    rows = rows or max(16, CACHED // max(1, feed.data[0].numel()))
+    limit = min(limit or len(feed), len(feed))
+    values, effective = np.empty(0), np.empty(0)
+    for noise, positions in blocks(feed, seed, limit):
+        with seeded(noise):
+            x = feed.batch(positions).x
+            for group in x.split(GROUP):
+                if len(values) >= limit:
+                    break
+                sums = _weigh(model, group, samples, rows)
+                one, two = (
+                    (sums.first - math.log(samples)).numpy(),
+                    (2 * sums.first - sums.second).exp().numpy(),
+                )
+                values, effective = np.append(values, one), np.append(effective, two)
+                if tick:
+                    tick(one, two)
+    return Estimates(values[:limit], effective[:limit], samples)
+
+
+def _weigh(model: LatentModel, x: Tensor, samples: int, rows: int) -> _Sums:
+    """Draw latents for a few examples and sum their weights."""
+    q, p = model.encode(x), model.prior()
+    sums = _Sums(len(x))
+    for done in range(0, samples, DRAWS):
+        z = q.sample(torch.Size((min(DRAWS, samples - done),)))
+        log_weights = p.log_prob(z) - q.log_prob(z)
+        for position, example in enumerate(x):
+            log_weights[:, position] += log_likelihoods(model, z[:, position], example, rows)
+        sums.add(log_weights)
+    return sums
+
+
+def log_likelihoods(model: LatentModel, z: Tensor, x: Tensor, rows: int) -> Tensor:
+    """Give log p(x|z) of one example for many latents, some at a time.
+
+    Args:
+        model: in evaluation mode.
+        z: latents, shape `(n, *latent)`.
+        x: the example, shape `(*event)`.
+        rows: latents at a time.
+
+    Returns:
+        Shape `(n,)`, in nats.
+    """
+    return torch.cat([model.decode(part).log_prob(x) for part in z.split(rows)])

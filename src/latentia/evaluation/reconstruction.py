@@ -1,0 +1,144 @@
+"""Reconstruction: how near what is decoded comes to what was encoded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from latentia.errors import MissingExtra
+from latentia.evaluation.figures import Figure, Ledger, Unmeasurable, mean_and_error
+
+WINDOW = 11
+"""Pixels along a side of SSIM's Gaussian window."""
+SCALES = 5
+
+
+def reconstruction(
+    ledger: Ledger,
+    given: np.ndarray,
+    decoded: np.ndarray,
+    *,
+    image: bool,
+    units: str,
+    split: str,
+    labels: np.ndarray | None = None,
+    names: Sequence[str] = (),
+) -> None:
+    """Measure reconstructions of the posterior means.
+
+    Args:
+        ledger: where the figures go: mse, mse_by_label, psnr, ssim, ms_ssim.
+        given: the originals without the transform's noise, shape `(N, *event)`, in units in which 1 is the
+            data's range.
+        decoded: the means of p(x|z) at the posterior means, same shape.
+        image: whether an example is an image, `(C, H, W)`.
+        units: what the unit is, for the protocol.
+        split: name of the split.
+        labels: the class of each example, -1 for none, shape `(N,)`, or None.
+        names: what the classes are called.
+    """
+    flat = (len(given), -1)
+    errors = ((decoded.astype(np.float64) - given) ** 2).reshape(flat).mean(axis=1)
+    how = f"squared error per value of the likelihood's mean at the posterior's mean, {units}"
+    mean, error = mean_and_error(errors)
+    ledger.figures["mse"] = Figure(mean, "", split, how, error, len(errors), "lower")
+    ledger.measure(["mse_by_label"], lambda: {"mse_by_label": _by_label(errors, labels, names, how, split)})
+    if not image:
+        reason = "the data are no images"
+        ledger.missing.update({"psnr": reason, "ssim": reason, "ms_ssim": reason})
+        return
+    psnr = -10 * np.log10(np.maximum(errors, 1e-12))
+    mean, error = mean_and_error(psnr)
+    protocol = "mean over images of 10 log10(1 / MSE), 1 being the data's range"
+    ledger.figures["psnr"] = Figure(mean, "dB", split, protocol, error, len(errors), "higher")
+    ledger.measure(["ssim"], lambda: {"ssim": _ssim(given, decoded, split)})
+    ledger.measure(["ms_ssim"], lambda: {"ms_ssim": _ms_ssim(given, decoded, split)})
+
+
+def _by_label(
+    errors: np.ndarray, labels: np.ndarray | None, names: Sequence[str], how: str, split: str
+) -> Figure:
+    if labels is None or not (labels >= 0).any():
+        raise Unmeasurable("the data have no labels")
+    known = [int(label) for label in np.unique(labels) if label >= 0]
+    pairs = [mean_and_error(errors[labels == label]) for label in known]
+    spread = tuple(float("nan") if error is None else error for _, error in pairs)
+    parts = tuple(names[label] if label < len(names) else str(label) for label in known)
+    values = tuple(mean for mean, _ in pairs)
+    return Figure(values, "", split, f"{how}; by label", spread, len(errors), "lower", parts)
+
+
+def _similarity(given: np.ndarray, decoded: np.ndarray, scales: int) -> np.ndarray:
+    """Give the similarity of each pair, by torchmetrics, some pairs at a time."""
+    import torch
+
+    try:
+        from torchmetrics.functional.image import (
+            multiscale_structural_similarity_index_measure as ms_ssim,
+        )
+        from torchmetrics.functional.image import (
+            structural_similarity_index_measure as ssim,
+        )
+    except ImportError as error:
+        raise MissingExtra("torchmetrics", "metrics", "structural similarity") from error
+    smallest = min(given.shape[2:])
+    needed = WINDOW * max(1, scales - 1) ** 2  # what torchmetrics asks for
+    if smallest < needed:
+        raise Unmeasurable(
+            f"images of {given.shape[2]}x{given.shape[3]} are too small for it: it needs {needed} pixels"
+        )
+    measure = ssim if scales == 1 else ms_ssim
+    size = max(1, 2**22 // given[0].size)
+    values = []
+    for start in range(0, len(given), size):
+        pair = [torch.from_numpy(np.ascontiguousarray(a[start : start + size])) for a in (decoded, given)]
+        each = measure(pair[0].float(), pair[1].float(), data_range=1.0, reduction="none")
+        values.append((each[0] if isinstance(each, tuple) else each).reshape(-1).numpy())
+    return np.concatenate(values)
+
+
+def _ssim(given: np.ndarray, decoded: np.ndarray, split: str) -> Figure:
+    mean, error = mean_and_error(_similarity(given, decoded, 1))
+    protocol = "mean over images of SSIM, Gaussian window of 11 pixels, sigma 1.5 (torchmetrics)"
+    return Figure(mean, "", split, protocol, error, len(given), "higher")
+
+
+def _ms_ssim(given: np.ndarray, decoded: np.ndarray, split: str) -> Figure:
+    mean, error = mean_and_error(_similarity(given, decoded, SCALES))
+    protocol = f"mean over images of MS-SSIM over {SCALES} scales (torchmetrics)"
+    return Figure(mean, "", split, protocol, error, len(given), "higher")
+
+
+def principal_components(
+    train: np.ndarray, given: np.ndarray, latents: int, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Encode and decode by principal component analysis, the linear autoencoder that needs no training.
+
+    Args:
+        train: the examples to fit on, shape `(M, *event)`.
+        given: the examples to encode, shape `(N, *event)`.
+        latents: components.
+        seed: seed of the randomised solver.
+
+    Returns:
+        The codes of `train` and of `given`, `(., latents)`, and the reconstructions of
+        `given`, shape `(N, *event)`.
+
+    Raises:
+        Unmeasurable: if there are fewer values or examples than components.
+    """
+    from sklearn.decomposition import PCA
+    from threadpoolctl import threadpool_limits
+
+    values = given[0].size
+    if latents >= min(values, len(train)):
+        raise Unmeasurable(
+            f"PCA with {latents} components needs more than {latents} values and training examples; there "
+            f"are {values} and {len(train)}"
+        )
+    with threadpool_limits(1, user_api="blas"):
+        pca = PCA(latents, random_state=seed).fit(train.reshape(len(train), -1).astype(np.float32))
+        codes = pca.transform(given.reshape(len(given), -1).astype(np.float32))
+        decoded = pca.inverse_transform(codes).reshape(given.shape)
+        return pca.transform(train.reshape(len(train), -1).astype(np.float32)), codes, decoded

@@ -1,0 +1,210 @@
+"""A run assessed: what is measured, what is missing and why, what is kept."""
+
+import json
+
+import numpy as np
+import pytest
+
+import latentia
+from latentia import api, storage
+from latentia.assessment import TOPICS, Assessment
+from latentia.assessment.text import lines, value_and_error
+from latentia.errors import ConfigError, DataError, RunError
+from latentia.evaluation.figures import Figure
+
+QUICK = {"samples": 20, "limit": 30}
+LIKELIHOOD = {"elbo", "distortion", "rate", "kl_per_dimension", "bits_per_dim", "log_likelihood"}
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    root = tmp_path_factory.mktemp("assessed")
+    settings = {"latent_dim": 3, "network": {"name": "mlp", "hidden": [32]}, "epochs": 30}
+    return {
+        name: latentia.train("digits", model=name, out=root / name, **settings)
+        for name in ("vae", "autoencoder")
+    }
+
+
+@pytest.fixture(scope="module")
+def whole(runs):
+    return latentia.evaluate(runs["vae"], **QUICK)
+
+
+def test_every_figure_has_its_value_error_unit_split_and_protocol(whole):
+    for name, figure in whole.figures.items():
+        assert figure.protocol and figure.split in ("test", "all"), name
+        values = figure.value if isinstance(figure.value, tuple) else (figure.value,)
+        assert np.isfinite(values).all(), name
+        assert figure.examples > 0, name
+    assert set(whole.figures) >= LIKELIHOOD | {"mse", "psnr", "mse_pca", "active_units", "mutual_information"}
+    assert {"linear_probe_accuracy", "knn_accuracy_pixels", "kmeans_nmi_pca"} <= set(whole.figures)
+    assert {"frechet_prior", "frechet_mixture", "frechet_real", "precision_prior"} <= set(whole.figures)
+    assert whole.missing["mig"] == "the data have no known factors"
+    assert not set(whole.missing) & set(whole.figures)
+
+
+def test_the_figures_hang_together(whole, runs):
+    value = {name: figure.value for name, figure in whole.figures.items()}
+    assert value["elbo"] == pytest.approx(-(value["distortion"] + value["rate"]), rel=1e-6)
+    assert sum(value["kl_per_dimension"]) == pytest.approx(value["rate"], rel=1e-5)
+    dims = 64
+    unit = runs["vae"].transform.log2_unit
+    assert value["bits_per_dim"] == pytest.approx(-value["elbo"] / (dims * np.log(2)) + unit, rel=1e-6)
+    divided = value["mutual_information"] + value["total_correlation"] + value["dimension_wise_kl"]
+    assert divided == pytest.approx(value["rate"], rel=0.1)
+    assert value["aggregate_kl"] == pytest.approx(
+        value["total_correlation"] + value["dimension_wise_kl"], rel=1e-6
+    )
+    assert value["psnr"] > 5 and 0 < value["linear_probe_accuracy"] <= 1
+    assert value["mse"] < np.mean(np.var(runs["vae"].dataset.x / 16, axis=0))
+
+
+def test_grey_levels_are_dequantised_and_it_says_so(whole):
+    assert "dequantised" in whole.figures["elbo"].protocol
+
+
+def test_the_same_seed_gives_the_same_figures(runs, whole):
+    runs["vae"].folder.evaluation_file.unlink()
+    again = latentia.evaluate(runs["vae"], only=["likelihood", "health"], **QUICK)
+    for name, figure in again.figures.items():
+        assert figure == whole.figures[name], name
+    other = latentia.evaluate(runs["vae"], only=["likelihood"], seed=1, **QUICK)
+    assert other.figures["elbo"] != again.figures["elbo"]
+
+
+def test_an_autoencoder_has_no_bound_and_the_rest(runs):
+    found = latentia.evaluate(runs["autoencoder"], only=["likelihood", "health", "reconstruction"], **QUICK)
+    assert not LIKELIHOOD & set(found.figures)
+    assert "no bound on log p(x)" in found.missing["elbo"]
+    assert "is a point" in found.missing["mutual_information"]
+    assert {"mse", "latent_std", "aggregate_mmd", "decoder_use"} <= set(found.figures)
+
+
+def test_what_is_measured_is_kept_and_not_measured_again(runs, monkeypatch):
+    from latentia.assessment import topics
+
+    first = latentia.evaluate(runs["vae"], only=["reconstruction"], **QUICK)
+    calls = []
+    monkeypatch.setitem(topics.MEASURES, "reconstruction", calls.append)
+    assert latentia.evaluate(runs["vae"], only=["reconstruction"], **QUICK) == first
+    assert calls == []
+    latentia.evaluate(runs["vae"], only=["reconstruction"], samples=21)
+    assert len(calls) == 1  # other settings are another evaluation
+
+
+def test_a_damaged_file_is_measured_anew(runs):
+    path = runs["vae"].folder.evaluation_file
+    first = latentia.evaluate(runs["vae"], only=["reconstruction"], **QUICK)
+    path.write_text(path.read_text()[:100])
+    assert latentia.evaluate(runs["vae"], only=["reconstruction"], **QUICK) == first
+    assert Assessment.from_json(storage.read_json(path)).figures["mse"] == first.figures["mse"]
+
+
+def test_json_is_one_object_of_plain_values(whole):
+    text = json.dumps(whole.as_json(), allow_nan=False)
+    assert Assessment.from_json(json.loads(text)).as_json() == whole.as_json()
+    entry = json.loads(text)["figures"]["elbo"]
+    assert set(entry) == {"value", "error", "unit", "split", "protocol", "examples", "better", "parts"}
+    assert entry["unit"] == "nats" and entry["error"] > 0
+
+
+def test_factors_bring_the_disentanglement_metrics(tmp_path):
+    sizes = [np.arange(count) for count in (5, 5, 10)]
+    factors = np.stack(np.meshgrid(*sizes, indexing="ij"), -1).reshape(-1, 3)
+    x = np.zeros((len(factors), 10, 10), np.uint8)
+    for row, (i, j, k) in enumerate(factors):
+        x[row, i * 2, j * 2] = 100 + 15 * k
+    path = tmp_path / "dots.npz"
+    np.savez(path, imgs=x, latents_classes=factors, latents_names=np.array(["row", "column", "light"]))
+    run = latentia.train(str(path), out=tmp_path / "run", latent_dim=3, epochs=3)
+    found = latentia.evaluate(run, only=["disentanglement", "representation", "generation"])
+    assert {"mig", "sap", "modularity", "factorvae_score"} <= set(found.figures) | set(found.missing)
+    assert 0 <= found.figures["modularity"].value <= 1
+    assert found.figures["modularity"].split == "all"
+    assert found.missing["linear_probe_accuracy"] == "the data have no labels"
+
+
+def test_a_table_is_assessed_too(tmp_path):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(300, 5)).astype(np.float32)
+    np.savez(tmp_path / "t.npz", x=x, y=(x[:, 0] > 0).astype(int))
+    run = latentia.train(str(tmp_path / "t.npz"), out=tmp_path / "run", latent_dim=2, epochs=5)
+    found = latentia.evaluate(run, **QUICK)
+    assert found.missing["psnr"] == "the data are no images"
+    assert {"log_likelihood", "mse", "linear_probe_accuracy"} <= set(found.figures)
+    assert "as stored" in found.figures["elbo"].protocol
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "match"),
+    [
+        ({"samples": 0}, ConfigError, "'samples' must be at least 1, not 0"),
+        ({"split": "tset"}, DataError, "unknown split 'tset'; did you mean 'test'"),
+        ({"only": ["helth"]}, ConfigError, "unknown topic 'helth'; did you mean 'health'"),
+        ({"nonsense": 1}, ConfigError, r"unknown key 'evaluate\.nonsense'"),
+        ({"limit": 0}, ConfigError, "'limit' must be at least 1"),
+    ],
+)
+def test_bad_settings_are_one_line(runs, settings, error, match):
+    with pytest.raises(error, match=match):
+        latentia.evaluate(runs["vae"], **settings)
+
+
+def test_data_of_another_shape_are_refused(runs, tmp_path):
+    np.save(tmp_path / "wide.npy", np.zeros((30, 9, 9), np.uint8))
+    with pytest.raises(RunError, match="trained on examples of shape 1x8x8, and wide has 1x9x9"):
+        latentia.evaluate(runs["vae"], data=str(tmp_path / "wide.npy"))
+
+
+def test_other_data_of_the_same_shape_are_assessed(runs, tmp_path):
+    x = np.random.default_rng(0).integers(0, 17, (300, 8, 8)).astype(np.uint8)
+    np.save(tmp_path / "noise.npy", x)
+    found = latentia.evaluate(runs["vae"], data=str(tmp_path / "noise.npy"), only=["reconstruction"])
+    own = latentia.evaluate(runs["vae"], only=["reconstruction"])
+    assert found.about["data"] == "noise"
+    assert found.figures["mse"].value > 0.95 * np.var(x / 16)  # noise cannot be told in three numbers
+    assert own.figures["mse"].value < found.figures["mse"].value
+    kept = storage.read_json(runs["vae"].folder.evaluation_file)
+    assert kept["about"]["data"] == "digits"  # what is kept is about the run's own data
+
+
+def test_a_run_without_weights_is_refused(tmp_path):
+    api.start("digits", {"training": {"max_minutes": 1e-6}, "model": "vae"}, out=tmp_path / "run", quiet=True)
+    (tmp_path / "run/model.safetensors").unlink()
+    with pytest.raises(RunError, match=r"no weights yet; train it with 'latentia train --resume"):
+        latentia.evaluate(tmp_path / "run")
+
+
+def test_annealing_is_reported_beside_the_estimate(runs):
+    found = latentia.evaluate(runs["vae"], only=["likelihood"], ais=4, samples=200, limit=8)
+    assert found.figures["log_likelihood_ais"].examples == 4
+    assert abs(found.figures["ais_gap"].value) < 5
+
+
+def test_the_text_has_a_line_for_every_figure(whole):
+    text = list(lines(whole))
+    for name in whole.figures:
+        assert sum(line.split()[:1] == [name] for line in text) == 1
+    assert any(line.startswith("missing mig, ") for line in text)
+
+
+@pytest.mark.parametrize(
+    ("figure", "text"),
+    [
+        (Figure(-89.0912, "nats", "test", "", 0.1234), "-89.09 ± 0.12 nats"),
+        (Figure(1234.567, "", "test", "", 12.3), "1,235 ± 12"),
+        (Figure(16.0, "latents", "test", ""), "16 latents"),
+        (Figure(0.0123456, "", "test", ""), "0.01235"),
+        (Figure((1.0, 0.5), "nats", "test", "", None, 5, "", ("z0", "z1")), "z0 1, z1 0.5 nats"),
+        (Figure(float("nan"), "", "test", ""), "nan"),
+    ],
+)
+def test_values_are_written_with_the_digits_that_they_have(figure, text):
+    assert value_and_error(figure) == text
+
+
+def test_topics_have_a_measure_each():
+    from latentia.assessment.topics import MEASURES
+
+    assert tuple(MEASURES) == TOPICS

@@ -1,0 +1,150 @@
+"""log p(x): against the exact likelihood, by importance sampling and by annealing."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from latentia.data.feed import Feed
+from latentia.data.transforms import Binarise, Dequantise, Identity, Jittered, Scale, dequantising
+from latentia.errors import ConfigError
+from latentia.evaluation.annealing import annealed
+from latentia.evaluation.likelihood import importance_weighted
+from latentia.evaluation.terms import per_example
+from latentia.models import VAE
+from latentia.networks import MLP
+from latentia.objectives import ELBO
+from latentia.probability import Bernoulli
+
+
+def test_at_the_exact_posterior_every_weight_is_the_likelihood(known):
+    estimates = importance_weighted(known.model, known.feed, 7)
+    assert np.allclose(estimates.log_likelihood, known.log_likelihood(), atol=1e-4)
+    assert np.allclose(estimates.effective, 7, rtol=1e-4)
+    assert estimates.sampling_error < 1e-4
+    assert estimates.untrusted == 0
+
+
+def test_the_estimate_agrees_with_the_exact_likelihood_within_its_own_error(known):
+    known.spoil(shift=0.2, widen=0.6)
+    exact = known.log_likelihood()
+    for seed in range(5):
+        estimates = importance_weighted(known.model, known.feed, 500, seed=seed)
+        gap = estimates.log_likelihood.mean() - exact.mean()
+        assert abs(gap) < 3.5 * estimates.sampling_error
+        assert 0 < estimates.sampling_error < 0.01
+
+
+def test_the_sampling_error_is_the_spread_over_seeds(known):
+    known.spoil(widen=1.0)
+    runs = [importance_weighted(known.model, known.feed, 200, limit=100, seed=seed) for seed in range(40)]
+    spread = np.std([run.log_likelihood.mean() for run in runs], ddof=1)
+    said = np.mean([run.sampling_error for run in runs])
+    assert said == pytest.approx(spread, rel=0.35)  # 40 seeds give the spread to within 11 %
+
+
+def test_the_bound_rises_with_the_number_of_samples(known):
+    known.spoil(widen=1.5)
+    bounds = [
+        importance_weighted(known.model, known.feed, k).log_likelihood.mean() for k in (1, 10, 100, 1000)
+    ]
+    assert bounds == sorted(bounds)
+    assert bounds[-1] == pytest.approx(known.log_likelihood().mean(), abs=0.02)
+    elbo = np.concatenate(
+        [-(t["distortion"] + t["rate"]).numpy() for t in per_example(known.model, ELBO(), known.feed)]
+    )
+    assert elbo.mean() < bounds[1]
+
+
+def test_it_depends_neither_on_how_much_is_decoded_at_once_nor_on_how_many_are_looked_at(known):
+    known.spoil(widen=0.5)
+    whole = importance_weighted(known.model, known.feed, 1500, rows=1024)
+    for rows in (1, 17, 300):
+        part = importance_weighted(known.model, known.feed, 1500, rows=rows, limit=9)
+        assert np.allclose(part.log_likelihood, whole.log_likelihood[:9], rtol=1e-6)
+    again = importance_weighted(known.model, known.feed, 1500, rows=1024)
+    assert np.array_equal(again.log_likelihood, whole.log_likelihood)
+    other = importance_weighted(known.model, known.feed, 1500, seed=1)
+    assert not np.array_equal(other.log_likelihood, whole.log_likelihood)
+
+
+def test_a_posterior_in_the_wrong_place_is_not_trusted(known):
+    known.spoil(shift=3.0)
+    estimates = importance_weighted(known.model, known.feed, 50)
+    assert estimates.untrusted > 0.9
+    assert estimates.log_likelihood.mean() < known.log_likelihood().mean() - 0.5
+
+
+def test_no_sample_is_refused(known):
+    with pytest.raises(ConfigError, match=r"'samples' must be at least 1, not 0"):
+        importance_weighted(known.model, known.feed, 0)
+
+
+def test_annealing_agrees_with_the_exact_likelihood_without_the_encoder(known):
+    known.spoil(shift=5.0)  # the encoder plays no part
+    estimates = annealed(known.model, known.feed, chains=16, temperatures=200, limit=60)
+    gap = estimates.log_likelihood.mean() - known.log_likelihood()[:60].mean()
+    assert abs(gap) < max(4 * estimates.sampling_error, 0.02)
+    assert estimates.effective.mean() > 8
+    again = annealed(known.model, known.feed, chains=16, temperatures=200, limit=60)
+    assert np.array_equal(again.log_likelihood, estimates.log_likelihood)
+
+
+def test_annealing_and_importance_sampling_see_the_same_binarised_data():
+    torch.manual_seed(0)
+    vae = VAE((1, 6, 6), 2, network=MLP((8,)), likelihood=Bernoulli()).eval().requires_grad_(False)
+    data = torch.randint(0, 256, (12, 1, 6, 6), dtype=torch.uint8)
+    feed = Feed(data, torch.arange(12), Binarise())
+    first = importance_weighted(vae, feed, 2000).log_likelihood
+    second = annealed(vae, feed, chains=32, temperatures=300).log_likelihood
+    # Were they other draws of the binary pixels, single examples would differ by a nat and more.
+    assert np.abs(first - second).max() < 0.3
+    assert first.mean() == pytest.approx(second.mean(), abs=0.06)
+    with pytest.raises(ConfigError, match="at least 1 chain and 2 temperatures"):
+        annealed(vae, feed, chains=0)
+
+
+@pytest.mark.parametrize("size", [1, 50, 96, 97, 784])
+def test_the_summed_bernoulli_is_the_cross_entropy(size):
+    rng = torch.Generator().manual_seed(size)
+    h = torch.randn(4, 3, size, generator=rng) * 20
+    for x in (torch.rand(3, size, generator=rng), (torch.rand(3, size, generator=rng) > 0.5).float()):
+        losses = F.binary_cross_entropy_with_logits(
+            h.double(), x.double().expand(4, 3, size), reduction="none"
+        )
+        with torch.no_grad():
+            got = Bernoulli()(h, 1).log_prob(x)
+            one = Bernoulli()(h[:, 0], 1).log_prob(x[0])
+        assert torch.allclose(got.double(), -losses.sum(-1), rtol=1e-5, atol=1e-4)
+        assert torch.allclose(one, got[:, 0], rtol=1e-5, atol=1e-4)
+        assert torch.allclose(Bernoulli()(h.requires_grad_(), 1).log_prob(x), got, rtol=1e-5, atol=1e-4)
+        h = h.detach()
+
+
+def test_dequantised_values_stay_where_the_density_is():
+    whole = torch.arange(256, dtype=torch.uint8).reshape(256, 1, 1, 1)
+    unbounded = dequantising(Scale(), 255.0, (-np.inf, np.inf))
+    assert isinstance(unbounded, Jittered)
+    values = unbounded(whole) * 255 - whole
+    assert float(values.min()) >= -0.5 and float(values.max()) <= 0.5 and float(values.std()) > 0.2
+    assert torch.equal(unbounded.expected(whole), Scale().expected(whole))
+    assert unbounded.log2_unit == Scale().log2_unit
+    bounded = dequantising(Scale(), 255.0, (0.0, 1.0))
+    assert isinstance(bounded, Dequantise)
+    assert float(bounded(whole).min()) >= 0 and float(bounded(whole).max()) < 1
+    assert bounded.log2_unit == 8.0
+    assert dequantising(Binarise(), 255.0, (0.0, 1.0)).random
+    assert isinstance(dequantising(Identity(), 255.0, (-np.inf, np.inf)), Jittered)
+
+
+def test_a_dequantised_bound_is_a_bound_on_the_probability_of_whole_numbers():
+    """One pixel, a Gaussian: E_u log p(x + u) is below the log of the probability of the interval."""
+    from torch.distributions import Normal
+
+    density = Normal(torch.tensor(100.0), torch.tensor(2.0))
+    raw = torch.full((20_000, 1), 101, dtype=torch.uint8)
+    torch.manual_seed(0)
+    bound = density.log_prob(Jittered(Identity())(raw)).mean()
+    exact = (density.cdf(torch.tensor(101.5)) - density.cdf(torch.tensor(100.5))).log()
+    assert float(bound) <= float(exact) + 0.001
+    assert float(bound) == pytest.approx(float(exact), abs=0.02)
