@@ -48,7 +48,7 @@ def train(workload: Workload, images: np.ndarray, epochs: int) -> Lap:
                 learning_rate=LEARNING_RATE,
                 no_cuda=True,
             )
-            model = _model(workload)
+            model = wrap(*workload.build(), LATENTS)
             trainer = BaseTrainer(model, _dataset(images), training_config=settings, callbacks=[clock])
             trainer.train()
     finally:
@@ -64,13 +64,20 @@ def _dataset(images: np.ndarray) -> Any:
     return BaseDataset(torch.from_numpy(images).to(torch.float32) / 255, torch.ones(len(images)))
 
 
-def _model(workload: Workload) -> nn.Module:
-    """Wrap the plain networks in pythae's classes."""
+def wrap(encoder: nn.Module, decoder: nn.Module, latents: int) -> Any:
+    """Put plain networks into pythae's classes.
+
+    Args:
+        encoder: gives means and log variances side by side.
+        decoder: gives logits.
+        latents: dimensions of the latent.
+
+    Returns:
+        pythae's VAE with the cross-entropy as its loss.
+    """
     from pythae.models import VAE, VAEConfig
     from pythae.models.base.base_utils import ModelOutput
     from pythae.models.nn import BaseDecoder, BaseEncoder
-
-    encoder, decoder = workload.build()
 
     class Encoder(BaseEncoder):
         def __init__(self) -> None:
@@ -89,7 +96,7 @@ def _model(workload: Workload) -> nn.Module:
         def forward(self, z: Tensor) -> ModelOutput:
             return ModelOutput(reconstruction=self.layers(z).sigmoid())
 
-    description = VAEConfig(input_dim=(1, 28, 28), latent_dim=LATENTS, reconstruction_loss="bce")
+    description = VAEConfig(input_dim=(1, 28, 28), latent_dim=latents, reconstruction_loss="bce")
     return VAE(description, Encoder(), Decoder())
 
 

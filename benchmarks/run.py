@@ -1,6 +1,6 @@
 """Run benchmarks: print a table for each and keep it as JSON beside a description of the machine.
 
-python -m benchmarks.run                                    throughput, memory, startup
+python -m benchmarks.run                                    throughput, likelihood, memory, startup
 python -m benchmarks.run throughput --rounds 9
 python -m benchmarks.run quality recipes/mnist-vae.toml     trains for minutes, so only when asked
 """
@@ -11,11 +11,11 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import memory, quality, startup, throughput
+from benchmarks import likelihood, memory, quality, startup, throughput
 from benchmarks.result import Result, describe_machine
 
 RESULTS = Path(__file__).parent / "results"
-DEFAULT = ("throughput", "memory", "startup")
+DEFAULT = ("throughput", "likelihood", "memory", "startup")
 
 
 def main() -> None:
@@ -25,6 +25,7 @@ def main() -> None:
     recipes = [Path(word) for word in arguments.words if word.endswith(".toml")]
     benchmarks: dict[str, Callable[[], Result]] = {
         "throughput": lambda: throughput.run(arguments.rounds, arguments.seconds),
+        "likelihood": lambda: likelihood.run(arguments.rounds),
         "memory": memory.run,
         "startup": lambda: startup.run(arguments.rounds),
         "quality": lambda: quality.run(recipes),
@@ -47,7 +48,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.run", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("words", nargs="*", metavar="BENCHMARK", help="throughput, memory, startup, quality")
+    parser.add_argument(
+        "words", nargs="*", metavar="BENCHMARK", help="throughput, likelihood, memory, startup, quality"
+    )
     parser.add_argument("--rounds", type=int, default=5, help="repeats of each measurement (default 5)")
     parser.add_argument(
         "--seconds", type=float, default=3.0, help="length of one throughput measurement, roughly (default 3)"

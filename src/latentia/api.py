@@ -318,7 +318,7 @@ def compare(
     for run in opened:
         say(f"{run.folder.path}")
         assessments.append(evaluate(run, quiet=quiet, say=say, **settings))
-    return build(opened, out, seed=settings.get("seed", 0), assessments=assessments)
+    return build(opened, out, seed=settings.get("seed", 0), assessments=assessments, quiet=quiet)
 
 
 DEMO = {
@@ -346,4 +346,4 @@ def demo(out: str | os.PathLike[str] | None = None, *, quiet: bool = True, say: 
             raise KeyboardInterrupt
     from latentia.report import build
 
-    return build([open_run(root / name) for name in DEMO], root / "report.html")
+    return build([open_run(root / name) for name in DEMO], root / "report.html", quiet=quiet)

@@ -243,7 +243,7 @@ def test_codes_and_data_of_another_shape_are_named(capsys, run, tmp_path):
     assert "latents have shape 3, and these have 5" in line
     np.save(tmp_path / "wide.npy", np.zeros((20, 9, 9), np.uint8))
     line = failure(capsys, "encode", run, tmp_path / "wide.npy", "-o", tmp_path / "x.npy")
-    assert "examples of shape 1x8x8, and these have 1x9x9" in line
+    assert "examples of shape 1x8x8, and wide has 1x9x9" in line
 
 
 def test_a_run_is_never_overwritten(capsys, run, tmp_path):

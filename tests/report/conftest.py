@@ -1,12 +1,16 @@
 """Small trained runs and the reports on them, made once."""
 
 import csv
+import math
 
 import numpy as np
 import pytest
 
 from latentia import api
-from latentia.report import build, inputs
+from latentia.assessment import Assessment, Finding
+from latentia.evaluation.figures import Figure
+from latentia.report import Axis, build, inputs
+from latentia.report.page import _studies
 
 TINY = {"network": {"name": "mlp", "hidden": [16]}, "training": {"epochs": 2, "validate_every": 1}}
 
@@ -71,8 +75,18 @@ def series(trained, tmp_path_factory):
 def report_of(few_points, tmp_path_factory):
     """Write a report into a folder of its own."""
 
-    def make(*runs):
-        return build(runs, tmp_path_factory.mktemp("report") / "report.html")
+    def make(*runs, **settings):
+        return build(runs, tmp_path_factory.mktemp("report") / "report.html", **settings)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def studies_of(few_points):
+    """Prepare runs as a report does, to ask for one section instead of a page."""
+
+    def make(*runs, assessments=(), axis=None):
+        return _studies(runs, 0, assessments, axis, None)
 
     return make
 
@@ -100,3 +114,78 @@ def table_report(report_of, table):
 @pytest.fixture(scope="session")
 def series_report(report_of, series):
     return report_of(series)
+
+
+def assessed(run, **figures):
+    """Make up an assessment: what the report does with it is what these tests are about."""
+    about = {
+        "run": run.name,
+        "split": "test",
+        "transform": run.spec["transform"]["name"],
+        "likelihood": run.spec["likelihood"]["name"],
+    }
+    found = {
+        "mse": Figure(0.05, "", "test", "squared error per value", 0.002, 180, "lower"),
+        "mse_by_label": Figure(
+            (0.04, 0.06, math.nan), "", "test", "the same by label", (0.001, 0.002, math.nan), 180, "lower",
+            ("zero", "<one>", "two"),
+        ),
+        "latents": Figure(3.0, "", "", "latent dimensions"),
+        **figures,
+    }  # fmt: skip
+    missing = {"ssim": "the images are too small"}
+    if run.objective.bound:
+        found["rate"] = Figure(2.5, "nats", "test", "KL(q(z|x) || p(z))", 0.1, 180)
+        found["distortion"] = Figure(30.0, "nats", "test", "expected -log p(x|z)", 0.5, 180, "lower")
+    else:
+        missing["rate"] = missing["distortion"] = "an autoencoder has no rate & no bound"
+    return Assessment(
+        about,
+        found,
+        missing,
+        (Finding("holes", "31 % of the prior's draws fall into <holes>", "raise objective.beta"),),
+        ("fewer than 1,000 examples",),
+    )
+
+
+@pytest.fixture(scope="session")
+def assessment_of():
+    return assessed
+
+
+@pytest.fixture(scope="session")
+def assessed_report(report_of, vae):
+    return report_of(vae, assessments=[assessed(vae)])
+
+
+@pytest.fixture(scope="session")
+def assessed_pair_report(report_of, autoencoder, vae):
+    better = Figure(0.04, "", "test", "squared error per value", 0.002, 180, "lower")
+    return report_of(autoencoder, vae, assessments=[assessed(autoencoder), assessed(vae, mse=better)])
+
+
+BETAS = ("0.1", "1", "<b>&", "4", "1/2")
+
+
+@pytest.fixture(scope="session")
+def sweep_runs(trained):
+    return [
+        trained(f"beta {place}", "digits", "vae", 3, objective={"beta": beta})
+        for place, beta in enumerate((0.1, 1.0, 2.0, 4.0, 8.0))
+    ]
+
+
+@pytest.fixture(scope="session")
+def sweep_report(report_of, sweep_runs):
+    return report_of(*sweep_runs, axis=Axis("objective.beta", BETAS))
+
+
+@pytest.fixture(scope="session")
+def odd_name(trained):
+    """A run folder whose name would be read as markup if it were not escaped."""
+    return trained("<b>&", "digits", "vae", 2)
+
+
+@pytest.fixture(scope="session")
+def planes_report(report_of, plane, odd_name):
+    return report_of(plane, odd_name)

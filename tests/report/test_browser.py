@@ -59,7 +59,18 @@ def background(page):
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
 @pytest.mark.parametrize(
-    "name", ["vae_report", "pair_report", "plane_report", "table_report", "series_report"]
+    "name",
+    [
+        "vae_report",
+        "pair_report",
+        "plane_report",
+        "table_report",
+        "series_report",
+        "planes_report",
+        "assessed_report",
+        "assessed_pair_report",
+        "sweep_report",
+    ],
 )
 def test_it_opens_and_fits(request, visit, tmp_path, name, scheme, width):
     page = visit(request.getfixturevalue(name), scheme, width)
@@ -73,10 +84,36 @@ def test_it_opens_and_fits(request, visit, tmp_path, name, scheme, width):
 
 
 def test_runs_stack_on_a_phone(visit, pair_report):
-    tops = "[...document.querySelectorAll('#reconstructions .panel')].map(e => e.getBoundingClientRect().top)"
+    tops = "[...document.querySelectorAll('#curves .panel')].map(e => e.getBoundingClientRect().top)"
     wide, narrow = (visit(pair_report, width=width).evaluate(tops) for width in (1280, 320))
     assert wide[0] == wide[1]
     assert narrow[0] < narrow[1]
+
+
+def test_rows_of_runs_stay_below_each_other_on_a_phone(visit, pair_report):
+    """Each label stands beside its row, and the rows have the same left end, so that columns compare."""
+    page = visit(pair_report, width=390)
+    boxes = page.evaluate(
+        "[...document.querySelectorAll('#reconstructions .strips')[0].children].map(e => {"
+        "const r = e.getBoundingClientRect(); return [e.tagName, r.left, r.top, r.bottom]})"
+    )
+    labels, rows = boxes[::2], boxes[1::2]
+    assert [label[0] for label in labels] == ["SPAN"] * 3
+    assert [row[0] for row in rows] == ["IMG"] * 3
+    assert len({row[1] for row in rows}) == 1
+    for label, row in zip(labels, rows, strict=True):
+        assert label[1] < row[1]
+        assert label[2] < row[3] and row[2] < label[3]
+
+
+def test_the_parts_of_a_figure_open(visit, assessed_report):
+    page = visit(assessed_report)
+    details = page.locator("#evaluation .bars").first
+    assert not details.locator("dl").is_visible()
+    details.locator("summary").click()
+    assert details.locator("dl").is_visible()
+    assert "<one>" in details.locator("dl").inner_text()
+    assert page.problems == []
 
 
 def test_the_switch_changes_page_and_charts(visit, vae_report):

@@ -213,7 +213,7 @@ def test_a_run_that_collapses_says_so_and_what_to_change(tmp_path):
     settings = {
         "model": {"name": "vae", "latent_dim": 3},
         "objective": {"beta": 1e4},
-        "training": {"epochs": 5},
+        "training": {"epochs": 30},
     }
     api.start("digits", settings, out=tmp_path / "run", say=said.append, quiet=True)
     warnings = [line for line in said if line.startswith("warning: ")]
@@ -221,5 +221,5 @@ def test_a_run_that_collapses_says_so_and_what_to_change(tmp_path):
     assert "full collapse at step" in warnings[0] and "0 of 3 latents" in warnings[0]
     assert "objective.beta" in warnings[0] and "objective.free_bits" in warnings[0]
     said.clear()
-    api.start("digits", {"training": {"epochs": 5}}, out=tmp_path / "well", say=said.append, quiet=True)
+    api.start("digits", {"training": {"epochs": 30}}, out=tmp_path / "well", say=said.append, quiet=True)
     assert not any(line.startswith("warning: ") for line in said)

@@ -134,6 +134,10 @@ def reconstructions(subject: Subject) -> None:
     subject.ledger.measure(["mse_pca"], linear)
 
 
+SAMPLERS = ("prior", "mixture", "midpoint")
+"""Where the latents of samples come from: the last are halfway between those of two examples."""
+
+
 def generation(subject: Subject) -> None:
     """Compare samples with data in a feature space, and data with data.
 
@@ -142,21 +146,28 @@ def generation(subject: Subject) -> None:
     """
     from latentia.evaluation.generation import METRICS, compare_samples
 
-    samplers = ("prior", "mixture")
-    names = [f"{metric}_{kind}" for metric in METRICS for kind in (*samplers, "real")]
-
     def measure() -> Mapping[str, Figure]:
         space = _feature_space(subject)
         count = min(GENERATED, len(subject.x), len(subject.known))
-        seed = subject.settings.seed
-        generated = {kind: space(subject.run.sample(count, sampler=kind, seed=seed)) for kind in samplers}
+        generated = {kind: space(_generated(subject, kind, count)) for kind in SAMPLERS}
         compare_samples(
             subject.ledger, space(subject.x[:count]), generated, space(subject.known[:count]),
-            space=space.name, split=subject.split, seed=seed,
+            space=space.name, split=subject.split, seed=subject.settings.seed,
         )  # fmt: skip
         return {}
 
+    names = [f"{metric}_{kind}" for metric in METRICS for kind in (*SAMPLERS, "real")]
     subject.ledger.measure(names, measure)
+
+
+def _generated(subject: Subject, kind: str, count: int) -> np.ndarray:
+    """Decode latents of one kind to the likelihood's means, in the data's units."""
+    seed = subject.settings.seed
+    if kind != "midpoint":
+        return subject.run.sample(count, sampler=kind, seed=seed)
+    order = np.random.default_rng(seed).permutation(len(subject.codes))
+    halfway = 0.5 * (subject.codes[order] + subject.codes[np.roll(order, 1)])[:count]
+    return subject.run.decode(halfway.reshape(len(halfway), *subject.run.latent))
 
 
 def _feature_space(subject: Subject) -> Any:

@@ -22,6 +22,9 @@ VERBS = {
     "traverse": "traverse",
     "encode": "encode",
     "decode": "decode",
+    "evaluate": "evaluate",
+    "compare": "compare",
+    "sweep": "sweep",
     "report": "report",
     "list": "list_runs",
 }

@@ -14,26 +14,39 @@ CHANGEABLE = ("epochs", "max_minutes", "device")
 """The flags that go together with --resume."""
 
 
+def run_options(function: click.decorators.FC) -> click.decorators.FC:
+    """Add the common settings of a run as flags; `sweep` has the same."""
+    for option in reversed(
+        (
+            click.option("--model", help="autoencoder or vae (the default)."),
+            click.option("--network", help="mlp, conv, resnet, or a lecture's network."),
+            click.option("--likelihood", help="bernoulli, gaussian_optimal, ..., or a loss: mse, bce, l1."),
+            click.option("--latent-dim", type=int, help="Dimensions of the latent."),
+            click.option("--hidden", help="Widths of the hidden layers, such as 512,256."),
+            click.option("--beta", type=float, help="Weight of the KL term."),
+            click.option("--epochs", type=int, help="Passes over the training data."),
+            click.option("--max-minutes", type=float, help="Stop after this time, to be resumed."),
+            click.option("--batch-size", type=int, help="Examples in a step."),
+            click.option("--lr", type=float, help="Peak learning rate."),
+            click.option("--size", help="Resize images: one number, or HEIGHT,WIDTH."),
+            click.option("--seed", type=int, help="Seed of weights, order and noise."),
+            click.option("--device", help="cpu, cuda, ..., or auto."),
+            click.option("--precision", help="float32, bfloat16, or auto."),
+            click.option(
+                "--skip-bad", is_flag=True, default=None, help="Leave out files that cannot be read."
+            ),
+        )
+    ):
+        function = option(function)
+    return function
+
+
 @click.command("train", short_help="Train an autoencoder or a VAE.")
 @click.argument("words", nargs=-1, metavar="[SOURCE] [SECTION.KEY=VALUE]...")
-@click.option("--model", help="autoencoder or vae (the default).")
-@click.option("--network", help="mlp, conv, resnet, or a lecture's network.")
-@click.option("--likelihood", help="bernoulli, gaussian_optimal, ..., or a loss: mse, bce, l1.")
-@click.option("--latent-dim", type=int, help="Dimensions of the latent.")
-@click.option("--hidden", help="Widths of the hidden layers, such as 512,256.")
-@click.option("--beta", type=float, help="Weight of the KL term.")
-@click.option("--epochs", type=int, help="Passes over the training data.")
-@click.option("--max-minutes", type=float, help="Stop after this time, to be resumed.")
-@click.option("--batch-size", type=int, help="Examples in a step.")
-@click.option("--lr", type=float, help="Peak learning rate.")
-@click.option("--size", help="Resize images: one number, or HEIGHT,WIDTH.")
-@click.option("--seed", type=int, help="Seed of weights, order and noise.")
-@click.option("--device", help="cpu, cuda, ..., or auto.")
-@click.option("--precision", help="float32, bfloat16, or auto.")
+@run_options
 @click.option("--out", type=click.Path(path_type=Path), help="The run folder.")
 @click.option("--resume", type=click.Path(path_type=Path), metavar="RUN", help="Go on with a run.")
 @click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="A run file (TOML).")
-@click.option("--skip-bad", is_flag=True, default=None, help="Leave out files that cannot be read.")
 @click.option("--quiet", is_flag=True, help="Print errors alone.")
 def command(
     words: tuple[str, ...],

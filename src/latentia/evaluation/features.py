@@ -98,7 +98,11 @@ class FeatureSpace:
 
 
 class ClassifierFeatures(FeatureSpace):
-    """The last hidden layer of a classifier of the data's own labels or factors."""
+    """The last hidden layer of a classifier of the data's own labels or factors.
+
+    All features are divided by one number, so that their variance over training examples is 1 on average:
+    distances then do not depend on how large the classifier made them.
+    """
 
     def __init__(
         self,
@@ -115,7 +119,7 @@ class ClassifierFeatures(FeatureSpace):
             accuracy: share of the test examples that each head gets right; NaN without any.
             device: where it runs.
         """
-        super().__init__(name, network.features, device=device)
+        super().__init__(name, nn.Sequential(network.features, network.unit), device=device)
         self.accuracy = accuracy
 
 
@@ -133,6 +137,7 @@ class Classifier(nn.Module):
         """
         super().__init__()
         self.features = nn.Sequential(_Scaled(shift, scale), *_encoder(event), nn.SiLU())
+        self.unit = _Scaled(torch.tensor(0.0), torch.tensor(1.0))
         self.heads = nn.ModuleList(nn.Linear(FEATURES, count) for count in classes)
 
     def forward(self, x: Tensor) -> list[Tensor]:
@@ -213,8 +218,9 @@ def classifier_features(
     Raises:
         Unmeasurable: if no target has two classes among the training examples.
     """
-    targets = targets_train.reshape(len(x_train), -1)
-    useful = [h for h in range(targets.shape[1]) if len(np.unique(targets[targets[:, h] >= 0, h])) > 1]
+    heads = math.prod(targets_train.shape[1:])
+    targets = targets_train.reshape(len(x_train), heads)
+    useful = [h for h in range(heads) if len(np.unique(targets[targets[:, h] >= 0, h])) > 1]
     if not useful:
         raise Unmeasurable("a classifier needs training examples of at least two classes")
     names = [head_names[h] if h < len(head_names) else f"target {h}" for h in useful]
@@ -233,9 +239,7 @@ def classifier_features(
             # The cache is a convenience: a full disk or a read-only home costs time, not the figures.
             with contextlib.suppress(OSError, LatentiaError):
                 storage.save_tensors(kept, network.state_dict(), {"format": _FORMAT})
-    found = _accuracy(
-        network.eval(), x_test, targets_test.reshape(len(x_test), targets_train[:1].size)[:, useful]
-    )
+    found = _accuracy(network.eval(), x_test, targets_test.reshape(len(x_test), heads)[:, useful])
     accuracy = dict(zip(names, found, strict=True))
     return ClassifierFeatures(_sentence(x, accuracy), network, accuracy, device)
 
@@ -278,11 +282,12 @@ def _restore(network: Classifier, kept: Path) -> bool:
     """Take the weights of an earlier training, if they are there and whole."""
     try:
         tensors, header = storage.load_tensors(kept)
-        if header.get("format") != _FORMAT:
-            return False
-        network.load_state_dict(tensors)
-    except (LatentiaError, RuntimeError):
-        return False  # none, damaged, or of another network: trained anew
+    except LatentiaError:
+        return False  # none, or damaged: trained anew
+    shapes = {name: value.shape for name, value in network.state_dict().items()}
+    if header.get("format") != _FORMAT or shapes != {name: value.shape for name, value in tensors.items()}:
+        return False
+    network.load_state_dict(tensors)
     return True
 
 
@@ -315,6 +320,9 @@ def _train(network: Classifier, x: np.ndarray, targets: np.ndarray, quiet: bool)
             optimiser.step()
             cycle.step()
             bar.update()
+    with torch.no_grad():
+        found = network.features(data[:: max(1, len(data) // 1000)].float())
+        network.unit.scale.copy_(found.var(dim=0).mean().sqrt().clamp(min=1e-6))
 
 
 def _steps(epoch: int, event: tuple[int, ...]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from dataclasses import dataclass
 
@@ -313,16 +314,26 @@ def health_summary(model: LatentModel, feed: Feed) -> dict[str, float]:
         feed: held-out examples; about 500 of them are encoded.
 
     Returns:
-        `active_units`, and, where posterior and prior are products of densities, the means of
-        `mutual_information`, `total_correlation` and `dimension_wise_kl` in nats.
+        `active_units`; from twenty examples on `aggregate_mmd`; and, where posterior and prior are products
+        of densities, `mutual_information`, `total_correlation` and `dimension_wise_kl` in nats and, from
+        forty examples on, `prior_holes`.
     """
     was_training = model.training
     codes = encode_split(model.eval(), feed, limit=WATCHED)
     model.train(was_training)
     figures: dict[str, float] = {"active_units": float(active_units(codes))}
-    try:
+
+    def divided() -> dict[str, float]:
         parts = split_rate(model, codes)
-    except Unmeasurable:
-        return figures  # an autoencoder has no rate to divide
-    names = ("mutual_information", "total_correlation", "dimension_wise_kl")
-    return figures | {name: float(getattr(parts, name).mean()) for name in names}
+        names = ("mutual_information", "total_correlation", "dimension_wise_kl")
+        return {name: float(getattr(parts, name).mean()) for name in names}
+
+    for measure in (
+        divided,
+        lambda: {"aggregate_mmd": prior_distance(model, codes)[0]},
+        lambda: {"prior_holes": prior_holes(model, codes)[0]},
+    ):
+        # What cannot be measured, as the rate of an autoencoder, is left out of the log.
+        with contextlib.suppress(Unmeasurable):
+            figures |= measure()
+    return figures

@@ -1,4 +1,4 @@
-"""The report: one self-contained page about a run, or about several side by side.
+"""The report: one self-contained page about a run, about several side by side, or about a sweep.
 
 ```
 runs ─ Study ─ sections ─ exhibits ─ template ─ report.html
@@ -6,10 +6,12 @@ runs ─ Study ─ sections ─ exhibits ─ template ─ report.html
 ```
 
 A `Study` holds what the sections ask of a run. A view knows how one kind of data is shown (pixel
-grids, lines over time, columns of a table); the sections are the same for all kinds. A report on
-one run and a comparison of several are the same page: every section loops over the runs.
+grids, lines over time, columns of a table); the sections are the same for all kinds. Several runs
+are seen on the same inputs and with the same noise, in rows of one figure. An `Assessment` of each
+run adds the figures of the evaluation; an `Axis` makes the page one on a sweep.
 """
 
-from latentia.report.page import build
+from latentia.report.axis import Axis
+from latentia.report.page import build, check_comparable
 
-__all__ = ["build"]
+__all__ = ["Axis", "build", "check_comparable"]

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 INCH = 72  # points, which are the units of the drawing
 PHONE = 400
 """A chart wider than this, in points, scrolls on a phone instead of being shrunk."""
+BROAD = 900
+"""Width of a chart that fills a page on several runs."""
+IN_ROW = 5
+"""Panels of several runs in a row of a broad chart, at most."""
 SHARPNESS = 200
 """Dots per inch of PNG files, and of what is drawn as pixels inside a chart."""
 LONGEST = 18
@@ -75,6 +79,7 @@ def drawn(
     from matplotlib.figure import Figure
 
     svg, png = io.BytesIO(), io.BytesIO()
+    broad = size[0] >= BROAD
     style: Any = {**_STYLE, "svg.hashsalt": words.name}
     with matplotlib.rc_context(style), warnings.catch_warnings():
         # Names of labels may be in any script: the page's fonts have their glyphs, the file's may not.
@@ -86,9 +91,8 @@ def drawn(
         figure.savefig(png, format="png", dpi=SHARPNESS, facecolor=LIGHT["panel"])
         figure.set_layout_engine("none")  # the places are found; finding them takes as long as drawing
         figure.savefig(svg, format="svg", dpi=SHARPNESS, transparent=True, metadata={"Date": None})
-    return Exhibit(
-        words, png.getvalue(), svg=_inline(svg.getvalue().decode()), wide=wide, roomy=size[0] > PHONE
-    )
+    drawing = _inline(svg.getvalue().decode())
+    return Exhibit(words, png.getvalue(), svg=drawing, wide=wide, roomy=size[0] > PHONE, broad=broad)
 
 
 def _inline(svg: str) -> str:
@@ -119,7 +123,8 @@ def short(text: str, limit: int = LONGEST) -> str:
         The name, cut and escaped.
     """
     cut = text if len(text) <= limit else text[: limit - 1] + "…"
-    return cut.replace("$", r"\$")
+    hidden = "\u200b" if cut.startswith("_") else ""  # matplotlib leaves such names out of legends
+    return hidden + cut.replace("$", r"\$")
 
 
 def multiples(figure: Figure, count: int, columns: int) -> list[Axes]:
@@ -136,6 +141,21 @@ def multiples(figure: Figure, count: int, columns: int) -> list[Axes]:
     columns = min(columns, count)
     rows = -(-count // columns)
     return [figure.add_subplot(rows, columns, index + 1) for index in range(count)]
+
+
+def shape(count: int) -> tuple[float, int]:
+    """Choose how panels of several runs are laid out.
+
+    Args:
+        count: how many panels.
+
+    Returns:
+        The width of the figure in points, and the panels in a row: rows are about equally full.
+    """
+    if count == 1:
+        return 400.0, 1
+    rows = -(-count // IN_ROW)
+    return float(BROAD), -(-count // rows)
 
 
 def calm(axes: Axes, ticks: int = 3) -> None:

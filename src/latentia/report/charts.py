@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,11 +10,10 @@ import numpy as np
 
 from latentia.report.canvas import calm, drawn, multiples, short
 from latentia.report.exhibits import Exhibit, Words
-from latentia.report.theme import CATEGORIES, LIGHT
+from latentia.report.theme import CATEGORIES, LIGHT, ORDER
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
 
 PER_TICK = 20
@@ -140,106 +138,6 @@ def bars(
     return drawn(words, draw, (360, 200))
 
 
-def plane(
-    words: Words,
-    points: np.ndarray,
-    values: np.ndarray | None,
-    names: Sequence[str],
-    axes_names: tuple[str, str],
-    *,
-    scale: str = "",
-    circles: Sequence[float] = (),
-    wide: bool = True,
-) -> Exhibit:
-    """Draw points in the plane, coloured by class or by value.
-
-    Args:
-        words: what is written around it.
-        points: shape `(N, 2)`.
-        values: the class (integers) or the value of each point, or None for one colour.
-        names: what the classes are called; empty where `values` are on a scale.
-        axes_names: labels of the axes.
-        scale: label of the colour scale.
-        circles: radii of circles around the origin.
-        wide: whether it takes the whole width.
-
-    Returns:
-        The chart.
-    """
-
-    def draw(figure: Figure) -> None:
-        axes = figure.add_subplot()
-        size = 22 if len(points) < 300 else 12 if len(points) < 1500 else 7
-        # As pixels: thousands of vector marks would make the page slow.
-        options = {"s": size, "linewidths": 0, "alpha": 0.8, "rasterized": True}
-        if names and values is not None:
-            _by_class(figure, axes, points, values, names, options)
-        elif values is not None:
-            shades = _shades()
-            cloud = axes.scatter(*points.T, c=values, cmap=shades, **options)
-            cloud.set_clim(*np.percentile(values, [1, 99]))
-            figure.colorbar(cloud, ax=axes, label=scale, shrink=0.8, pad=0.02).outline.set_visible(False)  # pyright: ignore
-        else:
-            axes.scatter(*points.T, color=LIGHT["first"], **options)
-        for radius in circles:
-            angle = np.linspace(0, 2 * np.pi, 200)
-            line = {"color": LIGHT["muted"], "linewidth": 0.9, "linestyle": (0, (3, 3))}
-            axes.plot(radius * np.cos(angle), radius * np.sin(angle), **line)
-        axes.set_xlabel(axes_names[0])
-        axes.set_ylabel(axes_names[1])
-        axes.set_aspect("equal", adjustable="datalim")
-
-    return drawn(words, draw, (380, 400), wide=wide)
-
-
-def _centre(points: np.ndarray) -> tuple[float, float]:
-    """Choose the point that half of the others are nearest to: the middle of the largest group."""
-    some = points[:: max(1, len(points) // 300)]
-    apart = np.median(np.linalg.norm(some[:, None] - some[None], axis=-1), axis=1)
-    x, y = some[int(apart.argmin())].tolist()
-    return x, y
-
-
-def _by_class(
-    figure: Figure,
-    axes: Axes,
-    points: np.ndarray,
-    classes: np.ndarray,
-    names: Sequence[str],
-    options: dict[str, Any],
-) -> None:
-    from matplotlib.patheffects import withStroke
-
-    direct = max(map(len, names)) <= 3
-    least = 0.05 * float(np.ptp(points, axis=0).max())
-    written: list[tuple[float, float]] = []
-    for index, name in enumerate(names):
-        chosen = points[classes == index]
-        if not len(chosen):
-            continue
-        axes.scatter(*chosen.T, color=CATEGORIES[index % len(CATEGORIES)], label=short(name), **options)
-        if direct:  # at the middle of its points: colour alone need not be told apart
-            ring = [withStroke(linewidth=2.5, foreground=LIGHT["panel"])]
-            x, y = _centre(chosen)
-            while any(math.hypot(x - a, y - b) < least for a, b in written):
-                y -= least / 2  # two names on each other could not be read
-            written.append((x, y))
-            text = axes.text(x, y, short(name), ha="center", va="center", weight="bold")
-            text.set(fontsize=10, color=LIGHT["ink"], path_effects=ring)
-    columns = max(1, min(10, len(names), 46 // (max(len(short(name)) for name in names) + 3)))
-    legend = figure.legend(loc="outside lower center", ncols=columns, columnspacing=1, handletextpad=0.1)
-    for handle in legend.legend_handles:
-        handle.set(sizes=[28], alpha=1, rasterized=False)  # pyright: ignore
-
-
-def _shades() -> Colormap:
-    """Give a colour map without its darkest part, which is not seen on a dark page."""
-    import matplotlib
-    from matplotlib.colors import ListedColormap
-
-    return ListedColormap(matplotlib.colormaps[COLOUR_MAP](np.linspace(0.15, 0.95, 256)))
-
-
 def gradient(count: int) -> list[str]:
     """Give colours from one end of the scale to the other.
 
@@ -253,6 +151,25 @@ def gradient(count: int) -> list[str]:
     from matplotlib.colors import to_hex
 
     return [to_hex(shade) for shade in matplotlib.colormaps[COLOUR_MAP](np.linspace(0.12, 0.88, count))]
+
+
+def run_colours(count: int, *, ordered: bool = False) -> list[str]:
+    """Give each of several runs a colour.
+
+    Args:
+        count: how many runs.
+        ordered: whether they stand in an order, such as that of a sweep.
+
+    Returns:
+        Hexadecimal colours: of a scale for an order, else as different as can be.
+    """
+    named = [LIGHT["first"], LIGHT["second"], LIGHT["third"]]
+    if ordered and count > len(named):
+        from matplotlib.colors import LinearSegmentedColormap, to_hex
+
+        scale = LinearSegmentedColormap.from_list("order", ORDER)
+        return [to_hex(scale(place)) for place in np.linspace(0, 1, count)]
+    return named[:count] if count <= len(named) else [CATEGORIES[i % len(CATEGORIES)] for i in range(count)]
 
 
 def lines(
@@ -280,7 +197,7 @@ def lines(
         places = multiples(figure, len(panels), columns)
         for axes, (title, curves) in zip(places, panels, strict=True):
             for curve in curves:
-                style = {"color": curve.colour, "linewidth": 1.1, "label": curve.label}
+                style = {"color": curve.colour, "linewidth": 1.1, "label": short(curve.label)}
                 axes.plot(curve.x, curve.y, curve.style, **style, rasterized=len(curve.x) > FINE)
             axes.set_title(short(title, 32))
             calm(axes)
@@ -296,18 +213,23 @@ def lines(
     return drawn(words, draw, size, wide=True)
 
 
-def histograms(words: Words, columns: Sequence[str], groups: Sequence[tuple[str, np.ndarray]]) -> Exhibit:
+def histograms(
+    words: Words,
+    columns: Sequence[str],
+    groups: Sequence[tuple[str, np.ndarray]],
+    colours: Sequence[str] = (LIGHT["line"], LIGHT["first"], LIGHT["second"]),
+) -> Exhibit:
     """Draw how each column is distributed, the groups over each other.
 
     Args:
         words: what is written around it.
         columns: names of the columns.
         groups: a name and values of shape `(N, F)` each; the first is drawn filled.
+        colours: one for each group.
 
     Returns:
         The chart.
     """
-    colours = (LIGHT["line"], LIGHT["first"], LIGHT["second"], LIGHT["third"])
 
     def draw(figure: Figure) -> None:
         places = multiples(figure, len(columns), 3)
@@ -322,7 +244,7 @@ def histograms(words: Words, columns: Sequence[str], groups: Sequence[tuple[str,
                 inside = values[:, index]
                 inside = inside[(inside >= edges[0]) & (inside <= edges[-1])]
                 weights = np.full(len(inside), 1 / len(values))
-                axes.hist(inside, edges, weights=weights, color=colours[number], label=name, **kind)
+                axes.hist(inside, edges, weights=weights, color=colours[number], label=short(name), **kind)
             axes.set_title(short(column, 24))
             calm(axes)
             axes.set_yticks([])
@@ -362,5 +284,6 @@ def agreements(words: Words, columns: Sequence[str], given: np.ndarray, decoded:
 
 def _shared_legend(figure: Figure, axes: Axes) -> None:
     handles, names = axes.get_legend_handles_labels()
-    unique = dict(zip(names, handles, strict=True))
-    figure.legend(unique.values(), unique.keys(), loc="outside lower center", ncols=len(unique))
+    unique = dict(reversed(list(zip(names, handles, strict=True))))  # the first line of each name
+    unique = {name: unique[name] for name in dict.fromkeys(names)}
+    figure.legend(unique.values(), unique.keys(), loc="outside lower center", ncols=min(len(unique), 5))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +12,8 @@ from latentia.report.charts import agreements, histograms
 from latentia.report.exhibits import Exhibit, Words
 from latentia.report.inputs import Inputs
 from latentia.report.series import Series
+from latentia.report.theme import LIGHT
+from latentia.report.views import Made
 
 if TYPE_CHECKING:
     from latentia.data.dataset import Dataset
@@ -27,6 +30,7 @@ class Columns(Series):
     """
 
     samples_drawn = 1000
+    samples_joint = 1000
     noise = True
 
     def __init__(self, dataset: Dataset) -> None:
@@ -93,3 +97,20 @@ class Columns(Series):
             "Histograms of each column: data and samples",
         )
         return [histograms(joined, self.names[:SHOWN], groups)]
+
+    def compare_runs(self, words: Words, given: np.ndarray, made: Sequence[Made]) -> list[Exhibit]:
+        """Show one chart for each run of what came out over what went in; see `View`."""
+        exhibits = []
+        for number, each in enumerate(made):
+            caption = words.caption if number == 0 else ""
+            own = Words(f"{words.name}-{number + 1}", each.label, caption, f"{words.alt}: {each.label}")
+            exhibits.append(replace(self.compare(own, given, each.x), wide=False))
+        return exhibits
+
+    def sample_runs(self, words: Words, made: Sequence[Made], data: np.ndarray) -> list[Exhibit]:
+        """Show how the samples of all runs are distributed over how the data are; see `View`."""
+        groups = [("data", self._first(data)), *((each.label, self._first(each.x)) for each in made)]
+        said = f"{words.caption} Grey: {len(data):,} training rows."
+        joined = Words(words.name, words.title, said, words.alt)
+        colours = [LIGHT["line"], *(each.colour for each in made)]
+        return [histograms(joined, self.names[:SHOWN], groups, colours)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,6 +67,23 @@ def model_line(study: Study) -> str:
     Returns:
         Model, network, likelihood, latents, epochs, seed.
     """
+    return " · ".join(_model_parts(study))
+
+
+def shared_line(studies: Sequence[Study]) -> str:
+    """Say in one line what several runs have in common.
+
+    Args:
+        studies: the runs.
+
+    Returns:
+        The parts of their lines that are the same in all.
+    """
+    first, *others = [_model_parts(study) for study in studies]
+    return " · ".join(part for part in first if all(part in other for other in others))
+
+
+def _model_parts(study: Study) -> list[str]:
     spec = study.run.spec
     latents = "x".join(map(str, study.run.latent))
     parts = [
@@ -80,7 +97,7 @@ def model_line(study: Study) -> str:
     beta = spec["objective"].get("beta", 1.0)
     if beta != 1:
         parts.insert(3, f"β = {beta:g}")
-    return " · ".join(parts)
+    return parts
 
 
 def _epochs(study: Study) -> str:
@@ -187,8 +204,8 @@ def _parameters(module: Any) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-def comparison(study: Study) -> list[Fact]:
-    """Give what distinguishes runs and what came out, for a table with one column for each run.
+def settings(study: Study) -> list[Fact]:
+    """Give what distinguishes runs, for a table with one column for each run.
 
     Args:
         study: the run.
@@ -196,17 +213,31 @@ def comparison(study: Study) -> list[Fact]:
     Returns:
         The same labels for every run.
     """
-    spec, row, bound = study.run.spec, study.test, study.bound
-    elbo = row["distortion"] + row["rate"] if row and bound else None
-    mse, explained = study.accuracy
-    active = f"{sum(value > ACTIVE for value in study.kl)} of {len(study.kl)}" if study.kl else NONE
-    size = f"{len(study.inputs.encoded):,} {study.inputs.split} {study.inputs.noun}, without noise"
+    spec = study.run.spec
     return [
         Fact("Model", spec["model"]["name"]),
         Fact("Network", _component(spec["network"])),
         Fact("Likelihood", spec["likelihood"]["name"]),
         Fact("Objective", _component(spec["objective"])),
         Fact("Training", f"{_epochs(study)}, {_minutes(study)}"),
+    ]
+
+
+def outcome(study: Study) -> list[Fact]:
+    """Give what came out of a run, for a table with one column for each run.
+
+    Args:
+        study: the run.
+
+    Returns:
+        The same labels for every run.
+    """
+    row, bound = study.test, study.bound
+    elbo = row["distortion"] + row["rate"] if row and bound else None
+    mse, explained = study.accuracy
+    active = f"{sum(value > ACTIVE for value in study.kl)} of {len(study.kl)}" if study.kl else NONE
+    size = f"{len(study.inputs.encoded):,} {study.inputs.split} {study.inputs.noun}, without noise"
+    return [
         Fact("MSE", number(mse), f"{size}, {_units(study)}"),
         Fact("Variance explained", _minus(f"{100 * explained:.1f} %"), "1 − MSE / variance of the data"),
         Fact("−ELBO, nats", number(elbo), "logged on the test split; an autoencoder has no bound"),

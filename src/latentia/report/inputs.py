@@ -15,7 +15,11 @@ GALLERY = 40
 SHOWN = 20
 PAIRS = 4
 MAPPED = 3000
-"""Points of a map; t-SNE takes about ten seconds for as many."""
+"""Points of the map of one run; t-SNE takes about ten seconds for as many."""
+FEWEST_MAPPED = 1000
+"""The same for each of many runs, so that they do not take minutes."""
+MOST_MAPPED = 10_000
+"""Points of a map at the most."""
 ENCODED = 1000
 """Examples behind the statistics of latents and errors."""
 
@@ -33,6 +37,7 @@ class Inputs:
         shown: some held-out examples, to show reconstructions of.
         pairs: ends of interpolations, held-out examples, of different classes where there are any.
         mapped: the points of the map: held-out examples first, then others.
+        drawn_from: how many examples these points were drawn from at random; 0 where they were not.
     """
 
     dataset: Dataset
@@ -42,6 +47,7 @@ class Inputs:
     shown: np.ndarray
     pairs: tuple[tuple[int, int], ...]
     mapped: np.ndarray
+    drawn_from: int = 0
 
     @property
     def encoded(self) -> np.ndarray:
@@ -60,12 +66,26 @@ class Inputs:
         return "array" if kind == "image" and min(self.dataset.event[1:]) < 4 else kind
 
 
-def choose(dataset: Dataset, seed: int) -> Inputs:
+def mapped_for(runs: int) -> int:
+    """Choose how many points each map has: the more runs, the fewer.
+
+    Args:
+        runs: how many runs the report is about.
+
+    Returns:
+        Points.
+    """
+    return min(MAPPED, max(FEWEST_MAPPED, 2 * MAPPED // runs))
+
+
+def choose(dataset: Dataset, seed: int, points: int | None = None) -> Inputs:
     """Choose the examples of a report.
 
     Args:
         dataset: the data.
         seed: seed of what is drawn at random.
+        points: points of a map; those of a report on one run by default. Of more than 10,000, as many
+            are drawn at random.
 
     Returns:
         The positions.
@@ -74,6 +94,10 @@ def choose(dataset: Dataset, seed: int) -> Inputs:
     split = "test" if len(splits["test"]) else "training"
     held_out = splits["test"] if len(splits["test"]) else splits["train"]
     others = [splits[name] for name in ("validation", "train") if splits[name] is not held_out]
+    mapped = _labelled(dataset, np.concatenate([held_out, *others]))[: points or MAPPED]
+    found = len(mapped)
+    if found > MOST_MAPPED:
+        mapped = mapped[np.sort(np.random.default_rng(seed).permutation(found)[:MOST_MAPPED])]
     return Inputs(
         dataset=dataset,
         held_out=held_out,
@@ -81,7 +105,8 @@ def choose(dataset: Dataset, seed: int) -> Inputs:
         gallery=in_turn(dataset, splits["train"], GALLERY),
         shown=in_turn(dataset, held_out, SHOWN),
         pairs=_pairs(dataset, held_out, seed),
-        mapped=_labelled(dataset, np.concatenate([held_out, *others]))[:MAPPED],
+        mapped=mapped,
+        drawn_from=found if found > len(mapped) else 0,
     )
 
 

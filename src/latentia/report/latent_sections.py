@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from latentia.report.charts import PER_TICK, bars, plane
+from latentia.report.charts import PER_TICK, bars
 from latentia.report.exhibits import Exhibit, Panel, Words
 from latentia.report.facts import number
 from latentia.report.inputs import class_names
-from latentia.report.study import ACTIVE, SIDE, Study
+from latentia.report.map_charts import plane
+from latentia.report.study import ACTIVE, ALONE, SIDE, Study
 from latentia.report.views import View
+
+RINGS = " Dashed: 1, 2 and 3 standard deviations of the prior."
 
 
 def map_panel(study: Study, view: View) -> Panel:
@@ -22,30 +25,52 @@ def map_panel(study: Study, view: View) -> Panel:
     Returns:
         The panel.
     """
-    inputs = study.inputs
-    positions = inputs.mapped
-    flat = study.flattened.result()
+    flat = study.flattened[ALONE].result()
     two = study.run.latent == (2,)
     circles = (1.0, 2.0, 3.0) if two and study.bound else ()
-    values, shown, scale, colours = _colours(study, positions)
-    own = int(np.isin(positions, inputs.held_out).sum())
-    who = f"{own:,} {inputs.split}" + (
-        f" and {len(positions) - own:,} validation and training" if own < len(positions) else ""
-    )
-    rings = " Dashed: 1, 2 and 3 standard deviations of the prior." if circles else ""
-    caption = f"{who} {inputs.noun}, at their posterior means{colours}. {flat.method}{rings}"
+    values, shown, scale, colours = map_colours(study)
+    rings = RINGS if circles else ""
+    caption = f"{mapped_examples(study)}, at their posterior means{colours}. {flat.method}{rings}"
     if not study.bound:
         caption = caption.replace("posterior means", "codes")
     words = Words(f"{study.prefix}map", flat.title, caption, f"Map of the latent space of {study.title}")
-    sheet = _sheet(study, view) if two else []
+    plane_shown = sheet(study, view) if two else []
     exhibits = [
-        plane(words, flat.points, values, shown, flat.axes, scale=scale, circles=circles, wide=not sheet)
+        plane(
+            words, flat.points, values, shown, flat.axes, scale=scale, circles=circles, wide=not plane_shown
+        )
     ]
-    return Panel(study.title, (*exhibits, *sheet))
+    return Panel(study.title, (*exhibits, *plane_shown))
 
 
-def _colours(study: Study, positions: np.ndarray) -> tuple[np.ndarray, list[str], str, str]:
-    """Choose what the colour of a point means: its class, or the error of its reconstruction."""
+def mapped_examples(study: Study) -> str:
+    """Say which examples the points of a map are.
+
+    Args:
+        study: the run.
+
+    Returns:
+        How many of which splits.
+    """
+    inputs = study.inputs
+    positions = inputs.mapped
+    own = int(np.isin(positions, inputs.held_out).sum())
+    others = f" and {len(positions) - own:,} validation and training" if own < len(positions) else ""
+    drawn = f", drawn from {inputs.drawn_from:,} with seed {study.seed}" if inputs.drawn_from else ""
+    return f"{own:,} {inputs.split}{others} {inputs.noun}{drawn}"
+
+
+def map_colours(study: Study) -> tuple[np.ndarray, list[str], str, str]:
+    """Choose what the colour of a point means: its class, or the error of its reconstruction.
+
+    Args:
+        study: the run.
+
+    Returns:
+        The class or the value of each point; names of the classes, where they are few; the label of
+        the scale, where there is one; and a clause for the caption.
+    """
+    positions = study.inputs.mapped
     labels, names = study.inputs.dataset.labels, class_names(study.inputs.dataset)
     if labels is None or not names:
         errors, _ = study.errors(positions)
@@ -55,7 +80,16 @@ def _colours(study: Study, positions: np.ndarray) -> tuple[np.ndarray, list[str]
     return labels[positions], names, "", ", coloured by class"
 
 
-def _sheet(study: Study, view: View) -> list[Exhibit]:
+def sheet(study: Study, view: View) -> list[Exhibit]:
+    """Show what the plane of two latents decodes to.
+
+    Args:
+        study: the run.
+        view: how the data are shown.
+
+    Returns:
+        The exhibit, or nothing where it cannot be seen.
+    """
     across, up, decoded = study.sheet()
     ends = " and ".join(
         f"latent {dim} from {number(values[0], 2)} to {number(values[-1], 2)}"

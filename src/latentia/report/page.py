@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,50 +13,135 @@ from typing import TYPE_CHECKING
 from latentia import storage
 from latentia.errors import RunError
 from latentia.report import facts, theme
+from latentia.report.axis import Axis
 from latentia.report.columns import Columns
 from latentia.report.exhibits import Section
-from latentia.report.inputs import choose
+from latentia.report.inputs import choose, mapped_for
+from latentia.report.joint import FEW
+from latentia.report.maps import SLOW, bring, flatten, progress
 from latentia.report.pictures import Pictures
 from latentia.report.sections import sections
 from latentia.report.series import Series
-from latentia.report.study import Study
+from latentia.report.study import ALONE, Study
 
 if TYPE_CHECKING:
+    from latentia.assessment import Assessment
     from latentia.run import Run
 
+NAMED = 8
+"""Runs that are named in the title of the page."""
 VIEWS = {"image": Pictures, "table": Columns, "array": Series}
 
 
-def build(runs: Sequence[Run], out: str | os.PathLike[str] | None = None, *, seed: int = 0) -> Path:
-    """Write the report on one run, or on several side by side.
+def build(
+    runs: Sequence[Run],
+    out: str | os.PathLike[str] | None = None,
+    *,
+    seed: int = 0,
+    assessments: Sequence[Assessment] = (),
+    axis: Axis | None = None,
+    points: int | None = None,
+    quiet: bool = False,
+) -> Path:
+    """Write the report on one run, on several side by side, or on a sweep.
+
+    Several runs are shown on the same inputs and with the same noise.
 
     Args:
         runs: the runs; several must be trained on the same data.
         out: the HTML file; `report.html` in the folder of the first run by default. Figures go
             into `figures/` beside it.
         seed: seed of everything that is drawn at random.
+        assessments: what the evaluation says of each run, in the same order; or none.
+        axis: what a sweep changes from run to run: the page is about this. The page on a single run is
+            that on any run.
+        points: points of each latent map, at most 10,000; by default 3,000, or fewer where many runs
+            have to be mapped.
+        quiet: show no progress bar, not even on a terminal.
 
     Returns:
         The HTML file.
 
     Raises:
-        RunError: if there is no run, or the runs are of different data.
+        RunError: if there is no run, the runs are of different data, or there is not one assessment or
+            one value of the axis for each run.
         LatentiaError: if a file cannot be written.
     """
-    if not runs:
-        raise RunError("a report needs at least one run")
+    check_comparable(runs)
+    _check(runs, assessments, axis)
+    axis = axis if len(runs) > 1 else None
     path = Path(out) if out is not None else runs[0].folder.report_file
-    studies = _studies(runs, seed)
+    studies = _studies(runs, seed, assessments, axis, points)
     figures = _folder(path.parent / "figures")
     inputs = studies[0].inputs
     view = VIEWS[inputs.form](inputs.dataset)
-    with ThreadPoolExecutor() as pool, _cores_spared(len(studies)):
-        for study in studies:
-            study.start(pool)
-        parts = sections(studies, view)
+    with _maps(studies, quiet):
+        parts = sections(studies, view, axis)
     _write_figures(parts, figures)
-    storage.write_text(path, _render(studies, parts))
+    storage.write_text(path, _render(studies, parts, axis))
     return path
+
+
+def check_comparable(runs: Sequence[Run]) -> None:
+    """Refuse runs that cannot stand on one page.
+
+    Args:
+        runs: the runs.
+
+    Raises:
+        RunError: if there is none, or they are of different data.
+    """
+    if not runs:
+        raise RunError("a report needs at least one run")
+    first = runs[0]
+    for run in runs[1:]:
+        if run.spec["data"] != first.spec["data"] or run.event != first.event:
+            raise RunError(
+                f"{run.folder.path} was trained on other data or another split than {first.folder.path}; "
+                "write a report for each"
+            )
+
+
+def _check(runs: Sequence[Run], assessments: Sequence[Assessment], axis: Axis | None) -> None:
+    if assessments and len(assessments) != len(runs):
+        raise RunError(
+            f"{len(assessments)} assessments were given for {len(runs)} runs; give one for each, in the same "
+            "order, or none"
+        )
+    if axis is not None and len(axis.values) != len(runs):
+        raise RunError(f"{axis.name} has {len(axis.values)} values for {len(runs)} runs; give one for each")
+
+
+@contextlib.contextmanager
+def _maps(studies: Sequence[Study], quiet: bool) -> Iterator[None]:
+    """Compute the maps beside everything else that is done inside the block: they take the longest."""
+    import torch
+
+    alone = len(studies) == 1
+    jobs = [
+        (study, way)
+        for way in ("itself", "pca", "tsne", "umap")
+        for study in studies
+        if way in study.ways and (not alone or way == study.ways[0])
+    ]
+    slow = sum("tsne" in study.ways if alone else way in SLOW for study, way in jobs)
+    cores = torch.get_num_threads()
+    workers = min(len(jobs), cores)
+    with (
+        progress(0 if quiet else slow) as tick,
+        ThreadPoolExecutor(workers) as pool,
+        _threads(max(1, cores - workers)),
+    ):
+        for study, way in jobs:
+            codes = study.mapped_codes
+            if alone:
+                study.flattened[ALONE] = pool.submit(flatten, codes, study.seed, tick)
+            else:
+                study.flattened[way] = pool.submit(bring, way, codes, study.seed, tick)
+        try:
+            yield
+        finally:
+            pool.shutdown(cancel_futures=True)  # after an error nobody waits for the others
 
 
 def _folder(path: Path) -> Path:
@@ -68,36 +154,58 @@ def _folder(path: Path) -> Path:
 
 
 @contextlib.contextmanager
-def _cores_spared(count: int) -> Iterator[None]:
-    """Let torch use fewer threads inside the block: it would wait, spinning, for cores that maps take."""
+def _threads(count: int) -> Iterator[None]:
+    """Let torch use fewer threads inside the block: it would wait, spinning, for cores that maps take.
+
+    Linear algebra uses one. scikit-learn sets it to one around its own loops and back again, which must
+    not happen in one thread while another is in such a loop.
+    """
+    import scipy.linalg  # noqa: F401  only a library that is loaded is limited
     import torch
+    from threadpoolctl import threadpool_limits
 
-    threads = torch.get_num_threads()
-    torch.set_num_threads(max(1, threads - count))
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
     try:
-        yield
+        with threadpool_limits(1, user_api="blas"):
+            yield
     finally:
-        torch.set_num_threads(threads)
+        torch.set_num_threads(before)
 
 
-def _studies(runs: Sequence[Run], seed: int) -> list[Study]:
+def _studies(
+    runs: Sequence[Run],
+    seed: int,
+    assessments: Sequence[Assessment],
+    axis: Axis | None,
+    points: int | None,
+) -> list[Study]:
     """Prepare the runs: on the same data, each with a name of its own."""
-    first = runs[0]
+    dataset = runs[0].dataset
     for run in runs[1:]:
-        if run.spec["data"] != first.spec["data"] or run.event != first.event:
-            raise RunError(
-                f"{run.folder.path} was trained on other data or another split than {first.folder.path}; "
-                "write a report for each"
-            )
-        run.dataset = first.dataset  # equal, and already read
-    inputs = choose(first.dataset, seed)
-    studies: list[Study] = []
-    for run in runs:
-        taken = {study.title for study in studies}
-        numbered = (f"{run.name}-{number}" for number in range(2, len(runs) + 2))
-        title = run.name if run.name not in taken else next(name for name in numbered if name not in taken)
-        studies.append(Study(run, title, f"{title}-" if len(runs) > 1 else "", inputs, seed))
-    return studies
+        run.dataset = dataset  # equal, and already read
+    inputs = choose(dataset, seed, points or mapped_for(len(runs)))
+    titles = _told_apart([run.name for run in runs] if axis is None else axis.values)
+    stems = _told_apart([_stem(title if axis is None else f"{axis.short}-{title}") for title in titles])
+    given = assessments or [None] * len(runs)
+    return [
+        Study(run, title, f"{stem}-" if len(runs) > 1 else "", inputs, seed, assessment)
+        for run, title, stem, assessment in zip(runs, titles, stems, given, strict=True)
+    ]
+
+
+def _told_apart(names: Sequence[str]) -> list[str]:
+    """Number names that are taken."""
+    told: list[str] = []
+    for name in names:
+        numbered = (f"{name}-{number}" for number in range(2, len(names) + 2))
+        told.append(name if name not in told else next(other for other in numbered if other not in told))
+    return told
+
+
+def _stem(title: str) -> str:
+    """Make a name part of a file's name, on any system."""
+    return re.sub(r"[^\w.+-]", "_", title)[:80]
 
 
 def _write_figures(parts: Sequence[Section], folder: Path) -> None:
@@ -108,7 +216,7 @@ def _write_figures(parts: Sequence[Section], folder: Path) -> None:
                     handle.write(exhibit.png)
 
 
-def _render(studies: Sequence[Study], parts: Sequence[Section]) -> str:
+def _render(studies: Sequence[Study], parts: Sequence[Section], axis: Axis | None) -> str:
     import jinja2
 
     environment = jinja2.Environment(
@@ -119,13 +227,30 @@ def _render(studies: Sequence[Study], parts: Sequence[Section]) -> str:
         undefined=jinja2.StrictUndefined,
     )
     several = len(studies) > 1
-    titles = [study.title for study in studies]
+    kind = "report" if not several else "comparison" if axis is None else "sweep"
+    lines = [facts.model_line(study) for study in studies]
+    tiled = len(studies) <= FEW and axis is None
+    cards = [] if axis else [(study, line) for study, line in zip(studies, lines, strict=True)]
     return environment.get_template("report.html").render(
-        title=f"{', '.join(titles[:-1])} and {titles[-1]}" if several else titles[0],
+        kind=kind,
+        title=_title(studies, axis),
         summary=studies[0].inputs.dataset.summary(),
-        runs=[(study.title, facts.model_line(study), facts.tiles(study)) for study in studies],
+        shared=facts.shared_line(studies) if axis else "",
+        runs=[(study.title, line, facts.tiles(study) if tiled else []) for study, line in cards],
+        tiled=tiled,
         several=several,
+        count=len(studies),
         sections=parts,
         light=theme.css_variables(theme.LIGHT),
         dark=theme.css_variables(theme.DARK),
     )
+
+
+def _title(studies: Sequence[Study], axis: Axis | None) -> str:
+    titles = [study.title for study in studies]
+    if axis is not None:
+        values = ", ".join(titles) if len(titles) <= NAMED else f"{titles[0]}, {titles[1]}, … {titles[-1]}"
+        return f"{axis.name}: {values}"
+    if len(titles) > NAMED:
+        return f"{titles[0]}, {titles[1]} and {len(titles) - 2} others"
+    return f"{', '.join(titles[:-1])} and {titles[-1]}" if len(titles) > 1 else titles[0]

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from latentia.report.exhibits import Exhibit, Words, pictured
+from latentia.report.exhibits import Exhibit, Words, blocked, pictured
 from latentia.report.images import below, beside, grid
-from latentia.report.views import View
+from latentia.report.views import Made, View
 
 if TYPE_CHECKING:
     from latentia.data.dataset import Dataset
@@ -71,15 +71,40 @@ class Pictures(View):
 
     def paths(self, words: Words, walks: np.ndarray, ends: np.ndarray, labels: Sequence[str]) -> Exhibit:
         """Show one row for each pair, the originals at its ends; see `View`."""
-        rows = []
-        for walk, (first, last) in zip(walks, ends, strict=True):
-            pieces = [self._grid(part, len(part)) for part in (first[None], walk, last[None])]
-            rows.append(beside(pieces, gap=6, background=None))
+        rows = [self._walk(walk, *pair) for walk, pair in zip(walks, ends, strict=True)]
         return pictured(words, rows, labels, wide=True)
+
+    def _walk(self, walk: np.ndarray, first: np.ndarray, last: np.ndarray) -> Image.Image:
+        pieces = [self._grid(part, len(part)) for part in (first[None], walk, last[None])]
+        return beside(pieces, gap=6, background=None)
 
     def traversal(self, words: Words, walks: np.ndarray, labels: Sequence[str]) -> Exhibit:
         """Show one row for each dimension; see `View`."""
         return pictured(words, [self._grid(walk, len(walk)) for walk in walks], labels, wide=True)
+
+    def compare_runs(self, words: Words, given: np.ndarray, made: Sequence[Made]) -> list[Exhibit]:
+        """Show a row of originals over one row for each run; see `View`."""
+        return [self._rows(words, [Made("originals", given, ""), *made])]
+
+    def sample_runs(self, words: Words, made: Sequence[Made], data: np.ndarray) -> list[Exhibit]:
+        """Show one row for each run; see `View`."""
+        return [self._rows(words, made)]
+
+    def _rows(self, words: Words, made: Sequence[Made]) -> Exhibit:
+        """Show one row for each of several arrays, ten examples in a block."""
+        parts = [slice(start, start + IN_ROW) for start in range(0, len(made[0].x), IN_ROW)]
+        blocks = [("", [self._grid(each.x[part], IN_ROW) for each in made]) for part in parts]
+        return blocked(words, blocks, [each.label for each in made])
+
+    def path_runs(
+        self, words: Words, made: Sequence[Made], ends: np.ndarray, labels: Sequence[str]
+    ) -> list[Exhibit]:
+        """Show a block for each pair, in it one row for each run, the originals at its ends; see `View`."""
+        blocks = [
+            (label, [self._walk(each.x[pair], *ends[pair]) for each in made])
+            for pair, label in enumerate(labels)
+        ]
+        return [blocked(words, blocks, [each.label for each in made])]
 
     def sheet(self, words: Words, decoded: np.ndarray, side: int) -> Exhibit:
         """Show the plane as a grid; see `View`."""

@@ -1,4 +1,4 @@
-"""The sections of the report. Each loops over the runs, whether there is one or several."""
+"""The sections of the report: on one run, on several side by side, or on a sweep."""
 
 from __future__ import annotations
 
@@ -8,75 +8,125 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from latentia.report import facts
-from latentia.report.charts import PER_TICK, bars
-from latentia.report.exhibits import Exhibit, Panel, Section, Words
+from latentia.report import facts, joint, joint_latents
+from latentia.report.assessed import evaluation
+from latentia.report.axis import Axis
+from latentia.report.charts import PER_TICK, bars, run_colours
+from latentia.report.exhibits import Exhibit, Panel, Row, Section, Words
 from latentia.report.inputs import Inputs, class_name, class_names
 from latentia.report.latent_sections import kl_panel, map_panel, traversal_panel
 from latentia.report.progress import curves_panel
 from latentia.report.study import COMPONENTS, Study
+from latentia.report.sweep import rate_section
 from latentia.report.views import View
 
-Rows = tuple[tuple[str, str, tuple[str, ...]], ...]
 
-
-def sections(studies: Sequence[Study], view: View) -> list[Section]:
+def sections(studies: Sequence[Study], view: View, axis: Axis | None = None) -> list[Section]:
     """Write all sections.
 
     Args:
         studies: the runs, on the same data.
         view: how these data are shown.
+        axis: what a sweep changes from run to run.
 
     Returns:
         The sections in the order of the page.
     """
     inputs = studies[0].inputs
+    numbers = [_data(inputs, view), _sizes(studies)]
+    if len(studies) == 1:
+        shown = _alone(studies[0], view)
+        return [*numbers, *shown, *evaluation(studies), _repeat(studies)]
+    curves, *shown = _joint(studies, view, axis)
+    assessed = evaluation(studies)
+    side = _comparison(studies, bool(assessed))
+    if axis is None:
+        return [side, *numbers, curves, *shown, *assessed, _repeat(studies)]
+    return [rate_section(studies, axis), *shown, *assessed, side, *numbers, curves, _repeat(studies)]
 
-    def panels(panel: Callable[[Study, View], Panel]) -> tuple[Panel, ...]:
-        return tuple(panel(study, view) for study in studies)
 
-    what, held_out = inputs.noun, f"{inputs.split} {inputs.noun}"
+def _alone(study: Study, view: View) -> list[Section]:
+    """Write what is shown of a single run."""
+
+    def panel(draw: Callable[[Study, View], Panel]) -> tuple[Panel, ...]:
+        return (draw(study, view),)
+
+    leads = _leads([study])
+    return [
+        Section("curves", "Training", leads["curves"], (curves_panel(study),)),
+        Section("reconstructions", "Reconstructions", leads["reconstructions"], panel(_reconstructions)),
+        Section("samples", "Samples", leads["samples"], panel(_samples)),
+        Section("interpolations", "Interpolations", leads["interpolations"], panel(_interpolations)),
+        Section("map", "Latent map", leads["map"], panel(map_panel)),
+        Section("dimensions", DIMENSIONS, leads["dimensions"], panel(kl_panel)),
+        Section("traversals", "Traversals", leads["traversals"], panel(traversal_panel)),
+    ]
+
+
+def _joint(studies: Sequence[Study], view: View, axis: Axis | None) -> list[Section]:
+    """Write what is shown of several runs: together, or each in a panel of its own where they are few."""
+    colours = run_colours(len(studies), ordered=axis is not None)
+    few = len(studies) <= joint.FEW
+    leads = _leads(studies)
+    if few:
+        training = tuple(curves_panel(study) for study in studies)
+        used = tuple(kl_panel(study, view) for study in studies)
+        walked = tuple(traversal_panel(study, view) for study in studies)
+    else:
+        training = (joint_latents.curves_panel(studies, colours),)
+        used = (joint_latents.dimensions_panel(studies, colours),)
+        walked = ()
     parts = [
-        *([_comparison(studies)] if len(studies) > 1 else []),
-        _data(inputs, view),
-        _sizes(studies),
-        Section(
-            "curves",
-            "Training",
-            "What training minimised, split into its terms. The first steps are off the scale.",
-            panels(lambda study, _: curves_panel(study)),
-        ),
+        Section("curves", "Training", leads["curves"], training),
         Section(
             "reconstructions",
             "Reconstructions",
-            f"{held_out.capitalize()}, encoded to the posterior's mean and decoded to the likelihood's mean.",
-            panels(_reconstructions),
+            leads["reconstructions"],
+            (joint.reconstructions(studies, view, colours),),
         ),
-        Section(
-            "samples",
-            "Samples",
-            "New data, decoded from latents that come from no example.",
-            panels(_samples),
-        ),
+        Section("samples", "Samples", leads["samples"], (joint.samples(studies, view, colours),)),
         Section(
             "interpolations",
             "Interpolations",
-            f"Paths between the latents of two {held_out}. The spherical path turns from one direction to "
-            "the other and changes its length evenly; the straight one cuts the corner.",
-            panels(_interpolations),
+            leads["interpolations"],
+            (joint.interpolations(studies, view, colours),),
         ),
-        Section("map", "Latent map", f"Where the encoder puts the {what}.", panels(map_panel)),
-        Section("dimensions", "Use of the latent dimensions", _dimensions_lead(studies), panels(kl_panel)),
         Section(
-            "traversals",
-            "Traversals",
-            "One latent dimension moves, from three standard deviations below to three above the mean of the "
-            "training data's latents; the others stay. The most used dimensions come first.",
-            panels(traversal_panel),
+            "codes",
+            "Latent values",
+            "A VAE's rate pulls its latents towards the prior; nothing pulls an autoencoder's.",
+            (joint.codes_panel(studies),),
         ),
-        _repeat(studies),
+        Section("map", "Latent maps", leads["map"], (joint_latents.maps_panel(studies, view),)),
+        Section("dimensions", DIMENSIONS, leads["dimensions"], used),
+        *([Section("traversals", "Traversals", leads["traversals"], walked)] if walked else []),
     ]
     return parts
+
+
+DIMENSIONS = "Use of the latent dimensions"
+
+
+def _leads(studies: Sequence[Study]) -> dict[str, str]:
+    """Give what the reader needs to know first, by section."""
+    inputs = studies[0].inputs
+    held_out = f"{inputs.split} {inputs.noun}"
+    spherical = (
+        " The spherical path turns from one direction to the other and changes its length evenly; the "
+        "straight one cuts the corner."
+    )
+    return {
+        "curves": "What training minimised, split into its terms. The first steps are off the scale.",
+        "reconstructions": f"{held_out.capitalize()}, encoded to the posterior's mean and decoded to the "
+        "likelihood's mean.",
+        "samples": "New data, decoded from latents that come from no example.",
+        "interpolations": f"Paths between the latents of two {held_out}."
+        + (spherical if len(studies) <= joint.FEW else ""),
+        "map": f"Where the encoder puts the {inputs.noun}.",
+        "dimensions": _dimensions_lead(studies),
+        "traversals": "One latent dimension moves, from three standard deviations below to three above the "
+        "mean of the training data's latents; the others stay. The most used dimensions come first.",
+    }
 
 
 def _dimensions_lead(studies: Sequence[Study]) -> str:
@@ -86,20 +136,20 @@ def _dimensions_lead(studies: Sequence[Study]) -> str:
     return " ".join([kl] * (True in kinds) + [spread] * (False in kinds))
 
 
-def tabulate(columns: Sequence[Sequence[facts.Fact]]) -> Rows:
+def tabulate(columns: Sequence[Sequence[facts.Fact]]) -> tuple[Row, ...]:
     """Turn lists of equal facts into rows with one value for each list.
 
     Args:
         columns: for each run, its facts, in the same order.
 
     Returns:
-        Label, note and values of each row.
+        The rows.
     """
     return tuple(
-        (
+        Row(
             same[0].label,
-            next((fact.note for fact in same if fact.note), ""),
             tuple(fact.value for fact in same),
+            note=next((fact.note for fact in same if fact.note), ""),
         )
         for same in zip(*columns, strict=True)
     )
@@ -142,11 +192,11 @@ def _label_counts(inputs: Inputs, names: Sequence[str]) -> Exhibit:
     return bars(Words("labels", "Classes", caption, alt), counts.tolist(), names, "class", inputs.noun)
 
 
-def _comparison(studies: Sequence[Study]) -> Section:
-    rows = tabulate([facts.comparison(study) for study in studies])
-    return Section(
-        "comparison", "Side by side", "", facts=rows, columns=tuple(study.title for study in studies)
-    )
+def _comparison(studies: Sequence[Study], assessed: bool) -> Section:
+    """Put settings side by side, and what was logged where no evaluation has its own table."""
+    columns = [facts.settings(study) + ([] if assessed else facts.outcome(study)) for study in studies]
+    titles = tuple(study.title for study in studies)
+    return Section("comparison", "Side by side", "", facts=tabulate(columns), columns=titles)
 
 
 def _sizes(studies: Sequence[Study]) -> Section:
@@ -236,10 +286,10 @@ def _repeat(studies: Sequence[Study]) -> Section:
         folder, settings = shlex.quote(str(path)), shlex.quote(str(path / "run.toml"))
         again = shlex.quote(f"{path}-again")
         picture = "samples.png" if study.inputs.form == "image" else "samples.npy"
-        commands += [
-            ("Train the same again", f"latentia train --config {settings} --out {again}"),
-            ("Draw samples", f"latentia sample {folder} -n 64 --sampler mixture -o {picture}"),
-        ]
+        commands.append(("Train the same again", f"latentia train --config {settings} --out {again}"))
+        if len(studies) <= joint.FEW:
+            draw = f"latentia sample {folder} -n 64 --sampler mixture -o {picture}"
+            commands.append(("Draw samples", draw))
     files = tuple(
         (f"run.toml of {study.title}", study.run.folder.run_file.read_text(encoding="utf-8"))
         for study in studies

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from latentia.report.charts import Curve, gradient, lines
 from latentia.report.exhibits import Exhibit, Words
 from latentia.report.theme import LIGHT
-from latentia.report.views import View
+from latentia.report.views import Made, View
 
 CHANNELS = 3
 SHOWN = 6
 STYLES = ("-", "--", ":")
+JOINT = 4
+"""Samples of each of several runs."""
 
 
 class Series(View):
     """The last dimension runs to the right; the first channels are drawn over each other."""
 
     samples_drawn = SHOWN
+    samples_joint = JOINT
 
     @property
     def remark(self) -> str:
@@ -78,3 +82,36 @@ class Series(View):
             steps = zip(self._values(walk), colours, strict=True)
             panels.append((label, [curve for step, colour in steps for curve in self._curves(step, colour)]))
         return lines(words, panels, columns=2, ticks=self._ticks)
+
+    def compare_runs(self, words: Words, given: np.ndarray, made: Sequence[Made]) -> list[Exhibit]:
+        """Show a few originals under the reconstructions of all runs; see `View`."""
+        panels = []
+        for index, original in enumerate(self._values(given[:SHOWN])):
+            curves = self._curves(original, LIGHT["muted"], "original")
+            for each in made:
+                curves += self._curves(self._values(each.x[index][None])[0], each.colour, each.label)
+            panels.append(("", curves))
+        return [lines(words, panels, columns=3, ticks=self._ticks, legend=True)]
+
+    def sample_runs(self, words: Words, made: Sequence[Made], data: np.ndarray) -> list[Exhibit]:
+        """Show one row of panels for each run; see `View`."""
+        panels = [
+            (each.label if index == 0 else "", self._curves(example, each.colour))
+            for each in made
+            for index, example in enumerate(self._values(each.x[:JOINT]))
+        ]
+        return [lines(words, panels, columns=JOINT, ticks=self._ticks)]
+
+    def path_runs(
+        self, words: Words, made: Sequence[Made], ends: np.ndarray, labels: Sequence[str]
+    ) -> list[Exhibit]:
+        """Show for each pair the paths of all runs, as lines from dark to light; see `View`."""
+        exhibits = []
+        for pair, label in enumerate(labels):
+            titled = Words(
+                f"{words.name}-{pair + 1}", f"{words.title}: {label}", words.caption, f"{words.alt}: {label}"
+            )
+            walks = np.stack([each.x[pair] for each in made])
+            shown = self.traversal(titled, walks, [each.label for each in made])
+            exhibits.append(replace(shown, wide=False))
+        return exhibits

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Executor, Future
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from latentia.report.inputs import Inputs
-from latentia.report.maps import Flattened, flatten
+from latentia.report.maps import Flattened, ways
 
 if TYPE_CHECKING:
+    from latentia.assessment import Assessment
     from latentia.run import Run
 
 ACTIVE = 0.01
@@ -21,6 +22,8 @@ STEPS = 8
 TRAVERSED = 8
 VALUES = 9
 COMPONENTS = 10
+ALONE = "alone"
+"""The way in which the map of a single run is made: the best that there is."""
 SIDE = 15
 """Decoded points along each side of the plane."""
 
@@ -35,7 +38,9 @@ class Study:
         prefix: what the names of its figures start with.
         inputs: the examples that are shown.
         seed: seed of everything random.
-        flattened: the latents of `inputs.mapped` in the plane, once `start` was called.
+        assessment: what the evaluation says of it, if it was evaluated.
+        flattened: the latents of `inputs.mapped` in the plane, by the way they came there; computed beside
+            everything else, because they take the longest.
     """
 
     run: Run
@@ -43,15 +48,8 @@ class Study:
     prefix: str
     inputs: Inputs
     seed: int
-    flattened: Future[Flattened] = field(init=False)
-
-    def start(self, pool: Executor) -> None:
-        """Let the map be computed beside everything else: it takes the longest.
-
-        Args:
-            pool: where to compute it.
-        """
-        self.flattened = pool.submit(flatten, self.flat_codes(self.inputs.mapped), self.seed)
+    assessment: Assessment | None = None
+    flattened: dict[str, Future[Flattened]] = field(default_factory=dict)
 
     @property
     def bound(self) -> bool:
@@ -84,6 +82,16 @@ class Study:
     def codes(self) -> np.ndarray:
         """Posterior means of up to 1,000 held-out examples, flat, `(N, D)`."""
         return self.flat_codes(self.inputs.encoded)
+
+    @cached_property
+    def mapped_codes(self) -> np.ndarray:
+        """Posterior means of the examples of the map, flat, `(N, D)`."""
+        return self.flat_codes(self.inputs.mapped)
+
+    @cached_property
+    def ways(self) -> tuple[str, ...]:
+        """The ways in which these can be brought to the plane."""
+        return ways(self.mapped_codes)
 
     def flat_codes(self, positions: np.ndarray) -> np.ndarray:
         """Encode examples to their posterior means.

@@ -41,6 +41,10 @@ CATEGORIES = (
 """Up to twenty classes. The first ten follow Matthew Petroff, "Accessible Color Sequences for Data
 Visualization", 2021: told apart with colour-blind eyes, and seen on light and dark ground."""
 
+ORDER = ("#2f7fd0", "#8f9296", "#d9660a")
+"""Ends and middle of a scale for runs in an order: as light at one end as at the other, so that every
+colour is seen on light and dark ground, and told apart with colour-blind eyes."""
+
 _NAMES = {colour: name for name, colour in LIGHT.items()}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,11 +16,28 @@ if TYPE_CHECKING:
     from latentia.data.dataset import Dataset
 
 
+@dataclass(frozen=True)
+class Made:
+    """What one of several runs made of what all of them were given.
+
+    Attributes:
+        label: what the run is called.
+        x: data in the data's units.
+        colour: hexadecimal; the run's own where runs are drawn into one panel.
+    """
+
+    label: str
+    x: np.ndarray
+    colour: str
+
+
 class View(abc.ABC):
     """Turns arrays of examples into exhibits. Arrays are in the units of the data."""
 
     samples_drawn: int = 64
     """How many samples are worth drawing."""
+    samples_joint: int = 20
+    """The same for each of several runs."""
     noise: bool = False
     """Whether samples are drawn from p(x|z), to be held against the data; else they are its means."""
 
@@ -121,6 +139,48 @@ class View(abc.ABC):
 
         Returns:
             The exhibit.
+        """
+
+    @abc.abstractmethod
+    def compare_runs(self, words: Words, given: np.ndarray, made: Sequence[Made]) -> list[Exhibit]:
+        """Show the originals with the reconstructions of several runs.
+
+        Args:
+            words: what is written around it.
+            given: the originals, `(N, *event)`.
+            made: the reconstructions of each run, same shape.
+
+        Returns:
+            The exhibits.
+        """
+
+    @abc.abstractmethod
+    def sample_runs(self, words: Words, made: Sequence[Made], data: np.ndarray) -> list[Exhibit]:
+        """Show samples of several runs.
+
+        Args:
+            words: what is written around it.
+            made: the samples of each run, `(N, *event)`.
+            data: training examples.
+
+        Returns:
+            The exhibits.
+        """
+
+    @abc.abstractmethod
+    def path_runs(
+        self, words: Words, made: Sequence[Made], ends: np.ndarray, labels: Sequence[str]
+    ) -> list[Exhibit]:
+        """Show interpolations of several runs between the same pairs.
+
+        Args:
+            words: what is written around it.
+            made: the decoded paths of each run, `(P, T, *event)`.
+            ends: the two originals of each pair, `(P, 2, *event)`.
+            labels: names of the pairs.
+
+        Returns:
+            The exhibits.
         """
 
     def sheet(self, words: Words, decoded: np.ndarray, side: int) -> Exhibit | None:

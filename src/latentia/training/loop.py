@@ -30,8 +30,8 @@ from latentia.types import LatentModel
 
 HEALTH_CHECKS = 20
 """How often in a run the latents are looked at, about."""
-COLLAPSE_AFTER = 0.1
-"""Share of the run before which a rate near zero means a model that has not learned yet."""
+COLLAPSE_AFTER = 300
+"""Steps before which a rate near zero means a model that has not learned yet."""
 TERMS = ("loss", "distortion", "rate", "penalty")
 """What a line of the log holds of each window of steps, in this order."""
 
@@ -239,7 +239,7 @@ class Trainer:
                     f"the validation loss is {scores.loss} at step {progress.step}; try a lower lr"
                 )
             self._record({"split": "validation", "step": progress.step, **scores.row()})
-            self.validated = {"val": f"{scores.loss:.2f}"}
+            self.validated["val"] = f"{scores.loss:.2f}"
             if self._health_due(progress.step):
                 self._check_health(progress.step, scores, share)
             if not self.objective.settled(share):
@@ -259,13 +259,16 @@ class Trainer:
         return step == self.total_steps or step // between % every == 0
 
     def _check_health(self, step: int, scores: Averages, share: float) -> None:
-        """Log what the latents carry; warn when the posterior has collapsed."""
+        """Log what the latents carry; warn while the posterior is collapsed, unless it recovers."""
         figures = health_summary(self.model, self.validation)
         self._record({"split": "health", "step": step, **figures})
-        if not self.objective.bound or not self.objective.settled(share) or share < COLLAPSE_AFTER:
+        active, latents = int(figures["active_units"]), math.prod(self.model.latent)
+        self.validated["active"] = f"{active}/{latents}"
+        self.warnings.clear()
+        if not self.objective.bound or not self.objective.settled(share) or step < COLLAPSE_AFTER:
             return
-        finding = collapse(scores.rate, int(figures["active_units"]), math.prod(self.model.latent))
-        if finding and finding.name == "full collapse" and not self.warnings:
+        finding = collapse(scores.rate, active, latents)
+        if finding and finding.name == "full collapse":
             self.warnings.append(f"{finding.name} at step {step}: {finding.what}; {finding.advice}")
 
     def _keep(self, progress: Progress) -> None:

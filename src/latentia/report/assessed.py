@@ -1,0 +1,296 @@
+"""The evaluation of one run or several: figures with their errors, what is wrong, what is missing."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from latentia.report.exhibits import Bar, Cell, Panel, Remark, Row, Section
+from latentia.report.facts import NONE, number
+from latentia.report.marks import error, judge, scalar
+from latentia.report.study import Study
+
+if TYPE_CHECKING:
+    from latentia.assessment import Assessment
+    from latentia.evaluation.figures import Figure
+
+_WORDS = {
+    "ari": "adjusted Rand index",
+    "betavae": "beta-VAE",
+    "dci": "DCI",
+    "elbo": "ELBO",
+    "factorvae": "FactorVAE",
+    "frechet": "Fréchet distance",
+    "kernel": "kernel distance",
+    "kl": "KL",
+    "kmeans": "k-means",
+    "knn": "k-NN",
+    "mig": "MIG",
+    "mmd": "MMD",
+    "mse": "MSE",
+    "nmi": "normalised mutual information",
+    "pca": "PCA",
+    "psnr": "PSNR",
+    "sap": "SAP",
+    "ssim": "SSIM",
+    "std": "standard deviation",
+}
+"""Words of names that are written otherwise."""
+_ENDS = {
+    "iw": "importance-weighted",
+    "mixture": "samples of the mixture",
+    "pca": "of PCA",
+    "pixels": "of the data themselves",
+    "prior": "samples of the prior",
+    "real": "other real examples",
+}
+"""Last words of names that say what is measured."""
+_TITLES = {
+    "ms_ssim": "MS-SSIM",
+    "bits_per_dim": "Bits per dimension",
+    "bits_per_dim_iw": "Bits per dimension, importance-weighted",
+    "decoder_use": "Use that the decoder makes of z",
+    "dimension_wise_kl": "Dimension-wise KL",
+    "mse_pca": "MSE of PCA",
+}
+MOST_DECIMALS = 8
+OR = "\u00a0±\u00a0"
+"""Between a value and its error, where no line may break."""
+
+
+def title(name: str) -> str:
+    """Turn a figure's stable name into what it is called.
+
+    Args:
+        name: such as "mse_by_label".
+
+    Returns:
+        Such as "MSE by label".
+    """
+    if name in _TITLES:
+        return _TITLES[name]
+    stem, _, last = name.rpartition("_")
+    end = f", {_ENDS[last]}" if stem and last in _ENDS else ""
+    labels = re.fullmatch(r"label_efficiency_(\d+)", stem if end else name)
+    if labels:
+        return f"Accuracy with {int(labels.group(1)):,} labels{end}"
+    words = [_WORDS.get(word, word) for word in (stem if end else name).split("_")]
+    return _capital(" ".join(words)) + end
+
+
+def evaluation(studies: Sequence[Study]) -> list[Section]:
+    """Write the section about the evaluation.
+
+    Args:
+        studies: the runs.
+
+    Returns:
+        The section, or nothing where no run was assessed.
+    """
+    given = [study.assessment for study in studies]
+    assessments = [assessment for assessment in given if assessment is not None]
+    if len(assessments) < len(studies):
+        return []
+    several = len(studies) > 1
+    names = _names(assessments)
+    shared = [name for name in names if any(name in each.figures for each in assessments)]
+    usual = _usual(assessments)
+    facts = (
+        tuple(_compared(name, assessments, usual) for name in shared)
+        if several
+        else tuple(_single(name, assessments[0].figures[name]) for name in shared)
+    )
+    absent = [name for name in names if name not in shared]
+    return [
+        Section(
+            "evaluation",
+            "Every figure side by side" if several else "Evaluation",
+            _lead(usual, several),
+            _diagnosis(studies, assessments),
+            facts=facts,
+            columns=tuple(study.title for study in studies) if several else ("Value", "Unit", "Split"),
+            rows="Figure",
+            charts_first=not several,
+            folded=_folded(studies, assessments, absent),
+        )
+    ]
+
+
+def _lead(usual: str, several: bool) -> str:
+    lead = "Each value stands with its standard error. The name of a figure opens how it was measured"
+    if not several:
+        return f"{lead}."
+    return (
+        f"{lead}: on {usual}, unless the row says otherwise. The best of a row is marked ★ only where it is "
+        "ahead of each other by more than two standard errors of their difference. Nats and bits are "
+        "compared between runs of equal transform and likelihood alone."
+    )
+
+
+def _names(assessments: Sequence[Assessment]) -> list[str]:
+    """Give all names, in the order of the run that has the most; then what none has."""
+    ordered = sorted(assessments, key=lambda each: len(each.figures), reverse=True)
+    names = [name for each in ordered for name in each.figures]
+    names += [name for each in ordered for name in each.missing]
+    return list(dict.fromkeys(names))
+
+
+def _usual(assessments: Sequence[Assessment]) -> str:
+    """Give the split and the number of examples that most figures are about."""
+    counts = Counter(_split(figure) for each in assessments for figure in each.figures.values())
+    return counts.most_common(1)[0][0] if counts else ""
+
+
+def _single(name: str, figure: Figure) -> Row:
+    top, bottom = _ends([figure])
+    cells = (_cell(figure, bottom, top), figure.unit, _split(figure))
+    return Row(title(name), cells, more=figure.protocol)
+
+
+def _compared(name: str, assessments: Sequence[Assessment], usual: str) -> Row:
+    figures = [each.figures.get(name) for each in assessments]
+    verdict = judge(figures, [each.about for each in assessments])
+    present = [figure for figure in figures if figure]
+    first = present[0]
+    top, bottom = _ends(present)
+    cells: list[Cell] = []
+    for place, (figure, each) in enumerate(zip(figures, assessments, strict=True)):
+        if figure is None:
+            cells.append(Cell(NONE, note=each.missing.get(name, "")))
+            continue
+        said = (figure.unit, _split(figure), figure.protocol)
+        known = (first.unit, _split(first), first.protocol)
+        own = [text for text, usually in zip(said, known, strict=True) if text != usually]
+        cells.append(_cell(figure, bottom, top, best=place == verdict.best, note="; ".join(own)))
+    split = _split(first) if _split(first) != usual else ""
+    note = " · ".join(part for part in (split, verdict.note) if part)
+    return Row(title(name), tuple(cells), note, first.unit, first.protocol)
+
+
+def _split(figure: Figure) -> str:
+    return f"{figure.split}, {figure.examples:,} examples" if figure.examples else figure.split
+
+
+def _ends(figures: Sequence[Figure]) -> tuple[float, float]:
+    """Give the scale of the bars of figures with several values: its top and its bottom."""
+    values = [
+        value
+        for figure in figures
+        if isinstance(figure.value, tuple)
+        for value in figure.value
+        if math.isfinite(value)
+    ]
+    return max([0.0, *values]), min([0.0, *values])
+
+
+def _cell(figure: Figure, bottom: float, top: float, *, best: bool = False, note: str = "") -> Cell:
+    if not isinstance(figure.value, tuple):
+        return Cell(uncertain(scalar(figure), error(figure)), best, note)
+    errors = figure.error if isinstance(figure.error, tuple) else (figure.error,) * len(figure.value)
+    parts = figure.parts or tuple(str(index) for index in range(len(figure.value)))
+    span = (top - bottom) or 1.0
+    bars = []
+    for part, value, spread in zip(parts, figure.value, errors):
+        low, high = sorted((0.0, value if math.isfinite(value) else 0.0))
+        bars.append(Bar(part, uncertain(value, spread), (low - bottom) / span, (high - bottom) / span))
+    finite = [value for value in figure.value if math.isfinite(value)]
+    ends = f"{number(min(finite), 3)} to {number(max(finite), 3)}" if finite else NONE
+    return Cell(ends, note=note, bars=tuple(bars))
+
+
+def uncertain(value: float | None, spread: float | None) -> str:
+    """Write a number with its standard error, to the digits that the error leaves standing.
+
+    Args:
+        value: the number, if there is one.
+        spread: its standard error, if it is known.
+
+    Returns:
+        Such as "162.79 ± 0.21": two digits of the error.
+    """
+    if value is None or spread is None or not (math.isfinite(value) and math.isfinite(spread)):
+        return number(value)
+    if spread <= 0:
+        return f"{number(value)}{OR}0"
+    decimals = max(0, 1 - math.floor(math.log10(spread)))
+    if decimals > MOST_DECIMALS:
+        return f"{number(value)}{OR}{number(spread, 2)}"
+    return f"{value:,.{decimals}f}{OR}{spread:,.{decimals}f}".replace("-", "−")
+
+
+def _diagnosis(studies: Sequence[Study], assessments: Sequence[Assessment]) -> tuple[Panel, ...]:
+    """Say what is wrong with each run, and with which nothing is."""
+    panels, sound = [], []
+    for study, assessment in zip(studies, assessments):
+        found = [
+            Remark(_capital(finding.name), _sentence(finding.what), _sentence(finding.advice))
+            for finding in assessment.diagnosis
+        ]
+        found += [_warning(line, assessment) for line in assessment.warnings]
+        if found:
+            panels.append(Panel(study.title, remarks=tuple(found)))
+        if not assessment.diagnosis:
+            sound.append(study.title)
+    if sound:
+        panels.append(Panel(note=f"By these figures nothing is wrong with {', '.join(sound)}."))
+    return tuple(panels)
+
+
+def _warning(line: str, assessment: Assessment) -> Remark:
+    """Write a warning, which may start with the name of the figure that it is about."""
+    name, _, rest = line.partition(": ")
+    if rest and name in assessment.figures:
+        return Remark(f"{title(name)} is not to be trusted", _sentence(rest))
+    return Remark("Not to be trusted", _sentence(line))
+
+
+def _capital(text: str) -> str:
+    return text if text[1:2] == "-" else text[:1].upper() + text[1:]  # k-means stays k-means
+
+
+def _sentence(text: str) -> str:
+    return _capital(text) + ("" if text.endswith((".", "!", "?")) else ".")
+
+
+Folded = tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
+
+
+def _folded(studies: Sequence[Study], assessments: Sequence[Assessment], absent: Sequence[str]) -> Folded:
+    """Put aside what few will read: why figures are missing, and what they are about."""
+    folded = []
+    if absent:
+        why: dict[str, list[str]] = {}
+        for name in absent:
+            reason = _told(studies, [each.missing.get(name, "") for each in assessments])
+            why.setdefault(reason, []).append(title(name))
+        rows = tuple((", ".join(names), reason) for reason, names in why.items())
+        folded.append((f"Figures that could not be measured: {len(absent)}", rows))
+    keys = dict.fromkeys(key for each in assessments for key in each.about)
+    rows = [
+        (_words(key), _told(studies, [_plain(each.about.get(key, "")) for each in assessments]))
+        for key in keys
+    ]
+    folded += [("What the figures are about", tuple(rows))] if rows else []
+    return tuple(folded)
+
+
+def _told(studies: Sequence[Study], texts: Sequence[str]) -> str:
+    """Say something of all runs: once where it is the same for all."""
+    if len(set(texts)) == 1:
+        return texts[0]
+    return "; ".join(f"{study.title}: {text}" for study, text in zip(studies, texts) if text)
+
+
+def _words(key: str) -> str:
+    return key.replace("_", " ")
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{_words(str(key))} {_plain(item)}" for key, item in value.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(_plain, value))
+    return str(value)

@@ -1,0 +1,206 @@
+"""What a sweep is for: rate and distortion, and what else changes, along its axis."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from latentia.report.assessed import uncertain
+from latentia.report.axis import Axis
+from latentia.report.exhibits import Exhibit, Panel, Row, Section, Words
+from latentia.report.joint_charts import Measure, Spot, along, seesaw
+from latentia.report.marks import SAME, error, scalar
+from latentia.report.study import ACTIVE, Study
+
+if TYPE_CHECKING:
+    from latentia.evaluation.figures import Figure
+
+Measured = tuple[float, float]
+"""A value and its standard error; NaN where they are unknown."""
+NOTHING = (math.nan, math.nan)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the numbers of the section come from: one source for all runs, so that they compare.
+
+    Attributes:
+        assessed: whether it is the evaluation; else what training logged at its end.
+        split: the split that they are about.
+    """
+
+    assessed: bool
+    split: str
+
+    @property
+    def sentence(self) -> str:
+        """What to say of it in a caption."""
+        if self.assessed:
+            return f"Figures of the evaluation, {self.split} split; bars are standard errors."
+        return f"Figures that training logged at its end, {self.split} split."
+
+
+def rate_section(studies: Sequence[Study], axis: Axis) -> Section:
+    """Write the section on rate and distortion.
+
+    Args:
+        studies: the runs in the order of the axis.
+        axis: what differs between them.
+
+    Returns:
+        Distortion over rate, what changes along the axis, and a table.
+    """
+    source = _source(studies)
+    rates = [_nats(study, "rate", source) for study in studies]
+    distortions = [_nats(study, "distortion", source) for study in studies]
+    notes = []
+    pointless = [study.title for study in studies if not study.bound]
+    if pointless:
+        notes.append(f"An autoencoder has no rate, and no place in the first chart: {', '.join(pointless)}.")
+    unknown = [
+        study.title
+        for study, rate, distortion in zip(studies, rates, distortions, strict=True)
+        if study.bound and not all(map(math.isfinite, (rate[0], distortion[0])))
+    ]
+    if unknown:
+        notes.append(f"Without figures on held-out data: {', '.join(unknown)}.")
+    exhibits: list[Exhibit] = []
+    differ = _differ(studies)
+    if differ:
+        notes.append(
+            f"The runs differ in {differ}, so their distortions are on different scales and are not joined."
+        )
+    spots = [
+        Spot(study.title, rate[0], distortion[0], (_known(rate[1]), _known(distortion[1])))
+        for study, rate, distortion in zip(studies, rates, distortions, strict=True)
+        if study.bound and math.isfinite(rate[0]) and math.isfinite(distortion[0])
+    ]
+    if spots:
+        exhibits.append(seesaw(_seesaw_words(axis, source), spots, joined=not differ))
+    exhibits.append(_along(studies, axis, rates, source))
+    return Section(
+        "rate",
+        "Rate and distortion",
+        "The rate is what the latent carries about an example, the distortion what its reconstruction costs. "
+        "Their sum is −ELBO; a weight on the rate moves along the curve.",
+        (Panel(exhibits=tuple(exhibits), note=" ".join(notes)),),
+        facts=_table(studies, rates, distortions, source),
+        columns=_COLUMNS,
+        rows=axis.name,
+        charts_first=True,
+    )
+
+
+def _known(value: float) -> float:
+    return value if math.isfinite(value) else 0.0
+
+
+def _seesaw_words(axis: Axis, source: Source) -> Words:
+    return Words(
+        "rate-distortion",
+        "Distortion over rate",
+        f"Each point is a run, labelled with its {axis.short}; neighbours along the axis are joined. Further "
+        f"down and further left is better. {source.sentence}",
+        f"Distortion over rate, labelled with the values of {axis.name}",
+    )
+
+
+def _source(studies: Sequence[Study]) -> Source:
+    bound = [study for study in studies if study.bound]
+    needed = ("rate", "distortion")
+    figures = [_figure(study, name) for study in bound for name in needed]
+    if bound and all(scalar(figure) is not None for figure in figures):
+        return Source(True, next(figure.split for figure in figures if figure))
+    return Source(False, "test")
+
+
+def _figure(study: Study, name: str) -> Figure | None:
+    return study.assessment.figures.get(name) if study.assessment else None
+
+
+def _measured(study: Study, name: str) -> Measured:
+    figure = _figure(study, name)
+    value, spread = scalar(figure), error(figure)
+    return (math.nan if value is None else value), (math.nan if spread is None else spread)
+
+
+def _nats(study: Study, name: str, source: Source) -> Measured:
+    """Give the rate or the distortion of a run."""
+    if not study.bound and name == "rate":
+        return NOTHING
+    if source.assessed:
+        return _measured(study, name)
+    return float(study.test.get(name, math.nan)), math.nan
+
+
+def _bound(study: Study) -> Measured:
+    """Give -ELBO as the evaluation says it."""
+    value, spread = _measured(study, "elbo")
+    return -value, spread
+
+
+def _differ(studies: Sequence[Study]) -> str:
+    """Name what the runs that have a rate differ in, where it decides on the scale of a distortion."""
+    differ = [
+        part for part in SAME if len({str(study.run.spec.get(part)) for study in studies if study.bound}) > 1
+    ]
+    return " and ".join(differ)
+
+
+def _error_of(study: Study) -> Measured:
+    measured = _measured(study, "mse")
+    return measured if math.isfinite(measured[0]) else (study.accuracy[0], math.nan)
+
+
+def _active(study: Study, assessed: bool) -> float:
+    if assessed:
+        return _measured(study, "active_units")[0]
+    return float(sum(value > ACTIVE for value in study.kl)) if study.kl else math.nan
+
+
+def _all_assessed(studies: Sequence[Study], name: str) -> bool:
+    return all(scalar(_figure(study, name)) is not None for study in studies)
+
+
+def _along(studies: Sequence[Study], axis: Axis, rates: Sequence[Measured], source: Source) -> Exhibit:
+    by_variance = _all_assessed(studies, "active_units")
+    errors = [_error_of(study) for study in studies]
+    counts = [_active(study, by_variance) for study in studies]
+    measures = [
+        Measure("MSE", [value for value, _ in errors], [spread for _, spread in errors]),
+        Measure("Rate, nats", [value for value, _ in rates], [spread for _, spread in rates]),
+        Measure("Active latent dimensions", counts, [math.nan] * len(counts)),
+    ]
+    rule = (
+        "whose posterior mean varies by more than 0.01 over the data"
+        if by_variance
+        else f"with a mean KL above {ACTIVE} nats"
+    )
+    inputs = studies[0].inputs
+    how = (
+        "MSE as in the evaluation."
+        if _all_assessed(studies, "mse")
+        else f"MSE of {len(inputs.encoded):,} {inputs.split} {inputs.noun}, without noise."
+    )
+    caption = f"{how} Active is a latent dimension {rule}. {source.sentence} The values are evenly spaced."
+    alt = f"MSE, rate and active latent dimensions along {axis.name}"
+    return along(Words("along", f"Along {axis.name}", caption, alt), axis.name, axis.values, measures)
+
+
+_COLUMNS = ("Rate, nats", "Distortion, nats", "−ELBO, nats", "MSE", "Active latent dimensions")
+
+
+def _table(
+    studies: Sequence[Study], rates: Sequence[Measured], distortions: Sequence[Measured], source: Source
+) -> tuple[Row, ...]:
+    by_variance = _all_assessed(studies, "active_units")
+    rows = []
+    for study, rate, distortion in zip(studies, rates, distortions, strict=True):
+        total = _bound(study) if source.assessed else NOTHING
+        if not math.isfinite(total[0]):
+            total = (rate[0] + distortion[0], math.nan)
+        values = (rate, distortion, total, _error_of(study), (_active(study, by_variance), math.nan))
+        rows.append(Row(study.title, tuple(uncertain(*pair) for pair in values)))
+    return tuple(rows)

@@ -1,0 +1,235 @@
+"""A family of runs that differ in one setting or a few, trained and shown as a whole.
+
+```
+NAME/  sweep.toml       source, settings and the values of each axis
+       KEY=VALUE/       one run folder for each combination
+       sweep.html       what changes along them
+```
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import signal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import latentia.data
+from latentia import api, assembly, config, storage
+from latentia.api import Say
+from latentia.errors import ConfigError, RunError
+from latentia.folder import MEMORY, RunFolder, free_name
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a call of `start` or `resume` ended.
+
+    Attributes:
+        folder: the folder of the sweep.
+        interrupted: the signal that stopped it, if one did.
+        page: the page; None where it was interrupted.
+    """
+
+    folder: Path
+    interrupted: signal.Signals | None = None
+    page: Path | None = None
+
+
+@dataclass(frozen=True)
+class Member:
+    """One run of a sweep.
+
+    Attributes:
+        name: its folder within the sweep.
+        label: its values, as they are shown.
+        settings: all its settings.
+    """
+
+    name: str
+    label: str
+    settings: Mapping[str, Any]
+
+
+def _silent(line: str) -> None:
+    """Say nothing."""
+
+
+def parse_axis(text: str) -> tuple[str, list[Any]]:
+    """Read one `section.key=value,value,...`.
+
+    Args:
+        text: what the user wrote.
+
+    Returns:
+        The dotted key and its values.
+
+    Raises:
+        ConfigError: if it is no such thing, or has fewer than two different values.
+
+    Example:
+        >>> parse_axis("objective.beta=0,0.5,4")
+        ('objective.beta', [0, 0.5, 4])
+    """
+    path, value = config.parse_override(text)
+    values = value if isinstance(value, list) else [value]
+    if len(values) < 2 or len({str(item) for item in values}) < len(values):
+        raise ConfigError(f"--over {text}: give two or more different values, such as objective.beta=0,1,4")
+    return ".".join(path), values
+
+
+def members(settings: Mapping[str, Any], over: Mapping[str, Sequence[Any]]) -> list[Member]:
+    """List the runs: every combination of the values, the last axis fastest.
+
+    Args:
+        settings: what all runs have in common, nested.
+        over: the values of each axis, by dotted key.
+
+    Returns:
+        The runs.
+    """
+    found = []
+    for values in itertools.product(*over.values()):
+        own = _copied(settings)
+        for key, value in zip(over, values, strict=True):
+            config.put(own, key.split("."), value)
+        pairs = [f"{key}={_shown(value)}" for key, value in zip(over, values, strict=True)]
+        name = re.sub(r"[^\w.,=+-]+", "_", ",".join(pairs))
+        found.append(Member(name, ", ".join(map(_shown, values)), own))
+    return found
+
+
+def _copied(table: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: _copied(value) if isinstance(value, Mapping) else value for key, value in table.items()}
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        return "-".join(map(_shown, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def start(
+    source: Any,
+    settings: Mapping[str, Any],
+    over: Sequence[str],
+    *,
+    out: str | os.PathLike[str] | None = None,
+    quiet: bool = True,
+    say: Say = _silent,
+) -> Ended:
+    """Train a family of runs and write its page.
+
+    Args:
+        source: what to train on: a name or a path.
+        settings: what all runs have in common, nested, as in a run file.
+        over: what varies, each `section.key=value,value,...`.
+        out: the folder; `runs/NAME-sweep` by default, with a number where that is taken.
+        quiet: show no progress bars.
+        say: called with each line that a person wants to read.
+
+    Returns:
+        How it ended.
+
+    Raises:
+        LatentiaError: before anything is trained, if one of the runs could not be.
+    """
+    if not over:
+        raise ConfigError("a sweep needs something to vary: --over objective.beta=0,1,4")
+    axes = dict(parse_axis(text) for text in over)
+    if len(axes) < len(over):
+        raise ConfigError("--over names a setting twice; give all its values in one --over")
+    for key in axes:
+        if key.split(".")[0] == "data":
+            raise ConfigError(f"--over {key}: the runs of a sweep are compared on the same data")
+    family = members(settings, axes)
+    dataset = _check(source, family)
+    if dataset.source == MEMORY:
+        raise RunError("a sweep needs data that can be read again; save the array as .npy or .npz")
+    folder = Path(out) if out else free_name(api.RUNS, f"{dataset.name}-sweep")
+    plan = {"source": dataset.source, "over": axes, "settings": settings}
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        what = "holds a sweep already" if (folder / "sweep.toml").is_file() else "exists and is no sweep"
+        raise RunError(
+            f"{folder} {what}; go on with 'latentia sweep --resume {folder}' or choose another --out"
+        )
+    storage.write_text(folder / "sweep.toml", config.write_toml(plan))
+    return _work(folder, dataset.source, axes, family, quiet, say)
+
+
+def resume(path: str | os.PathLike[str], *, quiet: bool = True, say: Say = _silent) -> Ended:
+    """Go on with a sweep: runs that are done stay, one that is not is resumed, the others are trained.
+
+    Args:
+        path: the folder of the sweep.
+        quiet: show no progress bars.
+        say: called with each line that a person wants to read.
+
+    Returns:
+        How it ended.
+
+    Raises:
+        RunError: if there is no sweep.
+        LatentiaError: if a run cannot be resumed.
+    """
+    folder = Path(path)
+    if not (folder / "sweep.toml").is_file():
+        raise RunError(f"{folder} is not a sweep (no sweep.toml); start one with 'latentia sweep'")
+    plan = config.read_toml(folder / "sweep.toml")
+    try:
+        source, axes, settings = plan["source"], plan["over"], plan.get("settings", {})
+        family = members(settings, axes)
+    except (KeyError, AttributeError, TypeError) as error:
+        raise RunError(f"{folder / 'sweep.toml'} is damaged; start the sweep anew") from error
+    return _work(folder, source, axes, family, quiet, say)
+
+
+def _check(source: Any, family: Sequence[Member]) -> latentia.data.Dataset:
+    """Resolve and build every run, so that a mistake in the last is known before the first is trained."""
+    from latentia.training import Training
+
+    for member in family:
+        assembly.check_sections(member.settings)
+    options = api.data_options(family[0].settings.get("data", {}))
+    dataset = latentia.data.load(source, **options)
+    for member in family:
+        spec = assembly.complete({**member.settings, "data": {}}, dataset, Training)
+        config.construct(Training, spec["training"])
+        assembly.fresh(spec, dataset.event, spec["training"]["seed"])
+    return dataset
+
+
+def _work(
+    folder: Path,
+    source: str,
+    axes: Mapping[str, Sequence[Any]],
+    family: Sequence[Member],
+    quiet: bool,
+    say: Say,
+) -> Ended:
+    for number, member in enumerate(family, 1):
+        place = RunFolder(folder / member.name)
+        if any(row.get("split") == "test" for row in place.metrics()):
+            say(f"[{number}/{len(family)}] {member.name}: done already")
+            continue
+        say(f"[{number}/{len(family)}] {member.name}")
+        if place.run_file.is_file():
+            ended = api.resume(place.path, quiet=quiet, say=say)
+        else:
+            ended = api.start(source, member.settings, out=place.path, quiet=quiet, say=say)
+        if ended.interrupted:
+            return Ended(folder, ended.interrupted)
+        if not ended.finished:
+            raise RunError(
+                f"{place.path} ran out of training.max_minutes; go on with 'latentia train --resume "
+                f"{place.path} --max-minutes N', then 'latentia sweep --resume {folder}'"
+            )
+    from latentia.report import Axis, build
+
+    runs = [api.open_run(folder / member.name) for member in family]
+    axis = Axis(", ".join(axes), tuple(member.label for member in family))
+    return Ended(folder, page=build(runs, folder / "sweep.html", axis=axis, quiet=quiet))

@@ -1,0 +1,132 @@
+"""A family of runs: planned, checked, trained, interrupted, resumed, shown."""
+
+import json
+import shutil
+import signal
+
+import numpy as np
+import pytest
+
+from latentia import api, config, storage, sweeps
+from latentia.errors import ConfigError, DataError, RunError
+from latentia.folder import RunFolder
+
+SMALL = {"network": {"name": "mlp", "hidden": [8]}, "training": {"epochs": 2}, "model": {"latent_dim": 2}}
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir() if path.is_dir() and path.name != "figures")
+
+
+def test_the_members_are_every_combination():
+    family = sweeps.members(
+        {"objective": {"beta": 9}}, {"objective.beta": [0, 0.5], "model.latent_dim": [2, 8]}
+    )
+    assert [member.name for member in family] == [
+        f"objective.beta={beta},model.latent_dim={dim}" for beta in ("0", "0.5") for dim in (2, 8)
+    ]
+    assert family[3].settings == {"objective": {"beta": 0.5}, "model": {"latent_dim": 8}}
+    assert [member.label for member in family] == ["0, 2", "0, 8", "0.5, 2", "0.5, 8"]
+
+
+def test_values_may_be_names_or_lists_and_never_leave_the_folder():
+    family = sweeps.members({}, {"likelihood.name": ["mse", "../l1"]})
+    assert [member.name for member in family] == ["likelihood.name=mse", "likelihood.name=.._l1"]
+    family = sweeps.members({}, {"network.hidden": [[512, 256], [64]]})
+    assert [member.name for member in family] == ["network.hidden=512-256", "network.hidden=64"]
+
+
+@pytest.mark.parametrize("text", ["objective.beta", "objective.beta=4", "objective.beta=1,1", "=1,2"])
+def test_an_axis_needs_a_key_and_two_values(text):
+    with pytest.raises(ConfigError):
+        sweeps.parse_axis(text)
+
+
+def test_a_sweep_trains_every_run_and_shows_them(tmp_path):
+    said = []
+    ended = sweeps.start("digits", SMALL, ["objective.beta=0,1,4"], out=tmp_path / "a sweep", say=said.append)
+    assert names(ended.folder) == ["objective.beta=0", "objective.beta=1", "objective.beta=4"]
+    runs = [api.open_run(ended.folder / name) for name in names(ended.folder)]
+    assert [run.spec["objective"]["beta"] for run in runs] == [0.0, 1.0, 4.0]
+    assert len({str(run.spec["training"]) for run in runs}) == 1
+    assert ended.page == ended.folder / "sweep.html"
+    assert "objective.beta" in ended.page.read_text(encoding="utf-8")
+    plan = config.read_toml(ended.folder / "sweep.toml")
+    assert plan["over"] == {"objective.beta": [0, 1, 4]}
+    assert any(line.startswith("[3/3] objective.beta=4") for line in said)
+
+
+def test_a_sweep_that_was_stopped_goes_on_where_it_was(tmp_path, monkeypatch):
+    out = tmp_path / "sweep"
+    calls = []
+    start = api.start
+
+    def stop_at_the_second(source, settings, **options):
+        calls.append(options["out"].name)
+        ended = start(source, settings, **options)
+        if len(calls) < 2:
+            return ended
+        rows = [row for row in ended.folder.metrics() if row["split"] != "test"]
+        storage.write_text(ended.folder.metrics_file, "".join(f"{json.dumps(r)}\n" for r in rows))
+        return api.Trainings(ended.folder, ended.dataset, signal.SIGINT, False)
+
+    monkeypatch.setattr(api, "start", stop_at_the_second)
+    ended = sweeps.start("digits", SMALL, ["objective.beta=0.5,1,2"], out=out)
+    assert ended.interrupted is signal.SIGINT and ended.page is None
+    first = (out / "objective.beta=0.5/model.safetensors").read_bytes()
+    monkeypatch.setattr(api, "start", start)
+    said = []
+    ended = sweeps.resume(out, say=said.append)
+    assert said[0] == "[1/3] objective.beta=0.5: done already"
+    assert (out / "objective.beta=0.5/model.safetensors").read_bytes() == first
+    assert ended.page.is_file() and len(names(out)) == 3
+    again = sweeps.resume(out, say=said.append)
+    assert again.page == ended.page
+    assert sum("done already" in line for line in said) == 4
+
+
+def test_a_resumed_sweep_gives_the_runs_of_one_that_was_never_stopped(tmp_path):
+    whole = sweeps.start("digits", SMALL, ["objective.beta=1,2"], out=tmp_path / "whole").folder
+    cut = sweeps.start("digits", SMALL, ["objective.beta=1,2"], out=tmp_path / "cut").folder
+    shutil.rmtree(cut / "objective.beta=2")
+    sweeps.resume(cut)
+    for name in names(whole):
+        assert (
+            RunFolder(whole / name).weights_file.read_bytes()
+            == RunFolder(cut / name).weights_file.read_bytes()
+        )
+
+
+@pytest.mark.parametrize(
+    ("over", "settings", "match"),
+    [
+        ([], SMALL, "something to vary"),
+        (["objective.betta=0,1"], SMALL, r"unknown key 'objective\.betta'.*did you mean 'beta'"),
+        (["objective.beta=1,-1"], SMALL, r"'objective\.beta' must not be negative"),
+        (["data.seed=0,1"], SMALL, "compared on the same data"),
+        (["objective.beta=1,2", "objective.beta=3,4"], SMALL, "twice"),
+        (["model.name=vae,vaee"], SMALL, "unknown model 'vaee'"),
+        (["nonsense.beta=1,2"], SMALL, "unknown section 'nonsense'"),
+    ],
+)
+def test_a_mistake_in_any_run_is_told_before_anything_is_trained(tmp_path, over, settings, match):
+    with pytest.raises(ConfigError, match=match):
+        sweeps.start("digits", settings, over, out=tmp_path / "sweep")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_bad_places_are_refused(tmp_path):
+    with pytest.raises(RunError, match="is not a sweep"):
+        sweeps.resume(tmp_path)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full/file").write_text("x")
+    with pytest.raises(RunError, match="exists and is no sweep"):
+        sweeps.start("digits", SMALL, ["objective.beta=0,1"], out=tmp_path / "full")
+    with pytest.raises(DataError, match="no such file"):
+        sweeps.start(str(tmp_path / "nothing"), SMALL, ["objective.beta=0,1"], out=tmp_path / "sweep")
+    with pytest.raises(RunError, match="save the array"):
+        sweeps.start(np.zeros((30, 4), np.float32), SMALL, ["objective.beta=0,1"], out=tmp_path / "sweep")
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad/sweep.toml").write_text("source = 'digits'\n")
+    with pytest.raises(RunError, match=r"sweep\.toml is damaged"):
+        sweeps.resume(tmp_path / "bad")
