@@ -1,0 +1,105 @@
+"""Lecture claims that no verb measures: PCA's shares of the variance, truncated sampling, decoder noise.
+
+python -m benchmarks.lectures RUN      a VAE trained on MNIST
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+import latentia
+from benchmarks.images import mnist
+from benchmarks.result import Cell, Result, describe_machine
+from benchmarks.run import RESULTS
+from latentia.evaluation.features import classifier_features
+from latentia.evaluation.generation import frechet_distance, precision_recall
+
+COUNT = 5000
+TRUNCATIONS = (None, 2.0, 1.5, 1.0, 0.5)
+COMPONENTS = (2, 8, 16, 32, 64)
+
+
+def components() -> Result:
+    """Measure PCA on MNIST's 10,000 test images, fitted to its training split.
+
+    Returns:
+        Share of the variance explained and squared error per pixel.
+    """
+    from sklearn.decomposition import PCA
+
+    dataset = latentia.load(str(mnist()))
+    train, test = (dataset.x[dataset.splits[s]].reshape(-1, 784) / np.float32(255) for s in ("train", "test"))
+    variance = float(((test - train.mean(axis=0)) ** 2).mean())
+    rows: list[dict[str, Cell]] = []
+    pca = PCA(max(COMPONENTS), random_state=0).fit(train)
+    centred = test - pca.mean_
+    for count in COMPONENTS:
+        basis = pca.components_[:count]
+        error = float(((centred - centred @ basis.T @ basis) ** 2).mean())
+        rows.append(
+            {
+                "components": count,
+                "MSE": round(error, 4),
+                "variance explained, %": round(100 * (1 - error / variance), 1),
+            }
+        )
+    return Result(
+        "PCA on MNIST", rows, ["10,000 test images, fitted to 57,000 training images, values in [0, 1]"]
+    )
+
+
+def truncated(path: Path) -> Result:
+    """Measure samples of a run under truncation, and with the decoder's noise.
+
+    Args:
+        path: the run.
+
+    Returns:
+        Fréchet distance, precision and recall in a classifier's feature space.
+    """
+    run = latentia.open_run(path)
+    dataset = run.dataset
+    train, test = dataset.splits["train"], dataset.splits["test"]
+    labels = dataset.labels
+    if labels is None:
+        raise SystemExit(f"{path}: its data have no labels to train a feature space on")
+    low, high = run.image_range
+    space = classifier_features(
+        dataset.x[train], labels[train], dataset.x[test], labels[test], low=low, high=high
+    )
+    real = space(dataset.x[test[:COUNT]])
+    rows = []
+    for truncation in TRUNCATIONS:
+        name = "prior" if truncation is None else f"prior, |z| < {truncation:g}"
+        rows.append(_row(name, real, space(run.sample(COUNT, truncation=truncation))))
+    rows.append(_row("mixture", real, space(run.sample(COUNT, sampler="mixture"))))
+    rows.append(_row("prior, decoder noise", real, space(run.sample(COUNT, noise=True))))
+    notes = [f"{run.name}: {COUNT:,} samples against {COUNT:,} test images in {space.name}"]
+    return Result("Truncated sampling", rows, notes)
+
+
+def _row(name: str, real: np.ndarray, drawn: np.ndarray) -> dict[str, Cell]:
+    precision, recall = (float(values.mean()) for values in precision_recall(real, drawn))
+    return {
+        "samples": name,
+        "Fréchet distance": round(frechet_distance(real, drawn), 2),
+        "precision": round(precision, 3),
+        "recall": round(recall, 3),
+    }
+
+
+def main() -> None:
+    """Print and keep both tables."""
+    if len(sys.argv) != 2:
+        raise SystemExit("give one run: python -m benchmarks.lectures RUN")
+    machine = describe_machine()
+    for name, result in (("pca", components()), ("truncation", truncated(Path(sys.argv[1])))):
+        print(result.table(machine), flush=True)
+        print(f"written to {result.write(RESULTS / f'lectures-{name}.json', machine)}\n", flush=True)
+
+
+if __name__ == "__main__":
+    main()
