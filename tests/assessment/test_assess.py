@@ -125,6 +125,21 @@ def test_factors_bring_the_disentanglement_metrics(tmp_path):
     assert found.missing["linear_probe_accuracy"] == "the data have no labels"
 
 
+def test_sorted_data_are_judged_by_parts_that_stand_for_the_whole(tmp_path):
+    """The source lists one kind after the other; no part of it may be taken from the first kind alone."""
+    rng = np.random.default_rng(0)
+    x = np.repeat(np.array([20, 220], np.uint8), 900)[:, None, None] + rng.integers(
+        0, 30, (1800, 8, 8)
+    ).astype(np.uint8)
+    np.savez(tmp_path / "sorted.npz", x=x, y=np.repeat([0, 1], 900))
+    run = latentia.train(str(tmp_path / "sorted.npz"), out=tmp_path / "run", latent_dim=2, epochs=10)
+    found = latentia.evaluate(run, only=["generation", "likelihood"], samples=50, limit=20)
+    assert found.figures["frechet_real"].value < 0.2 * found.figures["frechet_midpoint"].value
+    whole = latentia.evaluate(run, only=["likelihood"], samples=50)
+    gap = found.figures["log_likelihood"].value - whole.figures["log_likelihood"].value
+    assert abs(gap) < 4 * found.figures["log_likelihood"].error
+
+
 def test_a_table_is_assessed_too(tmp_path):
     rng = np.random.default_rng(0)
     x = rng.normal(size=(300, 5)).astype(np.float32)

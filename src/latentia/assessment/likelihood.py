@@ -112,7 +112,11 @@ def _importance(subject: Subject) -> Estimates:
         )
     values = estimates.log_likelihood
     mean, error = mean_and_error(values)
-    some = "" if count == len(subject.feed) else f" of the first {count:,} of {len(subject.feed):,} examples"
+    some = (
+        ""
+        if count == len(subject.feed)
+        else f" of {count:,} of {len(subject.feed):,} examples, drawn at random"
+    )
     how = f"log of the mean of K = {samples:,} importance weights{some}"
     split = subject.split
     effective, spread = mean_and_error(estimates.effective)

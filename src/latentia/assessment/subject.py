@@ -92,8 +92,8 @@ class Subject:
 
     @cached_property
     def feed(self) -> Feed:
-        """The split as the likelihood sees it."""
-        return feeds(self.dataset, self.transform)[self.split]
+        """The split as the likelihood sees it, in random order: any part of it stands for the whole."""
+        return feeds(self.dataset, self.transform)[self.split].shuffled(self.settings.seed)
 
     @cached_property
     def x(self) -> np.ndarray:
@@ -116,6 +116,10 @@ class Subject:
     def known(self) -> np.ndarray:
         """These training examples."""
         return self.dataset.x[self.known_rows]
+
+    def drawn(self, x: np.ndarray, count: int) -> np.ndarray:
+        """Draw examples without putting any back."""
+        return x[np.random.default_rng(self.settings.seed).permutation(len(x))[:count]]
 
     def scaled(self, x: np.ndarray) -> np.ndarray:
         """Give data in the model's units without noise, as float32."""

@@ -151,7 +151,8 @@ def generation(subject: Subject) -> None:
         count = min(GENERATED, len(subject.x), len(subject.known))
         generated = {kind: space(_generated(subject, kind, count)) for kind in SAMPLERS}
         compare_samples(
-            subject.ledger, space(subject.x[:count]), generated, space(subject.known[:count]),
+            subject.ledger, space(subject.drawn(subject.x, count)), generated,
+            space(subject.drawn(subject.known, count)),
             space=space.name, split=subject.split, seed=subject.settings.seed,
         )  # fmt: skip
         return {}

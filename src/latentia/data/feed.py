@@ -48,6 +48,18 @@ class Feed:
         order = self.rows[torch.randperm(len(self.rows), generator=generator)]
         return order.to(self.data.device)
 
+    def shuffled(self, seed: int) -> Feed:
+        """Give the same split in a random order: sources may be sorted, and parts of them be of one kind.
+
+        Args:
+            seed: the order is a function of it and of the number of examples alone.
+
+        Returns:
+            A feed over the same data.
+        """
+        generator = torch.Generator().manual_seed(seed)
+        return Feed(self.data, self.rows[torch.randperm(len(self.rows), generator=generator)], self.transform)
+
     def batch(self, index: Tensor) -> Batch:
         """Gather and prepare.
 

@@ -319,7 +319,7 @@ def health_summary(model: LatentModel, feed: Feed) -> dict[str, float]:
         forty examples on, `prior_holes`.
     """
     was_training = model.training
-    codes = encode_split(model.eval(), feed, limit=WATCHED)
+    codes = encode_split(model.eval(), feed.shuffled(0), limit=WATCHED)
     model.train(was_training)
     figures: dict[str, float] = {"active_units": float(active_units(codes))}
 
