@@ -12,6 +12,7 @@ import numpy as np
 import latentia.data
 from latentia.assembly import Parts
 from latentia.data.dataset import Dataset
+from latentia.data.splits import spread
 from latentia.errors import ConfigError, DataError, RunError, nearest
 from latentia.evaluation import LatentStatistics, latent_statistics
 from latentia.folder import RunFolder, recorded_source
@@ -88,7 +89,7 @@ class Run(Trained):
         return dataset
 
     def examples(self, split: str = "test", n: int | None = None) -> np.ndarray:
-        """Give the positions of the first examples of a split; of 'train' where the split is empty.
+        """Give the positions of examples of a split, evenly spaced; of 'train' where the split is empty.
 
         Args:
             split: 'train', 'validation' or 'test'.
@@ -98,7 +99,7 @@ class Run(Trained):
             Positions into `dataset.x`, shape `(n,)`.
         """
         rows = self.dataset.splits[split]
-        return (rows if len(rows) else self.dataset.splits["train"])[:n]
+        return spread(rows if len(rows) else self.dataset.splits["train"], n)
 
     def example(self, position: int) -> np.ndarray:
         """Give one example of the test split.

@@ -14,7 +14,7 @@ from torch import Tensor
 from latentia import sampling, storage
 from latentia.assembly import Parts, assemble
 from latentia.errors import DataError, RunError
-from latentia.evaluation.terms import seeded
+from latentia.evaluation.terms import seeded, stream
 
 if TYPE_CHECKING:
     from latentia.sampling import Mixture
@@ -168,7 +168,7 @@ class Trained:
             want, got = ("x".join(map(str, shape)) for shape in (self.latent, z.shape[1:]))
             raise DataError(f"the model's latents have shape {want}, and these have {got}")
         out = []
-        with seeded(seed):
+        with seeded(stream(seed, "decoder")):  # not the noise that the latents were drawn with
             for start in range(0, len(z), CHUNK):
                 p = self.model.decode(torch.from_numpy(z[start : start + CHUNK]))
                 out.append(self.transform.invert(p.sample() if noise else p.mean).numpy())

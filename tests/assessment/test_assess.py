@@ -140,6 +140,21 @@ def test_sorted_data_are_judged_by_parts_that_stand_for_the_whole(tmp_path):
     assert abs(gap) < 4 * found.figures["log_likelihood"].error
 
 
+def test_a_cross_entropy_of_grey_values_is_no_likelihood(tmp_path):
+    run = latentia.train("digits", out=tmp_path / "run", likelihood="bce", transform="scale", epochs=2)
+    found = latentia.evaluate(run, only=["likelihood"], **QUICK)
+    assert {"distortion", "rate", "kl_per_dimension"} == set(found.figures)
+    assert "is no likelihood: train with transform=binarise" in found.missing["log_likelihood"]
+
+
+def test_what_is_not_finite_is_missing():
+    from latentia.evaluation.figures import Ledger
+
+    ledger = Ledger({"a": Figure(float("nan"), "", "", ""), "b": Figure(1.0, "", "", "")}, {})
+    ledger.drop_what_is_not_finite()
+    assert set(ledger.figures) == {"b"} and "not a finite number" in ledger.missing["a"]
+
+
 def test_a_table_is_assessed_too(tmp_path):
     rng = np.random.default_rng(0)
     x = rng.normal(size=(300, 5)).astype(np.float32)

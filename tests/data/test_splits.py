@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from latentia.data.raw import consecutive
-from latentia.data.splits import make_splits
+from latentia.data.splits import make_splits, spread
 from latentia.errors import DataError
 
 shares = st.floats(0, 0.95)
@@ -55,3 +55,10 @@ def test_seeds_differ():
 def test_no_training_examples():
     with pytest.raises(DataError, match=r"things: brings test .* no training"):
         make_splits(5, {"test": np.arange(5)}, where="things")
+
+
+def test_some_of_a_split_are_spread_over_it():
+    rows = np.arange(100, 200)
+    assert spread(rows, 4).tolist() == [100, 125, 150, 175]
+    assert np.array_equal(spread(rows, 100), rows) and np.array_equal(spread(rows, None), rows)
+    assert len(set(spread(rows, 99).tolist())) == 99

@@ -101,19 +101,46 @@ def test_the_decoder_uses_what_tells_examples_apart(known):
 def test_an_autoencoder_has_no_rate_to_divide_but_a_distance():
     torch.manual_seed(0)
     model = Autoencoder((6,), 2, network=Linear()).eval()
-    feed = Feed(torch.randn(100, 6), torch.arange(100), Identity())
+    feed = Feed(torch.randn(300, 6), torch.arange(300), Identity())
     codes = encode_split(model, feed)
     for measure in (split_rate, prior_holes):
         with pytest.raises(Unmeasurable, match="is a point, as an autoencoder's is"):
             measure(model, codes)
-    assert prior_distance(model, codes)[2] == 100
+    assert prior_distance(model, codes)[2] == 200
     assert active_units(codes) == 2
+
+
+def test_a_collapsed_posterior_draws_no_noise_that_the_prior_draws(known):
+    with torch.no_grad():
+        known.model.encoder.weight.zero_()
+        known.model.encoder.bias.zero_()
+    codes = encode_split(known.model, known.feed)
+    values = [prior_distance(known.model, codes, seed)[0] for seed in range(6)]
+    spread = np.std(values[1:], ddof=1)
+    assert abs(values[0]) < 5 * spread  # equal noise would make two samples one, and the distance negative
+
+
+def test_small_latents_that_carry_much_are_no_collapse():
+    small = diagnose(
+        {
+            **figures(rate=65.8, active_units=0, latents=16),
+            "kl_per_dimension": Figure((4.1,) * 16, "", "test", ""),
+        }
+    )
+    assert small == ()
+
+
+def test_figures_that_are_not_finite_are_not_judged():
+    assert (
+        diagnose(figures(decoder_use=float("nan"), latent_spread=float("nan"), prior_holes=float("nan")))
+        == ()
+    )
 
 
 def test_few_examples_are_refused_with_their_number():
     few = Known(count=11)
     codes = encode_split(few.model, few.feed)
-    with pytest.raises(Unmeasurable, match="at least 40 examples, and there are 11"):
+    with pytest.raises(Unmeasurable, match="at least 200 examples, and there are 11"):
         prior_holes(few.model, codes)
     with pytest.raises(Unmeasurable, match="at least 20 examples, and there are 11"):
         prior_distance(few.model, codes)
@@ -162,7 +189,7 @@ def test_a_sound_model_is_told_so():
 @pytest.mark.parametrize(
     ("change", "finding"),
     [
-        ({"rate": 0.01, "active_units": 0}, "full collapse"),
+        ({"rate": 0.01, "active_units": 1}, "full collapse"),
         ({"active_units": 8}, "partial collapse"),
         ({"decoder_use": 0.2}, "decoder ignores z"),
         ({"latent_spread": 11}, "latent scale off"),

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from latentia.data.feed import Feed
 from latentia.data.transforms import Binarise, Dequantise, Identity, Jittered, Scale, dequantising
@@ -14,13 +15,14 @@ from latentia.evaluation.terms import per_example
 from latentia.models import VAE
 from latentia.networks import MLP
 from latentia.objectives import ELBO
-from latentia.probability import Bernoulli
+from latentia.probability import Bernoulli, Gaussian
+from tests.evaluation.conftest import Linear
 
 
 def test_at_the_exact_posterior_every_weight_is_the_likelihood(known):
-    estimates = importance_weighted(known.model, known.feed, 7)
+    estimates = importance_weighted(known.model, known.feed, 20)
     assert np.allclose(estimates.log_likelihood, known.log_likelihood(), atol=1e-4)
-    assert np.allclose(estimates.effective, 7, rtol=1e-4)
+    assert np.allclose(estimates.effective, 20, rtol=1e-4)
     assert estimates.sampling_error < 1e-4
     assert estimates.untrusted == 0
 
@@ -75,6 +77,11 @@ def test_a_posterior_in_the_wrong_place_is_not_trusted(known):
     assert estimates.log_likelihood.mean() < known.log_likelihood().mean() - 0.5
 
 
+def test_one_sample_says_nothing_of_its_error(known):
+    estimates = importance_weighted(known.model, known.feed, 1, limit=10)
+    assert np.isnan(estimates.sampling_error) and estimates.untrusted == 1
+
+
 def test_no_sample_is_refused(known):
     with pytest.raises(ConfigError, match=r"'samples' must be at least 1, not 0"):
         importance_weighted(known.model, known.feed, 0)
@@ -88,6 +95,32 @@ def test_annealing_agrees_with_the_exact_likelihood_without_the_encoder(known):
     assert estimates.effective.mean() > 8
     again = annealed(known.model, known.feed, chains=16, temperatures=200, limit=60)
     assert np.array_equal(again.log_likelihood, estimates.log_likelihood)
+
+
+class Quadratic(nn.Module):
+    """A decoder whose posterior has two modes: z and -z explain the same x."""
+
+    def forward(self, z):
+        return torch.cat([z**2, z**2], dim=1) * 2
+
+
+def test_the_weights_of_annealing_are_unbiased_where_the_posterior_is_no_normal():
+    model = VAE((2,), 1, network=Linear(), likelihood=Gaussian(0.5)).eval()
+    model.decoder = Quadratic()
+    x = torch.tensor([[1.0, 1.3]])
+    grid = torch.linspace(-8, 8, 20_001, dtype=torch.float64)
+    joint = model.prior().log_prob(grid[:, None]) + model.decode(grid[:, None].float()).log_prob(x[0])
+    exact = float(torch.trapezoid(joint.double().exp(), grid).log())
+    feed = Feed(x.expand(400, 2).contiguous(), torch.arange(400), Identity())
+    for temperatures in (20, 200):
+        estimates = annealed(model, feed, chains=4, temperatures=temperatures)
+        ratio = np.exp(estimates.log_likelihood - exact)  # its mean is 1 if the weights are unbiased
+        assert abs(ratio.mean() - 1) < 4 * ratio.std(ddof=1) / np.sqrt(len(ratio))
+
+
+def test_annealing_does_not_depend_on_the_limit(known):
+    few, more = (annealed(known.model, known.feed, 2, 10, limit=limit) for limit in (3, 70))
+    assert np.array_equal(few.log_likelihood, more.log_likelihood[:3])
 
 
 def test_annealing_and_importance_sampling_see_the_same_binarised_data():
@@ -121,6 +154,15 @@ def test_the_summed_bernoulli_is_the_cross_entropy(size):
         h = h.detach()
 
 
+def test_certain_pixels_never_have_more_than_certainty():
+    h = torch.full((3, 12_288), 40.0)
+    with torch.no_grad():
+        certain = Bernoulli()(h, 1).log_prob(torch.ones(12_288))
+        mixed = Bernoulli()(torch.randn(3, 12_288) * 20, 1).log_prob((torch.rand(12_288) > 0.5).float())
+    assert (certain <= 0).all() and (certain > -1e-3).all()
+    assert (mixed < 0).all()
+
+
 def test_dequantised_values_stay_where_the_density_is():
     whole = torch.arange(256, dtype=torch.uint8).reshape(256, 1, 1, 1)
     unbounded = dequantising(Scale(), 255.0, (-np.inf, np.inf))
@@ -133,7 +175,7 @@ def test_dequantised_values_stay_where_the_density_is():
     assert isinstance(bounded, Dequantise)
     assert float(bounded(whole).min()) >= 0 and float(bounded(whole).max()) < 1
     assert bounded.log2_unit == 8.0
-    assert dequantising(Binarise(), 255.0, (0.0, 1.0)).random
+    assert isinstance(dequantising(Dequantise(), 255.0, (0.0, 1.0)), Dequantise)
     assert isinstance(dequantising(Identity(), 255.0, (-np.inf, np.inf)), Jittered)
 
 

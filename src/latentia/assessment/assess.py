@@ -6,7 +6,10 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 import latentia
 from latentia import storage
@@ -19,7 +22,7 @@ from latentia.evaluation.diagnosis import diagnose
 if TYPE_CHECKING:
     from latentia.run import Run
 
-FORMAT = 2
+FORMAT = 3
 """Counts up when figures are measured otherwise: what was kept before is measured anew."""
 
 
@@ -59,6 +62,7 @@ def assess(
         subject.warnings.clear()
         MEASURES[topic](subject)
         ledger = subject.ledger
+        ledger.drop_what_is_not_finite()
         done = {**done, topic: [*ledger.figures, *ledger.missing]}
         kept = Assessment(
             about={**about, "topics": done},
@@ -79,7 +83,11 @@ def _about(subject: Subject) -> dict[str, Any]:
     state = json.dumps([FORMAT, asked, run.spec, latentia.__version__], sort_keys=True, default=str)
     digest = hashlib.sha256(state.encode())
     digest.update(weights)
-    digest.update(dataset.x[subject.rows].tobytes())
+    held = [dataset.x, dataset.labels, dataset.factors, *dataset.splits.values()]
+    for part in held:
+        digest.update(b"" if part is None else np.ascontiguousarray(part).data)
+    if settings.inception and Path(settings.inception).is_file():
+        digest.update(Path(settings.inception).read_bytes())
     return {
         "run": run.name,
         "latentia": latentia.__version__,

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from latentia.assessment.subject import Subject, flops
+from latentia.data.transforms import Binarise
 from latentia.evaluation.annealing import annealed
 from latentia.evaluation.figures import Better, Figure, mean_and_error
 from latentia.evaluation.likelihood import Estimates, importance_weighted
@@ -20,6 +21,8 @@ WORK = 5e13
 MISTRUST = 0.05
 """A larger share of examples with few effective samples than this is worth a warning."""
 TEMPERATURES, CHAINS = 500, 16
+CHECKED = 1000
+"""Examples that are looked at to tell whether data are binary."""
 
 
 def likelihood(subject: Subject) -> None:
@@ -35,9 +38,29 @@ def likelihood(subject: Subject) -> None:
         subject.ledger.missing.update(dict.fromkeys([*names, *sampled], reason))
         return
     _bound(subject)
+    if reason := _unsound(subject):
+        for name in ("elbo", "bits_per_dim"):
+            del subject.ledger.figures[name]
+        subject.ledger.missing.update(dict.fromkeys(["elbo", "bits_per_dim", *sampled], reason))
+        return
     estimates = _importance(subject)
     if subject.settings.ais:
         _check(subject, estimates)
+
+
+def _unsound(subject: Subject) -> str:
+    """Say why the likelihood is none of these data, if it is not."""
+    transform = subject.run.transform
+    if not subject.run.model.discrete:
+        drawn = isinstance(transform, Binarise)
+        return "a density of values that are only 0 and 1 has no bound" if drawn else ""
+    given = subject.scaled(subject.drawn(subject.x, CHECKED))
+    if isinstance(transform, Binarise) or np.isin(given, (0.0, 1.0)).all():
+        return ""
+    return (
+        "the cross-entropy of grey values is no likelihood: train with transform=binarise, or with "
+        "likelihood=continuous_bernoulli"
+    )
 
 
 def convention(subject: Subject) -> str:

@@ -166,7 +166,7 @@ def _generated(subject: Subject, kind: str, count: int) -> np.ndarray:
     seed = subject.settings.seed
     if kind != "midpoint":
         return subject.run.sample(count, sampler=kind, seed=seed)
-    order = np.random.default_rng(seed).permutation(len(subject.codes))
+    order = np.random.default_rng([seed, 1]).permutation(len(subject.codes))  # not the one of the data
     halfway = 0.5 * (subject.codes[order] + subject.codes[np.roll(order, 1)])[:count]
     return subject.run.decode(halfway.reshape(len(halfway), *subject.run.latent))
 
@@ -190,7 +190,7 @@ def _feature_space(subject: Subject) -> Any:
             "Inception network (--inception FILE)"
         )
     heads = dataset.factor_names if dataset.labels is None else ("label",)
-    train, test = split["train"], split[subject.split]
+    train, test = split["train"], split["test"] if len(split["test"]) else subject.rows
     return classifier_features(
         dataset.x[train], targets[train], dataset.x[test], targets[test],
         low=low, high=high, head_names=heads, quiet=subject.quiet,

@@ -60,3 +60,18 @@ def _draw(pool: np.ndarray, share: float, generator: np.random.Generator) -> tup
     shuffled = generator.permutation(pool)
     wanted = min(wanted, len(pool) - 1)
     return np.sort(shuffled[:wanted]), shuffled[wanted:]
+
+
+def spread(rows: np.ndarray, count: int | None) -> np.ndarray:
+    """Take some positions, evenly spaced: the front of a sorted source is of one kind.
+
+    Args:
+        rows: positions.
+        count: how many at most; None for all.
+
+    Returns:
+        Positions, in the same order; all of them where there are no more.
+    """
+    if count is None or count >= len(rows):
+        return rows
+    return rows[np.arange(count) * len(rows) // count]

@@ -73,7 +73,7 @@ class Transform(abc.ABC):
     @property
     @abc.abstractmethod
     def log2_unit(self) -> float:
-        """Bits per dimension that one unit of the data spans more than one unit of x.
+        """Bits per dimension that one unit of x spans more than one unit of the data.
 
         A density of x in bits per dimension, plus this, is the density of the stored data, by the
         change of variables; 0 where the prepared values are discrete.
@@ -235,7 +235,7 @@ def dequantising(base: Transform, high: float, support: tuple[float, float]) -> 
         Lucas Theis, Aaron van den Oord, Matthias Bethge, "A note on the evaluation of generative
         models", 2016.
     """
-    if base.random:
+    if isinstance(base, (Dequantise, Jittered)):
         return base
     low, top = Jittered(base).range(0.0, high)
     return Jittered(base) if support[0] <= low and top <= support[1] else Dequantise(high)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -19,6 +20,10 @@ LEAPS = 10
 """Leapfrog steps of one proposal."""
 ACCEPTED = 0.65
 """The share of proposals that the step size is steered towards."""
+GAIN = 0.1
+"""How much the logarithm of a step size follows what was accepted."""
+GROUP = 64
+"""Examples whose chains run together."""
 
 
 def annealed(
@@ -35,11 +40,11 @@ def annealed(
 
     Each chain starts at z ~ p(z) and passes the densities p(z) p(x|z)^t for t from 0 to 1, with one
     Hamiltonian proposal at each; its weight is the product of p(x|z)^(t' - t) on the way. The mean of
-    the weights is unbiased for p(x) whatever the chains' mixing, so the logarithm is a lower bound in
+    the weights is unbiased for p(x) however well the chains mix, so the logarithm is a lower bound in
     expectation, as the importance-weighted one is; a posterior that misses part of p(z|x) shows as a
-    gap between the two. The temperatures follow a sigmoid, dense at both ends. Step sizes adapt to
-    the share of accepted proposals as the chains go, as in the reference; the bias that this brings
-    vanishes as the steps settle.
+    gap between the two. The temperatures follow a sigmoid, dense at both ends. Step sizes are found by a
+    first run of as many chains with other noise, for each example and temperature: steps that followed the
+    weighted chains' own acceptances would leave their densities, and bias the weights upwards.
 
     Args:
         model: in evaluation mode; its prior has a density.
@@ -48,7 +53,7 @@ def annealed(
         temperatures: densities on the way.
         limit: how many examples at most.
         seed: seed of the noise in data and chains.
-        tick: called after each block with its estimates and effective sample sizes, to show progress.
+        tick: called after each group with its estimates and effective sample sizes, to show progress.
 
     Returns:
         The estimates; `samples` is the number of chains.
@@ -65,17 +70,23 @@ def annealed(
         raise ConfigError(
             f"annealing needs at least 1 chain and 2 temperatures, not {chains} and {temperatures}"
         )
+    limit = min(limit or len(feed), len(feed))
+    schedule = _schedule(temperatures)
     values, effective = np.empty(0), np.empty(0)
     for noise, positions in blocks(feed, seed, limit):
         with seeded(noise):
-            x = feed.batch(positions).x[: limit and limit - len(values)]
-            weights = _anneal(model, x, chains, _schedule(temperatures)).double().cpu()
-        first, second = weights.logsumexp(dim=0), (2 * weights).logsumexp(dim=0)
-        one, two = (first - math.log(chains)).numpy(), (2 * first - second).exp().numpy()
-        values, effective = np.append(values, one), np.append(effective, two)
-        if tick:
-            tick(one, two)
-    return Estimates(values, effective, chains)
+            for x in feed.batch(positions).x.split(GROUP):
+                if len(values) >= limit:
+                    break
+                steps, _ = _anneal(model, x, chains, schedule, None)
+                _, log_weights = _anneal(model, x, chains, schedule, steps)
+                weights = log_weights.double().cpu()
+                first, second = weights.logsumexp(dim=0), (2 * weights).logsumexp(dim=0)
+                one, two = (first - math.log(chains)).numpy(), (2 * first - second).exp().numpy()
+                values, effective = np.append(values, one), np.append(effective, two)
+                if tick:
+                    tick(one, two)
+    return Estimates(values[:limit], effective[:limit], chains)
 
 
 def _schedule(count: int) -> Tensor:
@@ -83,20 +94,33 @@ def _schedule(count: int) -> Tensor:
     return ((ends - ends[0]) / (ends[-1] - ends[0])).float()
 
 
-def _anneal(model: LatentModel, x: Tensor, chains: int, temperatures: Tensor) -> Tensor:
-    """Run all chains of all examples side by side; give their log weights, `(chains, B)`."""
+def _anneal(
+    model: LatentModel, x: Tensor, chains: int, temperatures: Tensor, steps: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """Run all chains of all examples side by side, at given step sizes or looking for them.
+
+    Gives the step sizes, `(T, B)`, and the log weights, `(chains, B)`, which count only where the step sizes
+    were given.
+    """
     prior = model.prior()
     with torch.no_grad():
         z = prior.sample(torch.Size((chains, len(x))))
         log_weights = torch.zeros(chains, len(x), device=z.device)
-        step = torch.full_like(log_weights, 0.1)
-    for before, now in zip(temperatures[:-1].tolist(), temperatures[1:].tolist(), strict=True):
+        step = torch.full((len(x),), 0.1, device=z.device)
+    used = []
+    for place, (before, now) in enumerate(pairwise(temperatures.tolist())):
         with torch.no_grad():
             log_weights += (now - before) * model.decode(z).log_prob(x)
+        if steps is not None:
+            step = steps[place]
+        used.append(step)
         if now < 1:
-            z, accepted = _hamiltonian(lambda z, t=now: _energy(model, z, x, t), z, step)
-            step = (step * torch.where(accepted, 1.02, 1.02 ** (-ACCEPTED / (1 - ACCEPTED)))).clamp(1e-4, 1.0)
-    return log_weights
+            z, accepted = _hamiltonian(
+                lambda z, t=now: _energy(model, z, x, t), z, step.expand(chains, len(x))
+            )
+            drift = (accepted.float().mean(dim=0) - ACCEPTED) * GAIN
+            step = (step * drift.exp()).clamp(1e-4, 1.0)
+    return torch.stack(used), log_weights
 
 
 def _energy(model: LatentModel, z: Tensor, x: Tensor, t: float) -> Tensor:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from latentia.evaluation.figures import Figure
 
 COLLAPSED = 0.1
 """A rate under this, in nats, says that all examples get the same latent."""
+CARRIES = 0.01
+"""A latent with less mean KL than this, in nats, carries nothing."""
 IDLE = 0.25
 """More than this share of dead latents is a partial collapse."""
 HOLES = 0.1
@@ -45,7 +48,7 @@ def collapse(rate: float, active: int, latents: int) -> Finding | None:
 
     Args:
         rate: mean KL from the prior, in nats.
-        active: active latents.
+        active: latents that carry something: by the spread of their means or by their KL.
         latents: all of them.
 
     Returns:
@@ -54,7 +57,7 @@ def collapse(rate: float, active: int, latents: int) -> Finding | None:
     References:
         Samuel Bowman et al., "Generating Sentences from a Continuous Space", 2016.
     """
-    if rate < COLLAPSED or active == 0:
+    if rate < COLLAPSED:
         return Finding(
             "full collapse",
             f"the rate is {rate:.3g} nats and {active} of {latents} latents are active: every example gets "
@@ -71,6 +74,18 @@ def collapse(rate: float, active: int, latents: int) -> Finding | None:
     return None
 
 
+def carrying(kl: Sequence[float] | float) -> int:
+    """Count the latents whose mean KL is above 0.01 nats: small latents may carry much.
+
+    Args:
+        kl: mean KL of each latent, in nats.
+
+    Returns:
+        How many.
+    """
+    return sum(value > CARRIES for value in kl) if isinstance(kl, Sequence) else 0
+
+
 def diagnose(figures: Mapping[str, Figure]) -> tuple[Finding, ...]:
     """Read the figures of an evaluation.
 
@@ -82,15 +97,16 @@ def diagnose(figures: Mapping[str, Figure]) -> tuple[Finding, ...]:
     """
 
     def value(name: str) -> float | None:
-        figure = figures.get(name)
-        return figure.value if figure is not None and isinstance(figure.value, float) else None
+        number = figures[name].value if name in figures else None
+        return number if isinstance(number, float) and math.isfinite(number) else None
 
     found: list[Finding | None] = []
     rate, active, latents = value("rate"), value("active_units"), value("latents")
     bound = rate is not None
     fallen = None
     if rate is not None and active is not None and latents is not None:
-        fallen = collapse(rate, int(active), int(latents))
+        kl = figures["kl_per_dimension"].value if "kl_per_dimension" in figures else ()
+        fallen = collapse(rate, max(int(active), carrying(kl)), int(latents))
         found.append(fallen)
     if not (fallen and fallen.name == "full collapse"):
         found.append(_unused(value("decoder_use"), rate))

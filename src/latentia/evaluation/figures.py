@@ -95,6 +95,15 @@ class Ledger:
         except (Unmeasurable, MissingExtra) as error:
             self.missing.update({name: str(error) for name in names})
 
+    def drop_what_is_not_finite(self) -> None:
+        """Move figures without a finite value to what is missing."""
+        for name, figure in list(self.figures.items()):
+            if not np.isfinite(figure.value).all():
+                del self.figures[name]
+                self.missing[name] = (
+                    "it is not a finite number: the model's outputs or its data are not, or too few"
+                )
+
 
 def mean_and_error(values: np.ndarray) -> tuple[float, float | None]:
     """Average independent values.

@@ -18,6 +18,7 @@ MANIFOLD = 3
 DENSITY = 5
 """Neighbours that a ball of density and coverage reaches to."""
 
+HELD = "error over examples, the balls held as they are"
 _BLOCK = 500  # rows of distances that are held at a time
 
 
@@ -110,7 +111,7 @@ class _Pair:
         """Give the shares of each set that lie in the other's balls."""
         self._check(MANIFOLD + 1, f"a ball that reaches to {MANIFOLD} neighbours")
         good, found = precision_recall(self.real, self.other)
-        balls = f"reach to their {MANIFOLD} nearest neighbours; {self._what}"
+        balls = f"reach to their {MANIFOLD} nearest neighbours; {self._what}; {HELD}"
         precision = f"share of the {self._others} within the balls around real examples that {balls}"
         recall = f"share of the real examples within the balls around the {self._others} that {balls}"
         return self._figure("precision", mean_and_error(good), precision) | self._figure(
@@ -121,7 +122,7 @@ class _Pair:
         """Give how many real balls hold a sample, and the share of real balls that hold one."""
         self._check(DENSITY + 1, f"a ball that reaches to {DENSITY} neighbours")
         depth, covered = density_coverage(self.real, self.other)
-        balls = f"reach to their {DENSITY} nearest neighbours; {self._what}"
+        balls = f"reach to their {DENSITY} nearest neighbours; {self._what}; {HELD}"
         density = (
             f"how many of the balls around real examples hold each of the {self._others}, over {DENSITY}: "
             f"1 for the same distribution, on average; the balls {balls}"

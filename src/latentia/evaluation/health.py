@@ -13,7 +13,7 @@ from torch.distributions import Distribution, Independent
 
 from latentia.data.feed import Feed
 from latentia.evaluation.figures import Unmeasurable
-from latentia.evaluation.terms import blocks, seeded
+from latentia.evaluation.terms import blocks, seeded, stream
 from latentia.probability import Delta
 from latentia.types import LatentModel
 
@@ -25,6 +25,9 @@ WORK = 5e8
 """Densities evaluated at most; of large latents fewer are drawn."""
 LEAST = 1.0
 """Percentile of the data's own latents below which a place is called a hole."""
+FEWEST = 200
+"""Examples whose half can tell where the thinnest hundredth begins."""
+RESAMPLED = 100
 WATCHED = 500
 """Examples that are looked at during training."""
 
@@ -87,7 +90,7 @@ def active_units(codes: Codes) -> int:
 class Split:
     """The aggregate rate divided, one value for each drawn latent, in nats.
 
-    The means add up to the rate: KL(q(z|x) || p(z)) averaged over the data.
+    The means add up, but for the noise of the draws, to the rate: KL(q(z|x) || p(z)) averaged over the data.
 
     Attributes:
         mutual_information: log q(z|x) - log q(z), shape `(M,)`.
@@ -197,23 +200,41 @@ def prior_holes(model: LatentModel, codes: Codes, seed: int = 0) -> tuple[float,
         seed: seed of the prior's draws.
 
     Returns:
-        The share of prior draws in holes, its standard error, and the number of draws.
+        The share of prior draws in holes, its standard error over resamples of both, and the number of
+        draws.
 
     Raises:
         Unmeasurable: if the posterior has no density over single dimensions, or there are few examples.
     """
-    if len(codes) < 40:
-        raise Unmeasurable(f"holes need at least 40 examples, and there are {len(codes)}")
+    if len(codes) < FEWEST:
+        raise Unmeasurable(f"holes need at least {FEWEST} examples, and there are {len(codes)}")
     mixture = tuple(_every_other(q) for q in codes.posteriors)
     chosen = torch.arange(1, len(codes), 2)  # blocks are of even size, so these are in no mixture
     count = min(len(chosen), len(_some(codes, len(codes), seed)))
     chosen = chosen[torch.randperm(len(chosen), generator=torch.Generator().manual_seed(seed))[:count]]
     own, _ = _aggregate(mixture, codes.drawn[chosen.to(codes.drawn.device)])
-    with seeded(seed):
+    with seeded(stream(seed, "prior")):
         z = model.prior().sample(torch.Size((count,)))
     drawn, _ = _aggregate(mixture, z)
-    share = float((drawn < torch.quantile(own, LEAST / 100)).double().mean())
-    return share, math.sqrt(max(share * (1 - share), 1 / count) / count), count
+    if not (torch.isfinite(own).all() and torch.isfinite(drawn).all()):
+        raise Unmeasurable("the posterior's densities are not finite")
+    resamples = torch.Generator().manual_seed(seed)
+    found = [_share_below(own.cpu(), drawn.cpu())]
+    for _ in range(RESAMPLED):
+        pairs = [
+            values[torch.randint(count, (count,), generator=resamples)] for values in (own.cpu(), drawn.cpu())
+        ]
+        found.append(_share_below(*pairs))
+    return found[0], float(np.std(found[1:], ddof=1)), count
+
+
+def _share_below(own: Tensor, drawn: Tensor) -> float:
+    """Give the share of draws under the first percentile of the data's own densities.
+
+    Where both are from one distribution, a draw is under the k-th smallest of n with probability k / (n + 1).
+    """
+    rank = max(1, int(LEAST / 100 * (len(own) + 1)))
+    return float((drawn < own.sort().values[rank - 1]).double().mean())
 
 
 def _every_other(q: Distribution) -> Distribution:
@@ -252,7 +273,7 @@ def prior_distance(model: LatentModel, codes: Codes, seed: int = 0) -> tuple[flo
     size = min(200, count)
     prior = model.prior()
     order = torch.randperm(len(codes), generator=torch.Generator().manual_seed(seed))[:count]
-    with seeded(seed):
+    with seeded(stream(seed, "prior")):
         other = prior.sample(torch.Size((count,))).double().flatten(1)
     own = codes.drawn[order.to(codes.drawn.device)].double().flatten(1)
     scale = 2 * float(prior.variance.double().sum())
@@ -316,7 +337,7 @@ def health_summary(model: LatentModel, feed: Feed) -> dict[str, float]:
     Returns:
         `active_units`; from twenty examples on `aggregate_mmd`; and, where posterior and prior are products
         of densities, `mutual_information`, `total_correlation` and `dimension_wise_kl` in nats and, from
-        forty examples on, `prior_holes`.
+        200 examples on, `prior_holes`.
     """
     was_training = model.training
     codes = encode_split(model.eval(), feed.shuffled(0), limit=WATCHED)

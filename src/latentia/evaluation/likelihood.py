@@ -44,14 +44,16 @@ class Estimates:
     @property
     def untrusted(self) -> float:
         """The share of examples whose estimate rests on fewer than ten effective samples."""
-        return float((self.effective < min(FEW, self.samples / 2)).mean())
+        return float((self.effective < FEW).mean())
 
     @property
     def sampling_error(self) -> float:
         """Standard error of the mean that the finite K causes, in nats.
 
-        By the delta method the variance of log (1/K) sum w_k is 1 / ESS - 1 / K.
+        By the delta method the variance of log (1/K) sum w_k is 1 / ESS - 1 / K; NaN for K = 1.
         """
+        if self.samples == 1:
+            return math.nan  # one weight says nothing of its spread
         variance = np.maximum(1 / self.effective - 1 / self.samples, 0.0)
         return float(np.sqrt(variance.sum()) / len(variance))
 

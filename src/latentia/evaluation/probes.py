@@ -273,11 +273,12 @@ def _from_few_labels(space: _Space, count: int) -> dict[str, Figure]:
         (_regress(train[rows], space.labels[rows], test, _PENALTIES[0]) == space.truth).mean()
         for rows in chosen
     ]
-    mean, error = mean_and_error(np.array(right))
+    mean, drawn = mean_and_error(np.array(right))
+    error = math.hypot(drawn or 0.0, math.sqrt(mean * (1 - mean) / len(space.truth)))
     protocol = (
         f"multinomial logistic regression (C = {_PENALTIES[0]:g}) on {space.words} of {count:,} labelled "
         f"training examples in all, as even over the classes as they allow; features standardised over "
-        f"{len(train):,} training examples; mean and error over {DRAWS} draws"
+        f"{len(train):,} training examples; mean over {DRAWS} draws; error over draws and test examples"
     )
     figure = Figure(mean, "", space.split, protocol, error, len(space.truth), "higher")
     return {space.named(f"label_efficiency_{count}"): figure}

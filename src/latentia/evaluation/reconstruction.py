@@ -12,6 +12,8 @@ from latentia.evaluation.figures import Figure, Ledger, Unmeasurable, mean_and_e
 WINDOW = 11
 """Pixels along a side of SSIM's Gaussian window."""
 SCALES = 5
+MODEL_UNITS = "model units²"
+"""The unit of squared errors that depend on the transform."""
 
 
 def reconstruction(
@@ -42,22 +44,25 @@ def reconstruction(
     errors = ((decoded.astype(np.float64) - given) ** 2).reshape(flat).mean(axis=1)
     how = f"squared error per value of the likelihood's mean at the posterior's mean, {units}"
     mean, error = mean_and_error(errors)
-    ledger.figures["mse"] = Figure(mean, "", split, how, error, len(errors), "lower")
-    ledger.measure(["mse_by_label"], lambda: {"mse_by_label": _by_label(errors, labels, names, how, split)})
+    unit = "" if image else MODEL_UNITS
+    ledger.figures["mse"] = Figure(mean, unit, split, how, error, len(errors), "lower")
+    ledger.measure(
+        ["mse_by_label"], lambda: {"mse_by_label": _by_label(errors, labels, names, how, unit, split)}
+    )
     if not image:
         reason = "the data are no images"
         ledger.missing.update({"psnr": reason, "ssim": reason, "ms_ssim": reason})
         return
     psnr = -10 * np.log10(np.maximum(errors, 1e-12))
     mean, error = mean_and_error(psnr)
-    protocol = "mean over images of 10 log10(1 / MSE), 1 being the data's range"
+    protocol = "mean over images of 10 log10(1 / MSE), 1 being the data's range, at most 120 each"
     ledger.figures["psnr"] = Figure(mean, "dB", split, protocol, error, len(errors), "higher")
     ledger.measure(["ssim"], lambda: {"ssim": _ssim(given, decoded, split)})
     ledger.measure(["ms_ssim"], lambda: {"ms_ssim": _ms_ssim(given, decoded, split)})
 
 
 def _by_label(
-    errors: np.ndarray, labels: np.ndarray | None, names: Sequence[str], how: str, split: str
+    errors: np.ndarray, labels: np.ndarray | None, names: Sequence[str], how: str, unit: str, split: str
 ) -> Figure:
     if labels is None or not (labels >= 0).any():
         raise Unmeasurable("the data have no labels")
@@ -66,7 +71,7 @@ def _by_label(
     spread = tuple(float("nan") if error is None else error for _, error in pairs)
     parts = tuple(names[label] if label < len(names) else str(label) for label in known)
     values = tuple(mean for mean, _ in pairs)
-    return Figure(values, "", split, f"{how}; by label", spread, len(errors), "lower", parts)
+    return Figure(values, unit, split, f"{how}; by label", spread, len(errors), "lower", parts)
 
 
 def _similarity(given: np.ndarray, decoded: np.ndarray, scales: int) -> np.ndarray:

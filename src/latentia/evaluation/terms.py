@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -64,6 +65,19 @@ def seeded(seed: int) -> Iterator[None]:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         yield
+
+
+def stream(seed: int, purpose: str) -> int:
+    """Give the seed of a stream of noise of its own: equal seeds for two purposes would draw equal noise.
+
+    Args:
+        seed: the user's seed.
+        purpose: what is drawn.
+
+    Returns:
+        Another seed.
+    """
+    return zlib.crc32(f"{purpose} {seed}".encode())
 
 
 BLOCK = 512

@@ -42,6 +42,7 @@ _WORDS = {
 _ENDS = {
     "iw": "importance-weighted",
     "mixture": "samples of the mixture",
+    "midpoint": "midpoints of two examples",
     "pca": "of PCA",
     "pixels": "of the data themselves",
     "prior": "samples of the prior",

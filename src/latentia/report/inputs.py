@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from latentia.data.splits import spread
+
 if TYPE_CHECKING:
     from latentia.data.dataset import Dataset
 
@@ -52,7 +54,7 @@ class Inputs:
     @property
     def encoded(self) -> np.ndarray:
         """The held-out examples behind the statistics."""
-        return self.held_out[:ENCODED]
+        return spread(self.held_out, ENCODED)
 
     @property
     def noun(self) -> str:
@@ -119,15 +121,15 @@ def in_turn(dataset: Dataset, rows: np.ndarray, count: int) -> np.ndarray:
         count: how many at most.
 
     Returns:
-        Positions; the first ones where there are no labels.
+        Positions; evenly spaced ones where there are no labels.
     """
     if dataset.labels is None:
-        return rows[:count]
+        return spread(rows, count)
     labels = dataset.labels[rows]
     classes = [rows[labels == label] for label in np.unique(labels[labels >= 0])]
     depth = max((len(members) for members in classes), default=0)
     turns = [members[turn] for turn in range(min(depth, count)) for members in classes if turn < len(members)]
-    return np.array(turns[:count], dtype=np.int64) if turns else rows[:count]
+    return np.array(turns[:count], dtype=np.int64) if turns else spread(rows, count)
 
 
 def _labelled(dataset: Dataset, rows: np.ndarray) -> np.ndarray:

@@ -53,8 +53,9 @@ def judge(figures: Sequence[Figure | None], about: Sequence[Mapping[str, Any]]) 
         return Verdict()
     if any((figure.unit, figure.split, figure.better) != _kind(first) for _, figure in given):
         return Verdict(note="Not compared: the runs differ in the split or the unit.")
-    if _in_nats(first.unit):
-        differ = [key for key in SAME if len({str(about[place].get(key)) for place, _ in given}) > 1]
+    scale = SAME if _in_nats(first.unit) else SAME[:1] if "model units" in first.unit else ()
+    if scale:
+        differ = [key for key in scale if len({str(about[place].get(key)) for place, _ in given}) > 1]
         if differ:
             return Verdict(note=f"Not compared: the runs differ in {' and '.join(differ)}.")
     sign = 1 if first.better == "higher" else -1

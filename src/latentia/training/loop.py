@@ -17,7 +17,7 @@ from latentia import registry, storage
 from latentia.data.feed import Feed
 from latentia.errors import TrainingError
 from latentia.evaluation import Averages, average_terms, health_summary
-from latentia.evaluation.diagnosis import collapse
+from latentia.evaluation.diagnosis import carrying, collapse
 from latentia.evaluation.terms import stored_bits
 from latentia.folder import RunFolder
 from latentia.objectives import Objective
@@ -267,7 +267,7 @@ class Trainer:
         self.warnings.clear()
         if not self.objective.bound or not self.objective.settled(share) or step < COLLAPSE_AFTER:
             return
-        finding = collapse(scores.rate, active, latents)
+        finding = collapse(scores.rate, max(active, carrying(scores.kl)), latents)
         if finding and finding.name == "full collapse":
             self.warnings.append(f"{finding.name} at step {step}: {finding.what}; {finding.advice}")
 
