@@ -22,7 +22,7 @@ ACCEPTED = 0.65
 """The share of proposals that the step size is steered towards."""
 GAIN = 0.1
 """How much the logarithm of a step size follows what was accepted."""
-GROUP = 64
+GROUP = 32
 """Examples whose chains run together."""
 
 
