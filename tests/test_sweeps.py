@@ -105,6 +105,7 @@ def test_a_resumed_sweep_gives_the_runs_of_one_that_was_never_stopped(tmp_path):
         (["objective.beta=1,-1"], SMALL, r"'objective\.beta' must not be negative"),
         (["data.seed=0,1"], SMALL, "compared on the same data"),
         (["objective.beta=1,2", "objective.beta=3,4"], SMALL, "twice"),
+        (["objective.beta=1,1.0"], SMALL, "the same number"),
         (["model.name=vae,vaee"], SMALL, "unknown model 'vaee'"),
         (["nonsense.beta=1,2"], SMALL, "unknown section 'nonsense'"),
     ],
@@ -113,6 +114,19 @@ def test_a_mistake_in_any_run_is_told_before_anything_is_trained(tmp_path, over,
     with pytest.raises(ConfigError, match=match):
         sweeps.start("digits", settings, over, out=tmp_path / "sweep")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_that_ran_out_of_time_is_not_done(tmp_path):
+    settings = {**SMALL, "training": {"epochs": 200, "max_minutes": 1e-5}}
+    with pytest.raises(RunError, match=r"ran out of training\.max_minutes"):
+        sweeps.start("digits", settings, ["objective.beta=1,2"], out=tmp_path / "sweep")
+    with pytest.raises(RunError, match=r"ran out of training\.max_minutes"):
+        sweeps.resume(tmp_path / "sweep")
+
+
+def test_values_that_differ_little_are_runs_of_their_own():
+    family = sweeps.members({}, {"objective.beta": [0.1234567, 0.1234568]})
+    assert len({member.name for member in family}) == 2
 
 
 def test_bad_places_are_refused(tmp_path):

@@ -116,8 +116,15 @@ class RunFolder:
 
         Returns:
             Its tables.
+
+        Raises:
+            RunError: if a section is missing.
         """
-        return config.read_toml(self.run_file)
+        spec = config.read_toml(self.run_file)
+        absent = [section for section in ("data", "model", "training") if section not in spec]
+        if absent:
+            raise RunError(f"{self.run_file} is damaged: it has no section '{absent[0]}'; train the run anew")
+        return spec
 
     def log(self, row: Mapping[str, Any]) -> None:
         """Append one line to the metrics.

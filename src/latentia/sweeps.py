@@ -100,6 +100,8 @@ def members(settings: Mapping[str, Any], over: Mapping[str, Sequence[Any]]) -> l
         pairs = [f"{key}={_shown(value)}" for key, value in zip(over, values, strict=True)]
         name = re.sub(r"[^\w.,=+-]+", "_", ",".join(pairs))
         found.append(Member(name, ", ".join(map(_shown, values)), own))
+    if len({member.name for member in found}) < len(found):
+        raise ConfigError("--over: two of the values are the same number; give each once")
     return found
 
 
@@ -110,7 +112,9 @@ def _copied(table: Mapping[str, Any]) -> dict[str, Any]:
 def _shown(value: Any) -> str:
     if isinstance(value, list):
         return "-".join(map(_shown, value))
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value)
 
 
 def start(
@@ -153,10 +157,12 @@ def start(
     folder = Path(out) if out else free_name(api.RUNS, f"{dataset.name}-sweep")
     plan = {"source": dataset.source, "over": axes, "settings": settings}
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        what = "holds a sweep already" if (folder / "sweep.toml").is_file() else "exists and is no sweep"
-        raise RunError(
-            f"{folder} {what}; go on with 'latentia sweep --resume {folder}' or choose another --out"
-        )
+        if (folder / "sweep.toml").is_file():
+            raise RunError(
+                f"{folder} holds a sweep already; go on with 'latentia sweep --resume {folder}' or choose "
+                "another --out"
+            )
+        raise RunError(f"{folder} exists and is no sweep; choose another --out")
     storage.write_text(folder / "sweep.toml", config.write_toml(plan))
     return _work(folder, dataset.source, axes, family, quiet, say)
 
@@ -183,7 +189,7 @@ def resume(path: str | os.PathLike[str], *, quiet: bool = True, say: Say = _sile
     try:
         source, axes, settings = plan["source"], plan["over"], plan.get("settings", {})
         family = members(settings, axes)
-    except (KeyError, AttributeError, TypeError) as error:
+    except (KeyError, AttributeError, TypeError, ValueError) as error:
         raise RunError(f"{folder / 'sweep.toml'} is damaged; start the sweep anew") from error
     return _work(folder, source, axes, family, quiet, say)
 
@@ -203,6 +209,13 @@ def _check(source: Any, family: Sequence[Member]) -> latentia.data.Dataset:
     return dataset
 
 
+def _is_done(place: RunFolder) -> bool:
+    """Say whether a run is over and scored; one that ran out of time is scored, too, and not over."""
+    scored = any(row.get("split") == "test" for row in place.metrics())
+    files = sorted(place.checkpoints.glob("*.safetensors")) if scored else []
+    return bool(files) and bool(storage.load_tensors(files[-1])[1].get("finished"))
+
+
 def _work(
     folder: Path,
     source: str,
@@ -213,7 +226,7 @@ def _work(
 ) -> Ended:
     for number, member in enumerate(family, 1):
         place = RunFolder(folder / member.name)
-        if any(row.get("split") == "test" for row in place.metrics()):
+        if _is_done(place):
             say(f"[{number}/{len(family)}] {member.name}: done already")
             continue
         say(f"[{number}/{len(family)}] {member.name}")

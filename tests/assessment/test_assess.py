@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
 import latentia
 from latentia import api, storage
@@ -93,6 +94,36 @@ def test_what_is_measured_is_kept_and_not_measured_again(runs, monkeypatch):
     assert len(calls) == 1  # other settings are another evaluation
 
 
+def test_a_figure_that_lacked_a_package_is_measured_when_it_is_there(runs):
+    first = latentia.evaluate(runs["vae"], only=["reconstruction"], **QUICK)
+    path = runs["vae"].folder.evaluation_file
+    kept = storage.read_json(path)
+    del kept["figures"]["psnr"]
+    kept["missing"]["psnr"] = "psnr needs the package x: pip install 'latentia[metrics]'"
+    storage.write_json(path, kept)
+    assert latentia.evaluate(runs["vae"], only=["reconstruction"], **QUICK) == first
+
+
+def test_a_diagnosis_takes_all_that_is_known(runs):
+    whole = latentia.evaluate(runs["vae"], only=["likelihood", "health"], **QUICK)
+    assert latentia.evaluate(runs["vae"], only=["health"], **QUICK).diagnosis == whole.diagnosis
+
+
+def test_latents_off_the_priors_centre_are_off_its_scale(tmp_path):
+    run = latentia.train("digits", model="autoencoder", latent_dim=2, out=tmp_path / "run", epochs=2)
+    with torch.no_grad():
+        run.model.encoder[-1].bias += 5.0
+    found = latentia.evaluate(run, only=["health"])
+    assert found.figures["latent_spread"].value > 4
+    assert "latent scale off" in [finding.name for finding in found.diagnosis]
+
+
+@pytest.mark.parametrize("damage", ['{"about": {"key": 1}, "figures": []}', "[]", "3", '"x"', "{}"])
+def test_whatever_stands_in_the_file_the_figures_are_measured(runs, damage):
+    runs["vae"].folder.evaluation_file.write_text(damage)
+    assert "mse" in latentia.evaluate(runs["vae"], only=["reconstruction"], **QUICK).figures
+
+
 def test_a_damaged_file_is_measured_anew(runs):
     path = runs["vae"].folder.evaluation_file
     first = latentia.evaluate(runs["vae"], only=["reconstruction"], **QUICK)
@@ -116,12 +147,15 @@ def test_factors_bring_the_disentanglement_metrics(tmp_path):
     for row, (i, j, k) in enumerate(factors):
         x[row, i * 2, j * 2] = 100 + 15 * k
     path = tmp_path / "dots.npz"
-    np.savez(path, imgs=x, latents_classes=factors, latents_names=np.array(["row", "column", "light"]))
+    factors = np.column_stack([factors, np.zeros(len(factors), int)])
+    names = np.array(["row", "column", "light", "colour"])
+    np.savez(path, imgs=x, latents_classes=factors, latents_names=names)
     run = latentia.train(str(path), out=tmp_path / "run", latent_dim=3, epochs=3)
     found = latentia.evaluate(run, only=["disentanglement", "representation", "generation"])
     assert {"mig", "sap", "modularity", "factorvae_score"} <= set(found.figures) | set(found.missing)
     assert 0 <= found.figures["modularity"].value <= 1
     assert found.figures["modularity"].split == "all"
+    assert any("one value are left out of these metrics: colour" in line for line in found.warnings)
     assert found.missing["linear_probe_accuracy"] == "the data have no labels"
 
 
@@ -169,6 +203,8 @@ def test_a_table_is_assessed_too(tmp_path):
 @pytest.mark.parametrize(
     ("settings", "error", "match"),
     [
+        ({"seed": -1}, ConfigError, "'seed' must be from 0 to 4294967295, not -1"),
+        ({"inception": "nosuch.safetensors"}, ConfigError, "no such file: nosuch.safetensors"),
         ({"samples": 0}, ConfigError, "'samples' must be at least 1, not 0"),
         ({"split": "tset"}, DataError, "unknown split 'tset'; did you mean 'test'"),
         ({"only": ["helth"]}, ConfigError, "unknown topic 'helth'; did you mean 'health'"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,7 +53,7 @@ def assess(
     kept = _kept(run, about["key"])
     done = kept.about["topics"] if kept else {}
     for topic in TOPICS:
-        if topic not in settings.only or topic in done:
+        if topic not in settings.only or (topic in done and not _lacks_a_package(kept, done[topic])):
             continue
         if say:
             say(f"{topic} ...")
@@ -63,11 +63,16 @@ def assess(
         MEASURES[topic](subject)
         ledger = subject.ledger
         ledger.drop_what_is_not_finite()
-        done = {**done, topic: [*ledger.figures, *ledger.missing]}
+        kept = _kept(run, about["key"]) or kept  # another process may have kept other topics meanwhile
+        done = {**(kept.about["topics"] if kept else {}), topic: [*ledger.figures, *ledger.missing]}
         kept = Assessment(
             about={**about, "topics": done},
             figures={**(kept.figures if kept else {}), **ledger.figures},
-            missing={**(kept.missing if kept else {}), **ledger.missing},
+            missing={
+                name: reason
+                for name, reason in {**(kept.missing if kept else {}), **ledger.missing}.items()
+                if name not in ledger.figures
+            },
             warnings=(*(kept.warnings if kept else ()), *subject.warnings),
         )
         if settings.data is None:
@@ -86,7 +91,7 @@ def _about(subject: Subject) -> dict[str, Any]:
     held = [dataset.x, dataset.labels, dataset.factors, *dataset.splits.values()]
     for part in held:
         digest.update(b"" if part is None else np.ascontiguousarray(part).data)
-    if settings.inception and Path(settings.inception).is_file():
+    if settings.inception:
         digest.update(Path(settings.inception).read_bytes())
     return {
         "run": run.name,
@@ -114,8 +119,13 @@ def _kept(run: Run, key: str) -> Assessment | None:
     try:
         kept = Assessment.from_json(storage.read_json(path))
         return kept if kept.about["key"] == key else None
-    except (LatentiaError, KeyError, TypeError):
+    except (LatentiaError, KeyError, TypeError, AttributeError, ValueError):
         return None  # a damaged file is measured anew and replaced
+
+
+def _lacks_a_package(kept: Assessment | None, names: Iterable[str]) -> bool:
+    """Say whether a figure was missing for want of a package, which may be there now."""
+    return kept is not None and any("pip install" in kept.missing.get(name, "") for name in names)
 
 
 def _keep(run: Run, assessment: Assessment, say: Callable[[str], None] | None) -> None:
@@ -135,6 +145,6 @@ def _chosen(kept: Assessment, settings: Settings) -> Assessment:
         about=about,
         figures=figures,
         missing={name: reason for name, reason in kept.missing.items() if name in names},
-        diagnosis=diagnose(figures),
+        diagnosis=diagnose(kept.figures),  # all that is known, whatever was asked
         warnings=tuple(line for line in kept.warnings if line.partition(":")[0] in names),
     )

@@ -159,7 +159,7 @@ def _importance(subject: Subject) -> Estimates:
         ),
         "effective_sample_size": Figure(
             effective, "samples", split, f"(sum w)^2 / sum w^2, K = {samples:,} weights, mean over examples",
-            spread, count, "higher",
+            spread, count, "",
         ),
         "bits_per_dim_iw": Figure(
             bits_mean, "bits", split, f"-log_likelihood in bits per dimension; {convention(subject)}",

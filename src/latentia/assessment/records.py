@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from latentia.errors import ConfigError, nearest
@@ -45,6 +46,12 @@ class Settings:
             value = getattr(self, name)
             if value is not None and value < least:
                 raise ConfigError(f"'{name}' must be at least {least}, not {value}")
+        if not 0 <= self.seed < 2**32:
+            raise ConfigError(f"'seed' must be from 0 to 4294967295, not {self.seed}")
+        if self.samples > 10**9:
+            raise ConfigError(f"'samples' must be at most 1,000,000,000, not {self.samples}")
+        if self.inception and not Path(self.inception).is_file():
+            raise ConfigError(f"no such file: {self.inception}; give the Inception weights as .safetensors")
         for topic in self.only:
             if topic not in TOPICS:
                 raise ConfigError(f"unknown topic '{topic}'{nearest(topic, TOPICS)}")

@@ -11,6 +11,7 @@ import numpy as np
 
 from latentia.assessment.likelihood import likelihood
 from latentia.assessment.subject import Subject, named
+from latentia.errors import DataError, RunError
 from latentia.evaluation.figures import Better, Figure, Unmeasurable, mean_and_error
 from latentia.evaluation.health import (
     Codes,
@@ -38,7 +39,9 @@ def health(subject: Subject) -> None:
     count = len(codes)
     means = codes.mean.numpy()
     statistics = latent_statistics(means)
-    spread = float(codes.drawn.double().flatten(1).var(dim=0).mean() / model.prior().variance.double().mean())
+    prior = model.prior()
+    apart = (codes.drawn - prior.mean).double().square().mean()
+    spread = float(apart / prior.variance.double().mean())
 
     def figure(value: float, unit: str, what: str, better: Better = "") -> Figure:
         return Figure(float(value), unit, split, what, None, count, better)
@@ -52,7 +55,9 @@ def health(subject: Subject) -> None:
         "latent_min": figure(statistics.minimum, "", f"minimum {over}"),
         "latent_max": figure(statistics.maximum, "", f"maximum {over}"),
         "latent_spread": figure(
-            math.sqrt(spread), "", "standard deviation of drawn latents over that of the prior; 1 is matched"
+            math.sqrt(spread),
+            "",
+            "root mean square of drawn latents around the prior's mean, in its deviations; 1 is matched",
         ),
     }
     measure = subject.ledger.measure
@@ -158,7 +163,10 @@ def generation(subject: Subject) -> None:
         return {}
 
     names = [f"{metric}_{kind}" for metric in METRICS for kind in (*SAMPLERS, "real")]
-    subject.ledger.measure(names, measure)
+    try:
+        subject.ledger.measure(names, measure)
+    except (RunError, DataError) as error:  # the mixture is fitted to the run's own data, which may be gone
+        subject.ledger.missing.update(dict.fromkeys(names, str(error)))
 
 
 def _generated(subject: Subject, kind: str, count: int) -> np.ndarray:
@@ -240,10 +248,17 @@ def disentanglement(subject: Subject) -> None:
         subject.ledger.missing.update(dict.fromkeys(METRICS, "the data have no known factors"))
         return
     codes = subject.run.encode(dataset.x).reshape(len(dataset.x), -1)
-    steps = 2 * dataset.factors.shape[1] + 2  # two metrics fit a model for each factor
+    varied = [f for f in range(dataset.factors.shape[1]) if len(np.unique(dataset.factors[:, f])) > 1]
+    names = [dataset.factor_names[f] for f in varied]
+    fixed = [name for name in dataset.factor_names if name not in names]
+    if fixed:  # as the colour of dSprites, which is always white
+        subject.warnings.append(
+            f"mig: factors with one value are left out of these metrics: {', '.join(fixed)}"
+        )
+    steps = 2 * len(varied) + 2  # two metrics fit a model for each factor
     with subject.progress("disentanglement", steps) as bar:
         measure(
-            subject.ledger, codes, dataset.factors, dataset.factor_names,
+            subject.ledger, codes, dataset.factors[:, varied], names,
             split="all", seed=subject.settings.seed, tick=named(bar),
         )  # fmt: skip
 

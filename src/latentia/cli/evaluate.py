@@ -65,8 +65,8 @@ def command(run: Path, json_file: Path | None, quiet: bool, **settings: object) 
         storage.check_writable(json_file)
     say = (lambda line: None) if quiet else (lambda line: click.echo(line, err=True))
     assessment = api.evaluate(run, quiet=quiet, say=say, **chosen_settings(settings))
+    if json_file is not None:  # before the lines: whoever reads them may stop early
+        storage.write_json(json_file, assessment.as_json())
+        click.echo(f"figures: {json_file}", err=True)
     for line in lines(assessment):
         click.echo(line)
-    if json_file is not None:
-        storage.write_json(json_file, assessment.as_json())
-        click.echo(f"figures: {json_file}")

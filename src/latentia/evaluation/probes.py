@@ -10,7 +10,7 @@ from functools import partial
 
 import numpy as np
 
-from latentia.evaluation.figures import Figure, Ledger, Unmeasurable, mean_and_error
+from latentia.evaluation.figures import Better, Figure, Ledger, Unmeasurable, mean_and_error
 
 LIMIT = 10_000
 """How many examples of a split are used at most."""
@@ -72,6 +72,11 @@ class _Space:
     split: str
     seed: int
 
+    @property
+    def better(self) -> Better:
+        """Which way is better: of a baseline neither, it is no merit of a model."""
+        return "" if self.name else "higher"
+
     def named(self, figure: str) -> str:
         """Give the stable name of a figure in this space."""
         return _named(figure, self.name)
@@ -85,7 +90,7 @@ class _Space:
         """Compare predictions with the truth; the error is that of a share, sqrt(p (1 - p) / M)."""
         share = float((predicted == self.truth).mean())
         error = math.sqrt(share * (1 - share) / len(self.truth))
-        return Figure(share, "", self.split, protocol, error, len(self.truth), "higher")
+        return Figure(share, "", self.split, protocol, error, len(self.truth), self.better)
 
 
 def probe(
@@ -244,8 +249,8 @@ def _clusters(space: _Space) -> dict[str, Figure]:
     mutual = "mutual information over the mean of the two entropies"
     chance = "Rand index, adjusted to be 0 by chance and 1 for equal partitions"
     return {
-        space.named("kmeans_nmi"): Figure(nmi, "", space.split, about + mutual, None, examples, "higher"),
-        space.named("kmeans_ari"): Figure(ari, "", space.split, about + chance, None, examples, "higher"),
+        space.named("kmeans_nmi"): Figure(nmi, "", space.split, about + mutual, None, examples, space.better),
+        space.named("kmeans_ari"): Figure(ari, "", space.split, about + chance, None, examples, space.better),
     }
 
 
@@ -280,5 +285,5 @@ def _from_few_labels(space: _Space, count: int) -> dict[str, Figure]:
         f"training examples in all, as even over the classes as they allow; features standardised over "
         f"{len(train):,} training examples; mean over {DRAWS} draws; error over draws and test examples"
     )
-    figure = Figure(mean, "", space.split, protocol, error, len(space.truth), "higher")
+    figure = Figure(mean, "", space.split, protocol, error, len(space.truth), space.better)
     return {space.named(f"label_efficiency_{count}"): figure}

@@ -142,6 +142,8 @@ def principal_components(
             f"PCA with {latents} components needs more than {latents} values and training examples; there "
             f"are {values} and {len(train)}"
         )
+    if not np.ptp(train, axis=0).any():
+        raise Unmeasurable("all training examples are the same: there is no principal component")
     with threadpool_limits(1, user_api="blas"):
         pca = PCA(latents, random_state=seed).fit(train.reshape(len(train), -1).astype(np.float32))
         codes = pca.transform(given.reshape(len(given), -1).astype(np.float32))

@@ -69,5 +69,7 @@ class Training:
                 raise ConfigError(f"'training.{name}' must be positive, not {value}")
         if not 0 <= self.ema < 1:
             raise ConfigError(f"'training.ema' must be at least 0 and less than 1, not {self.ema}")
+        if not 0 <= self.seed < 2**32:
+            raise ConfigError(f"'training.seed' must be from 0 to 4294967295, not {self.seed}")
         if self.weight_decay < 0:
             raise ConfigError(f"'training.weight_decay' must not be negative, not {self.weight_decay}")
