@@ -313,6 +313,8 @@ def compare(
 
     opened = [open_run(run) if isinstance(run, (str, os.PathLike)) else run for run in runs]
     check_comparable(opened)
+    if Path(out).suffix.lower() not in (".html", ".htm"):
+        raise ConfigError(f"cannot write the page as '{out}': end the name in .html")
     storage.check_writable(out)
     assessments = []
     for run in opened:

@@ -81,6 +81,8 @@ class Trained:
         if not (path / "model.safetensors").is_file():
             raise RunError(f"{path} has no weights yet; train it with 'latentia train --resume {path}'")
         recipe = storage.read_json(path / "model.json")
+        if not isinstance(recipe, dict):
+            raise RunError(f"{path / 'model.json'} is damaged: it holds no table")
         if recipe.get("format") != FORMAT:
             raise RunError(
                 f"{path / 'model.json'} is of format {recipe.get('format')}; this version reads {FORMAT}"

@@ -1,6 +1,7 @@
 """The verbs that measure and compare: `evaluate`, `compare` and `sweep`."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -79,6 +80,27 @@ def test_compare_refuses_runs_of_other_data_before_it_measures(runs, tmp_path, c
     line = line_of(latentia("compare", runs / "vae", other, "-o", tmp_path / "page.html"), capsys)
     assert "other data" in line
     assert not (other / "evaluation.json").exists() and not (tmp_path / "page.html").exists()
+
+
+def test_compare_writes_pages_only(runs, capsys):
+    whole = (runs / "vae/run.toml").read_text()
+    line = line_of(latentia("compare", runs / "vae", "-o", runs / "vae/run.toml"), capsys)
+    assert "end the name in .html" in line
+    assert (runs / "vae/run.toml").read_text() == whole
+
+
+def test_damaged_records_are_one_line_or_passed_over(runs, tmp_path, capsys):
+    broken = tmp_path / "run"
+    shutil.copytree(runs / "vae", broken)
+    with (broken / "metrics.jsonl").open("ab") as handle:
+        handle.write(b"3\n\xff\xfe\n")
+    assert latentia("evaluate", broken, "--only", "reconstruction", "--quiet") == 0
+    capsys.readouterr()
+    (broken / "model.json").write_text("[]")
+    assert "model.json is damaged" in line_of(latentia("evaluate", broken), capsys)
+    (broken / "run.toml").write_text("")
+    shutil.copy(runs / "vae/model.json", broken / "model.json")
+    assert "run.toml is damaged: it has no section 'data'" in line_of(latentia("evaluate", broken), capsys)
 
 
 def test_sweep_trains_and_goes_on(tmp_path, capsys):

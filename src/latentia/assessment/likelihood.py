@@ -166,6 +166,9 @@ def _importance(subject: Subject) -> Estimates:
             bits_error, count, "lower",
         ),
     }  # fmt: skip
+    if samples == 1:
+        del subject.ledger.figures["log_likelihood_error"]
+        subject.ledger.missing["log_likelihood_error"] = "a single weight says nothing of its spread"
     if estimates.untrusted > MISTRUST:
         subject.warnings.append(
             f"log_likelihood: for {estimates.untrusted:.0%} of the examples it rests on fewer than 10 "

@@ -122,7 +122,9 @@ def _unused(use: float | None, rate: float | None) -> Finding | None:
     return Finding(
         "decoder ignores z",
         f"{carried}an example is explained only {use:.2g} nats better by its own latent than by another's",
-        "take a weaker decoder (a smaller network.hidden or network.channels), or train longer with a "
+        "train longer (training.epochs), or take a larger network.hidden"
+        if rate is None
+        else "take a weaker decoder (a smaller network.hidden or network.channels), or train longer with a "
         "lower objective.beta",
     )
 
