@@ -184,7 +184,8 @@ def resume(path: str | os.PathLike[str], *, quiet: bool = True, say: Say = _sile
     """
     folder = Path(path)
     if not (folder / "sweep.toml").is_file():
-        raise RunError(f"{folder} is not a sweep (no sweep.toml); start one with 'latentia sweep'")
+        what = "is not a sweep (no sweep.toml)" if folder.exists() else "does not exist"
+        raise RunError(f"{folder} {what}; start one with 'latentia sweep'")
     plan = config.read_toml(folder / "sweep.toml")
     try:
         source, axes, settings = plan["source"], plan["over"], plan.get("settings", {})

@@ -261,6 +261,7 @@ def test_the_text_has_a_line_for_every_figure(whole):
         (Figure(-89.0912, "nats", "test", "", 0.1234), "-89.09 ± 0.12 nats"),
         (Figure(1234.567, "", "test", "", 12.3), "1,235 ± 12"),
         (Figure(16.0, "latents", "test", ""), "16 latents"),
+        (Figure(7.061333, "nats", "test", "", 2.6e-17), "7.061 nats"),
         (Figure(0.0123456, "", "test", ""), "0.01235"),
         (Figure((1.0, 0.5), "nats", "test", "", None, 5, "", ("z0", "z1")), "z0 1, z1 0.5 nats"),
         (Figure(float("nan"), "", "test", ""), "nan"),

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from latentia.assessment.records import Assessment
 from latentia.evaluation.figures import Figure
 
+NOTHING = 1e-7
+"""An error of this share of its value is one of float32's."""
 SHOWN = 8
 """Parts of a figure that are written out; of more, the ends are."""
 
@@ -58,6 +60,8 @@ def value_and_error(figure: Figure) -> str:
             pairs = [*pairs[: SHOWN - 1], f"... {pairs[-1]}"]
         return ", ".join(pairs) + unit
     error = figure.error if isinstance(figure.error, float) and math.isfinite(figure.error) else None
+    if error and error < NOTHING * abs(figure.value):
+        error = None  # of rounding: its digits would mean nothing
     spread = f" ± {_digits(error, error)}" if error else ""
     return _digits(figure.value, error) + spread + unit
 
