@@ -25,8 +25,12 @@ RUNS = Path("runs")
 Say = Callable[[str], None]
 
 
-def _silent(line: str) -> None:
-    """Say nothing."""
+def silent(line: str) -> None:
+    """Say nothing.
+
+    Args:
+        line: what somebody else would be told.
+    """
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,7 @@ def start(
     *,
     out: str | os.PathLike[str] | None = None,
     quiet: bool = False,
-    say: Say = _silent,
+    say: Say = silent,
 ) -> Trainings:
     """Start a run.
 
@@ -118,7 +122,7 @@ def resume(
     changes: Mapping[str, Any] | None = None,
     *,
     quiet: bool = False,
-    say: Say = _silent,
+    say: Say = silent,
 ) -> Trainings:
     """Go on with a run where its last checkpoint left it.
 
@@ -261,7 +265,7 @@ def open_run(path: str | os.PathLike[str]) -> Run:
 
 
 def evaluate(
-    run: Run | str | os.PathLike[str], *, quiet: bool = True, say: Say = _silent, **settings: Any
+    run: Run | str | os.PathLike[str], *, quiet: bool = True, say: Say = silent, **settings: Any
 ) -> Assessment:
     """Measure every figure that a run's model and data allow, each with its error and protocol.
 
@@ -291,7 +295,7 @@ def compare(
     out: str | os.PathLike[str],
     *,
     quiet: bool = True,
-    say: Say = _silent,
+    say: Say = silent,
     **settings: Any,
 ) -> Path:
     """Evaluate runs and show them side by side: on the same inputs, with the same noise.
@@ -330,7 +334,7 @@ DEMO = {
 """The runs of the demo."""
 
 
-def demo(out: str | os.PathLike[str] | None = None, *, quiet: bool = True, say: Say = _silent) -> Path:
+def demo(out: str | os.PathLike[str] | None = None, *, quiet: bool = True, say: Say = silent) -> Path:
     """Train an autoencoder and a VAE on the embedded digits and compare them in a report.
 
     Args:

@@ -20,7 +20,7 @@ from typing import Any
 
 import latentia.data
 from latentia import api, assembly, config, storage
-from latentia.api import Say
+from latentia.api import Say, silent
 from latentia.errors import ConfigError, RunError
 from latentia.folder import MEMORY, RunFolder, free_name
 
@@ -53,10 +53,6 @@ class Member:
     name: str
     label: str
     settings: Mapping[str, Any]
-
-
-def _silent(line: str) -> None:
-    """Say nothing."""
 
 
 def parse_axis(text: str) -> tuple[str, list[Any]]:
@@ -124,7 +120,7 @@ def start(
     *,
     out: str | os.PathLike[str] | None = None,
     quiet: bool = True,
-    say: Say = _silent,
+    say: Say = silent,
 ) -> Ended:
     """Train a family of runs and write its page.
 
@@ -167,7 +163,7 @@ def start(
     return _work(folder, dataset.source, axes, family, quiet, say)
 
 
-def resume(path: str | os.PathLike[str], *, quiet: bool = True, say: Say = _silent) -> Ended:
+def resume(path: str | os.PathLike[str], *, quiet: bool = True, say: Say = silent) -> Ended:
     """Go on with a sweep: runs that are done stay, one that is not is resumed, the others are trained.
 
     Args:
@@ -212,8 +208,10 @@ def _check(source: Any, family: Sequence[Member]) -> latentia.data.Dataset:
 
 def _is_done(place: RunFolder) -> bool:
     """Say whether a run is over and scored; one that ran out of time is scored, too, and not over."""
+    from latentia.training import Checkpoints
+
     scored = any(row.get("split") == "test" for row in place.metrics())
-    files = sorted(place.checkpoints.glob("*.safetensors")) if scored else []
+    files = Checkpoints(place.checkpoints).files() if scored else []
     return bool(files) and bool(storage.load_tensors(files[-1])[1].get("finished"))
 
 

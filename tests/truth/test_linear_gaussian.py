@@ -8,23 +8,14 @@ import numpy as np
 import pytest
 import torch
 from sklearn.decomposition import PCA
-from torch import nn
 
 from latentia.models import VAE
-from latentia.networks import Network
 from latentia.objectives import ELBO
 from latentia.probability import DiagonalGaussian, GaussianLearned
 from latentia.types import Batch, Pass
+from tests.evaluation.conftest import Linear
 
 FEATURES, LATENTS = 8, 2
-
-
-class Linear(Network):
-    def encoder(self, event, features):
-        return nn.Linear(event[0], features[0])
-
-    def decoder(self, latent, event):
-        return nn.Linear(latent[0], event[0])
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from latentia.assessment.subject import Subject
 from latentia.assessment.topics import MEASURES
 from latentia.errors import LatentiaError
 from latentia.evaluation.diagnosis import diagnose
+from latentia.evaluation.figures import Ledger
 
 if TYPE_CHECKING:
     from latentia.run import Run
@@ -50,34 +51,36 @@ def assess(
     """
     subject = Subject(run, settings, quiet)
     about = _about(subject)
-    kept = _kept(run, about["key"])
-    done = kept.about["topics"] if kept else {}
+    kept = _kept(run, about["key"]) or Assessment({**about, "topics": {}}, {}, {})
     for topic in TOPICS:
+        done = kept.about["topics"]
         if topic not in settings.only or (topic in done and not _lacks_a_package(kept, done[topic])):
             continue
         if say:
             say(f"{topic} ...")
-        subject.ledger.figures.clear()
-        subject.ledger.missing.clear()
-        subject.warnings.clear()
+        subject.ledger, subject.warnings = Ledger({}, {}), []
         MEASURES[topic](subject)
-        ledger = subject.ledger
-        ledger.drop_what_is_not_finite()
-        kept = _kept(run, about["key"]) or kept  # another process may have kept other topics meanwhile
-        done = {**(kept.about["topics"] if kept else {}), topic: [*ledger.figures, *ledger.missing]}
-        kept = Assessment(
-            about={**about, "topics": done},
-            figures={**(kept.figures if kept else {}), **ledger.figures},
-            missing={
-                name: reason
-                for name, reason in {**(kept.missing if kept else {}), **ledger.missing}.items()
-                if name not in ledger.figures
-            },
-            warnings=(*(kept.warnings if kept else ()), *subject.warnings),
-        )
+        subject.ledger.drop_what_is_not_finite()
+        # Another process may have kept other topics meanwhile.
+        kept = _with(_kept(run, about["key"]) or kept, topic, subject.ledger, subject.warnings)
         if settings.data is None:
             _keep(run, kept, say)
-    return _chosen(kept or Assessment({**about, "topics": {}}, {}, {}), settings)
+    return _chosen(kept, settings)
+
+
+def _with(kept: Assessment, topic: str, ledger: Ledger, warnings: Iterable[str]) -> Assessment:
+    """Add a topic to what is kept, in the place of what was kept of it before."""
+    before = set(kept.about["topics"].get(topic, ()))
+    return Assessment(
+        about={**kept.about, "topics": {**kept.about["topics"], topic: [*ledger.figures, *ledger.missing]}},
+        figures={**_without(kept.figures, before), **ledger.figures},
+        missing={**_without(kept.missing, before), **ledger.missing},
+        warnings=(*(line for line in kept.warnings if line.partition(":")[0] not in before), *warnings),
+    )
+
+
+def _without(table: Mapping[str, Any], names: set[str]) -> dict[str, Any]:
+    return {name: value for name, value in table.items() if name not in names}
 
 
 def _about(subject: Subject) -> dict[str, Any]:
@@ -123,9 +126,9 @@ def _kept(run: Run, key: str) -> Assessment | None:
         return None  # a damaged file is measured anew and replaced
 
 
-def _lacks_a_package(kept: Assessment | None, names: Iterable[str]) -> bool:
+def _lacks_a_package(kept: Assessment, names: Iterable[str]) -> bool:
     """Say whether a figure was missing for want of a package, which may be there now."""
-    return kept is not None and any("pip install" in kept.missing.get(name, "") for name in names)
+    return any("pip install" in kept.missing.get(name, "") for name in names)
 
 
 def _keep(run: Run, assessment: Assessment, say: Callable[[str], None] | None) -> None:

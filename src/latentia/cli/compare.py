@@ -23,6 +23,6 @@ def command(runs: tuple[Path, ...], output: Path, quiet: bool, **settings: objec
     """  # noqa: D205
     from latentia import api
 
-    say = (lambda line: None) if quiet else (lambda line: click.echo(line, err=True))
+    say = api.silent if quiet else (lambda line: click.echo(line, err=True))
     page = api.compare(runs, output, quiet=quiet, say=say, **chosen_settings(settings))
     click.echo(f"comparison: {page}")

@@ -63,7 +63,7 @@ def command(run: Path, json_file: Path | None, quiet: bool, **settings: object) 
 
     if json_file is not None:
         storage.check_writable(json_file)
-    say = (lambda line: None) if quiet else (lambda line: click.echo(line, err=True))
+    say = api.silent if quiet else (lambda line: click.echo(line, err=True))
     assessment = api.evaluate(run, quiet=quiet, say=say, **chosen_settings(settings))
     if json_file is not None:  # before the lines: whoever reads them may stop early
         storage.write_json(json_file, assessment.as_json())

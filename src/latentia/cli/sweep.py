@@ -36,9 +36,9 @@ def command(
 
     A sweep that was interrupted goes on with --resume: what is trained stays.
     """  # noqa: D205
-    from latentia import sweeps
+    from latentia import api, sweeps
 
-    say = (lambda line: None) if quiet else click.echo
+    say = api.silent if quiet else click.echo
     given = {name: value for name, value in flags.items() if value is not None}
     if resume is not None:
         if words or over or out or config or given:

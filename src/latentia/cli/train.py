@@ -64,7 +64,7 @@ def command(
     """  # noqa: D205
     from latentia import api
 
-    say = _mute if quiet else click.echo
+    say = api.silent if quiet else click.echo
     if quiet:
         os.environ["TQDM_DISABLE"] = "1"  # reading images shows a bar, too
     given = {name: value for name, value in flags.items() if value is not None}
@@ -82,10 +82,6 @@ def command(
         say(f"out of time, and saved; go on with: latentia train --resume {path} --max-minutes N")
         return
     say(f"done; see it with: latentia report {path}")
-
-
-def _mute(line: str) -> None:
-    """Say nothing."""
 
 
 def gather(
