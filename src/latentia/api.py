@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 from collections.abc import Callable, Mapping, Sequence
@@ -218,7 +219,7 @@ def _describe_run(folder: RunFolder, spec: Mapping[str, Any], parts: assembly.Pa
     count = sum(parameter.numel() for parameter in parts.model.parameters())
     training = spec["training"]
     return (
-        f"{folder.path}: {spec['model']['name']} with {spec['model']['latent_dim']} latents, network "
+        f"{folder.path}: {spec['model']['name']} with {math.prod(parts.model.latent)} latents, network "
         f"{spec['network']['name']}, likelihood {spec['likelihood']['name']}, transform "
         f"{spec['transform']['name']}, {count:,} parameters, {training['epochs']} epochs on {device}"
     )

@@ -38,6 +38,8 @@ SECTIONS = (
     "training",
 )
 PARTS = ("network", "posterior", "prior", "likelihood")
+NETWORKS = {"network": "mlp", "ladder": "ladder_mlp"}
+"""The kinds of network, each with one that takes any data."""
 SUPPLIED = {
     "model": ("event", "condition", *PARTS),
     "posterior": ("latent",),
@@ -140,7 +142,10 @@ def complete(settings: Mapping[str, Any], dataset: Dataset, training: type) -> T
     for kind in ("posterior", "prior", "objective", "likelihood", "condition"):
         if kind in defaults:
             tables[kind].setdefault("name", defaults[kind])
-    tables["network"].setdefault("name", "conv" if _is_picture(dataset) else "mlp")
+    kinds = _kinds(tables)
+    ladder = "ladder_" if kinds["network"] == "ladder" else ""
+    tables["network"].setdefault("name", ladder + ("conv" if _is_picture(dataset) else "mlp"))
+    _check_network(tables, kinds["network"])
     tables["likelihood"].setdefault("name", "bernoulli" if _nearly_binary(dataset) else "gaussian_optimal")
 
     likelihood = registry.lookup("likelihood", tables["likelihood"]["name"])
@@ -150,12 +155,40 @@ def complete(settings: Mapping[str, Any], dataset: Dataset, training: type) -> T
     ends = config.build("transform", spec["transform"]).range(*_extremes(dataset))
     if "link" in config.parameters(likelihood) and ends[0] >= 0 and ends[1] <= 1:
         tables["likelihood"].setdefault("link", "sigmoid")
-    for kind in ("model", *PARTS, "objective"):
-        spec[kind] = config.check_component(kind, tables[kind], kind, SUPPLIED.get(kind, ()))
+    for section, kind in {"model": "model", **kinds, "objective": "objective"}.items():
+        spec[section] = config.check_component(kind, tables[section], section, SUPPLIED.get(section, ()))
     _check_support(spec, dataset, ends)
     _check_bound(spec)
     spec["training"] = _training(tables["training"], dataset, training)
     return spec
+
+
+def _kinds(tables: Table) -> dict[str, str]:
+    """Give the sections of a model's parts, each with the kind of component that the model takes there."""
+    name = tables["model"]["name"]
+    taken = config.component_kinds(registry.lookup("model", name))
+    for section in PARTS:
+        if section not in taken and tables[section]:
+            raise ConfigError(
+                f"model '{name}' has a {section} of its own, and takes none; leave '{section}' out, or use "
+                "--model vae"
+            )
+    return {section: taken[section] for section in PARTS if section in taken}
+
+
+def _check_network(tables: Table, kind: str) -> None:
+    """Refuse a network of the other kind: a ladder for a model of one level, or the other way round."""
+    model, name = tables["model"]["name"], tables["network"]["name"]
+    if name in registry.names(kind):
+        return
+    other = next((other for other in NETWORKS if name in registry.names(other)), None)
+    if other is None:
+        raise ConfigError(f"unknown network '{name}'{nearest(name, registry.names(kind))}")
+    fitting = {"ladder": "hierarchical_vae", "network": "vae"}[other]
+    raise ConfigError(
+        f"model '{model}' does not work with network '{name}'; use network.name={NETWORKS[kind]}, or --model "
+        f"{fitting}"
+    )
 
 
 def _table(value: Any) -> Table:
@@ -211,9 +244,9 @@ def _choose_transform(table: Table, dataset: Dataset, binary: bool) -> None:
 
 def _condition(tables: Table, dataset: Dataset) -> Table:
     """Resolve what the model is told of each example; nothing for a model that is told nothing."""
-    model, prior = tables["model"]["name"], tables["prior"]["name"]
+    model, prior = tables["model"]["name"], tables["prior"].get("name")
     asks = "condition" in config.parameters(registry.lookup("model", model))
-    if not asks and getattr(registry.lookup("prior", prior), "conditional", False):
+    if not asks and prior and getattr(registry.lookup("prior", prior), "conditional", False):
         raise ConfigError(
             f"prior '{prior}' needs a condition, and model '{model}' has none; use --model "
             "conditional_vae, or prior.name=standard_normal"
@@ -250,6 +283,8 @@ def _check_support(spec: Table, dataset: Dataset, ends: tuple[float, float]) -> 
 
 
 def _check_bound(spec: Table) -> None:
+    if "posterior" not in spec:
+        return
     objective, posterior = spec["objective"]["name"], spec["posterior"]["name"]
     if registry.lookup("objective", objective).bound and not registry.lookup("posterior", posterior).density:
         raise ConfigError(
@@ -285,10 +320,15 @@ def assemble(spec: Mapping[str, Any], event: tuple[int, ...]) -> Parts:
     Raises:
         ConfigError: if the parts do not fit each other or the event.
     """
-    latent = (spec["model"]["latent_dim"],)
+    latent = (spec["model"].get("latent_dim"),)
     condition = config.build("condition", spec["condition"]) if "condition" in spec else None
     told = {"condition": condition.size} if condition else {}
-    parts = {kind: config.build(kind, spec[kind], latent=latent, event=event, **told) for kind in PARTS}
+    kinds = config.component_kinds(registry.lookup("model", spec["model"]["name"]))
+    parts = {
+        section: config.build(kinds[section], spec[section], latent=latent, event=event, **told)
+        for section in PARTS
+        if section in spec
+    }
     model = config.build("model", spec["model"], event=event, **parts, **told)
     objective = config.build("objective", spec["objective"])
     return Parts(model, config.build("transform", spec["transform"]), objective, condition)

@@ -15,6 +15,7 @@ from latentia import sampling, storage
 from latentia.assembly import Parts, assemble
 from latentia.errors import ConfigError, DataError, RunError
 from latentia.evaluation.terms import seeded, stream
+from latentia.probability import Levels
 
 if TYPE_CHECKING:
     from latentia.sampling import Mixture
@@ -271,6 +272,31 @@ class Trained:
         with seeded(seed), torch.no_grad():
             prior = self.model.prior(self._told(c, n))
             return sampling.sample_prior(prior, n, truncation=truncation, temperature=temperature).numpy()
+
+    def redraw(self, z: np.ndarray, kept: int, *, seed: int = 0) -> np.ndarray:
+        """Keep the first levels of a hierarchy's latents and draw those below from the prior.
+
+        Args:
+            z: latents, shape `(N, D)`.
+            kept: how many levels to keep, from the top.
+            seed: seed of the draw.
+
+        Returns:
+            Shape `(N, D)`, float32.
+
+        Raises:
+            ConfigError: if the model has no levels, or fewer than are to be kept.
+        """
+        prior = self.model.prior(None)
+        if not isinstance(prior, Levels):
+            name = self.recipe["model"]["name"]
+            raise ConfigError(f"model '{name}' has no levels; train one with --model hierarchical_vae")
+        if not 0 <= kept <= len(prior.sizes):
+            raise ConfigError(
+                f"'kept' must be from 0 to {len(prior.sizes)}, the levels there are, not {kept}"
+            )
+        with seeded(seed), torch.no_grad():
+            return prior.redraw(torch.from_numpy(np.array(z, dtype=np.float32)), kept).numpy()
 
     def interpolate(
         self,

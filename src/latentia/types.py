@@ -94,6 +94,8 @@ class LatentModel(nn.Module, abc.ABC):
         prior: gives p(z|c), from c of shape `(B, C)` or None; its batch shape is `()` where it ignores c.
         condition: how many numbers c has; 0 for a model without a condition.
         dropped: whether the model was trained to do without its condition, too.
+        levels: how many numbers of a latent belong to each level of a hierarchy, the top one first; empty for
+            a model without levels.
     """
 
     event: tuple[int, ...]
@@ -101,6 +103,7 @@ class LatentModel(nn.Module, abc.ABC):
     prior: Callable[[Tensor | None], Distribution]
     condition: int = 0
     dropped: bool = True
+    levels: tuple[int, ...] = ()
 
     @property
     @abc.abstractmethod

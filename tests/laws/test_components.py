@@ -13,6 +13,11 @@ from latentia.types import Batch, Pass
 LATENT = (3,)
 EVENTS = [(1, 8, 8), (1, 28, 28), (1, 28, 20), (3, 64, 64), (2, 5, 7), (7,), (2, 6)]
 CONDITION = 4
+FITTING = {
+    "network": {"mlp": "mlp", "conv": "conv", "resnet": "resnet"},
+    "ladder": {"mlp": "ladder_mlp", "conv": "ladder_conv", "resnet": "ladder_conv"},
+}
+"""The networks that models are put to the test with, by the kind that a model asks for."""
 
 
 def make(kind, name, **context):
@@ -26,17 +31,22 @@ def data_for(likelihood, shape, seed=0):
 
 
 def model_of(name, event, **parts):
-    network = parts.get("network", "mlp")
-    posterior = registry.lookup("model", name).defaults["posterior"]
+    """A model with the parts that its signature asks for; each kind of network has its own."""
+    component = registry.lookup("model", name)
+    kinds = config.component_kinds(component)
+    chosen = {
+        "network": FITTING[kinds["network"]][parts.get("network", "mlp")],
+        "posterior": component.defaults.get("posterior"),
+        "prior": "standard_normal",
+        "likelihood": parts.get("likelihood", "gaussian"),
+    }
+    sized = {"latent_dim": 3} if "latent_dim" in config.parameters(component) else {"levels": [1, 2]}
     return config.build(
         "model",
-        config.check_component("model", {"name": name, "latent_dim": 3}, "model", assembly.SUPPLIED["model"]),
+        config.check_component("model", {"name": name, **sized}, "model", assembly.SUPPLIED["model"]),
         event=event,
         condition=CONDITION,
-        network=make("network", network),
-        posterior=make("posterior", posterior, latent=LATENT),
-        prior=make("prior", "standard_normal", latent=LATENT),
-        likelihood=make("likelihood", parts.get("likelihood", "gaussian")),
+        **{part: make(kind, chosen[part], latent=LATENT) for part, kind in kinds.items()},
     )
 
 
@@ -68,6 +78,27 @@ def test_a_network_maps_any_event_to_its_latent_and_back_or_says_why_not(name, e
         back = network.decoder(LATENT, event)(h[:, :3])
         assert back.shape == x.shape
         assert torch.isfinite(back).all()
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=str)
+@pytest.mark.parametrize("levels", [(3,), (1, 2), (2, 3, 1, 2)], ids=str)
+@pytest.mark.parametrize("name", registry.names("ladder"))
+def test_a_ladder_leads_from_any_event_to_its_levels_and_back_or_says_why_not(name, levels, event):
+    ladder = make("ladder", name)
+    if len(event) != 3 and "mlp" not in name:
+        with pytest.raises(ConfigError, match=r"needs images.*network\.name=ladder_mlp"):
+            ladder.shapes(event, levels)
+        return
+    up, down = ladder.bottom_up(event, levels), ladder.top_down(event, levels)
+    shapes, features = ladder.shapes(event, levels), up(torch.randn(4, *event))
+    state = down.start.expand(4, *down.start.shape[1:])
+    for stage, size, shape, d in zip(down.stages, levels, shapes, features, strict=True):
+        h = stage.arrive(state)
+        assert h.shape == d.shape and shape[0] == size
+        for numbers in (stage.prior(h), stage.posterior(torch.cat([h, d], dim=1))):
+            assert numbers.shape == (4, 2 * size, *shape[1:])
+        state = h + stage.merge(torch.randn(4, *shape))
+    assert down.finish(state).shape == (4, *event)
 
 
 @pytest.mark.parametrize("name", registry.names("posterior"))
@@ -178,7 +209,7 @@ def test_gradients_reach_every_parameter_of_a_model(name, network, likelihood):
         model.zero_grad()
         x = data_for(model.likelihood, (batch, 1, 8, 8))
         state = model(batch_of(model, x), samples)
-        assert state.z.shape == (samples, batch, 3)
+        assert state.z.shape == (samples, batch, *model.latent)
         assert state.p_x.batch_shape == (samples, batch)
         terms = objective(state, 1.0)
         for part in (terms.distortion, terms.rate, terms.penalty, terms.loss):

@@ -25,6 +25,7 @@ from latentia.evaluation.health import (
 )
 from latentia.evaluation.latents import latent_statistics
 from latentia.evaluation.reconstruction import principal_components, reconstruction
+from latentia.probability import Levels
 
 GENERATED = 10_000
 
@@ -41,6 +42,8 @@ def health(subject: Subject) -> None:
     means = codes.mean.numpy()
     statistics = latent_statistics(means)
     prior = model.prior(codes.c)
+    if isinstance(prior, Levels):
+        prior = prior.given(codes.drawn)  # each level around its mean given the levels above it
     apart = (codes.drawn - prior.mean).double().square().mean()
     spread = float(apart / prior.variance.double().mean())
 

@@ -2,6 +2,7 @@
 
 from latentia.probability.delta import Delta
 from latentia.probability.divergence import kl_per_dimension
+from latentia.probability.levels import Levels, Walked
 from latentia.probability.likelihoods import (
     Bernoulli,
     ContinuousBernoulli,
@@ -28,10 +29,12 @@ __all__ = [
     "GaussianLearned",
     "GaussianOptimal",
     "Laplace",
+    "Levels",
     "Likelihood",
     "Posterior",
     "Prior",
     "StandardNormal",
+    "Walked",
     "bce",
     "kl_per_dimension",
     "l1",
