@@ -6,6 +6,9 @@ import torch
 from torch.distributions import Independent, MultivariateNormal, Normal
 
 import latentia
+from latentia import api
+from latentia.data.feed import Feed
+from latentia.data.transforms import Identity
 from latentia.errors import LatentiaError
 from latentia.evaluation.likelihood import importance_weighted
 from latentia.models import HierarchicalVAE
@@ -186,7 +189,9 @@ class Chain(HierarchicalVAE):
             one = choose(0, first)
             second = Normal(guess + 0.1 * one, torch.tensor(0.45)).expand((*shape, 1))
             two = choose(1, second)
-            given = Normal(torch.cat([first.loc, second.loc], -1), torch.tensor([0.9, 0.45]).expand(*shape, 2))
+            given = Normal(
+                torch.cat([first.loc, second.loc], -1), torch.tensor([0.9, 0.45]).expand(*shape, 2)
+            )
             return Walked(torch.cat([one, two], -1), given)
 
         return Levels(walk, (1, 1), torch.Size((len(x),)))
@@ -210,14 +215,94 @@ class Chain(HierarchicalVAE):
 
 
 def test_the_importance_weighted_bound_reaches_the_likelihood_of_a_linear_chain():
-    from latentia.data import load
-    from latentia.data.feed import feeds
-    from latentia.data.plain import Plain
-
     model = Chain().eval()
-    x = MultivariateNormal(torch.zeros(3), torch.eye(3)).sample((40,)).numpy()
-    feed = feeds(load(x), Plain(), torch.device("cpu"))["train"]
-    found = importance_weighted(model, feed, 4000)
-    exact = model.exact(feed.batch(feed.rows).x).numpy()
+    x = torch.randn(40, 3, generator=torch.Generator().manual_seed(0))
+    found = importance_weighted(model, Feed(x, torch.arange(40), Identity()), 4000)
+    exact = model.exact(x).numpy()
     assert np.abs(found.log_likelihood - exact).max() < 6 / math.sqrt(found.effective.min())
     assert found.log_likelihood.mean() == pytest.approx(exact.mean(), abs=5 * found.sampling_error)
+
+
+def test_every_verb_works_on_a_hierarchy(run):
+    from latentia.report import build
+
+    x = run.dataset.x[:4]
+    codes = run.encode(x)
+    assert codes.shape == (4, 9)
+    assert np.allclose(run.reconstruct(x), run.decode(codes))
+    assert np.array_equal(run.encode(x, sample=True), run.encode(x, sample=True))
+    assert run.interpolate(x[0], x[1], steps=5).shape == (5, 1, 8, 8)
+    assert run.traverse(x[0]).shape == (9, 9, 1, 8, 8)
+    assert np.array_equal(run.sample(4), latentia.open_run(run.folder.path).sample(4))
+    page = build([run], run.folder.path / "report.html").read_text()
+    assert "Samples level by level" in page and "KL by level" in page
+
+
+def test_the_rates_of_the_levels_are_logged_and_measured_and_add_up(run):
+    logged = run.metrics("validation")[-1]
+    assert len(logged["rate_by_level"]) == 3
+    assert sum(logged["rate_by_level"]) == pytest.approx(logged["rate"], rel=1e-5)
+    found = latentia.evaluate(run, only=("likelihood", "health"), samples=4, limit=20)
+    by_level = found.figures["rate_by_level"]
+    assert by_level.parts == ("z1", "z2", "z3")
+    assert sum(by_level.value) == pytest.approx(found.figures["rate"].value, rel=1e-5)
+    assert "not independent" in found.missing["total_correlation"]
+    assert found.figures["latent_spread"].value == pytest.approx(1, abs=0.5)
+
+
+def test_a_run_that_is_resumed_ends_bit_for_bit_as_one_that_never_stopped(run, tmp_path):
+    settings = {section: run.spec[section] for section in ("model", "network")}
+    training = {"epochs": 4, "lr": 4e-3, "skip": 1e4, "max_minutes": 1e-6}
+    latentia.train("digits", out=tmp_path / "run", **settings, training=training)
+    api.resume(tmp_path / "run", {"max_minutes": 10})
+    again = latentia.open_run(tmp_path / "run")
+    assert again.metrics("train")[-1]["step"] == run.metrics("train")[-1]["step"]
+    for (name, one), two in zip(run.model.state_dict().items(), again.model.state_dict().values()):
+        assert torch.equal(one, two), name
+
+
+def test_upper_levels_can_be_kept_and_no_more_than_there_are(run, tmp_path):
+    z = run.sample_latents(6)
+    assert np.array_equal(run.redraw(z, 1)[:, :2], z[:, :2])
+    assert np.array_equal(run.redraw(z, 3), z)
+    with pytest.raises(LatentiaError, match="'kept' must be from 0 to 3"):
+        run.redraw(z, 4)
+    with pytest.raises(LatentiaError, match=r"truncation needs a normal prior.*temperature"):
+        run.sample_latents(2, truncation=1.0)
+    flat = latentia.train("digits", out=tmp_path / "flat", epochs=1, network={"name": "mlp", "hidden": [8]})
+    with pytest.raises(LatentiaError, match=r"'vae' has no levels.*hierarchical_vae"):
+        flat.redraw(flat.sample_latents(2), 1)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"model": {"levels": []}}, "'model.levels' is empty"),
+        ({"model": {"levels": [4, 0]}}, "'model.levels' must hold sizes of at least 1"),
+        ({"network": "mlp"}, "'hierarchical_vae' does not work with network 'mlp'.*ladder_mlp"),
+        (
+            {"model": {"name": "vae"}, "network": "ladder_mlp"},
+            "'vae' does not work with network 'ladder_mlp'",
+        ),
+        ({"network": "ladder_mpl"}, "unknown network 'ladder_mpl'; did you mean 'ladder_mlp'"),
+        ({"prior": "standard_normal"}, "has a prior of its own"),
+        (
+            {"network": {"name": "ladder_conv", "halvings": [4, 1, 1]}},
+            "asks for 4.*8x8 can be halved 3 times",
+        ),
+        ({"network": {"name": "ladder_conv", "halvings": [1, 2, 1]}}, "must not rise"),
+        ({"network": {"name": "ladder_conv", "halvings": [2, 1]}}, "has 2 numbers.*has 3"),
+        ({"training": {"skip": 0}}, "'training.skip' must be positive"),
+    ],
+)
+def test_what_does_not_fit_is_caught_before_anything_is_written(tmp_path, settings, message):
+    given = {"model": {"name": "hierarchical_vae", **settings.pop("model", {})}, **settings}
+    with pytest.raises(LatentiaError, match=message):
+        latentia.train("digits", out=tmp_path / "run", **given)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_ladder_of_images_refuses_a_table(tmp_path):
+    table = np.random.default_rng(0).normal(size=(30, 4)).astype(np.float32)
+    with pytest.raises(LatentiaError, match=r"'ladder_conv' needs images.*network\.name=ladder_mlp"):
+        latentia.train(table, out=tmp_path / "run", model="hierarchical_vae", network="ladder_conv")

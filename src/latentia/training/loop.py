@@ -32,6 +32,8 @@ HEALTH_CHECKS = 20
 """How often in a run the latents are looked at, about."""
 COLLAPSE_AFTER = 300
 """Steps before which a rate near zero means a model that has not learned yet."""
+MOST_SKIPPED = 100
+"""Steps left out in a row after which a run is hopeless."""
 TERMS = ("loss", "distortion", "rate", "penalty")
 """What a line of the log holds of each window of steps, in this order."""
 
@@ -189,7 +191,9 @@ class Trainer:
         per_step = [torch.stack(values) for _, values in self.window]  # (terms, B) each
         *rows, skipped = torch.stack(per_step).mean(dim=2).cpu().unbind(dim=1)
         rows, taken = torch.stack(rows, dim=1), skipped == 0
-        if not taken.any():
+        if not taken.any():  # nothing to take a mean of: the next line says it
+            if len(rows) < MOST_SKIPPED:
+                return since
             raise TrainingError(
                 f"training.skip={self.settings.skip:g} left out all of the last {len(rows)} steps up to step "
                 f"{progress.step}; raise it, or try a lower training.lr (now {self.settings.lr:g})"
