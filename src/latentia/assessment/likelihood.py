@@ -54,6 +54,8 @@ def _unsound(subject: Subject) -> str:
     if not subject.run.model.discrete:
         drawn = isinstance(transform, Binarise)
         return "a density of values that are only 0 and 1 has no bound" if drawn else ""
+    if not subject.run.model.binary:
+        return _off_level(subject)
     given = subject.scaled(subject.drawn(subject.x, CHECKED))
     if isinstance(transform, Binarise) or np.isin(given, (0.0, 1.0)).all():
         return ""
@@ -61,6 +63,17 @@ def _unsound(subject: Subject) -> str:
         "the cross-entropy of grey values is no likelihood: train with transform=binarise, or with "
         "likelihood=continuous_bernoulli"
     )
+
+
+def _off_level(subject: Subject) -> str:
+    """Say why data are not on the levels of the model, if they are not."""
+    dataset = subject.dataset
+    top = round(float(subject.run.transform.invert(torch.ones(()))))
+    whole = dataset.x.dtype == np.uint8
+    if whole and dataset.high == top:
+        return ""
+    kind = f"has whole numbers up to {dataset.high:g}" if whole else "has others"
+    return f"the likelihood knows the whole numbers from 0 to {top} alone, and {dataset.name} {kind}"
 
 
 def convention(subject: Subject) -> str:
@@ -72,9 +85,11 @@ def convention(subject: Subject) -> str:
     Returns:
         A clause.
     """
-    if subject.run.model.discrete:
+    if subject.run.model.binary:
         drawn = ", drawn once for each example" if subject.transform.random else ""
         return f"probability of binary values{drawn}"
+    if subject.run.model.discrete:
+        return "probability of the whole numbers as stored, without dequantisation"
     if subject.dataset.x.dtype == np.uint8:
         return "density of values dequantised with uniform noise of one level, in the model's units"
     return "density of the values as stored, in the model's units"
@@ -96,7 +111,7 @@ def _bound(subject: Subject) -> None:
 
     total = terms["distortion"] + terms["rate"]
     bits = np.array([stored_bits(value, model, subject.feed) for value in total])
-    unit = "bits for each binary value" if model.discrete else "bits for each value of the stored data"
+    unit = "bits for each binary value" if model.binary else "bits for each value of the stored data"
     kl = terms["kl"]
     subject.ledger.figures |= {
         "elbo": figure(-total, "nats", f"-(distortion + rate), {drawn}; {kind}", "higher"),

@@ -2,6 +2,12 @@
 
 from latentia.probability.delta import Delta
 from latentia.probability.divergence import kl_per_dimension
+from latentia.probability.levels import (
+    BetaBinomial,
+    Categorical,
+    DiscretisedLogistic,
+    DiscretisedLogisticMixture,
+)
 from latentia.probability.likelihoods import (
     Bernoulli,
     ContinuousBernoulli,
@@ -16,14 +22,20 @@ from latentia.probability.likelihoods import (
 )
 from latentia.probability.posteriors import DeltaPosterior, DiagonalGaussian, Posterior
 from latentia.probability.priors import Prior, StandardNormal
+from latentia.probability.scales import GaussianDiagonal, StudentT, StudentTDiagonal
 
 __all__ = [
     "Bernoulli",
+    "BetaBinomial",
+    "Categorical",
     "ContinuousBernoulli",
     "Delta",
     "DeltaPosterior",
     "DiagonalGaussian",
+    "DiscretisedLogistic",
+    "DiscretisedLogisticMixture",
     "Gaussian",
+    "GaussianDiagonal",
     "GaussianLearned",
     "GaussianOptimal",
     "Laplace",
@@ -31,6 +43,8 @@ __all__ = [
     "Posterior",
     "Prior",
     "StandardNormal",
+    "StudentT",
+    "StudentTDiagonal",
     "bce",
     "kl_per_dimension",
     "l1",
