@@ -218,7 +218,7 @@ def _check_levels(spec: Table, dataset: Dataset) -> None:
     name, top = table["name"], table["levels"] - 1
     if dataset.x.dtype != np.uint8:
         raise DataError(
-            f"{dataset.name}: likelihood '{name}' needs whole numbers from 0 to {top}, and the data are "
+            f"{dataset.name}: likelihood '{name}' needs whole numbers of 8 bits, and the data are "
             f"{dataset.x.dtype}; use --likelihood gaussian_optimal"
         )
     if dataset.high != top:

@@ -33,8 +33,7 @@ def likelihood(subject: Subject) -> None:
     """
     names = ["elbo", "distortion", "rate", "kl_per_dimension", "bits_per_dim"]
     sampled = ["log_likelihood", "log_likelihood_error", "effective_sample_size", "bits_per_dim_iw"]
-    if not subject.bound:
-        reason = "an autoencoder's posterior is a point: it has no rate and no bound on log p(x)"
+    if reason := _unbounded(subject) or _off_level(subject):
         subject.ledger.missing.update(dict.fromkeys([*names, *sampled], reason))
         return
     _bound(subject)
@@ -48,6 +47,13 @@ def likelihood(subject: Subject) -> None:
         _check(subject, estimates)
 
 
+def _unbounded(subject: Subject) -> str:
+    """Say why the model has no bound, if it has none."""
+    if subject.bound:
+        return ""
+    return "an autoencoder's posterior is a point: it has no rate and no bound on log p(x)"
+
+
 def _unsound(subject: Subject) -> str:
     """Say why the likelihood is none of these data, if it is not."""
     transform = subject.run.transform
@@ -55,7 +61,7 @@ def _unsound(subject: Subject) -> str:
         drawn = isinstance(transform, Binarise)
         return "a density of values that are only 0 and 1 has no bound" if drawn else ""
     if not subject.run.model.binary:
-        return _off_level(subject)
+        return ""
     given = subject.scaled(subject.drawn(subject.x, CHECKED))
     if isinstance(transform, Binarise) or np.isin(given, (0.0, 1.0)).all():
         return ""
@@ -66,7 +72,9 @@ def _unsound(subject: Subject) -> str:
 
 
 def _off_level(subject: Subject) -> str:
-    """Say why data are not on the levels of the model, if they are not."""
+    """Say why data are not on the levels of the model, if they are not: they have no probability at all."""
+    if subject.run.model.binary or not subject.run.model.discrete:
+        return ""
     dataset = subject.dataset
     top = round(float(subject.run.transform.invert(torch.ones(()))))
     whole = dataset.x.dtype == np.uint8

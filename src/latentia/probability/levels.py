@@ -40,15 +40,18 @@ class OverLevels(Several):
 LOG_SCALES = (-9.0, 4.0)
 """Range of log s, the data's range being 1: from a thirtieth of one of 256 levels to nearly uniform."""
 
+LOG_SCALE = -2.0
+"""log s where the decoder gives 0: about the spread of a uniform variable."""
+
 
 def _logistic(centre: Tensor | float, offset: Tensor, log_scale: Tensor, levels: int) -> Distribution:
-    scale = F.hardtanh(log_scale, *LOG_SCALES).exp()
+    scale = F.hardtanh(LOG_SCALE + log_scale, *LOG_SCALES).exp()
     return discrete.DiscretisedLogistic(centre + offset, scale, levels)
 
 
 @register("likelihood", "discretised_logistic")
 class DiscretisedLogistic(OverLevels):
-    """A logistic rounded to levels; the decoder gives mu, less the middle of the range, and log s.
+    """A logistic rounded to levels; the decoder gives mu and log s, both from a middling value on.
 
     References:
         Diederik Kingma et al., "Improved Variational Inference with Inverse Autoregressive Flow", 2016.
