@@ -14,6 +14,18 @@ from torch import Tensor
 from torch.distributions import Distribution, constraints
 
 
+def widened(values: Tensor) -> Tensor:
+    """Give values as float64, in which large terms may cancel; as they are where the device has no float64.
+
+    Args:
+        values: any floating-point numbers.
+
+    Returns:
+        Same shape.
+    """
+    return values if values.device.type == "mps" else values.double()
+
+
 class Levelled(Distribution):
     """A distribution over the values level / (n - 1), where level is one of 0..n-1.
 
@@ -160,8 +172,8 @@ class BetaBinomial(Levelled):
 
     def mass(self, level: Tensor) -> Tensor:
         """Give log P(level); see `Levelled`."""
-        a, b, k, n = self.alpha.double(), self.beta.double(), level.double(), self.levels - 1
-        counts = torch.arange(1.0, n + 2, dtype=torch.float64, device=k.device).lgamma()
+        a, b, k, n = widened(self.alpha), widened(self.beta), widened(level), self.levels - 1
+        counts = torch.arange(1.0, n + 2, dtype=k.dtype, device=k.device).lgamma()
         index = k.long()
         choose = counts[n] - counts[index] - counts[n - index]
         ends = (a + b).lgamma() - a.lgamma() - b.lgamma() - (a + b + n).lgamma()

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from latentia.errors import ConfigError
+from latentia.probability.discrete import widened
 from latentia.probability.likelihoods import Likelihood, Several, positive
 from latentia.registry import register
 
@@ -75,7 +76,7 @@ class HeavyTailed(D.StudentT):
             scale: scale s, broadcastable against the location.
         """
         super().__init__(df.to(loc.dtype), loc, scale, validate_args=False)
-        nu = df.double()
+        nu = widened(df)
         constant = torch.lgamma((nu + 1) / 2) - torch.lgamma(nu / 2) - 0.5 * torch.log(math.pi * nu)
         self.constant = constant.to(loc.dtype)
 
@@ -106,7 +107,7 @@ class _StudentT(Likelihood):
     @property
     def df(self) -> Tensor:
         """Degrees of freedom nu, more than 1, so that the mean exists."""
-        return 1 + self.log_excess.double().exp()
+        return 1 + widened(self.log_excess).exp()
 
 
 @register("likelihood", "student_t")
