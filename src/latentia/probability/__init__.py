@@ -21,13 +21,14 @@ from latentia.probability.likelihoods import (
     mse,
 )
 from latentia.probability.posteriors import DeltaPosterior, DiagonalGaussian, Posterior
-from latentia.probability.priors import Prior, StandardNormal
+from latentia.probability.priors import ConditionalNormal, Prior, StandardNormal
 from latentia.probability.scales import GaussianDiagonal, StudentT, StudentTDiagonal
 
 __all__ = [
     "Bernoulli",
     "BetaBinomial",
     "Categorical",
+    "ConditionalNormal",
     "ContinuousBernoulli",
     "Delta",
     "DeltaPosterior",
