@@ -201,6 +201,7 @@ def _work(
         device = choose_device(settings.device)
         storage.write_json(folder.model_file, describe(spec, dataset.event, dataset.label_names))
         say(_describe_run(folder, spec, parts, device))
+        assembly.begin(parts, dataset, settings.seed)
         splits = feeds(dataset, parts.transform, device)
         trainer = Trainer(parts.model.to(device), parts.objective, splits, settings, folder, quiet=quiet)
         outcome = trainer.fit()

@@ -36,7 +36,7 @@ SECTIONS = (
     "training",
 )
 PARTS = ("network", "posterior", "prior", "likelihood")
-SUPPLIED = {"model": ("event", *PARTS), "posterior": ("latent",), "prior": ("latent",)}
+SUPPLIED = {"model": ("event", *PARTS), "posterior": ("latent",), "prior": ("latent", "event")}
 """Parameters that the program provides, so that nobody sets them."""
 
 SHORT = {
@@ -143,6 +143,10 @@ def complete(settings: Mapping[str, Any], dataset: Dataset, training: type) -> T
     ends = config.build("transform", spec["transform"]).range(*_extremes(dataset))
     if "link" in config.parameters(likelihood) and ends[0] >= 0 and ends[1] <= 1:
         tables["likelihood"].setdefault("link", "sigmoid")
+    prior = registry.lookup("prior", tables["prior"]["name"])
+    if {"low", "high"} <= set(config.parameters(prior)):  # one that makes up examples needs their range
+        tables["prior"].setdefault("low", ends[0])
+        tables["prior"].setdefault("high", ends[1])
     for kind in ("model", *PARTS, "objective"):
         spec[kind] = config.check_component(kind, tables[kind], kind, SUPPLIED.get(kind, ()))
     _check_support(spec, dataset, ends)
@@ -221,6 +225,12 @@ def _check_bound(spec: Table) -> None:
             f"objective '{objective}' needs a posterior with a density, and '{posterior}' has none; use "
             "objective.name=reconstruction, or --model vae"
         )
+    prior = spec["prior"]["name"]
+    if registry.lookup("prior", prior).needs_density and not registry.lookup("posterior", posterior).density:
+        raise ConfigError(
+            f"prior '{prior}' mixes posteriors and needs one with a density, and '{posterior}' has none; use "
+            "prior.name=mixture, or --model vae"
+        )
 
 
 def _training(table: Table, dataset: Dataset, training: type) -> Table:
@@ -271,3 +281,21 @@ def fresh(spec: Mapping[str, Any], event: tuple[int, ...], seed: int) -> Parts:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return assemble(spec, event)
+
+
+SHOWN = 1000
+"""Training examples that a model sees before a run starts."""
+
+
+def begin(parts: Parts, dataset: Dataset, seed: int) -> None:
+    """Show a fresh model some training examples, drawn and transformed with a seed.
+
+    Args:
+        parts: what `fresh` built.
+        dataset: the data.
+        seed: seed of the draw.
+    """
+    rows = np.random.default_rng(seed).permutation(dataset.splits["train"])[:SHOWN]
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        parts.model.begin(parts.transform(torch.from_numpy(dataset.x[rows])))

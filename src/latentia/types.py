@@ -93,7 +93,7 @@ class LatentModel(nn.Module, abc.ABC):
 
     event: tuple[int, ...]
     latent: tuple[int, ...]
-    prior: Callable[[], Distribution]
+    prior: Callable[..., Distribution]
 
     @property
     @abc.abstractmethod
@@ -125,6 +125,13 @@ class LatentModel(nn.Module, abc.ABC):
 
         Returns:
             A distribution with batch shape `(S, B)` or `(B,)`.
+        """
+
+    def begin(self, x: Tensor) -> None:
+        """See some training examples once, before a run starts; most models need none.
+
+        Args:
+            x: transformed examples in random order, shape `(N, *event)`.
         """
 
     @abc.abstractmethod

@@ -78,15 +78,19 @@ def _divided(subject: Subject, codes: Codes) -> Mapping[str, Figure]:
         return Figure(mean, "nats", subject.split, f"{what} {of}", error, drawn, better)
 
     most = math.log(parts.examples)
-    apart = parts.total_correlation + parts.dimension_wise_kl
-    return {
-        "mutual_information": figure(
-            parts.mutual_information, f"E[log q(z|x) - log q(z)], at most log N = {most:.2f},"
-        ),
-        "total_correlation": figure(parts.total_correlation, "KL(q(z) || prod_j q(z_j))"),
-        "dimension_wise_kl": figure(parts.dimension_wise_kl, "sum_j KL(q(z_j) || p(z_j))"),
-        "aggregate_kl": figure(apart, "KL(q(z) || p(z))", "lower"),
+    what: dict[str, tuple[str, Better]] = {
+        "mutual_information": (f"E[log q(z|x) - log q(z)], at most log N = {most:.2f},", ""),
+        "total_correlation": ("KL(q(z) || prod_j q(z_j))", ""),
+        "dimension_wise_kl": ("sum_j KL(q(z_j) || p(z_j))", ""),
+        "aggregate_kl": ("KL(q(z) || p(z))", "lower"),
     }
+    reason = {
+        "total_correlation": "the posterior is no product over the latent's dimensions",
+        "dimension_wise_kl": "the posterior or the prior is no product over the latent's dimensions",
+    }
+    found = parts.parts
+    subject.ledger.missing.update({name: why for name, why in reason.items() if name not in found})
+    return {name: figure(values, *what[name]) for name, values in found.items()}
 
 
 def _holes(subject: Subject, codes: Codes) -> Mapping[str, Figure]:

@@ -77,6 +77,7 @@ class VAE(LatentModel):
         self.likelihood = likelihood or Bernoulli()
         self.encoder = network.encoder(self.event, self.posterior.features)
         self.decoder = network.decoder(self.latent, self.event)
+        self.prior.attach(self.encode)
 
     @property
     def discrete(self) -> bool:
@@ -96,6 +97,10 @@ class VAE(LatentModel):
     def decode(self, z: Tensor) -> Distribution:
         """Give p(x|z); see `LatentModel`."""
         return self.likelihood(self.outputs(z), len(self.event))
+
+    def begin(self, x: Tensor) -> None:
+        """Show the prior some training examples; see `LatentModel`."""
+        self.prior.begin(x)
 
     def outputs(self, z: Tensor) -> Tensor:
         """Run the decoder alone.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 import torch
@@ -15,6 +16,8 @@ class Prior(nn.Module):
     """Gives p(z) with batch shape `()` and event shape `latent`."""
 
     kind: ClassVar[str] = "prior"
+    needs_density: ClassVar[bool] = False
+    """Whether it is made of posteriors, which then must have a density."""
 
     def __init__(self, latent: tuple[int, ...]) -> None:
         """Remember the latent shape.
@@ -25,9 +28,31 @@ class Prior(nn.Module):
         super().__init__()
         self.latent = latent
 
-    def forward(self) -> Distribution:
-        """Give p(z)."""
+    def forward(self, c: Tensor | None = None) -> Distribution:
+        """Give p(z).
+
+        Args:
+            c: a condition, which an unconditional prior ignores.
+
+        Returns:
+            A distribution with batch shape `()` and event shape `latent`.
+        """
         raise TypeError("a prior defines its own forward")
+
+    def attach(self, encode: Callable[[Tensor], Distribution]) -> None:
+        """Take the encoder of the model that this prior belongs to; called once, by the model.
+
+        Args:
+            encode: gives q(z|x) of examples `(B, *event)`. Whoever keeps it must not register it as a
+                part: its weights are the model's.
+        """
+
+    def begin(self, x: Tensor) -> None:
+        """See some training examples once, before a run starts.
+
+        Args:
+            x: transformed examples in random order, shape `(N, *event)`.
+        """
 
 
 class UnitNormal(Normal):
@@ -56,7 +81,7 @@ class StandardNormal(Prior):
         self.register_buffer("zero", torch.zeros(latent), persistent=False)
         self.register_buffer("one", torch.ones(latent), persistent=False)
 
-    def forward(self) -> Distribution:
+    def forward(self, c: Tensor | None = None) -> Distribution:
         """Give N(0, I), independent over the latent's dimensions."""
         unit = UnitNormal(self.zero, self.one, validate_args=False)
         return Independent(unit, len(self.latent), validate_args=False)

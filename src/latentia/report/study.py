@@ -74,9 +74,10 @@ class Study:
 
     @cached_property
     def kl(self) -> list[float]:
-        """Mean KL of each latent dimension on held-out data, as logged; empty without a rate."""
+        """Mean KL of each latent dimension on held-out data, as logged; empty where it has no such parts."""
         rows = [self.test] if self.test else self.run.metrics("validation")[-1:]
-        return list(rows[0].get("kl", ())) if rows else []
+        kl = list(rows[0].get("kl", ())) if rows else []
+        return kl if len(kl) == np.prod(self.run.latent) else []
 
     @cached_property
     def codes(self) -> np.ndarray:
@@ -135,7 +136,7 @@ class Study:
     @cached_property
     def order(self) -> list[int]:
         """Latent dimensions, from the most used on: by KL, or by the variance of the codes."""
-        weight = self.kl if len(self.kl) == self.codes.shape[1] else self.codes.var(axis=0)
+        weight = np.array(self.kl) if self.kl else self.codes.var(axis=0)
         return [int(dim) for dim in np.argsort(weight)[::-1]]
 
     @cached_property
