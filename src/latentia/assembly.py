@@ -145,8 +145,9 @@ def complete(settings: Mapping[str, Any], dataset: Dataset, training: type) -> T
         tables["likelihood"].setdefault("link", "sigmoid")
     prior = registry.lookup("prior", tables["prior"]["name"])
     if {"low", "high"} <= set(config.parameters(prior)):  # one that makes up examples needs their range
-        tables["prior"].setdefault("low", ends[0])
-        tables["prior"].setdefault("high", ends[1])
+        low, high = ends if all(map(math.isfinite, ends)) else _reach(spec["transform"], dataset)
+        tables["prior"].setdefault("low", low)
+        tables["prior"].setdefault("high", high)
     for kind in ("model", *PARTS, "objective"):
         spec[kind] = config.check_component(kind, tables[kind], kind, SUPPLIED.get(kind, ()))
     _check_support(spec, dataset, ends)
@@ -175,6 +176,13 @@ def _extremes(dataset: Dataset) -> tuple[float, float]:
     if dataset.x.dtype == np.uint8:
         return 0.0, dataset.high
     return float(dataset.x.min()), float(dataset.x.max())
+
+
+def _reach(transform: Table, dataset: Dataset) -> tuple[float, float]:
+    """Give the ends of the transformed training data, whose columns are scaled each in its own way."""
+    train = torch.from_numpy(dataset.x[dataset.splits["train"]])
+    x = config.build("transform", transform).expected(train)
+    return float(x.min()), float(x.max())
 
 
 def _choose_transform(table: Table, dataset: Dataset, binary: bool) -> None:

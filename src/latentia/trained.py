@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -15,9 +15,6 @@ from latentia import sampling, storage
 from latentia.assembly import Parts, assemble
 from latentia.errors import DataError, RunError
 from latentia.evaluation.terms import seeded, stream
-
-if TYPE_CHECKING:
-    from latentia.sampling import Mixture
 
 FORMAT = 1
 CHUNK = 512
@@ -187,33 +184,18 @@ class Trained:
         """
         return self.decode(self.encode(x))
 
-    def sample_latents(
-        self,
-        n: int,
-        *,
-        mixture: Mixture | None = None,
-        truncation: float | None = None,
-        temperature: float = 1.0,
-        seed: int = 0,
-    ) -> np.ndarray:
-        """Draw latents from the prior, or from a mixture fitted to the aggregate posterior.
+    def sample_latents(self, n: int, *, seed: int = 0) -> np.ndarray:
+        """Draw latents from the prior.
 
         Args:
             n: how many.
-            mixture: where to draw from instead of the prior.
-            truncation: limit on each coordinate, in the prior's standard deviations.
-            temperature: factor on the distance from the prior's mean.
             seed: seed of the draw.
 
         Returns:
             Shape `(n, *latent)`, float32.
         """
-        if mixture is not None:
-            return mixture.sample(n, seed)
         with seeded(seed), torch.no_grad():
-            return sampling.sample_prior(
-                self.model.prior(), n, truncation=truncation, temperature=temperature
-            ).numpy()
+            return sampling.sample_prior(self.model.prior(), n).numpy()
 
     def interpolate(
         self, a: np.ndarray, b: np.ndarray, *, steps: int = 10, path: str = "linear"

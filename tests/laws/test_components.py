@@ -326,3 +326,12 @@ def test_an_objective_is_configured_by_its_signature_alone(name):
     assert isinstance(objective, Objective)
     with pytest.raises(ConfigError, match=r"unknown key 'objective\.nonsense'"):
         config.check_component("objective", {"name": name, "nonsense": 1}, "objective")
+
+
+@pytest.mark.parametrize("name", registry.names("sampler"))
+def test_a_sampler_starts_with_its_defaults_and_has_a_file_for_all_that_it_learns(name):
+    sampler = config.build(
+        "sampler", config.check_component("sampler", name, "sampler", ("latent",)), latent=(2,)
+    )
+    assert sampler.latent == (2,)
+    assert sampler.kept == bool(sampler.state_dict())

@@ -143,8 +143,8 @@ def reconstructions(subject: Subject) -> None:
     subject.ledger.measure(["mse_pca"], linear)
 
 
-SAMPLERS = ("prior", "mixture", "midpoint")
-"""Where the latents of samples come from: the last are halfway between those of two examples."""
+MIDPOINT = "midpoint"
+"""Latents halfway between those of two examples, in the place of a sampler's."""
 
 
 def generation(subject: Subject) -> None:
@@ -155,10 +155,12 @@ def generation(subject: Subject) -> None:
     """
     from latentia.evaluation.generation import METRICS, compare_samples
 
+    kinds = (*subject.settings.samplers, MIDPOINT)
+
     def measure() -> Mapping[str, Figure]:
         space = _feature_space(subject)
         count = min(GENERATED, len(subject.x), len(subject.known))
-        generated = {kind: space(_generated(subject, kind, count)) for kind in SAMPLERS}
+        generated = {kind: space(_generated(subject, kind, count)) for kind in kinds}
         compare_samples(
             subject.ledger, space(subject.drawn(subject.x, count)), generated,
             space(subject.drawn(subject.known, count)),
@@ -166,7 +168,7 @@ def generation(subject: Subject) -> None:
         )  # fmt: skip
         return {}
 
-    names = [f"{metric}_{kind}" for metric in METRICS for kind in (*SAMPLERS, "real")]
+    names = [f"{metric}_{kind}" for metric in METRICS for kind in (*kinds, "real")]
     try:
         subject.ledger.measure(names, measure)
     except (RunError, DataError) as error:  # the mixture is fitted to the run's own data, which may be gone
@@ -176,8 +178,8 @@ def generation(subject: Subject) -> None:
 def _generated(subject: Subject, kind: str, count: int) -> np.ndarray:
     """Decode latents of one kind to the likelihood's means, in the data's units."""
     seed = subject.settings.seed
-    if kind != "midpoint":
-        return subject.run.sample(count, sampler=kind, seed=seed)
+    if kind != MIDPOINT:
+        return subject.run.sample(count, sampler=kind, seed=seed, quiet=subject.quiet)
     order = np.random.default_rng([seed, 1]).permutation(len(subject.codes))  # not the one of the data
     halfway = 0.5 * (subject.codes[order] + subject.codes[np.roll(order, 1)])[:count]
     return subject.run.decode(halfway.reshape(len(halfway), *subject.run.latent))

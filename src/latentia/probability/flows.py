@@ -157,6 +157,8 @@ class FlowPrior(Prior):
     """The class in `zuko.flows`."""
     options: ClassVar[Mapping[str, Any]] = {}
     """What else it is given."""
+    section: ClassVar[str] = "prior"
+    """The section of its settings, for messages."""
 
     def __init__(
         self, latent: tuple[int, ...], transforms: int = 3, hidden: Sequence[int] = (128, 128)
@@ -171,7 +173,7 @@ class FlowPrior(Prior):
         super().__init__(latent)
         self.transforms, self.hidden = transforms, tuple(hidden)
         size = math.prod(latent)
-        self.normalise = build(self.flow, "prior", size, transforms, hidden, **self.options)
+        self.normalise = build(self.flow, self.section, size, transforms, hidden, **self.options)
         self.register_buffer("zero", torch.zeros(size), persistent=False)
         self.register_buffer("one", torch.ones(size), persistent=False)
 

@@ -167,21 +167,15 @@ class Study:
         """Generate data.
 
         Args:
-            sampler: 'prior' or 'mixture'.
+            sampler: its name, such as 'mixture'.
             count: how many.
             noise: draw from p(x|z) instead of taking its mean.
 
         Returns:
             Data, shape `(count, *event)`.
         """
-        mixture = self.mixture if sampler == "mixture" else None
-        z = self.run.sample_latents(count, mixture=mixture, seed=self.seed)
+        z = self.run.sampler(sampler).sample(count, self.seed)
         return self.run.decode(z, noise=noise, seed=self.seed)
-
-    @cached_property
-    def mixture(self) -> Any:
-        """A Gaussian mixture fitted to the aggregate posterior."""
-        return self.run.mixture(COMPONENTS, self.seed)
 
     def paths(self, kind: str) -> np.ndarray:
         """Walk between the chosen pairs.
