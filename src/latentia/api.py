@@ -202,7 +202,7 @@ def _work(
         storage.write_json(folder.model_file, describe(spec, dataset.event, dataset.label_names))
         say(_describe_run(folder, spec, parts, device))
         assembly.begin(parts, dataset, settings.seed)
-        splits = feeds(dataset, parts.transform, device)
+        splits = feeds(dataset, parts.transform, device, parts.condition)
         trainer = Trainer(parts.model.to(device), parts.objective, splits, settings, folder, quiet=quiet)
         outcome = trainer.fit()
         for note in outcome.notes:

@@ -6,27 +6,26 @@ import pytest
 import torch
 from torch.distributions import Independent, Normal
 
-from latentia import config, registry
+from latentia import assembly, config, registry
 from latentia.errors import ConfigError
 from latentia.objectives import Objective
 from latentia.types import Batch, Pass
 
 LATENT = (3,)
 EVENTS = [(1, 8, 8), (1, 28, 28), (1, 28, 20), (3, 64, 64), (2, 5, 7), (7,), (2, 6)]
-SUPPLIED = {"model": ("event", "network", "posterior", "prior", "likelihood"), "posterior": ("latent",)}
-SUPPLIED["prior"] = ("latent", "event")
+CONDITION = 4
 SQUARE = (2, 3, 2)
 """A latent with height and width."""
 
 
 def make(kind, name, **context):
-    table = config.check_component(kind, name, kind, SUPPLIED.get(kind, ()))
+    table = config.check_component(kind, name, kind, assembly.SUPPLIED.get(kind, ()))
     return config.build(kind, table, **context)
 
 
 def prior_of(name, latent):
     """A prior, with an encoder that stands for its model's."""
-    prior = make("prior", name, latent=latent, event=(5,))
+    prior = make("prior", name, latent=latent, event=(5,), condition=CONDITION)
     means = torch.nn.Linear(5, math.prod(latent))
 
     def encode(x):
@@ -47,13 +46,25 @@ def model_of(name, event, **parts):
     posterior = parts.get("posterior", registry.lookup("model", name).defaults["posterior"])
     return config.build(
         "model",
-        config.check_component("model", {"name": name, "latent_dim": 3}, "model", SUPPLIED["model"]),
+        config.check_component("model", {"name": name, "latent_dim": 3}, "model", assembly.SUPPLIED["model"]),
         event=event,
+        condition=CONDITION,
         network=make("network", network),
         posterior=make("posterior", posterior, latent=LATENT),
-        prior=make("prior", parts.get("prior", "standard_normal"), latent=LATENT, event=event),
+        prior=make(
+            "prior", parts.get("prior", "standard_normal"), latent=LATENT, event=event, condition=CONDITION
+        ),
         likelihood=make("likelihood", parts.get("likelihood", "gaussian")),
     )
+
+
+def batch_of(model, x, seed=0):
+    """Some examples; a conditional model is told of all but the first one."""
+    c = None
+    if model.condition:
+        c = torch.randn(len(x), model.condition, generator=torch.Generator().manual_seed(seed))
+        c[0] = math.nan
+    return Batch(x, torch.arange(len(x)), c)
 
 
 def objective_of(name):
@@ -131,7 +142,8 @@ def test_a_posterior_survives_extreme_features(name):
 @pytest.mark.parametrize("latent", [LATENT, (1,), (4,), SQUARE], ids=str)
 @pytest.mark.parametrize("name", registry.names("prior"))
 def test_a_prior_gives_a_distribution_over_the_latent(name, latent):
-    p = prior_of(name, latent)()
+    prior = prior_of(name, latent)
+    p = prior(None)
     assert p.batch_shape == ()
     assert p.event_shape == latent
     for shape in ((7,), (2, 3)):
@@ -141,6 +153,9 @@ def test_a_prior_gives_a_distribution_over_the_latent(name, latent):
         assert torch.isfinite(p.log_prob(z)).all()
     assert p.mean.shape == p.variance.shape == p.stddev.shape == latent
     assert (p.variance > 0).all()
+    told = prior(torch.randn(5, CONDITION))
+    assert told.batch_shape == ((5,) if prior.conditional else ())
+    assert told.log_prob(torch.randn(7, 5, *latent)).shape == (7, 5)
 
 
 @pytest.mark.parametrize("name", registry.names("prior"))
@@ -235,7 +250,7 @@ def test_gradients_reach_every_parameter_of_a_model(name, network, likelihood):
     for batch, samples in ((1, 1), (3, 4)):
         model.zero_grad()
         x = data_for(model.likelihood, (batch, 1, 8, 8))
-        state = model(Batch(x, torch.arange(batch)), samples)
+        state = model(batch_of(model, x), samples)
         assert state.z.shape == (samples, batch, 3)
         assert state.p_x.batch_shape == (samples, batch)
         terms = objective(state, 1.0)
@@ -247,7 +262,7 @@ def test_gradients_reach_every_parameter_of_a_model(name, network, likelihood):
             assert torch.isfinite(parameter.grad).all(), key
 
 
-PAIRS = [("diagonal_gaussian", prior) for prior in registry.names("prior")]
+PAIRS = [("diagonal_gaussian", prior) for prior in registry.names("prior") if prior != "conditional_normal"]
 PAIRS += [(q, "standard_normal") for q in registry.names("posterior") if q != "delta"]
 PAIRS += [("full_gaussian", "vamp"), ("iaf", "vamp"), ("iaf", "maf"), ("full_gaussian", "mixture")]
 
@@ -291,20 +306,18 @@ def test_the_loss_of_an_example_does_not_depend_on_its_batch(name):
     objective = objective_of(name)
     x = torch.rand(6, 1, 8, 8)
 
+    batch = batch_of(model, x)
+
     def distortion_of(part):
         # The posterior's mean stands for its sample: noise would differ between the batches.
-        q = model.encode(part)
-        state = Pass(
-            Batch(part, torch.arange(len(part))),
-            q,
-            q.mean.unsqueeze(0),
-            model.prior(),
-            model.decode(q.mean[None]),
-        )
+        c = None if batch.c is None else batch.c[part]
+        q = model.encode(x[part], c)
+        z = q.mean.unsqueeze(0)
+        state = Pass(Batch(x[part], batch.index[part], c), q, z, model.prior(c), model.decode(z, c))
         return objective(state).loss
 
-    whole = distortion_of(x)
-    single = torch.cat([distortion_of(x[i : i + 1]) for i in range(6)])
+    whole = distortion_of(slice(0, 6))
+    single = torch.cat([distortion_of(slice(i, i + 1)) for i in range(6)])
     assert torch.allclose(whole, single, rtol=1e-5, atol=1e-4)
 
 
@@ -313,7 +326,7 @@ def test_equal_seeds_give_equal_models_and_equal_passes(name):
     def once():
         torch.manual_seed(3)
         model = model_of(name, (1, 8, 8))
-        state = model(Batch(torch.linspace(0, 1, 128).reshape(2, 1, 8, 8), torch.arange(2)), 2)
+        state = model(batch_of(model, torch.linspace(0, 1, 128).reshape(2, 1, 8, 8)), 2)
         return state.z, state.p_x.mean
 
     for first, second in zip(once(), once()):

@@ -7,13 +7,17 @@ from typing import Any
 
 import click
 
-from latentia.cli.output import check_output, output_option, run_argument, write_examples
+from latentia.cli.output import check_output, output_option, read_condition, run_argument, write_examples
 
 
 @click.command("sample", short_help="Generate new data.")
 @run_argument
 @click.argument("words", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("-n", "count", default=64, show_default=True, help="How many.")
+@click.option(
+    "--condition",
+    help="For a conditional model: a label, or several such as 0,1,2, taken in turn; all takes every label.",
+)
 @click.option(
     "--sampler",
     default="prior",
@@ -32,6 +36,7 @@ def command(
     run: Path,
     words: tuple[str, ...],
     count: int,
+    condition: str | None,
     sampler: str,
     noise: bool,
     seed: int,
@@ -49,5 +54,8 @@ def command(
     given = {name: value for name, value in settings.items() if value is not None}
     given |= {".".join(path): value for path, value in map(parse_override, words)}
     opened = open_run(run)
-    made = opened.sample(count, sampler=sampler, noise=noise, seed=seed, quiet=False, **given)
-    write_examples(output, opened, made)
+    asked = read_condition(opened, condition)
+    made = opened.sample(
+        count, condition=asked, sampler=sampler, noise=noise, seed=seed, quiet=False, **given
+    )
+    write_examples(output, opened, made, None if asked is None else len(asked))

@@ -162,7 +162,7 @@ def per_example(
             batch = feed.batch(rows)
             state = model(batch, objective.samples)
         terms = objective(state, progress)
-        mean = model.decode(state.q.mean.unsqueeze(0)).mean[0]
+        mean = model.decode(state.q.mean.unsqueeze(0), batch.c).mean[0]
         yield {
             "loss": terms.loss,
             "distortion": terms.distortion,

@@ -24,10 +24,11 @@ from latentia.probability.likelihoods import (
 )
 from latentia.probability.mixtures import Mixture, MixturePrior, VampPrior
 from latentia.probability.posteriors import DeltaPosterior, DiagonalGaussian, FullGaussian, Posterior
-from latentia.probability.priors import Prior, StandardNormal
+from latentia.probability.priors import ConditionalNormal, Prior, StandardNormal
 
 __all__ = [
     "Bernoulli",
+    "ConditionalNormal",
     "ContinuousBernoulli",
     "CouplingPrior",
     "Delta",

@@ -60,11 +60,12 @@ class Sampler(nn.Module):
         """
         raise TypeError("a sampler defines its own fit")
 
-    def draw(self, n: int) -> Tensor:
+    def draw(self, n: int, c: Tensor | None = None) -> Tensor:
         """Draw latents from torch's global generator.
 
         Args:
             n: how many.
+            c: a condition for each, shape `(n, C)`, which most samplers ignore.
 
         Returns:
             Shape `(n, *latent)`.
@@ -72,12 +73,13 @@ class Sampler(nn.Module):
         raise TypeError("a sampler defines its own draw")
 
     @torch.no_grad()
-    def sample(self, n: int, seed: int = 0) -> np.ndarray:
+    def sample(self, n: int, seed: int = 0, c: Tensor | None = None) -> np.ndarray:
         """Draw latents.
 
         Args:
             n: how many.
             seed: seed of the draw.
+            c: a condition for each, shape `(n, C)`.
 
         Returns:
             Shape `(n, *latent)`, float32, in random order.
@@ -88,7 +90,7 @@ class Sampler(nn.Module):
         if n <= 0:
             raise ConfigError(f"'n' must be positive, not {n}")
         with seeded(seed):
-            return self.draw(n).float().numpy()
+            return self.draw(n, c).float().numpy()
 
 
 def checked(name: str, settings: Mapping[str, Any]) -> config.Table:

@@ -42,7 +42,7 @@ class _Scaled(Sampler):
         self.scale.copy_(codes.std(dim=0, correction=0).clamp(min=1e-6))
         self.learn((codes - self.shift) / self.scale, quiet)
 
-    def draw(self, n: int) -> Tensor:
+    def draw(self, n: int, c: Tensor | None = None) -> Tensor:
         """Draw and scale back; see `Sampler`."""
         return (self.shift + self.scale * self.drawn(n)).unflatten(1, self.latent)
 

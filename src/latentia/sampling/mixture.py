@@ -64,7 +64,7 @@ class MixtureSampler(Sampler):
         self.means[:count] = torch.from_numpy(mixture.means_)
         self.factors[:count] = torch.linalg.cholesky(torch.from_numpy(mixture.covariances_))
 
-    def draw(self, n: int) -> Tensor:
+    def draw(self, n: int, c: Tensor | None = None) -> Tensor:
         """Draw a component, then from it; see `Sampler`."""
         chosen = torch.multinomial(self.weights, n, replacement=True)
         noise = torch.randn(n, self.means.shape[1], dtype=torch.float64)
