@@ -27,7 +27,7 @@ def map_panel(study: Study, view: View) -> Panel:
     """
     flat = study.flattened[ALONE].result()
     two = study.run.latent == (2,)
-    circles = (1.0, 2.0, 3.0) if two and study.bound else ()
+    circles = study.rings if two else ()
     values, shown, scale, colours = map_colours(study)
     rings = RINGS if circles else ""
     caption = f"{mapped_examples(study)}, at their posterior means{colours}. {flat.method}{rings}"

@@ -24,6 +24,7 @@ VALUES = 9
 COMPONENTS = 10
 ALONE = "alone"
 """The way in which the map of a single run is made: the best that there is."""
+PRIOR_DRAWS = 10_000
 SIDE = 15
 """Decoded points along each side of the plane."""
 
@@ -231,10 +232,23 @@ class Study:
         return across, up, self.run.decode(z, self.told)
 
     def _quantiles(self, dim: int) -> np.ndarray:
-        """Give points of the prior between which lies the same mass, from -3 to 3 deviations."""
+        """Give points of the prior between which lies the same mass, as from -3 to 3 deviations of a normal.
+
+        They are a normal prior's own, and those of draws from any other.
+        """
         import torch
+        from torch.distributions import Independent, Normal
 
         prior = self.run.model.prior(None)
         edge = float(torch.special.ndtr(torch.tensor(-3.0)))
-        standard = torch.special.ndtri(torch.linspace(edge, 1 - edge, SIDE, dtype=torch.float64))
-        return float(prior.mean[dim]) + float(prior.stddev[dim]) * standard.numpy()
+        shares = torch.linspace(edge, 1 - edge, SIDE, dtype=torch.float64)
+        if isinstance(prior, Independent) and isinstance(prior.base_dist, Normal):
+            standard = torch.special.ndtri(shares).numpy()
+            return float(prior.mean[dim]) + float(prior.stddev[dim]) * standard
+        return np.quantile(self.run.sample_latents(PRIOR_DRAWS, seed=self.seed)[:, dim], shares.numpy())
+
+    @property
+    def rings(self) -> tuple[float, ...]:
+        """Radii of one, two and three standard deviations of a standard normal prior; none of another."""
+        standard = self.run.spec["prior"]["name"] == "standard_normal"
+        return (1.0, 2.0, 3.0) if self.bound and standard else ()
