@@ -55,3 +55,16 @@ def test_a_prior_of_posteriors_refuses_a_posterior_without_density(tmp_path):
     ):
         latentia.train("digits", out=tmp_path / "run", model="autoencoder", prior="vamp")
     assert not (tmp_path / "run").exists()
+
+
+def test_the_samples_of_any_sampler_are_measured_and_not_measured_twice(tmp_path):
+    run = latentia.train("digits", out=tmp_path / "run", **QUICK)
+    lines = []
+    for _ in range(2):
+        asked = {"only": ["generation"], "samplers": ["mixture"]}
+        found = latentia.evaluate(run, say=lines.append, **asked)
+    assert lines == ["generation ..."]
+    assert {"frechet_mixture", "recall_midpoint"} <= set(found.figures)
+    assert "frechet_prior" not in found.figures
+    with pytest.raises(ConfigError, match="unknown sampler 'two_stages'; did you mean 'two_stage'"):
+        latentia.evaluate(run, samplers=["two_stages"])
