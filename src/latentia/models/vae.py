@@ -77,6 +77,7 @@ class VAE(LatentModel):
         self.prior = prior or StandardNormal(self.latent)
         self.likelihood = likelihood or Bernoulli()
         self._wire(network)
+        self.prior.attach(self.encode)
 
     def _wire(self, network: Network) -> None:
         """Build encoder and decoder; a model with other inputs wires them otherwise."""
@@ -111,6 +112,10 @@ class VAE(LatentModel):
     def decode(self, z: Tensor, c: Tensor | None = None) -> Distribution:
         """Give p(x|z); see `LatentModel`."""
         return self.likelihood(self.outputs(z, c), len(self.event))
+
+    def begin(self, x: Tensor) -> None:
+        """Show the prior some training examples; see `LatentModel`."""
+        self.prior.begin(x)
 
     def outputs(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """Run the decoder alone.

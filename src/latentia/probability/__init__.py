@@ -2,6 +2,14 @@
 
 from latentia.probability.delta import Delta
 from latentia.probability.divergence import kl_per_dimension
+from latentia.probability.flows import (
+    CouplingPrior,
+    IAFPosterior,
+    MAFPosterior,
+    MAFPrior,
+    SplinePosterior,
+    SplinePrior,
+)
 from latentia.probability.levels import (
     BetaBinomial,
     Categorical,
@@ -20,7 +28,8 @@ from latentia.probability.likelihoods import (
     l1,
     mse,
 )
-from latentia.probability.posteriors import DeltaPosterior, DiagonalGaussian, Posterior
+from latentia.probability.mixtures import Mixture, MixturePrior, VampPrior
+from latentia.probability.posteriors import DeltaPosterior, DiagonalGaussian, FullGaussian, Posterior
 from latentia.probability.priors import ConditionalNormal, Prior, StandardNormal
 from latentia.probability.scales import GaussianDiagonal, StudentT, StudentTDiagonal
 
@@ -30,22 +39,32 @@ __all__ = [
     "Categorical",
     "ConditionalNormal",
     "ContinuousBernoulli",
+    "CouplingPrior",
     "Delta",
     "DeltaPosterior",
     "DiagonalGaussian",
     "DiscretisedLogistic",
     "DiscretisedLogisticMixture",
+    "FullGaussian",
     "Gaussian",
     "GaussianDiagonal",
     "GaussianLearned",
     "GaussianOptimal",
+    "IAFPosterior",
     "Laplace",
     "Likelihood",
+    "MAFPosterior",
+    "MAFPrior",
+    "Mixture",
+    "MixturePrior",
     "Posterior",
     "Prior",
+    "SplinePosterior",
+    "SplinePrior",
     "StandardNormal",
     "StudentT",
     "StudentTDiagonal",
+    "VampPrior",
     "bce",
     "kl_per_dimension",
     "l1",
