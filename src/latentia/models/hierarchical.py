@@ -12,8 +12,8 @@ from torch.distributions import Distribution, Normal
 from latentia.errors import ConfigError
 from latentia.networks import Ladder, LadderMLP
 from latentia.networks.ladder import Stage
-from latentia.probability import Bernoulli, DiagonalGaussian, Levels, Likelihood, Walked
-from latentia.probability.levels import Choose
+from latentia.probability import Bernoulli, DiagonalGaussian, Hierarchy, Likelihood, Walked
+from latentia.probability.hierarchy import Choose
 from latentia.registry import register
 from latentia.types import Batch, LatentModel, Pass
 
@@ -100,23 +100,33 @@ class HierarchicalVAE(LatentModel):
         self.normals = [DiagonalGaussian(shape) for shape in shapes]  # no weights: they read numbers
         self.likelihood = likelihood or Bernoulli()
         self.encoder = network.bottom_up(self.event, levels)
-        self.decoder = network.top_down(self.event, levels)
+        self.decoder = network.top_down(self.likelihood.features(self.event), levels)
 
     @property
     def discrete(self) -> bool:
         """Whether p(x|z) is a probability of values; see `LatentModel`."""
+        return self.likelihood.discrete
+
+    @property
+    def binary(self) -> bool:
+        """Whether x is 0 or 1; see `LatentModel`."""
         return self.likelihood.binary
+
+    @property
+    def decoded(self) -> int:
+        """The size of what the likelihood reads; see `LatentModel`."""
+        return math.prod(self.likelihood.features(self.event))
 
     @property
     def support(self) -> tuple[float, float]:
         """The likelihood's; see `LatentModel`."""
         return self.likelihood.support
 
-    def prior(self, c: Tensor | None = None) -> Levels:
+    def prior(self, c: Tensor | None = None) -> Hierarchy:
         """Give p(z), batch shape `()`; see `LatentModel`."""
         return self._prior()
 
-    def encode(self, x: Tensor, c: Tensor | None = None) -> Levels:
+    def encode(self, x: Tensor, c: Tensor | None = None) -> Hierarchy:
         """Give q(z|x), whose factors depend on the levels above; see `LatentModel`."""
         return self._posterior(self.encoder(x))
 
@@ -137,19 +147,19 @@ class HierarchicalVAE(LatentModel):
         q = self._posterior(features, Walked(way.z, way.q))
         return Pass(batch, q, way.z, self._prior(Walked(way.z, way.p)), self.likelihood(h, len(self.event)))
 
-    def _prior(self, known: Walked | None = None) -> Levels:
+    def _prior(self, known: Walked | None = None) -> Hierarchy:
         def walk(shape: torch.Size, choose: Choose) -> Walked:
             way = self._walk(shape, choose)
             return Walked(way.z, way.p)
 
-        return Levels(walk, self.levels, torch.Size(), known)
+        return Hierarchy(walk, self.levels, torch.Size(), known)
 
-    def _posterior(self, features: list[Tensor], known: Walked | None = None) -> Levels:
+    def _posterior(self, features: list[Tensor], known: Walked | None = None) -> Hierarchy:
         def walk(shape: torch.Size, choose: Choose) -> Walked:
             way = self._walk(shape, choose, features)
             return Walked(way.z, way.q)
 
-        return Levels(walk, self.levels, features[0].shape[:1], known)
+        return Hierarchy(walk, self.levels, features[0].shape[:1], known)
 
     def _walk(self, shape: torch.Size, choose: Choose, features: list[Tensor] | None = None) -> Way:
         """Go down the ladder with the batch shape `shape`, whose last dimension is that of the features."""
@@ -169,7 +179,7 @@ class HierarchicalVAE(LatentModel):
         return Way(torch.cat(z, dim=-1), _beside(ps), _beside(qs), state)
 
     def _outputs(self, state: Tensor, batch: torch.Size) -> Tensor:
-        """Give what the likelihood reads, shape `(*batch, *event)`."""
+        """Give what the likelihood reads, shape `(*batch, *features)`, its `features` of the event."""
         return self.decoder.finish(state).unflatten(0, batch).float()
 
 

@@ -1,171 +1,144 @@
-"""A joint distribution of several levels of latents, each level given those above it."""
+"""Likelihoods of whole numbers: probabilities of the levels of 8-bit data, without dequantisation."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
+import torch.distributions as D
+import torch.nn.functional as F
 from torch import Tensor
-from torch.distributions import Distribution, Normal, constraints
+from torch.distributions import Distribution
 
-ROWS = 2048
-"""Latents that go through the levels together where no gradient is kept: memory holds no more."""
-
-Choose = Callable[[int, Normal], Tensor]
-"""Chooses z_l, shape `(*batch, D_l)`, from the number of its level and its distribution given those above."""
-
-
-@dataclass(frozen=True, slots=True)
-class Walked:
-    """What one walk through the levels found.
-
-    Attributes:
-        z: the latents chosen, the levels side by side, shape `(*batch, D)`.
-        given: the distribution of each number given the levels above it, batch shape `(*batch, D)`.
-    """
-
-    z: Tensor
-    given: Normal
+from latentia.errors import ConfigError
+from latentia.probability import discrete
+from latentia.probability.likelihoods import Several
+from latentia.registry import register
 
 
-class Levels(Distribution):
-    r"""p(z) = p(z_1) prod_l p(z_l | z_1 .. z_{l-1}), each factor a product of normals.
+class OverLevels(Several):
+    """A probability of the values level / (levels - 1), with `numbers` numbers for each entry."""
 
-    An event is all levels side by side, shape `(D,)`, the first level first. What the factors are is the
-    business of a walk: from the first level to the last it has each level chosen and goes on from there.
+    support: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    discrete: ClassVar[bool] = True
 
-    Along a given z the joint density is that of one normal for each number, `given(z)`; that of the
-    z drawn last is kept, so that nothing is walked twice.
-
-    `mean` follows the means: each level at its mean given the means above it. `variance` holds the
-    conditional variances on that way. Neither is a moment of the joint distribution where a level depends
-    on those above other than linearly.
-    """
-
-    has_rsample = True
-    arg_constraints: ClassVar[dict[str, constraints.Constraint]] = {}  # pyright: ignore
-    support: constraints.Constraint = constraints.real_vector  # pyright: ignore
-
-    def __init__(
-        self,
-        walk: Callable[[torch.Size, Choose], Walked],
-        sizes: tuple[int, ...],
-        batch_shape: torch.Size,
-        known: Walked | None = None,
-    ) -> None:
-        """Take the walk.
+    def __init__(self, levels: int = 256) -> None:
+        """Set the levels.
 
         Args:
-            walk: from the batch shape of what is wanted and a choice of each level to what was found.
-            sizes: how many numbers each level has.
-            batch_shape: `()`, or `(B,)` where the factors depend on B examples.
-            known: a walk that was taken already.
-        """
-        self._walk = walk
-        self.sizes = sizes
-        self._known = known
-        super().__init__(batch_shape, torch.Size((sum(sizes),)), validate_args=False)
+            levels: how many values an entry may take, 0 included; taken from the data by default.
 
-    def given(self, z: Tensor) -> Normal:
-        """Give the distribution of each number of z given the levels above it.
+        Raises:
+            ConfigError: if there are fewer than two.
+        """
+        super().__init__()
+        if levels < 2:
+            raise ConfigError(f"'likelihood.levels' must be at least 2, not {levels}")
+        self.levels = levels
+
+
+LOG_SCALES = (-9.0, 4.0)
+"""Range of log s, the data's range being 1: from a thirtieth of one of 256 levels to nearly uniform."""
+
+LOG_SCALE = -2.0
+"""log s where the decoder gives 0: about the spread of a uniform variable."""
+
+
+def _logistic(centre: Tensor | float, offset: Tensor, log_scale: Tensor, levels: int) -> Distribution:
+    scale = F.hardtanh(LOG_SCALE + log_scale, *LOG_SCALES).exp()
+    return discrete.DiscretisedLogistic(centre + offset, scale, levels)
+
+
+@register("likelihood", "discretised_logistic")
+class DiscretisedLogistic(OverLevels):
+    """A logistic rounded to levels; the decoder gives mu and log s, both from a middling value on.
+
+    References:
+        Diederik Kingma et al., "Improved Variational Inference with Inverse Autoregressive Flow", 2016.
+    """
+
+    numbers: int = 2
+
+    def pixels(self, h: Tensor) -> Distribution:
+        """Give the distribution of each entry from `h`, shape `(*batch, *event, 2)`."""
+        offset, log_scale = h.unbind(dim=-1)
+        return _logistic(0.5, offset, log_scale, self.levels)
+
+
+@register("likelihood", "discretised_logistic_mixture")
+class DiscretisedLogisticMixture(OverLevels):
+    """A mixture of logistics rounded to levels; the decoder gives logits, mu and log s of every component.
+
+    Channels are independent given z. The components start spread over the range, so that they can divide it.
+
+    References:
+        Tim Salimans et al., "PixelCNN++: Improving the PixelCNN with Discretized Logistic Mixture
+        Likelihood and Other Modifications", 2017.
+    """
+
+    centres: Tensor
+
+    def __init__(self, components: int = 5, levels: int = 256) -> None:
+        """Set the mixture.
 
         Args:
-            z: latents, shape `(*batch, D)`.
+            components: how many logistics.
+            levels: how many values an entry may take, 0 included; taken from the data by default.
 
-        Returns:
-            A normal of batch shape `(*batch, D)`: its log density, summed over D, is that of the joint.
+        Raises:
+            ConfigError: if there is no component, or fewer than two levels.
         """
-        known = self._known
-        if known and known.z is z and (known.given.loc.requires_grad or not torch.is_grad_enabled()):
-            return known.given
-        return _joined([self._along(part) for part in self._split(z)]).given
+        super().__init__(levels)
+        if components < 1:
+            raise ConfigError(f"'likelihood.components' must be at least 1, not {components}")
+        self.numbers = 3 * components
+        self.register_buffer("centres", (torch.arange(components) + 0.5) / components, persistent=False)
 
-    def _along(self, z: Tensor) -> Walked:
-        levels = z.split(self.sizes, dim=-1)
-        return self._walk(z.shape[:-1], lambda level, _: levels[level])
-
-    def _split(self, z: Tensor) -> tuple[Tensor, ...]:
-        whole = torch.is_grad_enabled() or z.dim() <= len(self.batch_shape) + 1
-        return (z,) if whole else z.split(self._chunk(z.shape[1:-1]))
-
-    def _chunk(self, rest: torch.Size) -> int:
-        return max(1, ROWS // max(1, math.prod(rest)))
-
-    def log_prob(self, value: Tensor) -> Tensor:
-        """Give the joint log density, shape `(*batch)`."""
-        return self.given(value).log_prob(value).sum(dim=-1)
-
-    def rsample(self, sample_shape: torch.Size | tuple[int, ...] = ()) -> Tensor:
-        """Draw the levels one after the other."""
-        shape = torch.Size((*sample_shape, *self.batch_shape))
-        return self._walk(shape, lambda _, normal: normal.rsample()).z
-
-    @torch.no_grad()
-    def sample(self, sample_shape: torch.Size | tuple[int, ...] = ()) -> Tensor:
-        """Draw without a gradient, some at a time, and keep what was passed on the way."""
-        count, *rest = sample_shape or (1,)
-        shape = torch.Size((*rest, *self.batch_shape))
-        chunk = self._chunk(shape)
-        sizes = [min(chunk, count - done) for done in range(0, count, chunk)]
-        found = _joined(
-            [self._walk(torch.Size((n, *shape)), lambda _, normal: normal.rsample()) for n in sizes]
+    def pixels(self, h: Tensor) -> Distribution:
+        """Give the distribution of each entry from `h`, shape `(*batch, *event, 3 components)`."""
+        logits, offset, log_scale = h.chunk(3, dim=-1)
+        parts = _logistic(self.centres, offset, log_scale, self.levels)
+        return D.MixtureSameFamily(
+            D.Categorical(logits=logits, validate_args=False), parts, validate_args=False
         )
-        if not sample_shape:
-            return found.z[0]
-        self._known = found
-        return found.z
 
-    def redraw(self, z: Tensor, kept: int) -> Tensor:
-        """Keep the first levels and draw the others.
+
+@register("likelihood", "beta_binomial")
+class BetaBinomial(OverLevels):
+    """A beta-binomial over levels; the decoder gives log alpha and log beta of each entry.
+
+    References:
+        James Townsend, Tom Bird, David Barber, "Practical Lossless Compression with Latent Variables using
+        Bits Back Coding", 2019.
+    """
+
+    LIMIT = 12.0
+    """The logarithms are held within plus and minus this."""
+    numbers: int = 2
+
+    def pixels(self, h: Tensor) -> Distribution:
+        """Give the distribution of each entry from `h`, shape `(*batch, *event, 2)`."""
+        alpha, beta = F.hardtanh(h, -self.LIMIT, self.LIMIT).exp().unbind(dim=-1)
+        return discrete.BetaBinomial(alpha, beta, self.levels)
+
+
+@register("likelihood", "categorical")
+class Categorical(OverLevels):
+    """A logit for every level of each entry: any distribution at all, and blind to the levels' order.
+
+    References:
+        Aaron van den Oord, Nal Kalchbrenner, Koray Kavukcuoglu, "Pixel Recurrent Neural Networks", 2016.
+    """
+
+    def __init__(self, levels: int = 256) -> None:
+        """Set the levels.
 
         Args:
-            z: latents, shape `(*batch, D)`.
-            kept: how many levels to keep.
-
-        Returns:
-            Shape of `z`.
+            levels: how many values an entry may take, 0 included; taken from the data by default.
         """
-        levels = z.split(self.sizes, dim=-1)
-        return self._walk(
-            z.shape[:-1], lambda level, normal: levels[level] if level < kept else normal.rsample()
-        ).z
+        super().__init__(levels)
+        self.numbers = levels
 
-    def tempered(self, temperature: float) -> Levels:
-        """Scale the deviation of every level given those above it.
-
-        Args:
-            temperature: the factor.
-
-        Returns:
-            Another distribution.
-        """
-
-        def walk(shape: torch.Size, choose: Choose) -> Walked:
-            def cooled(level: int, normal: Normal) -> Tensor:
-                return choose(level, Normal(normal.loc, temperature * normal.scale, validate_args=False))
-
-            found = self._walk(shape, cooled)
-            normal = Normal(found.given.loc, temperature * found.given.scale, validate_args=False)
-            return Walked(found.z, normal)
-
-        return Levels(walk, self.sizes, self.batch_shape)
-
-    @property
-    def mean(self) -> Tensor:
-        """Each level at its mean given the means above it."""
-        return self._walk(self.batch_shape, lambda _, normal: normal.loc).z
-
-    @property
-    def variance(self) -> Tensor:
-        """The variance of each level given the means above it."""
-        return self._walk(self.batch_shape, lambda _, normal: normal.loc).given.variance
-
-
-def _joined(parts: list[Walked]) -> Walked:
-    if len(parts) == 1:
-        return parts[0]
-    loc, scale = (torch.cat([getattr(part.given, name) for part in parts]) for name in ("loc", "scale"))
-    return Walked(torch.cat([part.z for part in parts]), Normal(loc, scale, validate_args=False))
+    def pixels(self, h: Tensor) -> Distribution:
+        """Give the distribution of each entry from `h`, shape `(*batch, *event, levels)`."""
+        return discrete.Categorical(h)
