@@ -224,8 +224,6 @@ def test_the_importance_weighted_bound_reaches_the_likelihood_of_a_linear_chain(
 
 
 def test_every_verb_works_on_a_hierarchy(run):
-    from latentia.report import build
-
     x = run.dataset.x[:4]
     codes = run.encode(x)
     assert codes.shape == (4, 9)
@@ -234,8 +232,17 @@ def test_every_verb_works_on_a_hierarchy(run):
     assert run.interpolate(x[0], x[1], steps=5).shape == (5, 1, 8, 8)
     assert run.traverse(x[0]).shape == (9, 9, 1, 8, 8)
     assert np.array_equal(run.sample(4), latentia.open_run(run.folder.path).sample(4))
-    page = build([run], run.folder.path / "report.html").read_text()
-    assert "Samples level by level" in page and "KL by level" in page
+
+
+def test_the_report_shows_samples_level_by_level(run):
+    from latentia.report.own import own_sections
+    from latentia.report.page import VIEWS, _studies
+
+    study = _studies([run], 0, (), None, None)[0]
+    (section,) = own_sections(study, VIEWS[study.inputs.form](run.dataset))
+    samples, rates = section.panels[0].exhibits
+    assert section.title == "Level by level"
+    assert samples.words.title == "Samples level by level" and rates.words.title == "KL by level"
 
 
 def test_the_rates_of_the_levels_are_logged_and_measured_and_add_up(run):
