@@ -10,6 +10,12 @@ from latentia.probability.flows import (
     SplinePosterior,
     SplinePrior,
 )
+from latentia.probability.levels import (
+    BetaBinomial,
+    Categorical,
+    DiscretisedLogistic,
+    DiscretisedLogisticMixture,
+)
 from latentia.probability.likelihoods import (
     Bernoulli,
     ContinuousBernoulli,
@@ -25,17 +31,23 @@ from latentia.probability.likelihoods import (
 from latentia.probability.mixtures import Mixture, MixturePrior, VampPrior
 from latentia.probability.posteriors import DeltaPosterior, DiagonalGaussian, FullGaussian, Posterior
 from latentia.probability.priors import ConditionalNormal, Prior, StandardNormal
+from latentia.probability.scales import GaussianDiagonal, StudentT, StudentTDiagonal
 
 __all__ = [
     "Bernoulli",
+    "BetaBinomial",
+    "Categorical",
     "ConditionalNormal",
     "ContinuousBernoulli",
     "CouplingPrior",
     "Delta",
     "DeltaPosterior",
     "DiagonalGaussian",
+    "DiscretisedLogistic",
+    "DiscretisedLogisticMixture",
     "FullGaussian",
     "Gaussian",
+    "GaussianDiagonal",
     "GaussianLearned",
     "GaussianOptimal",
     "IAFPosterior",
@@ -50,6 +62,8 @@ __all__ = [
     "SplinePosterior",
     "SplinePrior",
     "StandardNormal",
+    "StudentT",
+    "StudentTDiagonal",
     "VampPrior",
     "bce",
     "kl_per_dimension",
