@@ -36,7 +36,12 @@ SECTIONS = (
     "training",
 )
 PARTS = ("network", "posterior", "prior", "likelihood")
-SUPPLIED = {"model": ("event", *PARTS), "posterior": ("latent",), "prior": ("latent",)}
+SUPPLIED = {
+    "model": ("event", *PARTS),
+    "posterior": ("latent",),
+    "prior": ("latent",),
+    "objective": ("event", "latent"),
+}
 """Parameters that the program provides, so that nobody sets them."""
 
 SHORT = {
@@ -143,10 +148,12 @@ def complete(settings: Mapping[str, Any], dataset: Dataset, training: type) -> T
     ends = config.build("transform", spec["transform"]).range(*_extremes(dataset))
     if "link" in config.parameters(likelihood) and ends[0] >= 0 and ends[1] <= 1:
         tables["likelihood"].setdefault("link", "sigmoid")
+    if "examples" in config.parameters(registry.lookup("objective", tables["objective"]["name"])):
+        tables["objective"].setdefault("examples", len(dataset.splits["train"]))
     for kind in ("model", *PARTS, "objective"):
         spec[kind] = config.check_component(kind, tables[kind], kind, SUPPLIED.get(kind, ()))
     _check_support(spec, dataset, ends)
-    _check_bound(spec)
+    _check_objective(spec, training)
     spec["training"] = _training(tables["training"], dataset, training)
     return spec
 
@@ -214,12 +221,24 @@ def _check_support(spec: Table, dataset: Dataset, ends: tuple[float, float]) -> 
     )
 
 
-def _check_bound(spec: Table) -> None:
+def _check_objective(spec: Table, training: type) -> None:
+    """Refuse an objective that the posterior or the training loop cannot serve."""
     objective, posterior = spec["objective"]["name"], spec["posterior"]["name"]
-    if registry.lookup("objective", objective).bound and not registry.lookup("posterior", posterior).density:
+    wanted, given = registry.lookup("objective", objective), registry.lookup("posterior", posterior)
+    if wanted.bound and not given.density:
         raise ConfigError(
             f"objective '{objective}' needs a posterior with a density, and '{posterior}' has none; use "
             "objective.name=reconstruction, or --model vae"
+        )
+    if wanted.factorised and not given.factorised:
+        raise ConfigError(
+            f"objective '{objective}' needs a posterior that is a product over the latent's dimensions, and "
+            f"'{posterior}' is none; use posterior.name=diagonal_gaussian, or objective.name=elbo"
+        )
+    if wanted.adversarial and not getattr(training, "adversaries", False):
+        raise ConfigError(
+            f"objective '{objective}' trains an adversary with a second optimiser, and the loop of "
+            f"'{training.__name__}' has but one; use objective.name=beta_tc"
         )
 
 
@@ -253,7 +272,7 @@ def assemble(spec: Mapping[str, Any], event: tuple[int, ...]) -> Parts:
     latent = (spec["model"]["latent_dim"],)
     parts = {kind: config.build(kind, spec[kind], latent=latent, event=event) for kind in PARTS}
     model = config.build("model", spec["model"], event=event, **parts)
-    objective = config.build("objective", spec["objective"])
+    objective = config.build("objective", spec["objective"], latent=latent, event=event)
     return Parts(model, config.build("transform", spec["transform"]), objective)
 
 

@@ -13,12 +13,19 @@ from latentia.types import Batch, Pass
 LATENT = (3,)
 EVENTS = [(1, 8, 8), (1, 28, 28), (1, 28, 20), (3, 64, 64), (2, 5, 7), (7,), (2, 6)]
 SUPPLIED = {"model": ("event", "network", "posterior", "prior", "likelihood"), "posterior": ("latent",)}
-SUPPLIED["prior"] = ("latent",)
+SUPPLIED |= {"prior": ("latent",), "objective": ("event", "latent")}
+FROM_DATA = {"beta_tc": {"examples": 100}}
+"""Arguments of objectives that a run fills in from its data."""
 
 
 def make(kind, name, **context):
     table = config.check_component(kind, name, kind, SUPPLIED.get(kind, ()))
     return config.build(kind, table, **context)
+
+
+def make_objective(name, event=(1, 8, 8), **arguments):
+    table = {"name": name, **FROM_DATA.get(name, {}), **arguments}
+    return make("objective", table, latent=LATENT, event=event)
 
 
 def data_for(likelihood, shape, seed=0):
@@ -41,7 +48,22 @@ def model_of(name, event, **parts):
 
 
 def objective_of(name):
-    return make("objective", registry.lookup("model", name).defaults["objective"])
+    return make_objective(registry.lookup("model", name).defaults["objective"])
+
+
+def fits(model, objective):
+    """Whether the model's usual posterior has what the objective needs."""
+    posterior = registry.lookup("posterior", registry.lookup("model", model).defaults["posterior"])
+    wanted = registry.lookup("objective", objective)
+    return (posterior.density or not wanted.bound) and (posterior.factorised or not wanted.factorised)
+
+
+PAIRS = [
+    (model, objective)
+    for model in registry.names("model")
+    for objective in registry.names("objective")
+    if fits(model, objective)
+]
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=str)
@@ -176,27 +198,68 @@ def test_gradients_reach_every_parameter_of_a_model(name, network, likelihood):
             assert torch.isfinite(parameter.grad).all(), key
 
 
-@pytest.mark.parametrize("name", registry.names("model"))
-def test_the_loss_of_an_example_does_not_depend_on_its_batch(name):
+@pytest.mark.parametrize(("name", "objective"), PAIRS)
+def test_an_objective_scores_each_example_and_reaches_every_parameter(name, objective):
+    torch.manual_seed(0)
+    model = model_of(name, (1, 8, 8))
+    scored = make_objective(objective)
+    for batch, samples in ((1, 1), (1, 3), (4, 1), (4, 3)):
+        for progress in (0.0, 0.5, 1.0):
+            model.zero_grad()
+            x = torch.rand(batch, 1, 8, 8)
+            terms = scored(model(Batch(x, torch.arange(batch)), samples), progress)
+            for part in (terms.distortion, terms.rate, terms.penalty, terms.loss):
+                assert part.shape == (batch,)
+                assert torch.isfinite(part).all()
+            assert all(len(value) == batch for value in terms.diagnostics.values())
+            terms.loss.mean().backward()
+            for key, parameter in model.named_parameters():
+                assert parameter.grad is not None, key
+                assert torch.isfinite(parameter.grad).all(), key
+
+
+@pytest.mark.parametrize(("name", "objective"), PAIRS)
+def test_the_terms_of_an_example_do_not_depend_on_its_batch(name, objective):
+    torch.manual_seed(0)
     model = model_of(name, (1, 8, 8), likelihood="gaussian_optimal").eval()
-    objective = objective_of(name)
+    scored = make_objective(objective)
     x = torch.rand(6, 1, 8, 8)
+    noise = torch.randn(2, 6, 3)
 
-    def distortion_of(part):
-        # The posterior's mean stands for its sample: noise would differ between the batches.
-        q = model.encode(part)
-        state = Pass(
-            Batch(part, torch.arange(len(part))),
-            q,
-            q.mean.unsqueeze(0),
-            model.prior(),
-            model.decode(q.mean[None]),
-        )
-        return objective(state).loss
+    def terms_of(rows):
+        # The same noise for each example: drawn noise would differ between the batches.
+        q = model.encode(x[rows])
+        z = q.mean + q.variance.sqrt() * noise[:, rows]
+        batch = Batch(x[rows], torch.arange(6)[rows])
+        return scored(Pass(batch, q, z, model.prior(), model.decode(z)))
 
-    whole = distortion_of(x)
-    single = torch.cat([distortion_of(x[i : i + 1]) for i in range(6)])
-    assert torch.allclose(whole, single, rtol=1e-5, atol=1e-4)
+    whole, singles = terms_of(slice(0, 6)), [terms_of(slice(i, i + 1)) for i in range(6)]
+    # What looks at the batch may do so in the penalty alone.
+    names = ("distortion", "rate") if scored.batchwise else ("distortion", "rate", "penalty", "loss")
+    for part in names:
+        single = torch.cat([getattr(terms, part) for terms in singles])
+        assert torch.allclose(getattr(whole, part), single, rtol=1e-5, atol=1e-4), part
+
+
+@pytest.mark.parametrize("name", registry.names("objective"))
+def test_an_objective_declares_an_adversary_where_it_has_one(name):
+    scored = make_objective(name)
+    assert scored.adversarial == (scored.adversary is not None)
+    if scored.adversary is None:
+        return
+    torch.manual_seed(0)
+    model = model_of("vae", (1, 8, 8))
+    for batch in (1, 4):
+        state = model(Batch(torch.rand(batch, 1, 8, 8), torch.arange(batch)), 2)
+        scored(state).loss.mean().backward(retain_graph=True)
+        assert all(parameter.grad is None for parameter in scored.adversary.parameters())
+        model.zero_grad()
+        losses = scored.adversary.loss(state)
+        assert losses.shape == (batch,)
+        losses.mean().backward()
+        assert all(parameter.grad is not None for parameter in scored.adversary.parameters())
+        assert all(parameter.grad is None for parameter in model.parameters())
+        scored.adversary.zero_grad()
 
 
 @pytest.mark.parametrize("name", registry.names("model"))
@@ -213,7 +276,7 @@ def test_equal_seeds_give_equal_models_and_equal_passes(name):
 
 @pytest.mark.parametrize("name", registry.names("objective"))
 def test_an_objective_is_configured_by_its_signature_alone(name):
-    objective = make("objective", name)
+    objective = make_objective(name)
     assert isinstance(objective, Objective)
     with pytest.raises(ConfigError, match=r"unknown key 'objective\.nonsense'"):
         config.check_component("objective", {"name": name, "nonsense": 1}, "objective")

@@ -7,13 +7,17 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from latentia.errors import ConfigError
+from latentia.objectives.adversary import Adversary
 from latentia.types import Pass, Terms
 
 
 class Objective(abc.ABC):
     """A map from a `Pass` to `Terms`: per example, in nats, unreduced.
 
-    The terms of an example do not depend on the examples beside it.
+    The distortion and the rate of an example never depend on the examples beside it. Its penalty may,
+    where the objective says so with `batchwise`; it then is the penalty of the batch, the same in each
+    example or not, of which the mean over the batch has a meaning.
     """
 
     kind: ClassVar[str] = "objective"
@@ -21,6 +25,14 @@ class Objective(abc.ABC):
     """How many latent samples S the model must draw for each example."""
     bound: ClassVar[bool] = True
     """Whether -(distortion + rate) bounds log p(x)."""
+    batchwise: ClassVar[bool] = False
+    """Whether the penalty of an example depends on the examples beside it."""
+    factorised: ClassVar[bool] = False
+    """Whether it needs a posterior that is a product over the latent's dimensions."""
+    adversarial: ClassVar[bool] = False
+    """Whether it declares an adversary, so that the loop must train with a second optimiser."""
+    adversary: Adversary | None = None
+    """A module that is trained beside the model, against it; see `Adversary`."""
 
     @abc.abstractmethod
     def __call__(self, state: Pass, progress: float = 1.0) -> Terms:
@@ -47,6 +59,22 @@ class Objective(abc.ABC):
             Whether they have.
         """
         return True
+
+
+def at_least(lowest: float, **settings: float) -> None:
+    """Refuse settings of an objective that are too small.
+
+    Args:
+        lowest: the smallest value allowed.
+        settings: values by name.
+
+    Raises:
+        ConfigError: naming the first that is smaller.
+    """
+    for name, value in settings.items():
+        if not value >= lowest:
+            limit = "not be negative" if lowest == 0 else f"be at least {lowest:g}"
+            raise ConfigError(f"'objective.{name}' must {limit}, not {value}")
 
 
 def distortion(state: Pass) -> Tensor:

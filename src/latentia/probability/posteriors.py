@@ -18,6 +18,8 @@ class Posterior(nn.Module):
     kind: ClassVar[str] = "posterior"
     density: ClassVar[bool] = True
     """Whether q(z|x) has a density; without one there is no bound on log p(x)."""
+    factorised: ClassVar[bool] = False
+    """Whether q(z|x) is a product of densities over the latent's dimensions, as an `Independent`."""
 
     def __init__(self, latent: tuple[int, ...]) -> None:
         """Remember the latent shape.
@@ -57,6 +59,7 @@ class DiagonalGaussian(Posterior):
         Diederik Kingma, Max Welling, "Auto-Encoding Variational Bayes", 2013.
     """
 
+    factorised: ClassVar[bool] = True
     LIMIT = 20.0
     """log sigma^2 is held within plus and minus this, where float32 still resolves the KL."""
 
