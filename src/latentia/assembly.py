@@ -148,14 +148,26 @@ def complete(settings: Mapping[str, Any], dataset: Dataset, training: type) -> T
     ends = config.build("transform", spec["transform"]).range(*_extremes(dataset))
     if "link" in config.parameters(likelihood) and ends[0] >= 0 and ends[1] <= 1:
         tables["likelihood"].setdefault("link", "sigmoid")
-    if "examples" in config.parameters(registry.lookup("objective", tables["objective"]["name"])):
-        tables["objective"].setdefault("examples", len(dataset.splits["train"]))
+    _complete_objective(tables["objective"], dataset, ends, defaults.get("objective", "elbo"))
     for kind in ("model", *PARTS, "objective"):
         spec[kind] = config.check_component(kind, tables[kind], kind, SUPPLIED.get(kind, ()))
     _check_support(spec, dataset, ends)
     _check_objective(spec, training)
     spec["training"] = _training(tables["training"], dataset, training)
     return spec
+
+
+def _complete_objective(table: Table, dataset: Dataset, ends: tuple[float, float], usual: str) -> None:
+    """Fill in what an objective needs of the data, and the model's own objective where it wraps one."""
+    known = config.parameters(registry.lookup("objective", table["name"]))
+    from_data = {
+        "examples": len(dataset.splits["train"]),
+        "data_range": ends[1] - ends[0],
+        "base": usual,
+        "features": "conv",
+    }
+    for name in known.keys() & from_data.keys():
+        table.setdefault(name, from_data[name])
 
 
 def _table(value: Any) -> Table:
@@ -223,7 +235,10 @@ def _check_support(spec: Table, dataset: Dataset, ends: tuple[float, float]) -> 
 
 def _check_objective(spec: Table, training: type) -> None:
     """Refuse an objective that the posterior or the training loop cannot serve."""
-    objective, posterior = spec["objective"]["name"], spec["posterior"]["name"]
+    table, posterior = spec["objective"], spec["posterior"]["name"]
+    if "base" in table:
+        _check_objective({**spec, "objective": table["base"]}, training)
+    objective = table["name"]
     wanted, given = registry.lookup("objective", objective), registry.lookup("posterior", posterior)
     if wanted.bound and not given.density:
         raise ConfigError(

@@ -14,7 +14,11 @@ LATENT = (3,)
 EVENTS = [(1, 8, 8), (1, 28, 28), (1, 28, 20), (3, 64, 64), (2, 5, 7), (7,), (2, 6)]
 SUPPLIED = {"model": ("event", "network", "posterior", "prior", "likelihood"), "posterior": ("latent",)}
 SUPPLIED |= {"prior": ("latent",), "objective": ("event", "latent")}
-FROM_DATA = {"beta_tc": {"examples": 100}}
+FROM_DATA = {
+    "beta_tc": {"examples": 100},
+    "ms_ssim": {"data_range": 1.0, "scales": 1},
+    "perceptual": {"features": "conv"},
+}
 """Arguments of objectives that a run fills in from its data."""
 
 
@@ -23,8 +27,10 @@ def make(kind, name, **context):
     return config.build(kind, table, **context)
 
 
-def make_objective(name, event=(1, 8, 8), **arguments):
-    table = {"name": name, **FROM_DATA.get(name, {}), **arguments}
+def make_objective(name, event=(1, 8, 8), model="vae"):
+    table = {"name": name, **FROM_DATA.get(name, {})}
+    if "base" in config.parameters(registry.lookup("objective", name)):
+        table["base"] = registry.lookup("model", model).defaults["objective"]
     return make("objective", table, latent=LATENT, event=event)
 
 
@@ -202,7 +208,7 @@ def test_gradients_reach_every_parameter_of_a_model(name, network, likelihood):
 def test_an_objective_scores_each_example_and_reaches_every_parameter(name, objective):
     torch.manual_seed(0)
     model = model_of(name, (1, 8, 8))
-    scored = make_objective(objective)
+    scored = make_objective(objective, model=name)
     for batch, samples in ((1, 1), (1, 3), (4, 1), (4, 3)):
         for progress in (0.0, 0.5, 1.0):
             model.zero_grad()
@@ -222,7 +228,7 @@ def test_an_objective_scores_each_example_and_reaches_every_parameter(name, obje
 def test_the_terms_of_an_example_do_not_depend_on_its_batch(name, objective):
     torch.manual_seed(0)
     model = model_of(name, (1, 8, 8), likelihood="gaussian_optimal").eval()
-    scored = make_objective(objective)
+    scored = make_objective(objective, model=name)
     x = torch.rand(6, 1, 8, 8)
     noise = torch.randn(2, 6, 3)
 

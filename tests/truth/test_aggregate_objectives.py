@@ -90,7 +90,7 @@ def test_the_discriminator_learns_the_total_correlation_of_a_correlated_gaussian
     r = 0.8
     aggregate = MultivariateNormal(torch.zeros(2), torch.tensor([[1.0, r], [r, 1.0]]))
     objective = FactorVAE((2,), gamma=3.0, hidden=(64, 64), lr=3e-3)
-    opponent = Opponent(objective.adversary, torch.device("cpu"))
+    opponent = Opponent(objective.adversary)
     for _ in range(500):
         z = aggregate.sample((1, 512))
         opponent.step(state_of(product(z[0], torch.ones(512, 2)), z, standard(2)))

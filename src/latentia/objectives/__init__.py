@@ -6,6 +6,7 @@ from latentia.objectives.capacity import Capacity
 from latentia.objectives.elbo import ELBO
 from latentia.objectives.iwae import IWAE, DReG, StickingTheLanding
 from latentia.objectives.mmd import WAE, InfoVAE
+from latentia.objectives.perceptual import MultiScaleSSIM, Perceptual
 from latentia.objectives.reconstruction import Reconstruction
 from latentia.objectives.schedules import Constant, Cosine, Cyclical, Linear, Schedule
 from latentia.objectives.total_correlation import BetaTC, FactorVAE
@@ -24,7 +25,9 @@ __all__ = [
     "FactorVAE",
     "InfoVAE",
     "Linear",
+    "MultiScaleSSIM",
     "Objective",
+    "Perceptual",
     "Reconstruction",
     "Schedule",
     "StickingTheLanding",

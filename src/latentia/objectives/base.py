@@ -5,7 +5,8 @@ from __future__ import annotations
 import abc
 from typing import ClassVar
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from latentia.errors import ConfigError
 from latentia.objectives.adversary import Adversary
@@ -23,13 +24,15 @@ class Objective(abc.ABC):
     kind: ClassVar[str] = "objective"
     samples: int = 1
     """How many latent samples S the model must draw for each example."""
-    bound: ClassVar[bool] = True
+    bound: bool = True
     """Whether -(distortion + rate) bounds log p(x)."""
-    batchwise: ClassVar[bool] = False
+    reads: tuple[str, str] = ("E_q[-log p(x|z)]", "KL(q(z|x) || p(z))")
+    """What its distortion and its rate are, for protocols."""
+    batchwise: bool = False
     """Whether the penalty of an example depends on the examples beside it."""
-    factorised: ClassVar[bool] = False
+    factorised: bool = False
     """Whether it needs a posterior that is a product over the latent's dimensions."""
-    adversarial: ClassVar[bool] = False
+    adversarial: bool = False
     """Whether it declares an adversary, so that the loop must train with a second optimiser."""
     adversary: Adversary | None = None
     """A module that is trained beside the model, against it; see `Adversary`."""
@@ -45,6 +48,20 @@ class Objective(abc.ABC):
         Returns:
             The terms, each of shape `(B,)`.
         """
+
+    def to(self, device: torch.device | str) -> Objective:
+        """Bring the modules that it owns to a device: an adversary, a network of features.
+
+        Args:
+            device: where the model is.
+
+        Returns:
+            The objective itself.
+        """
+        for part in vars(self).values():
+            if isinstance(part, (nn.Module, Objective)):
+                part.to(device)
+        return self
 
     def settled(self, progress: float) -> bool:
         """Say whether the weights have reached their final values.

@@ -28,6 +28,11 @@ class IWAE(Objective):
         Chris Cremer, Quaid Morris, David Duvenaud, "Reinterpreting Importance-Weighted Autoencoders", 2017.
     """
 
+    reads = (
+        "-log p(x|z), mean over the samples by importance weight",
+        "importance-weighted bound less its distortion",
+    )
+
     def __init__(self, samples: int = 50) -> None:
         """Set the number of samples.
 

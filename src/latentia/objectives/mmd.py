@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import ClassVar
 
 from torch import Tensor
 
@@ -56,7 +55,7 @@ class InfoVAE(Objective):
         Variational Autoencoders", 2019.
     """
 
-    batchwise: ClassVar[bool] = True
+    batchwise: bool = True
 
     def __init__(
         self, alpha: float = 0.0, mmd: float = 100.0, scales: tuple[float, ...] = SCALES, samples: int = 1
@@ -97,8 +96,8 @@ class WAE(Objective):
         Auto-Encoders", 2018.
     """
 
-    bound: ClassVar[bool] = False
-    batchwise: ClassVar[bool] = True
+    bound: bool = False
+    batchwise: bool = True
 
     def __init__(self, mmd: float = 100.0, scales: tuple[float, ...] = SCALES) -> None:
         """Set the weight.

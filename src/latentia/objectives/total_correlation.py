@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -67,8 +66,8 @@ class BetaTC(Objective):
         Ricky T. Q. Chen et al., "Isolating Sources of Disentanglement in Variational Autoencoders", 2018.
     """
 
-    batchwise: ClassVar[bool] = True
-    factorised: ClassVar[bool] = True
+    batchwise: bool = True
+    factorised: bool = True
 
     def __init__(
         self,
@@ -159,8 +158,8 @@ class FactorVAE(Objective):
         Hyunjik Kim, Andriy Mnih, "Disentangling by Factorising", 2018 (there six layers of 1000 units).
     """
 
-    factorised: ClassVar[bool] = True
-    adversarial: ClassVar[bool] = True
+    factorised: bool = True
+    adversarial: bool = True
 
     def __init__(
         self,
@@ -186,13 +185,14 @@ class FactorVAE(Objective):
         if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
             raise ConfigError(f"'objective.betas' are two numbers from 0 to below 1, not {list(betas)}")
         self.gamma = gamma
-        self.adversary = Discriminator(latent, hidden, lr, (betas[0], betas[1]))
+        self.discriminator = Discriminator(latent, hidden, lr, (betas[0], betas[1]))
+        self.adversary = self.discriminator
         self.elbo = ELBO(samples=samples)
         self.samples = samples
 
     def __call__(self, state: Pass, progress: float = 1.0) -> Terms:
         """Score a pass; see `Objective`. The diagnostics hold `total_correlation`, one logit's worth each."""
         terms = self.elbo(state)
-        ratio = self.adversary.frozen(state.z).mean(dim=0)
+        ratio = self.discriminator.frozen(state.z).mean(dim=0)
         diagnostics = {**terms.diagnostics, "total_correlation": ratio}
         return replace(terms, penalty=self.gamma * ratio, diagnostics=diagnostics)

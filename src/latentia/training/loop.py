@@ -92,8 +92,8 @@ class Trainer:
         self.optimiser = Adam(self.parameters, settings.weight_decay)
         self.lr = settings.lr
         self.average = [p.detach().clone() for p in self.parameters] if settings.ema else []
-        adversary = objective.adversary
-        self.opponent = None if adversary is None else Opponent(adversary, self.device)
+        adversary = objective.to(self.device).adversary
+        self.opponent = None if adversary is None else Opponent(adversary)
         self.terms = TERMS if adversary is None else (*TERMS, "adversary")
         self.live = Checkpointed(model, self.optimiser, self.average, self.opponent)
         self.checkpoints = Checkpoints(folder.checkpoints)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor
 
 from latentia.objectives import Adversary
@@ -15,14 +14,13 @@ from latentia.types import Pass
 class Opponent:
     """Trains an adversary beside the model, one step for each of the model's."""
 
-    def __init__(self, adversary: Adversary, device: torch.device) -> None:
-        """Bring the adversary to the device and start its optimiser.
+    def __init__(self, adversary: Adversary) -> None:
+        """Start the optimiser.
 
         Args:
-            adversary: what the objective declares.
-            device: where the model is.
+            adversary: what the objective declares, on the model's device.
         """
-        self.adversary = adversary.to(device).train()
+        self.adversary = adversary.train()
         self.optimiser = Adam(list(adversary.parameters()), betas=adversary.betas)
 
     def step(self, state: Pass) -> Tensor:
