@@ -148,7 +148,7 @@ def complete(settings: Mapping[str, Any], dataset: Dataset, training: type) -> T
     ends = config.build("transform", spec["transform"]).range(*_extremes(dataset))
     if "link" in config.parameters(likelihood) and ends[0] >= 0 and ends[1] <= 1:
         tables["likelihood"].setdefault("link", "sigmoid")
-    _complete_objective(tables["objective"], dataset, ends, defaults.get("objective", "elbo"))
+    _complete_objective(tables["objective"], ends, defaults.get("objective", "elbo"))
     for kind in ("model", *PARTS, "objective"):
         spec[kind] = config.check_component(kind, tables[kind], kind, SUPPLIED.get(kind, ()))
     _check_support(spec, dataset, ends)
@@ -157,15 +157,10 @@ def complete(settings: Mapping[str, Any], dataset: Dataset, training: type) -> T
     return spec
 
 
-def _complete_objective(table: Table, dataset: Dataset, ends: tuple[float, float], usual: str) -> None:
-    """Fill in what an objective needs of the data, and the model's own objective where it wraps one."""
+def _complete_objective(table: Table, ends: tuple[float, float], usual: str) -> None:
+    """Fill in what an objective needs of the data, and the model's own objective where it adds to one."""
     known = config.parameters(registry.lookup("objective", table["name"]))
-    from_data = {
-        "examples": len(dataset.splits["train"]),
-        "data_range": ends[1] - ends[0],
-        "base": usual,
-        "features": "conv",
-    }
+    from_data = {"data_range": ends[1] - ends[0], "base": usual, "features": "conv"}
     for name in known.keys() & from_data.keys():
         table.setdefault(name, from_data[name])
 

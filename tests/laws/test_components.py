@@ -15,7 +15,6 @@ EVENTS = [(1, 8, 8), (1, 28, 28), (1, 28, 20), (3, 64, 64), (2, 5, 7), (7,), (2,
 SUPPLIED = {"model": ("event", "network", "posterior", "prior", "likelihood"), "posterior": ("latent",)}
 SUPPLIED |= {"prior": ("latent",), "objective": ("event", "latent")}
 FROM_DATA = {
-    "beta_tc": {"examples": 100},
     "ms_ssim": {"data_range": 1.0, "scales": 1},
     "perceptual": {"features": "conv"},
 }

@@ -75,14 +75,6 @@ def test_an_adversary_on_a_loop_with_one_optimiser_is_refused():
         assembly.complete({"objective": "factor"}, load("digits"), OneOptimiser)
 
 
-def test_a_run_file_holds_the_number_of_examples_that_beta_tc_needs(tmp_path):
-    run = api.train("digits", out=tmp_path / "run", objective="beta_tc", **SMALL)
-    assert run.spec["objective"]["examples"] == len(run.dataset.splits["train"])
-    last = run.metrics("test")[-1]
-    assert last["penalty"] != 0
-    assert last["rate"] == pytest.approx(sum(last["kl"]), rel=1e-5)
-
-
 def test_the_adversary_is_in_the_checkpoint_and_in_the_log_but_not_in_the_model(tmp_path):
     run = api.train("digits", out=tmp_path / "run", objective="factor", **SMALL)
     folder = RunFolder(tmp_path / "run")

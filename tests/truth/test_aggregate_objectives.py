@@ -31,7 +31,7 @@ def test_the_three_parts_add_up_to_the_kl_where_the_batch_is_all_the_data():
     torch.manual_seed(0)
     q = product(torch.randn(5, 3), torch.rand(5, 3) + 0.3)
     z = q.sample((40_000,))
-    parts = split_rate(q, standard(3), z, examples=5)
+    parts = split_rate(q, standard(3), z)
     exact = kl_divergence(q, standard(3)).mean()
     assert float(sum(part.mean() for part in parts)) == pytest.approx(float(exact), rel=0.01)
 
@@ -51,37 +51,44 @@ def test_the_parts_are_those_of_the_mixture_enumerated():
     dimension_wise = float((mass * (marginals - Normal(0.0, 1.0).log_prob(points).sum(1))).sum())
     information = float(kl_divergence(q, standard(2)).mean()) - total_correlation - dimension_wise
     torch.manual_seed(0)
-    parts = split_rate(q, standard(2), q.sample((40_000,)), examples=2)
+    parts = split_rate(q, standard(2), q.sample((40_000,)))
     for part, value in zip(parts, (information, total_correlation, dimension_wise)):
         assert float(part.mean()) == pytest.approx(value, abs=0.01)
 
 
-def test_the_estimate_of_the_aggregate_has_no_bias_over_batches():
-    """All batches of two out of four, enumerated: the mean of the estimates of q(z) is q(z)."""
+def test_minibatch_weights_of_the_paper_add_constants_alone():
+    """1/(N M) instead of 1/M for each component: (D - 1) log N on the correlation, the same gradient."""
     torch.manual_seed(0)
-    mean, prior = torch.randn(4, 1), standard(1)
-    own, z = 0, torch.full((1, 2, 1), 0.4)
-    estimates = []
-    for other in (1, 2, 3):
-        q = product(mean[[own, other]], torch.ones(2, 1))
-        information = split_rate(q, prior, z, examples=4)[0][0]
-        estimates.append((q.log_prob(z)[0, 0] - information).exp())
-    exact = product(mean, torch.ones(4, 1)).log_prob(torch.full((4, 1), 0.4)).exp().mean()
-    assert float(torch.stack(estimates).mean()) == pytest.approx(float(exact), rel=1e-5)
+    mean = torch.randn(6, 3, requires_grad=True)
+    q, n = product(mean, torch.ones(6, 3)), 1000
+    z = q.rsample((1,))
+    each = q.base_dist.log_prob(z.unsqueeze(2))[0] - math.log(n * 6)
+    paper = (each.sum(2) + 2 * math.log(n * 6)).logsumexp(1) - each.logsumexp(1).sum(1)
+    ours = split_rate(q, standard(3), z)[1]
+    assert torch.allclose(paper, ours + 2 * math.log(n), atol=1e-4)
+    gradients = [torch.autograd.grad(tc.sum(), mean, retain_graph=True)[0] for tc in (paper, ours)]
+    assert torch.allclose(*gradients, atol=1e-5)
+
+
+def test_the_parts_of_a_single_example_are_its_kl_alone():
+    q = product(torch.randn(1, 3), torch.ones(1, 3))
+    information, correlation, dimension_wise = split_rate(q, standard(3), q.sample((4,)))
+    assert float(information.abs() + correlation.abs()) == pytest.approx(0, abs=1e-5)
+    assert torch.isfinite(dimension_wise).all()
 
 
 def test_beta_tc_weighs_the_parts():
     torch.manual_seed(0)
     q = product(torch.randn(6, 2), torch.rand(6, 2) + 0.3)
     state = state_of(q, q.sample((3,)), standard(2))
-    information, correlation, dimension_wise = split_rate(q, standard(2), state.z, 60)
-    terms = BetaTC(60, beta=5.0, alpha=0.5, gamma=2.0)(state)
+    information, correlation, dimension_wise = split_rate(q, standard(2), state.z)
+    terms = BetaTC(beta=5.0, alpha=0.5, gamma=2.0)(state)
     expected = -0.5 * information + 4 * correlation + dimension_wise
     assert torch.allclose(terms.penalty, expected, atol=1e-5)
     assert torch.allclose(terms.rate, kl_divergence(q, standard(2)))
-    plain = BetaTC(60, beta=5.0, schedule=Linear(0.5))(state, 0.0)
+    plain = BetaTC(beta=5.0, schedule=Linear(0.5))(state, 0.0)
     assert torch.equal(plain.loss, plain.distortion + plain.rate)
-    assert BetaTC(60, beta=1.0)(state).penalty.abs().max() == 0
+    assert BetaTC(beta=1.0)(state).penalty.abs().max() == 0
 
 
 def test_the_discriminator_learns_the_total_correlation_of_a_correlated_gaussian():
