@@ -162,7 +162,9 @@ def _complete_objective(table: Table, ends: tuple[float, float], usual: str) -> 
     known = config.parameters(registry.lookup("objective", table["name"]))
     from_data = {"data_range": ends[1] - ends[0], "base": usual, "features": "conv"}
     for name in known.keys() & from_data.keys():
-        table.setdefault(name, from_data[name])
+        given = table.setdefault(name, from_data[name])
+        if isinstance(given, Mapping):  # arguments without a name, as objective.base.beta=4 gives them
+            table[name] = {"name": from_data[name], **given}
 
 
 def _table(value: Any) -> Table:

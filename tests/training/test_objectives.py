@@ -131,6 +131,13 @@ def test_a_distance_is_added_to_the_objective_of_the_model(model, tmp_path):
         assert (last["bits_per_dim"] is None) == (model == "autoencoder")
 
 
+def test_arguments_of_what_an_objective_adds_to_need_no_name():
+    given = {"objective": {"name": "perceptual", "base": {"beta": 4.0}, "features": {"channels": [8]}}}
+    spec = assembly.complete(given, load("digits"), Training)["objective"]
+    assert (spec["base"]["name"], spec["base"]["beta"]) == ("elbo", 4.0)
+    assert (spec["features"]["name"], spec["features"]["channels"]) == ("conv", [8])
+
+
 def test_weights_of_a_feature_network_come_from_a_file(tmp_path):
     recipe = ConvFeatures((4,), seed=5)
     storage.save_tensors(tmp_path / "own.safetensors", recipe.network((1, 8, 8)).state_dict())
