@@ -201,7 +201,7 @@ def _work(
         device = choose_device(settings.device)
         storage.write_json(folder.model_file, describe(spec, dataset.event, dataset.label_names))
         say(_describe_run(folder, spec, parts, device))
-        splits = feeds(dataset, parts.transform, device)
+        splits = feeds(dataset, parts.transform, device, parts.condition)
         trainer = Trainer(parts.model.to(device), parts.objective, splits, settings, folder, quiet=quiet)
         outcome = trainer.fit()
         for note in outcome.notes:

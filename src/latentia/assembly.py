@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from latentia import config, registry
+from latentia.data.conditions import Condition
 from latentia.data.dataset import Dataset
 from latentia.data.transforms import Transform
 from latentia.errors import ConfigError, DataError, nearest
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 SECTIONS = (
     "data",
     "transform",
+    "condition",
     "model",
     "network",
     "posterior",
@@ -37,9 +39,9 @@ SECTIONS = (
 )
 PARTS = ("network", "posterior", "prior", "likelihood")
 SUPPLIED = {
-    "model": ("event", *PARTS),
+    "model": ("event", "condition", *PARTS),
     "posterior": ("latent",),
-    "prior": ("latent",),
+    "prior": ("latent", "condition"),
     "objective": ("event", "latent"),
 }
 """Parameters that the program provides, so that nobody sets them."""
@@ -73,6 +75,7 @@ class Parts:
     model: LatentModel
     transform: Transform
     objective: Objective
+    condition: Condition | None = None
 
 
 def expand(given: Mapping[str, Any], settings: Table | None = None) -> Table:
@@ -135,7 +138,7 @@ def complete(settings: Mapping[str, Any], dataset: Dataset, training: type) -> T
     tables = {section: _table(settings.get(section)) for section in SECTIONS}
     model_name = tables["model"].setdefault("name", "vae")
     defaults = getattr(registry.lookup("model", model_name), "defaults", {})
-    for kind in ("posterior", "prior", "objective", "likelihood"):
+    for kind in ("posterior", "prior", "objective", "likelihood", "condition"):
         if kind in defaults:
             tables[kind].setdefault("name", defaults[kind])
     tables["network"].setdefault("name", "conv" if _is_picture(dataset) else "mlp")
@@ -143,7 +146,7 @@ def complete(settings: Mapping[str, Any], dataset: Dataset, training: type) -> T
 
     likelihood = registry.lookup("likelihood", tables["likelihood"]["name"])
     _choose_transform(tables["transform"], dataset, getattr(likelihood, "binary", False))
-    spec: Table = {"data": tables["data"]}
+    spec: Table = {"data": tables["data"], **_condition(tables, dataset)}
     spec["transform"] = config.check_component("transform", tables["transform"], "transform")
     ends = config.build("transform", spec["transform"]).range(*_extremes(dataset))
     if "link" in config.parameters(likelihood) and ends[0] >= 0 and ends[1] <= 1:
@@ -218,6 +221,34 @@ def _choose_transform(table: Table, dataset: Dataset, binary: bool) -> None:
         )
 
 
+def _condition(tables: Table, dataset: Dataset) -> Table:
+    """Resolve what the model is told of each example; nothing for a model that is told nothing."""
+    model, prior = tables["model"]["name"], tables["prior"]["name"]
+    asks = "condition" in config.parameters(registry.lookup("model", model))
+    if not asks and getattr(registry.lookup("prior", prior), "conditional", False):
+        raise ConfigError(
+            f"prior '{prior}' needs a condition, and model '{model}' has none; use --model "
+            "conditional_vae, or prior.name=standard_normal"
+        )
+    table = tables["condition"]
+    if not asks:
+        if table:
+            raise ConfigError(
+                f"model '{model}' takes no condition; use --model conditional_vae, or leave 'condition' out"
+            )
+        return {}
+    component: Any = registry.lookup("condition", table["name"])
+    known = config.parameters(component)
+    for key in table:
+        if key != "name" and key not in known:
+            raise ConfigError(f"unknown key 'condition.{key}'{nearest(key, known)}")
+    given = {key: value for key, value in table.items() if key != "name"}
+    completed = {"name": table["name"], **component.settings(dataset, given)}
+    spec = config.check_component("condition", completed, "condition")
+    config.build("condition", spec).of(dataset)
+    return {"condition": spec}
+
+
 def _check_support(spec: Table, dataset: Dataset, ends: tuple[float, float]) -> None:
     name = spec["likelihood"]["name"]
     low, high = config.build("likelihood", spec["likelihood"]).support
@@ -282,10 +313,12 @@ def assemble(spec: Mapping[str, Any], event: tuple[int, ...]) -> Parts:
         ConfigError: if the parts do not fit each other or the event.
     """
     latent = (spec["model"]["latent_dim"],)
-    parts = {kind: config.build(kind, spec[kind], latent=latent, event=event) for kind in PARTS}
-    model = config.build("model", spec["model"], event=event, **parts)
+    condition = config.build("condition", spec["condition"]) if "condition" in spec else None
+    told = {"condition": condition.size} if condition else {}
+    parts = {kind: config.build(kind, spec[kind], latent=latent, event=event, **told) for kind in PARTS}
+    model = config.build("model", spec["model"], event=event, **parts, **told)
     objective = config.build("objective", spec["objective"], latent=latent, event=event)
-    return Parts(model, config.build("transform", spec["transform"]), objective)
+    return Parts(model, config.build("transform", spec["transform"]), objective, condition)
 
 
 def fresh(spec: Mapping[str, Any], event: tuple[int, ...], seed: int) -> Parts:

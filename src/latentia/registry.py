@@ -23,6 +23,7 @@ HOMES = {
     "objective": "latentia.objectives",
     "model": "latentia.models",
     "transform": "latentia.data.transforms",
+    "condition": "latentia.data.conditions",
     "tracker": "latentia.training.trackers",
 }
 """The module whose import registers the components of each kind."""

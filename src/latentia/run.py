@@ -101,14 +101,14 @@ class Run(Trained):
         rows = self.dataset.splits[split]
         return spread(rows if len(rows) else self.dataset.splits["train"], n)
 
-    def example(self, position: int) -> np.ndarray:
-        """Give one example of the test split.
+    def example(self, position: int) -> int:
+        """Find one example of the test split.
 
         Args:
             position: which one, from 0.
 
         Returns:
-            Shape `(*event)`.
+            Its position in `dataset.x`.
 
         Raises:
             DataError: if there is none at that position.
@@ -116,12 +116,46 @@ class Run(Trained):
         rows = self.examples()
         if not 0 <= position < len(rows):
             raise DataError(f"there is no test example {position}; they run from 0 to {len(rows) - 1}")
-        return self.dataset.x[rows[position]]
+        return int(rows[position])
+
+    def told(self, positions: Any, dataset: Dataset | None = None) -> np.ndarray | None:
+        """Give the conditions of examples, as a conditional model is told them.
+
+        Args:
+            positions: which examples: positions, or a slice.
+            dataset: the data; the run's own by default.
+
+        Returns:
+            Shape `(n, C)`, or None for a model without a condition.
+        """
+        if self.condition is None:
+            return None
+        if dataset is None or dataset is self.dataset:
+            return self._conditions[positions]
+        return self.condition.of(dataset)[positions]
+
+    @cached_property
+    def _conditions(self) -> np.ndarray:
+        if self.condition is None:
+            raise ConfigError("the model has no condition")
+        return self.condition.of(self.dataset)
+
+    def encode_examples(self, positions: Any, *, sample: bool = False) -> np.ndarray:
+        """Encode examples of the run's data, each under its own condition.
+
+        Args:
+            positions: which examples.
+            sample: draw from the posterior instead of taking its mean.
+
+        Returns:
+            Shape `(n, *latent)`.
+        """
+        return self.encode(self.dataset.x[positions], self.told(positions), sample=sample)
 
     @cached_property
     def aggregate(self) -> np.ndarray:
         """Samples of the aggregate posterior: one for each of up to 10,000 training examples."""
-        return self.encode(self.dataset.x[self.examples("train", FITTED_ON)], sample=True)
+        return self.encode_examples(self.examples("train", FITTED_ON), sample=True)
 
     def mixture(self, components: int = 10, seed: int = 0) -> Mixture:
         """Fit a Gaussian mixture to the aggregate posterior.
@@ -139,6 +173,7 @@ class Run(Trained):
         self,
         n: int,
         *,
+        condition: Any = None,
         sampler: str = "prior",
         components: int = 10,
         truncation: float | None = None,
@@ -150,6 +185,8 @@ class Run(Trained):
 
         Args:
             n: how many.
+            condition: for a conditional model, one or a list of them, repeated as often as it takes; the
+                conditions of training examples, drawn at random, by default.
             sampler: 'prior', or 'mixture' for one fitted to the aggregate posterior.
             components: Gaussians of the mixture.
             truncation: limit on each coordinate of a prior sample, in standard deviations.
@@ -168,10 +205,32 @@ class Run(Trained):
         if sampler == "mixture" and (truncation is not None or temperature != 1.0):
             raise ConfigError("truncation and temperature belong to the sampler 'prior', not to 'mixture'")
         mixture = self.mixture(components, seed) if sampler == "mixture" else None
-        z = self.sample_latents(n, mixture=mixture, truncation=truncation, temperature=temperature, seed=seed)
-        return self.decode(z, noise=noise, seed=seed)
+        c = self.conditions_for(n, condition, seed)
+        z = self.sample_latents(
+            n, c=c, mixture=mixture, truncation=truncation, temperature=temperature, seed=seed
+        )
+        return self.decode(z, c, noise=noise, seed=seed)
 
-    def take(self, source: Any = None, split: str = "test", n: int | None = None) -> np.ndarray:
+    def conditions_for(self, n: int, condition: Any = None, seed: int = 0) -> np.ndarray | None:
+        """Give the conditions to generate under.
+
+        Args:
+            n: how many.
+            condition: one or a list of them, in the user's words; those of training examples by default.
+            seed: seed of the draw of training examples.
+
+        Returns:
+            Shape `(n, C)`, or None for a model without a condition.
+        """
+        if condition is not None:
+            rows = self.given(condition)
+            return rows[np.arange(n) % len(rows)]
+        train = self.dataset.splits["train"] if self.condition else np.empty(0)
+        return self.told(np.random.default_rng(seed).choice(train, n)) if self.condition else None
+
+    def take(
+        self, source: Any = None, split: str = "test", n: int | None = None
+    ) -> tuple[np.ndarray, np.ndarray | None]:
         """Give examples of a split, of the run's own data or of others prepared like them.
 
         Args:
@@ -180,20 +239,21 @@ class Run(Trained):
             n: how many at most.
 
         Returns:
-            Shape `(n, *event)`, as stored.
+            The examples as stored, shape `(n, *event)`, and their conditions, `(n, C)` or None.
 
         Raises:
             DataError: if there is no such split, or it is empty.
         """
         dataset = self.dataset if source is None else self.other(source)
         if split == "all":
-            return dataset.x[:n]
+            rows = np.arange(len(dataset))[:n]
+            return dataset.x[:n], self.told(rows, dataset)
         if split not in dataset.splits:
             raise DataError(f"unknown split '{split}'{nearest(split, [*dataset.splits, 'all'])}")
         rows = dataset.splits[split][:n]
         if not len(rows):
             raise DataError(f"{dataset.name} has no {split} split; give --split all")
-        return dataset.x[rows]
+        return dataset.x[rows], self.told(rows, dataset)
 
     @property
     def image_range(self) -> tuple[float, float]:
@@ -237,7 +297,7 @@ class Run(Trained):
         Returns:
             Mean, standard deviation, minimum and maximum over all their entries.
         """
-        return latent_statistics(self.encode(self.dataset.x[self.examples("test", n)]))
+        return latent_statistics(self.encode_examples(self.examples("test", n)))
 
     def metrics(self, split: str) -> list[dict[str, Any]]:
         """Give the logged figures of a split.

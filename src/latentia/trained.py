@@ -13,7 +13,7 @@ from torch import Tensor
 
 from latentia import sampling, storage
 from latentia.assembly import Parts, assemble
-from latentia.errors import DataError, RunError
+from latentia.errors import ConfigError, DataError, RunError
 from latentia.evaluation.terms import seeded, stream
 
 if TYPE_CHECKING:
@@ -36,8 +36,8 @@ def describe(
     Returns:
         What `model.json` holds.
     """
-    parts = ("model", "network", "posterior", "prior", "likelihood", "transform", "objective")
-    recorded = {kind: spec[kind] for kind in parts}
+    parts = ("model", "network", "posterior", "prior", "likelihood", "transform", "objective", "condition")
+    recorded = {kind: spec[kind] for kind in parts if kind in spec}
     return {"format": FORMAT, "event": list(event), "label_names": list(label_names), **recorded}
 
 
@@ -45,7 +45,8 @@ class Trained:
     """A model, its transform and its weights.
 
     All arrays are numpy, one example per row, in the units of the data; a uint8 array may be given
-    wherever the data were uint8. Everything random takes a seed.
+    wherever the data were uint8. Everything random takes a seed. A conditional model takes beside x or z the
+    condition c of each example, rows as `given` makes them.
     """
 
     def __init__(self, recipe: Mapping[str, Any], parts: Parts) -> None:
@@ -59,6 +60,7 @@ class Trained:
         self.model = parts.model.eval().requires_grad_(False)
         self.transform = parts.transform
         self.objective = parts.objective
+        self.condition = parts.condition
         self.event: tuple[int, ...] = tuple(recipe["event"])
         self.label_names: tuple[str, ...] = tuple(recipe.get("label_names", ()))
 
@@ -132,28 +134,77 @@ class Trained:
             # a copy: the array may be read-only, which torch does not accept
             yield self.transform.expected(torch.from_numpy(np.array(x[start : start + CHUNK])))
 
+    def given(self, values: Any) -> np.ndarray:
+        """Turn conditions in the user's words into the rows that the model is told.
+
+        Args:
+            values: one or a list of them: the number or name of a label, or vectors in the data's units.
+
+        Returns:
+            Shape `(n, C)`, float32.
+
+        Raises:
+            ConfigError: if the model has no condition, or does not know this one.
+        """
+        if self.condition is None:
+            name = self.recipe["model"]["name"]
+            raise ConfigError(f"model '{name}' takes no condition; train one with --model conditional_vae")
+        return self.condition.rows(values, self.label_names)
+
+    def _told(self, c: np.ndarray | None, count: int) -> Tensor | None:
+        """Check conditions, and give one for each example."""
+        size = self.model.condition
+        if not size:
+            return None if c is None else torch.from_numpy(self.given(c))
+        if c is None:
+            if not self.model.dropped:
+                raise ConfigError(
+                    "the model needs a condition: give one, or train with model.drop=0.1 to do without"
+                )
+            return torch.full((count, size), torch.nan)
+        rows = np.asarray(c, dtype=np.float32)
+        if rows.ndim == 1:
+            rows = rows[None]
+        if rows.shape[1:] != (size,) or len(rows) not in (1, count):
+            got = "x".join(map(str, np.shape(c)))
+            raise ConfigError(f"the condition must have shape {count}x{size} or 1x{size}, not {got}")
+        return torch.from_numpy(np.array(rows)).expand(count, size)
+
+    def _chunks(self, c: np.ndarray | None, count: int) -> Iterator[Tensor | None]:
+        told = self._told(c, count)
+        for start in range(0, count, CHUNK):
+            yield None if told is None else told[start : start + CHUNK]
+
     @torch.no_grad()
-    def encode(self, x: np.ndarray, *, sample: bool = False, seed: int = 0) -> np.ndarray:
+    def encode(
+        self, x: np.ndarray, c: np.ndarray | None = None, *, sample: bool = False, seed: int = 0
+    ) -> np.ndarray:
         """Encode data to the posterior's mean, or to a draw from it.
 
         Args:
             x: data, shape `(N, *event)`.
+            c: conditions, shape `(N, C)` or `(C,)`, for a conditional model.
             sample: draw from q(z|x) instead of taking its mean.
             seed: seed of the draw.
 
         Returns:
             Latents, shape `(N, *latent)`, float32.
         """
+        x = np.asarray(x)
+        told = self._chunks(c, 1 if x.shape == self.event else len(x))
         with seeded(seed):
-            codes = [self.model.encode(part) for part in self.prepare(x)]
+            codes = [self.model.encode(part, next(told)) for part in self.prepare(x)]
             return np.concatenate([(q.sample() if sample else q.mean).numpy() for q in codes])
 
     @torch.no_grad()
-    def decode(self, z: np.ndarray, *, noise: bool = False, seed: int = 0) -> np.ndarray:
+    def decode(
+        self, z: np.ndarray, c: np.ndarray | None = None, *, noise: bool = False, seed: int = 0
+    ) -> np.ndarray:
         """Decode latents to the likelihood's mean, or to a draw from it.
 
         Args:
             z: latents, shape `(N, *latent)`.
+            c: conditions, shape `(N, C)` or `(C,)`, for a conditional model.
             noise: draw from p(x|z) instead of taking its mean.
             seed: seed of the draw.
 
@@ -169,28 +220,34 @@ class Trained:
         if z.shape[1:] != self.latent:
             want, got = ("x".join(map(str, shape)) for shape in (self.latent, z.shape[1:]))
             raise DataError(f"the model's latents have shape {want}, and these have {got}")
-        out = []
+        out, told = [], self._chunks(c, len(z))
         with seeded(stream(seed, "decoder")):  # not the noise that the latents were drawn with
             for start in range(0, len(z), CHUNK):
-                p = self.model.decode(torch.from_numpy(z[start : start + CHUNK]))
+                p = self.model.decode(torch.from_numpy(z[start : start + CHUNK]), next(told))
                 out.append(self.transform.invert(p.sample() if noise else p.mean).numpy())
         return np.concatenate(out)
 
-    def reconstruct(self, x: np.ndarray) -> np.ndarray:
+    def reconstruct(
+        self, x: np.ndarray, c: np.ndarray | None = None, *, edit: np.ndarray | None = None
+    ) -> np.ndarray:
         """Encode to the posterior's mean and decode to the likelihood's.
 
         Args:
             x: data, shape `(N, *event)`.
+            c: conditions, shape `(N, C)` or `(C,)`, for a conditional model.
+            edit: the condition to decode under instead of c: what the latent says stays, what the condition
+                says changes.
 
         Returns:
             Data in the data's units, shape `(N, *event)`, float32.
         """
-        return self.decode(self.encode(x))
+        return self.decode(self.encode(x, c), c if edit is None else edit)
 
     def sample_latents(
         self,
         n: int,
         *,
+        c: np.ndarray | None = None,
         mixture: Mixture | None = None,
         truncation: float | None = None,
         temperature: float = 1.0,
@@ -200,6 +257,7 @@ class Trained:
 
         Args:
             n: how many.
+            c: conditions, shape `(n, C)` or `(C,)`, for a prior that depends on them.
             mixture: where to draw from instead of the prior.
             truncation: limit on each coordinate, in the prior's standard deviations.
             temperature: factor on the distance from the prior's mean.
@@ -211,34 +269,49 @@ class Trained:
         if mixture is not None:
             return mixture.sample(n, seed)
         with seeded(seed), torch.no_grad():
-            return sampling.sample_prior(
-                self.model.prior(), n, truncation=truncation, temperature=temperature
-            ).numpy()
+            prior = self.model.prior(self._told(c, n))
+            return sampling.sample_prior(prior, n, truncation=truncation, temperature=temperature).numpy()
 
     def interpolate(
-        self, a: np.ndarray, b: np.ndarray, *, steps: int = 10, path: str = "linear"
+        self,
+        a: np.ndarray,
+        b: np.ndarray,
+        c: np.ndarray | None = None,
+        *,
+        steps: int = 10,
+        path: str = "linear",
     ) -> np.ndarray:
-        """Decode the path between the latents of two examples.
+        """Decode the path between the latents of two examples; conditions go along a straight line.
 
         Args:
             a: the first example, shape `(*event)`.
             b: the second one.
+            c: the conditions of both, shape `(2, C)`, or one for both, for a conditional model.
             steps: how many points, both ends included.
             path: 'linear' or 'spherical'.
 
         Returns:
             Data, shape `(steps, *event)`.
         """
-        ends = torch.from_numpy(self.encode(np.stack([a, b])))
-        return self.decode(sampling.interpolate(ends[0], ends[1], steps, path).numpy())
+        ends = torch.from_numpy(self.encode(np.stack([a, b]), c))
+        told = self._told(c, 2)
+        if told is not None:
+            told = sampling.interpolate(told[0], told[1], steps).numpy()
+        return self.decode(sampling.interpolate(ends[0], ends[1], steps, path).numpy(), told)
 
     def traverse(
-        self, x: np.ndarray | None = None, *, dims: list[int] | None = None, values: np.ndarray | None = None
+        self,
+        x: np.ndarray | None = None,
+        c: np.ndarray | None = None,
+        *,
+        dims: list[int] | None = None,
+        values: np.ndarray | None = None,
     ) -> np.ndarray:
         """Decode what happens when one latent dimension moves and the others stay.
 
         Args:
             x: the example to start from, shape `(*event)`; the prior's mean by default.
+            c: its condition, shape `(C,)`, for a conditional model.
             dims: which dimensions; all by default.
             values: what to set them to, shape `(T,)` or `(len(dims), T)`; nine from -3 to 3 by
                 default, which suits a standard normal prior.
@@ -246,8 +319,22 @@ class Trained:
         Returns:
             Data, shape `(len(dims), T, *event)`.
         """
-        start = self.model.prior().mean if x is None else torch.from_numpy(self.encode(x)[0])
+        told = self._told(c, 1)
+        start = self.prior_mean(told) if x is None else torch.from_numpy(self.encode(x, c)[0])
         dims = list(range(self.latent[0])) if dims is None else dims
         line = torch.linspace(-3, 3, 9) if values is None else torch.as_tensor(values, dtype=torch.float32)
         path = sampling.traverse(start, dims, line)
-        return self.decode(path.flatten(0, 1).numpy()).reshape(*path.shape[:2], *self.event)
+        row = None if told is None else told.numpy()
+        return self.decode(path.flatten(0, 1).numpy(), row).reshape(*path.shape[:2], *self.event)
+
+    def prior_mean(self, told: Tensor | None) -> Tensor:
+        """Give the mean of the prior.
+
+        Args:
+            told: the condition, shape `(1, C)`, or None.
+
+        Returns:
+            Shape `(*latent)`.
+        """
+        prior = self.model.prior(told)
+        return prior.mean[0] if prior.batch_shape else prior.mean

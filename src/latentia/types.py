@@ -21,7 +21,7 @@ class Batch:
     Attributes:
         x: the data, shape `(B, *event)`.
         index: position of each example in its data set, shape `(B,)`, int64.
-        c: the condition, shape `(B, ...)`, or None.
+        c: the condition, shape `(B, C)`, or None; a row of NaN is a condition that is not known.
         mask: True where an entry was observed, shape of `x`, or None where all were.
     """
 
@@ -37,10 +37,10 @@ class Pass:
 
     Attributes:
         batch: the examples.
-        q: posterior q(z|x), batch shape `(B,)`.
+        q: posterior q(z|x,c), batch shape `(B,)`.
         z: samples of it, shape `(S, B, *latent)`.
-        p_z: prior p(z), broadcastable against `z`.
-        p_x: likelihood p(x|z), batch shape `(S, B)`.
+        p_z: prior p(z|c), broadcastable against `z`.
+        p_x: likelihood p(x|z,c), batch shape `(S, B)`.
     """
 
     batch: Batch
@@ -83,17 +83,24 @@ class Terms:
 
 
 class LatentModel(nn.Module, abc.ABC):
-    """p(x, z) = p(z) p(x|z) with a posterior q(z|x): all that training and evaluation know of a model.
+    """p(x, z|c) = p(z|c) p(x|z,c) with a posterior q(z|x,c): what training and evaluation know of a model.
+
+    The condition c is None for a model that has none. Where a conditional model gets None, or a row of
+    NaN, the condition is not known.
 
     Attributes:
         event: shape of one example.
         latent: shape of one latent.
-        prior: gives p(z).
+        prior: gives p(z|c), from c of shape `(B, C)` or None; its batch shape is `()` where it ignores c.
+        condition: how many numbers c has; 0 for a model without a condition.
+        dropped: whether the model was trained to do without its condition, too.
     """
 
     event: tuple[int, ...]
     latent: tuple[int, ...]
-    prior: Callable[[], Distribution]
+    prior: Callable[[Tensor | None], Distribution]
+    condition: int = 0
+    dropped: bool = True
 
     @property
     @abc.abstractmethod
@@ -106,22 +113,24 @@ class LatentModel(nn.Module, abc.ABC):
         """The closed interval outside of which a value has no density."""
 
     @abc.abstractmethod
-    def encode(self, x: Tensor) -> Distribution:
-        """Give q(z|x).
+    def encode(self, x: Tensor, c: Tensor | None = None) -> Distribution:
+        """Give q(z|x,c).
 
         Args:
             x: the data, shape `(B, *event)`.
+            c: the condition, shape `(B, C)`, or None.
 
         Returns:
             A distribution with batch shape `(B,)` and event shape `latent`.
         """
 
     @abc.abstractmethod
-    def decode(self, z: Tensor) -> Distribution:
-        """Give p(x|z).
+    def decode(self, z: Tensor, c: Tensor | None = None) -> Distribution:
+        """Give p(x|z,c).
 
         Args:
             z: latents, shape `(S, B, *latent)` or `(B, *latent)`.
+            c: the condition, shape `(B, C)` or `(1, C)`, or None.
 
         Returns:
             A distribution with batch shape `(S, B)` or `(B,)`.

@@ -5,24 +5,23 @@ import math
 import pytest
 import torch
 
-from latentia import config, registry
+from latentia import assembly, config, registry
 from latentia.errors import ConfigError
 from latentia.objectives import Objective
 from latentia.types import Batch, Pass
 
 LATENT = (3,)
 EVENTS = [(1, 8, 8), (1, 28, 28), (1, 28, 20), (3, 64, 64), (2, 5, 7), (7,), (2, 6)]
-SUPPLIED = {"model": ("event", "network", "posterior", "prior", "likelihood"), "posterior": ("latent",)}
-SUPPLIED |= {"prior": ("latent",), "objective": ("event", "latent")}
 FROM_DATA = {
     "ms_ssim": {"data_range": 1.0, "scales": 1},
     "perceptual": {"features": "conv"},
 }
 """Arguments of objectives that a run fills in from its data."""
+CONDITION = 4
 
 
 def make(kind, name, **context):
-    table = config.check_component(kind, name, kind, SUPPLIED.get(kind, ()))
+    table = config.check_component(kind, name, kind, assembly.SUPPLIED.get(kind, ()))
     return config.build(kind, table, **context)
 
 
@@ -43,13 +42,23 @@ def model_of(name, event, **parts):
     posterior = registry.lookup("model", name).defaults["posterior"]
     return config.build(
         "model",
-        config.check_component("model", {"name": name, "latent_dim": 3}, "model", SUPPLIED["model"]),
+        config.check_component("model", {"name": name, "latent_dim": 3}, "model", assembly.SUPPLIED["model"]),
         event=event,
+        condition=CONDITION,
         network=make("network", network),
         posterior=make("posterior", posterior, latent=LATENT),
         prior=make("prior", "standard_normal", latent=LATENT),
         likelihood=make("likelihood", parts.get("likelihood", "gaussian")),
     )
+
+
+def batch_of(model, x, seed=0):
+    """Some examples; a conditional model is told of all but the first one."""
+    c = None
+    if model.condition:
+        c = torch.randn(len(x), model.condition, generator=torch.Generator().manual_seed(seed))
+        c[0] = math.nan
+    return Batch(x, torch.arange(len(x)), c)
 
 
 def objective_of(name):
@@ -114,10 +123,14 @@ def test_a_posterior_survives_extreme_features(name):
 
 @pytest.mark.parametrize("name", registry.names("prior"))
 def test_a_prior_gives_a_distribution_over_the_latent(name):
-    p = make("prior", name, latent=LATENT)()
-    assert p.event_shape == LATENT
+    prior = make("prior", name, latent=LATENT, condition=CONDITION)
+    p = prior(None)
+    assert p.event_shape == LATENT and p.batch_shape == ()
     assert p.sample((7,)).shape == (7, *LATENT)
     assert torch.isfinite(p.log_prob(p.sample((7,)))).all()
+    told = prior(torch.randn(5, CONDITION))
+    assert told.batch_shape == ((5,) if prior.conditional else ())
+    assert told.log_prob(torch.randn(7, 5, *LATENT)).shape == (7, 5)
 
 
 @pytest.mark.parametrize("event", [(1, 4, 4), (6,)], ids=str)
@@ -191,7 +204,7 @@ def test_gradients_reach_every_parameter_of_a_model(name, network, likelihood):
     for batch, samples in ((1, 1), (3, 4)):
         model.zero_grad()
         x = data_for(model.likelihood, (batch, 1, 8, 8))
-        state = model(Batch(x, torch.arange(batch)), samples)
+        state = model(batch_of(model, x), samples)
         assert state.z.shape == (samples, batch, 3)
         assert state.p_x.batch_shape == (samples, batch)
         terms = objective(state, 1.0)
@@ -212,7 +225,7 @@ def test_an_objective_scores_each_example_and_reaches_every_parameter(name, obje
         for progress in (0.0, 0.5, 1.0):
             model.zero_grad()
             x = torch.rand(batch, 1, 8, 8)
-            terms = scored(model(Batch(x, torch.arange(batch)), samples), progress)
+            terms = scored(model(batch_of(model, x), samples), progress)
             for part in (terms.distortion, terms.rate, terms.penalty, terms.loss):
                 assert part.shape == (batch,)
                 assert torch.isfinite(part).all()
@@ -231,12 +244,15 @@ def test_the_terms_of_an_example_do_not_depend_on_its_batch(name, objective):
     x = torch.rand(6, 1, 8, 8)
     noise = torch.randn(2, 6, 3)
 
-    def terms_of(rows):
+    batch = batch_of(model, x)
+
+    def terms_of(part):
         # The same noise for each example: drawn noise would differ between the batches.
-        q = model.encode(x[rows])
-        z = q.mean + q.variance.sqrt() * noise[:, rows]
-        batch = Batch(x[rows], torch.arange(6)[rows])
-        return scored(Pass(batch, q, z, model.prior(), model.decode(z)))
+        c = None if batch.c is None else batch.c[part]
+        q = model.encode(x[part], c)
+        z = q.mean + q.variance.sqrt() * noise[:, part]
+        state = Pass(Batch(x[part], batch.index[part], c), q, z, model.prior(c), model.decode(z, c))
+        return scored(state)
 
     whole, singles = terms_of(slice(0, 6)), [terms_of(slice(i, i + 1)) for i in range(6)]
     # What looks at the batch may do so in the penalty alone.
@@ -272,7 +288,7 @@ def test_equal_seeds_give_equal_models_and_equal_passes(name):
     def once():
         torch.manual_seed(3)
         model = model_of(name, (1, 8, 8))
-        state = model(Batch(torch.linspace(0, 1, 128).reshape(2, 1, 8, 8), torch.arange(2)), 2)
+        state = model(batch_of(model, torch.linspace(0, 1, 128).reshape(2, 1, 8, 8)), 2)
         return state.z, state.p_x.mean
 
     for first, second in zip(once(), once()):

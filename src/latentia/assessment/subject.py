@@ -93,7 +93,9 @@ class Subject:
     @cached_property
     def feed(self) -> Feed:
         """The split as the likelihood sees it, in random order: any part of it stands for the whole."""
-        return feeds(self.dataset, self.transform)[self.split].shuffled(self.settings.seed)
+        return feeds(self.dataset, self.transform, condition=self.run.condition)[self.split].shuffled(
+            self.settings.seed
+        )
 
     @cached_property
     def x(self) -> np.ndarray:
@@ -103,7 +105,12 @@ class Subject:
     @cached_property
     def codes(self) -> np.ndarray:
         """Posterior means of the split, without the transform's noise, flat, `(N, D)`."""
-        return self.run.encode(self.x).reshape(len(self.x), -1)
+        return self.encoded(self.rows)
+
+    def encoded(self, rows: np.ndarray) -> np.ndarray:
+        """Encode examples, each under its own condition, to posterior means, flat, `(n, D)`."""
+        codes = self.run.encode(self.dataset.x[rows], self.run.told(rows, self.dataset))
+        return codes.reshape(len(rows), -1)
 
     @cached_property
     def known_rows(self) -> np.ndarray:
@@ -125,11 +132,16 @@ class Subject:
         """Give data in the model's units without noise, as float32."""
         return np.concatenate([part.numpy() for part in self.run.prepare(x)])
 
-    def scaled_means(self, codes: np.ndarray) -> np.ndarray:
-        """Decode latents to the likelihood's mean, in the model's units, as float32."""
+    def scaled_means(self, codes: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Decode latents of examples to the likelihood's mean, in the model's units, as float32."""
         z = torch.from_numpy(codes).unflatten(1, self.run.latent)
+        told = self.run.told(rows, self.dataset)
+        found = []
         with torch.no_grad():
-            return np.concatenate([self.run.model.decode(part).mean.numpy() for part in z.split(512)])
+            for start in range(0, len(z), 512):
+                c = None if told is None else torch.from_numpy(told[start : start + 512])
+                found.append(self.run.model.decode(z[start : start + 512], c).mean.numpy())
+        return np.concatenate(found)
 
     def unit(self, x: np.ndarray) -> np.ndarray:
         """Bring images from the model's units to those in which 1 is the data's range; leave other data."""

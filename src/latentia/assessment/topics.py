@@ -11,6 +11,7 @@ import numpy as np
 
 from latentia.assessment.likelihood import likelihood
 from latentia.assessment.subject import Subject, named
+from latentia.data.conditions import Labels
 from latentia.errors import DataError, RunError
 from latentia.evaluation.figures import Better, Figure, Unmeasurable, mean_and_error
 from latentia.evaluation.health import (
@@ -39,7 +40,7 @@ def health(subject: Subject) -> None:
     count = len(codes)
     means = codes.mean.numpy()
     statistics = latent_statistics(means)
-    prior = model.prior()
+    prior = model.prior(codes.c)
     apart = (codes.drawn - prior.mean).double().square().mean()
     spread = float(apart / prior.variance.double().mean())
 
@@ -117,7 +118,7 @@ def reconstructions(subject: Subject) -> None:
     run = subject.run
     given, decoded = (
         subject.unit(subject.scaled(subject.x)),
-        subject.unit(subject.scaled_means(subject.codes)),
+        subject.unit(subject.scaled_means(subject.codes, subject.rows)),
     )
     units = "data scaled to [0, 1]" if subject.image else "in the model's units"
     dataset = subject.dataset
@@ -160,13 +161,44 @@ def generation(subject: Subject) -> None:
             space(subject.drawn(subject.known, count)),
             space=space.name, split=subject.split, seed=subject.settings.seed,
         )  # fmt: skip
-        return {}
+        return _recognised(subject, space)
 
     names = [f"{metric}_{kind}" for metric in METRICS for kind in (*SAMPLERS, "real")]
     try:
         subject.ledger.measure(names, measure)
     except (RunError, DataError) as error:  # the mixture is fitted to the run's own data, which may be gone
         subject.ledger.missing.update(dict.fromkeys(names, str(error)))
+
+
+RECOGNISED = 1000
+"""Samples for each label that a classifier is asked about, in all ten times as many at the most."""
+
+
+def _recognised(subject: Subject, space: Any) -> Mapping[str, Figure]:
+    """Ask a classifier of the data whether samples under a label look like that label."""
+    run = subject.run
+    if not isinstance(run.condition, Labels) or not hasattr(space, "classify"):
+        return {}
+    known = [row for _, row in run.condition.examples(run.label_names)]
+    count = max(1, min(RECOGNISED, GENERATED // len(known)))
+    c = np.repeat(np.stack(known), count, axis=0)
+    z = run.sample_latents(len(c), c=c, seed=subject.settings.seed)
+    hits = (space.classify(run.decode(z, c)) == c.argmax(axis=1)).astype(float).reshape(-1, count)
+    mean, error = mean_and_error(hits.ravel())
+    spread = hits.std(axis=1, ddof=1) / math.sqrt(count) if count > 1 else None
+    own = next(iter(space.accuracy.values()))
+    how = (
+        f"samples under a label that are recognised as it, {count:,} for each label, by a classifier of the "
+        f"data that is right for {own:.2%} of the test split"
+    )
+    words = tuple(word for word, _ in run.condition.examples(run.label_names))
+    return {
+        "condition_accuracy": Figure(mean, "share", subject.split, how, error, len(c), "higher"),
+        "condition_accuracy_by_label": Figure(
+            tuple(hits.mean(axis=1).tolist()), "share", subject.split, how,
+            None if spread is None else tuple(spread.tolist()), len(c), "higher", words,
+        ),
+    }  # fmt: skip
 
 
 def _generated(subject: Subject, kind: str, count: int) -> np.ndarray:
@@ -176,7 +208,10 @@ def _generated(subject: Subject, kind: str, count: int) -> np.ndarray:
         return subject.run.sample(count, sampler=kind, seed=seed)
     order = np.random.default_rng([seed, 1]).permutation(len(subject.codes))  # not the one of the data
     halfway = 0.5 * (subject.codes[order] + subject.codes[np.roll(order, 1)])[:count]
-    return subject.run.decode(halfway.reshape(len(halfway), *subject.run.latent))
+    c = subject.run.told(
+        subject.rows[order][:count], subject.dataset
+    )  # both ends under the first's condition
+    return subject.run.decode(halfway.reshape(len(halfway), *subject.run.latent), c)
 
 
 def _feature_space(subject: Subject) -> Any:
@@ -220,7 +255,7 @@ def representation(subject: Subject) -> None:
         return
     given = subject.scaled(subject.x).reshape(len(subject.x), -1)
     known = subject.scaled(subject.known).reshape(len(subject.known), -1)
-    codes = subject.run.encode(subject.known).reshape(len(known), -1)
+    codes = subject.encoded(subject.known_rows)
     spaces = {"": (codes, subject.codes), "pixels": (known, given)}
     try:
         fitted, placed, _ = principal_components(known, given, subject.latents, subject.settings.seed)
@@ -247,7 +282,7 @@ def disentanglement(subject: Subject) -> None:
     if dataset.factors is None:
         subject.ledger.missing.update(dict.fromkeys(METRICS, "the data have no known factors"))
         return
-    codes = subject.run.encode(dataset.x).reshape(len(dataset.x), -1)
+    codes = subject.encoded(np.arange(len(dataset)))
     varied = [f for f in range(dataset.factors.shape[1]) if len(np.unique(dataset.factors[:, f])) > 1]
     names = [dataset.factor_names[f] for f in varied]
     fixed = [name for name in dataset.factor_names if name not in names]

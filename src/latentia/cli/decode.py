@@ -6,22 +6,24 @@ from pathlib import Path
 
 import click
 
-from latentia.cli.output import check_output, output_option, run_argument, write_examples
+from latentia.cli.output import check_output, output_option, read_condition, run_argument, write_examples
 
 
 @click.command("decode", short_help="Turn latents into data.")
 @run_argument
 @click.argument("codes", type=click.Path(path_type=Path))
+@click.option("--condition", help="For a conditional model: a label, or one for each latent with commas.")
 @click.option(
     "--noise", is_flag=True, help="Draw from the decoder's distribution instead of taking its mean."
 )
 @click.option("--seed", default=0, show_default=True, help="Seed of the draw.")
 @output_option
-def command(run: Path, codes: Path, noise: bool, seed: int, output: Path) -> None:
+def command(run: Path, codes: Path, condition: str | None, noise: bool, seed: int, output: Path) -> None:
     """Decode the latents in CODES, a .npy, .npz or .csv file as `encode` writes it."""
     check_output(output)
     from latentia.api import open_run
     from latentia.data import read_array
 
     opened = open_run(run)
-    write_examples(output, opened, opened.decode(read_array(codes), noise=noise, seed=seed))
+    c = read_condition(opened, condition)
+    write_examples(output, opened, opened.decode(read_array(codes), c, noise=noise, seed=seed))

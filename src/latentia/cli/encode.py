@@ -27,5 +27,5 @@ def command(
     from latentia.api import open_run
 
     opened = open_run(run)
-    codes = opened.encode(opened.take(source, split, count or None), sample=sample, seed=seed)
+    codes = opened.encode(*opened.take(source, split, count or None), sample=sample, seed=seed)
     write_array(output, codes, tuple(f"z{i}" for i in range(codes[0].size)))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from latentia.cli.output import check_output, output_option, run_argument, write_examples
+from latentia.cli.output import check_output, output_option, read_condition, run_argument, write_examples
 
 
 @click.command("reconstruct", short_help="Encode data and decode them again.")
@@ -14,8 +14,9 @@ from latentia.cli.output import check_output, output_option, run_argument, write
 @click.argument("source", required=False)
 @click.option("-n", "count", default=16, show_default=True, help="How many examples; 0 is all.")
 @click.option("--split", default="test", show_default=True, help="Which split.")
+@click.option("--edit", help="For a conditional model: decode as if this had been the label.")
 @output_option
-def command(run: Path, source: str | None, count: int, split: str, output: Path) -> None:
+def command(run: Path, source: str | None, count: int, split: str, edit: str | None, output: Path) -> None:
     """Reconstruct examples of SOURCE, or of the data that RUN was trained on.
 
     A picture shows the originals over their reconstructions; an array holds the reconstructions.
@@ -26,8 +27,9 @@ def command(run: Path, source: str | None, count: int, split: str, output: Path)
     from latentia.api import open_run
 
     opened = open_run(run)
-    original = opened.take(source, split, count or None)
-    made = opened.reconstruct(original)
+    changed = read_condition(opened, edit)
+    original, c = opened.take(source, split, count or None)
+    made = opened.reconstruct(original, c, edit=changed)
     if output.suffix.lower() == ".png" and opened.dataset.kind == "image":
         per_row = min(len(made), 16)
         rows = [

@@ -6,12 +6,16 @@ from pathlib import Path
 
 import click
 
-from latentia.cli.output import check_output, output_option, run_argument, write_examples
+from latentia.cli.output import check_output, output_option, read_condition, run_argument, write_examples
 
 
 @click.command("sample", short_help="Generate new data.")
 @run_argument
 @click.option("-n", "count", default=64, show_default=True, help="How many.")
+@click.option(
+    "--condition",
+    help="For a conditional model: a label, or several such as 0,1,2, taken in turn; all takes every label.",
+)
 @click.option(
     "--sampler", default="prior", show_default=True, help="prior, or mixture: fitted to the data's latents."
 )
@@ -28,6 +32,7 @@ from latentia.cli.output import check_output, output_option, run_argument, write
 def command(
     run: Path,
     count: int,
+    condition: str | None,
     sampler: str,
     components: int,
     truncation: float | None,
@@ -41,8 +46,10 @@ def command(
     from latentia.api import open_run
 
     opened = open_run(run)
+    asked = read_condition(opened, condition)
     made = opened.sample(
         count,
+        condition=asked,
         sampler=sampler,
         components=components,
         truncation=truncation,
@@ -50,4 +57,4 @@ def command(
         noise=noise,
         seed=seed,
     )
-    write_examples(output, opened, made)
+    write_examples(output, opened, made, None if asked is None else len(asked))

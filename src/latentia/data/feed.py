@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from latentia.data.conditions import Condition
 from latentia.data.transforms import Transform
 from latentia.types import Batch
 
@@ -18,17 +19,19 @@ if TYPE_CHECKING:
 class Feed:
     """One split of a data set, resident on a device as it is stored, given out in batches."""
 
-    def __init__(self, data: Tensor, rows: Tensor, transform: Transform) -> None:
+    def __init__(self, data: Tensor, rows: Tensor, transform: Transform, c: Tensor | None = None) -> None:
         """Take a split.
 
         Args:
             data: all examples as stored, shape `(N, *event)`, on the device.
             rows: positions of the split's examples, int64, on the CPU.
             transform: what prepares a batch.
+            c: the condition of every example, shape `(N, C)`, on the device, or None.
         """
         self.data = data
         self.rows = rows
         self.transform = transform
+        self.c = c
 
     def __len__(self) -> int:
         """Count the examples."""
@@ -58,7 +61,8 @@ class Feed:
             A feed over the same data.
         """
         generator = torch.Generator().manual_seed(seed)
-        return Feed(self.data, self.rows[torch.randperm(len(self.rows), generator=generator)], self.transform)
+        order = torch.randperm(len(self.rows), generator=generator)
+        return Feed(self.data, self.rows[order], self.transform, self.c)
 
     def batch(self, index: Tensor) -> Batch:
         """Gather and prepare.
@@ -69,16 +73,23 @@ class Feed:
         Returns:
             The batch.
         """
-        return Batch(self.transform(self.data.index_select(0, index)), index)
+        c = None if self.c is None else self.c.index_select(0, index)
+        return Batch(self.transform(self.data.index_select(0, index)), index, c)
 
 
-def feeds(dataset: Dataset, transform: Transform, device: torch.device | str = "cpu") -> dict[str, Feed]:
+def feeds(
+    dataset: Dataset,
+    transform: Transform,
+    device: torch.device | str = "cpu",
+    condition: Condition | None = None,
+) -> dict[str, Feed]:
     """Make the feed of every split, over one resident copy of the data.
 
     Args:
         dataset: the data.
         transform: what prepares a batch.
         device: where the data shall live; on the CPU nothing is copied.
+        condition: what the model is told of each example, if it is told anything.
 
     Returns:
         Feeds by the name of the split.
@@ -87,7 +98,8 @@ def feeds(dataset: Dataset, transform: Transform, device: torch.device | str = "
     if not array.flags.writeable:  # a read-only map; torch wants memory that it could write to
         array = np.array(array)
     data = torch.from_numpy(array).to(device)
+    c = None if condition is None else torch.from_numpy(condition.of(dataset)).to(device)
     return {
-        split: Feed(data, torch.from_numpy(np.asarray(rows, dtype=np.int64)), transform)
+        split: Feed(data, torch.from_numpy(np.asarray(rows, dtype=np.int64)), transform, c)
         for split, rows in dataset.splits.items()
     }

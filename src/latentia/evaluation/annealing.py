@@ -12,9 +12,9 @@ from torch import Tensor
 
 from latentia.data.feed import Feed
 from latentia.errors import ConfigError
-from latentia.evaluation.likelihood import Estimates
+from latentia.evaluation.likelihood import Estimates, groups
 from latentia.evaluation.terms import blocks, seeded
-from latentia.types import LatentModel
+from latentia.types import Batch, LatentModel
 
 LEAPS = 10
 """Leapfrog steps of one proposal."""
@@ -75,11 +75,11 @@ def annealed(
     values, effective = np.empty(0), np.empty(0)
     for noise, positions in blocks(feed, seed, limit):
         with seeded(noise):
-            for x in feed.batch(positions).x.split(GROUP):
+            for group in groups(feed.batch(positions), GROUP):
                 if len(values) >= limit:
                     break
-                steps, _ = _anneal(model, x, chains, schedule, None)
-                _, log_weights = _anneal(model, x, chains, schedule, steps)
+                steps, _ = _anneal(model, group, chains, schedule, None)
+                _, log_weights = _anneal(model, group, chains, schedule, steps)
                 weights = log_weights.double().cpu()
                 first, second = weights.logsumexp(dim=0), (2 * weights).logsumexp(dim=0)
                 one, two = (first - math.log(chains)).numpy(), (2 * first - second).exp().numpy()
@@ -95,36 +95,36 @@ def _schedule(count: int) -> Tensor:
 
 
 def _anneal(
-    model: LatentModel, x: Tensor, chains: int, temperatures: Tensor, steps: Tensor | None
+    model: LatentModel, batch: Batch, chains: int, temperatures: Tensor, steps: Tensor | None
 ) -> tuple[Tensor, Tensor]:
     """Run all chains of all examples side by side, at given step sizes or looking for them.
 
     Gives the step sizes, `(T, B)`, and the log weights, `(chains, B)`, which count only where the step sizes
     were given.
     """
-    prior = model.prior()
+    x, c, prior = batch.x, batch.c, model.prior(batch.c)
     with torch.no_grad():
-        z = prior.sample(torch.Size((chains, len(x))))
+        z = prior.sample(torch.Size((chains,) if prior.batch_shape else (chains, len(x))))
         log_weights = torch.zeros(chains, len(x), device=z.device)
         step = torch.full((len(x),), 0.1, device=z.device)
     used = []
     for place, (before, now) in enumerate(pairwise(temperatures.tolist())):
         with torch.no_grad():
-            log_weights += (now - before) * model.decode(z).log_prob(x)
+            log_weights += (now - before) * model.decode(z, c).log_prob(x)
         if steps is not None:
             step = steps[place]
         used.append(step)
         if now < 1:
             z, accepted = _hamiltonian(
-                lambda z, t=now: _energy(model, z, x, t), z, step.expand(chains, len(x))
+                lambda z, t=now: _energy(model, z, batch, t), z, step.expand(chains, len(x))
             )
             drift = (accepted.float().mean(dim=0) - ACCEPTED) * GAIN
             step = (step * drift.exp()).clamp(1e-4, 1.0)
     return torch.stack(used), log_weights
 
 
-def _energy(model: LatentModel, z: Tensor, x: Tensor, t: float) -> Tensor:
-    return -(model.prior().log_prob(z) + t * model.decode(z).log_prob(x))
+def _energy(model: LatentModel, z: Tensor, batch: Batch, t: float) -> Tensor:
+    return -(model.prior(batch.c).log_prob(z) + t * model.decode(z, batch.c).log_prob(batch.x))
 
 
 def _hamiltonian(energy: Callable[[Tensor], Tensor], z: Tensor, step: Tensor) -> tuple[Tensor, Tensor]:

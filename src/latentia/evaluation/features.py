@@ -85,6 +85,9 @@ class FeatureSpace:
         Returns:
             Shape `(N, D)`, float32.
         """
+        return self._apply(self.network, x)
+
+    def _apply(self, network: nn.Module, x: np.ndarray) -> np.ndarray:
         from tqdm import tqdm
 
         starts = range(0, max(len(x), 1), self.batch_size)
@@ -93,7 +96,7 @@ class FeatureSpace:
         with torch.no_grad(), tqdm(starts, "features", disable=disable, file=sys.stderr, leave=False) as bar:
             for start in bar:
                 block = torch.from_numpy(x[start : start + self.batch_size].astype(np.float32))
-                found.append(self.network(self.prepare(block.to(self.device))).float().cpu().numpy())
+                found.append(network(self.prepare(block.to(self.device))).float().cpu().numpy())
         return np.concatenate(found)
 
 
@@ -121,6 +124,18 @@ class ClassifierFeatures(FeatureSpace):
         """
         super().__init__(name, nn.Sequential(network.features, network.unit), device=device)
         self.accuracy = accuracy
+        self.head = nn.Sequential(network.features, network.heads[0]).to(device).eval().requires_grad_(False)
+
+    def classify(self, x: np.ndarray) -> np.ndarray:
+        """Name the class of examples by the first head.
+
+        Args:
+            x: examples in data units, `(N, *event)`.
+
+        Returns:
+            Class numbers, shape `(N,)`.
+        """
+        return self._apply(self.head, x).argmax(axis=1)
 
 
 class Classifier(nn.Module):

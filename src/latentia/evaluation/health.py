@@ -40,11 +40,13 @@ class Codes:
         posteriors: q(z|x) of each block of examples.
         mean: posterior means, shape `(N, *latent)`.
         drawn: a latent of each, shape `(N, *latent)`.
+        c: the conditions, shape `(N, C)`, or None.
     """
 
     posteriors: tuple[Distribution, ...]
     mean: Tensor
     drawn: Tensor
+    c: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.mean)
@@ -63,12 +65,31 @@ def encode_split(model: LatentModel, feed: Feed, *, limit: int | None = None, se
     Returns:
         The posteriors.
     """
-    posteriors, drawn = [], []
+    posteriors, drawn, told = [], [], []
     for noise, rows in blocks(feed, seed, limit):
         with seeded(noise):
-            posteriors.append(model.encode(feed.batch(rows).x))
+            batch = feed.batch(rows)
+            posteriors.append(model.encode(batch.x, batch.c))
             drawn.append(posteriors[-1].sample())
-    return Codes(tuple(posteriors), torch.cat([q.mean for q in posteriors]), torch.cat(drawn))
+            told.append(batch.c)
+    c = None if feed.c is None else torch.cat(told)
+    return Codes(tuple(posteriors), torch.cat([q.mean for q in posteriors]), torch.cat(drawn), c)
+
+
+def prior_draws(model: LatentModel, codes: Codes, count: int) -> Tensor:
+    """Draw latents from the prior, under the conditions of the examples where it depends on them.
+
+    Args:
+        model: gives the prior.
+        codes: some examples, in random order.
+        count: how many latents.
+
+    Returns:
+        Shape `(count, *latent)`.
+    """
+    c = None if codes.c is None else codes.c[torch.arange(count, device=codes.c.device) % len(codes)]
+    prior = model.prior(c)
+    return prior.sample(torch.Size(() if prior.batch_shape else (count,)))
 
 
 def active_units(codes: Codes) -> int:
@@ -129,7 +150,9 @@ def split_rate(model: LatentModel, codes: Codes, seed: int = 0) -> Split:
         Matthew Hoffman, Matthew Johnson, "ELBO surgery", 2016.
         Ricky T. Q. Chen et al., "Isolating Sources of Disentanglement in Variational Autoencoders", 2018.
     """
-    prior = model.prior()
+    prior = model.prior(codes.c)
+    if prior.batch_shape:
+        raise Unmeasurable("the prior depends on the condition")
     base = _factors(prior, "prior")
     chosen = _some(codes, len(codes), seed)
     z = codes.drawn[chosen]
@@ -214,7 +237,7 @@ def prior_holes(model: LatentModel, codes: Codes, seed: int = 0) -> tuple[float,
     chosen = chosen[torch.randperm(len(chosen), generator=torch.Generator().manual_seed(seed))[:count]]
     own, _ = _aggregate(mixture, codes.drawn[chosen.to(codes.drawn.device)])
     with seeded(stream(seed, "prior")):
-        z = model.prior().sample(torch.Size((count,)))
+        z = prior_draws(model, codes, count)
     drawn, _ = _aggregate(mixture, z)
     if not (torch.isfinite(own).all() and torch.isfinite(drawn).all()):
         raise Unmeasurable("the posterior's densities are not finite")
@@ -271,12 +294,12 @@ def prior_distance(model: LatentModel, codes: Codes, seed: int = 0) -> tuple[flo
     if count < 20:
         raise Unmeasurable(f"the distance from the prior needs at least 20 examples, and there are {count}")
     size = min(200, count)
-    prior = model.prior()
     order = torch.randperm(len(codes), generator=torch.Generator().manual_seed(seed))[:count]
     with seeded(stream(seed, "prior")):
-        other = prior.sample(torch.Size((count,))).double().flatten(1)
+        other = prior_draws(model, codes, count).double().flatten(1)
     own = codes.drawn[order.to(codes.drawn.device)].double().flatten(1)
-    scale = 2 * float(prior.variance.double().sum())
+    prior = model.prior(codes.c)  # one that depends on the condition has its mean variance over examples
+    scale = 2 * float(prior.variance.double().flatten(len(prior.batch_shape)).sum(dim=-1).mean())
     pairs = [(own[i : i + size], other[i : i + size]) for i in range(0, count - size + 1, size)]
     values = np.array([float(discrepancy(a, b, [scale])) for a, b in pairs])
     error = float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else None
@@ -308,10 +331,11 @@ def decoder_use(
     found, done = [], 0
     for noise, rows in blocks(feed, seed, limit):
         with seeded(noise):
-            x = feed.batch(rows).x
+            batch = feed.batch(rows)
+        x = batch.x
         at = torch.arange(done, done + len(x), device=codes.mean.device)
-        own = model.decode(codes.mean[at]).log_prob(x)
-        other = model.decode(codes.mean[(at + 1) % len(codes)]).log_prob(x)
+        own = model.decode(codes.mean[at], batch.c).log_prob(x)
+        other = model.decode(codes.mean[(at + 1) % len(codes)], batch.c).log_prob(x)
         found.append((own - other).double().cpu().numpy())
         done += len(x)
     return np.concatenate(found)[:limit]

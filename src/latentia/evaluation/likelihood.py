@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,7 @@ from torch import Tensor
 from latentia.data.feed import Feed
 from latentia.errors import ConfigError
 from latentia.evaluation.terms import blocks, seeded
-from latentia.types import LatentModel
+from latentia.types import Batch, LatentModel
 
 GROUP = 8
 """Examples whose latents are drawn together."""
@@ -118,8 +118,7 @@ def importance_weighted(
     values, effective = np.empty(0), np.empty(0)
     for noise, positions in blocks(feed, seed, limit):
         with seeded(noise):
-            x = feed.batch(positions).x
-            for group in x.split(GROUP):
+            for group in groups(feed.batch(positions), GROUP):
                 if len(values) >= limit:
                     break
                 sums = _weigh(model, group, samples, rows)
@@ -143,29 +142,46 @@ def _keep_heap() -> None:
     torch.empty(HEAP, dtype=torch.uint8)
 
 
-def _weigh(model: LatentModel, x: Tensor, samples: int, rows: int) -> _Sums:
+def groups(batch: Batch, size: int) -> Iterator[Batch]:
+    """Divide a batch.
+
+    Args:
+        batch: some examples.
+        size: how many in a group.
+
+    Yields:
+        The groups in order; the last one may be smaller.
+    """
+    for start in range(0, len(batch.x), size):
+        part = slice(start, start + size)
+        c = None if batch.c is None else batch.c[part]
+        yield Batch(batch.x[part], batch.index[part], c)
+
+
+def _weigh(model: LatentModel, batch: Batch, samples: int, rows: int) -> _Sums:
     """Draw latents for a few examples and sum their weights."""
-    q, p = model.encode(x), model.prior()
-    sums = _Sums(len(x))
+    q, p = model.encode(batch.x, batch.c), model.prior(batch.c)
+    sums = _Sums(len(batch.x))
     for done in range(0, samples, DRAWS):
         z = q.sample(torch.Size((min(DRAWS, samples - done),)))
         log_weights = p.log_prob(z) - q.log_prob(z)
-        for position, example in enumerate(x):
+        for position, example in enumerate(groups(batch, 1)):
             log_weights[:, position] += log_likelihoods(model, z[:, position], example, rows)
         sums.add(log_weights)
     return sums
 
 
-def log_likelihoods(model: LatentModel, z: Tensor, x: Tensor, rows: int) -> Tensor:
+def log_likelihoods(model: LatentModel, z: Tensor, example: Batch, rows: int) -> Tensor:
     """Give log p(x|z) of one example for many latents, some at a time.
 
     Args:
         model: in evaluation mode.
         z: latents, shape `(n, *latent)`.
-        x: the example, shape `(*event)`.
+        example: the example, alone in its batch.
         rows: latents at a time.
 
     Returns:
         Shape `(n,)`, in nats.
     """
-    return torch.cat([model.decode(part).log_prob(x) for part in z.split(rows)])
+    x = example.x[0]
+    return torch.cat([model.decode(part, example.c).log_prob(x) for part in z.split(rows)])

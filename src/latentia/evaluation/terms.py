@@ -167,7 +167,7 @@ def per_example(
             batch = feed.batch(rows)
             state = model(batch, objective.samples)
             terms = objective(state, progress)  # it may draw from the prior
-        mean = model.decode(state.q.mean.unsqueeze(0)).mean[0]
+        mean = model.decode(state.q.mean.unsqueeze(0), batch.c).mean[0]
         yield {
             "loss": terms.loss,
             "distortion": terms.distortion,

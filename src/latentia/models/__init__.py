@@ -1,6 +1,7 @@
 """Models: they wire parts and know no loss."""
 
 from latentia.models.autoencoder import Autoencoder
+from latentia.models.conditional import ConditionalVAE
 from latentia.models.vae import VAE
 
-__all__ = ["VAE", "Autoencoder"]
+__all__ = ["VAE", "Autoencoder", "ConditionalVAE"]

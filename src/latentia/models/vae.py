@@ -75,6 +75,10 @@ class VAE(LatentModel):
         self.posterior = posterior or DiagonalGaussian(self.latent)
         self.prior = prior or StandardNormal(self.latent)
         self.likelihood = likelihood or Bernoulli()
+        self._wire(network)
+
+    def _wire(self, network: Network) -> None:
+        """Build encoder and decoder; a model with other inputs wires them otherwise."""
         self.encoder = network.encoder(self.event, self.posterior.features)
         self.decoder = network.decoder(self.latent, self.event)
 
@@ -88,20 +92,21 @@ class VAE(LatentModel):
         """The likelihood's; see `LatentModel`."""
         return self.likelihood.support
 
-    def encode(self, x: Tensor) -> Distribution:
+    def encode(self, x: Tensor, c: Tensor | None = None) -> Distribution:
         """Give q(z|x); see `LatentModel`."""
         # Networks may run in bfloat16; probabilities are sums over many terms and need float32.
         return self.posterior(self.encoder(x).float())
 
-    def decode(self, z: Tensor) -> Distribution:
+    def decode(self, z: Tensor, c: Tensor | None = None) -> Distribution:
         """Give p(x|z); see `LatentModel`."""
-        return self.likelihood(self.outputs(z), len(self.event))
+        return self.likelihood(self.outputs(z, c), len(self.event))
 
-    def outputs(self, z: Tensor) -> Tensor:
+    def outputs(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """Run the decoder alone.
 
         Args:
             z: latents, shape `(*batch, *latent)`.
+            c: the condition, which this model ignores.
 
         Returns:
             What the likelihood reads, shape `(*batch, *event)`.
@@ -111,9 +116,21 @@ class VAE(LatentModel):
 
     def forward(self, batch: Batch, samples: int = 1) -> Pass:
         """Compute everything that an objective reads; see `LatentModel`."""
-        q = self.encode(batch.x)
+        c = self.told(batch.c)
+        q = self.encode(batch.x, c)
         z = q.rsample(torch.Size((samples,)))
-        h = self.outputs(z)
+        h = self.outputs(z, c)
         if self.training:
             self.likelihood.observe(h, batch.x)
-        return Pass(batch, q, z, self.prior(), self.likelihood(h, len(self.event)))
+        return Pass(batch, q, z, self.prior(c), self.likelihood(h, len(self.event)))
+
+    def told(self, c: Tensor | None) -> Tensor | None:
+        """Give the condition as the parts get it; a model may hide it while it trains.
+
+        Args:
+            c: the condition, shape `(B, C)`, or None.
+
+        Returns:
+            The same shape, or None.
+        """
+        return c

@@ -16,10 +16,11 @@ from latentia.probability.likelihoods import (
     mse,
 )
 from latentia.probability.posteriors import DeltaPosterior, DiagonalGaussian, Posterior
-from latentia.probability.priors import Prior, StandardNormal
+from latentia.probability.priors import ConditionalNormal, Prior, StandardNormal
 
 __all__ = [
     "Bernoulli",
+    "ConditionalNormal",
     "ContinuousBernoulli",
     "Delta",
     "DeltaPosterior",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar
 
 import torch
@@ -12,9 +13,14 @@ from latentia.registry import register
 
 
 class Prior(nn.Module):
-    """Gives p(z) with batch shape `()` and event shape `latent`."""
+    """Gives p(z), or p(z|c), with event shape `latent`.
+
+    The batch shape is `()`, or `(B,)` for a prior that depends on the condition.
+    """
 
     kind: ClassVar[str] = "prior"
+    conditional: ClassVar[bool] = False
+    """Whether it depends on the condition."""
 
     def __init__(self, latent: tuple[int, ...]) -> None:
         """Remember the latent shape.
@@ -25,8 +31,8 @@ class Prior(nn.Module):
         super().__init__()
         self.latent = latent
 
-    def forward(self) -> Distribution:
-        """Give p(z)."""
+    def forward(self, c: Tensor | None = None) -> Distribution:
+        """Give p(z|c)."""
         raise TypeError("a prior defines its own forward")
 
 
@@ -56,7 +62,46 @@ class StandardNormal(Prior):
         self.register_buffer("zero", torch.zeros(latent), persistent=False)
         self.register_buffer("one", torch.ones(latent), persistent=False)
 
-    def forward(self) -> Distribution:
+    def forward(self, c: Tensor | None = None) -> Distribution:
         """Give N(0, I), independent over the latent's dimensions."""
         unit = UnitNormal(self.zero, self.one, validate_args=False)
         return Independent(unit, len(self.latent), validate_args=False)
+
+
+@register("prior", "conditional_normal")
+class ConditionalNormal(Prior):
+    """N(z; mu(c), diag(sigma(c)^2)) with an affine map of the condition; N(0, I) where c is not known.
+
+    It starts as N(0, I) for every condition.
+
+    References:
+        Kihyuk Sohn, Honglak Lee, Xinchen Yan, "Learning Structured Output Representation using Deep
+        Conditional Generative Models", 2015.
+    """
+
+    conditional: ClassVar[bool] = True
+    LIMIT = 10.0
+    """log sigma is held within plus and minus this."""
+
+    def __init__(self, latent: tuple[int, ...], condition: int = 1) -> None:
+        """Make the prior.
+
+        Args:
+            latent: shape of one latent.
+            condition: how many numbers the condition has.
+        """
+        super().__init__(latent)
+        self.parameters_of = nn.Linear(condition, 2 * math.prod(latent))
+        nn.init.zeros_(self.parameters_of.weight)
+        nn.init.zeros_(self.parameters_of.bias)
+
+    def forward(self, c: Tensor | None = None) -> Distribution:
+        """Give N(mu(c), sigma(c)^2) with batch shape `(B,)`, or N(0, I) for None."""
+        if c is None:
+            zero = self.parameters_of.weight.new_zeros(self.latent)
+            return Independent(Normal(zero, zero + 1, validate_args=False), len(self.latent))
+        unknown = c.isnan().any(dim=1, keepdim=True)
+        given = self.parameters_of(c.nan_to_num())
+        mean, log_scale = torch.where(unknown, 0.0, given).unflatten(1, (2, *self.latent)).unbind(1)
+        scale = log_scale.clamp(-self.LIMIT, self.LIMIT).exp()
+        return Independent(Normal(mean, scale, validate_args=False), len(self.latent), validate_args=False)

@@ -41,7 +41,7 @@ def reconstructions(studies: Sequence[Study], view: View, colours: Sequence[str]
         how += f"{', '.join(errors)}."
     alt = f"{len(x)} originals and their reconstructions by {_names(studies)}"
     words = Words("reconstructions", "Originals and reconstructions", how, alt)
-    made = _made(studies, colours, [study.run.reconstruct(x) for study in studies])
+    made = _made(studies, colours, [study.reconstructed(chosen) for study in studies])
     return Panel(exhibits=tuple(view.compare_runs(words, x, made)))
 
 

@@ -15,6 +15,7 @@ from latentia.report.charts import PER_TICK, bars, run_colours
 from latentia.report.exhibits import Exhibit, Panel, Row, Section, Words
 from latentia.report.inputs import Inputs, class_name, class_names
 from latentia.report.latent_sections import kl_panel, map_panel, traversal_panel
+from latentia.report.own import own_sections
 from latentia.report.progress import curves_panel
 from latentia.report.study import COMPONENTS, Study
 from latentia.report.sweep import rate_section
@@ -56,6 +57,7 @@ def _alone(study: Study, view: View) -> list[Section]:
         Section("curves", "Training", leads["curves"], (curves_panel(study),)),
         Section("reconstructions", "Reconstructions", leads["reconstructions"], panel(_reconstructions)),
         Section("samples", "Samples", leads["samples"], panel(_samples)),
+        *own_sections(study, view),
         Section("interpolations", "Interpolations", leads["interpolations"], panel(_interpolations)),
         Section("map", "Latent map", leads["map"], panel(map_panel)),
         Section("dimensions", DIMENSIONS, leads["dimensions"], panel(kl_panel)),
@@ -220,7 +222,7 @@ def _reconstructions(study: Study, view: View) -> Panel:
     )
     alt = f"{len(x)} originals and their reconstructions by {study.title}"
     words = Words(f"{study.prefix}reconstructions", "Originals and reconstructions", caption, alt)
-    return Panel(study.title, (view.compare(words, x, study.run.reconstruct(x)),))
+    return Panel(study.title, (view.compare(words, x, study.reconstructed(view.compared_of(study.inputs))),))
 
 
 def _samples(study: Study, view: View) -> Panel:

@@ -102,7 +102,7 @@ class Study:
         Returns:
             Shape `(N, D)`.
         """
-        return self.run.encode(self.inputs.dataset.x[positions]).reshape(len(positions), -1)
+        return self.run.encode_examples(positions).reshape(len(positions), -1)
 
     def errors(self, positions: np.ndarray) -> tuple[np.ndarray, float]:
         """Measure reconstructions in the model's units, without the transform's noise.
@@ -116,10 +116,12 @@ class Study:
         """
         import torch
 
-        given, errors = [], []
+        given, errors, told = [], [], self.run.told(positions)
         with torch.no_grad():
             for part in self.run.prepare(self.inputs.dataset.x[positions]):
-                decoded = self.run.model.decode(self.run.model.encode(part).mean).mean
+                done = sum(map(len, given))
+                c = None if told is None else torch.from_numpy(told[done : done + len(part)])
+                decoded = self.run.model.decode(self.run.model.encode(part, c).mean, c).mean
                 errors.append(((decoded - part) ** 2).flatten(1).mean(1).numpy())
                 given.append(part.flatten(1).numpy())
         variance = np.concatenate(given).astype(np.float64).var(axis=0).mean()
@@ -142,8 +144,16 @@ class Study:
     def centre(self) -> np.ndarray:
         """Where traversals start: the prior's mean, or the mean code where no prior was trained."""
         if self.bound:
-            return self.run.model.prior().mean.numpy()
+            import torch
+
+            told = None if self.told is None else torch.from_numpy(self.told[None])
+            return self.run.prior_mean(told).numpy()
         return self.run.aggregate.mean(axis=0)
+
+    @cached_property
+    def told(self) -> np.ndarray | None:
+        """The condition under which what belongs to no example is decoded: that of the first one shown."""
+        return self.run.told(int(self.inputs.shown[0]))
 
     def traversal(self) -> tuple[list[int], np.ndarray, np.ndarray]:
         """Move one latent dimension at a time.
@@ -159,7 +169,7 @@ class Study:
         dims = self.order[:TRAVERSED]
         values = self.run.traversal_values(VALUES)[dims]
         path = traverse(torch.from_numpy(self.centre).float(), dims, torch.from_numpy(values).float())
-        decoded = self.run.decode(path.flatten(0, 1).numpy())
+        decoded = self.run.decode(path.flatten(0, 1).numpy(), self.told)
         return dims, values, decoded.reshape(len(dims), VALUES, *self.run.event)
 
     def samples(self, sampler: str, count: int, noise: bool = False) -> np.ndarray:
@@ -174,13 +184,25 @@ class Study:
             Data, shape `(count, *event)`.
         """
         mixture = self.mixture if sampler == "mixture" else None
-        z = self.run.sample_latents(count, mixture=mixture, seed=self.seed)
-        return self.run.decode(z, noise=noise, seed=self.seed)
+        c = self.run.conditions_for(count, seed=self.seed)
+        z = self.run.sample_latents(count, c=c, mixture=mixture, seed=self.seed)
+        return self.run.decode(z, c, noise=noise, seed=self.seed)
 
     @cached_property
     def mixture(self) -> Any:
         """A Gaussian mixture fitted to the aggregate posterior."""
         return self.run.mixture(COMPONENTS, self.seed)
+
+    def reconstructed(self, positions: np.ndarray) -> np.ndarray:
+        """Reconstruct examples, each under its own condition.
+
+        Args:
+            positions: which examples.
+
+        Returns:
+            Data, shape `(n, *event)`.
+        """
+        return self.run.reconstruct(self.inputs.dataset.x[positions], self.run.told(positions))
 
     def paths(self, kind: str) -> np.ndarray:
         """Walk between the chosen pairs.
@@ -191,8 +213,11 @@ class Study:
         Returns:
             Shape `(pairs, STEPS, *event)`.
         """
-        x = self.inputs.dataset.x
-        walks = [self.run.interpolate(x[a], x[b], steps=STEPS, path=kind) for a, b in self.inputs.pairs]
+        x, told = self.inputs.dataset.x, self.run.told
+        walks = [
+            self.run.interpolate(x[a], x[b], told([a, b]), steps=STEPS, path=kind)
+            for a, b in self.inputs.pairs
+        ]
         return np.stack(walks)
 
     def sheet(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -208,13 +233,13 @@ class Study:
             ends = np.percentile(self.codes, [1, 99], axis=0)
             across, up = (np.linspace(ends[0, dim], ends[1, dim], SIDE) for dim in (0, 1))
         z = np.stack(np.meshgrid(across, up[::-1]), axis=-1).reshape(-1, 2)
-        return across, up, self.run.decode(z)
+        return across, up, self.run.decode(z, self.told)
 
     def _quantiles(self, dim: int) -> np.ndarray:
         """Give points of the prior between which lies the same mass, from -3 to 3 deviations."""
         import torch
 
-        prior = self.run.model.prior()
+        prior = self.run.model.prior(None)
         edge = float(torch.special.ndtr(torch.tensor(-3.0)))
         standard = torch.special.ndtri(torch.linspace(edge, 1 - edge, SIDE, dtype=torch.float64))
         return float(prior.mean[dim]) + float(prior.stddev[dim]) * standard.numpy()

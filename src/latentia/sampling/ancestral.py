@@ -21,7 +21,7 @@ def sample_prior(
     of its distribution function.
 
     Args:
-        prior: p(z), batch shape `()`.
+        prior: p(z), batch shape `()`, or `(n,)` for one that depends on conditions.
         n: how many.
         truncation: the limit, in standard deviations; none draws from the prior itself.
         temperature: factor on the distance from the prior's mean, after truncation.
@@ -36,13 +36,13 @@ def sample_prior(
         if value is not None and value <= 0:
             raise ConfigError(f"'{name}' must be positive, not {value}")
     if truncation is None:
-        z = prior.sample((n,))
+        z = prior.sample(() if prior.batch_shape else (n,))
     else:
         base = prior.base_dist if isinstance(prior, Independent) else prior
         if not isinstance(base, Normal):
             raise ConfigError("truncation needs a normal prior")
         edge = 0.5 * math.erfc(truncation / math.sqrt(2))  # the mass beyond the limit, on one side
-        shape = (n, *base.loc.shape)
+        shape = base.loc.shape if prior.batch_shape else (n, *base.loc.shape)
         u = torch.rand(shape, device=base.loc.device, dtype=torch.float64)
         standard = torch.special.ndtri(edge + u * (1 - 2 * edge)).clamp(-truncation, truncation)
         z = base.loc + base.scale * standard.to(base.loc.dtype)

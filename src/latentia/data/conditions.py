@@ -1,0 +1,276 @@
+"""Conditions: what a conditional model is told of an example beside its data.
+
+A condition turns what the user knows of an example (its label, its known factors, a vector of numbers)
+into a row of float32. A row of NaN says that nothing is known.
+"""
+
+from __future__ import annotations
+
+import abc
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from latentia.errors import ConfigError, DataError, nearest
+from latentia.registry import register
+
+if TYPE_CHECKING:
+    from latentia.data.dataset import Dataset
+
+
+class Condition(abc.ABC):
+    """A map from what is known of an example to a row of numbers."""
+
+    kind: ClassVar[str] = "condition"
+
+    @property
+    @abc.abstractmethod
+    def size(self) -> int:
+        """How many numbers a row has."""
+
+    @classmethod
+    @abc.abstractmethod
+    def settings(cls, dataset: Dataset, given: dict[str, Any]) -> dict[str, Any]:
+        """Fill in what the constructor needs to know of the data.
+
+        Args:
+            dataset: the data.
+            given: the settings so far.
+
+        Returns:
+            The settings, completed.
+
+        Raises:
+            DataError: if the data have no such condition.
+        """
+
+    @abc.abstractmethod
+    def of(self, dataset: Dataset) -> np.ndarray:
+        """Give the row of every example.
+
+        Args:
+            dataset: the data.
+
+        Returns:
+            Shape `(N, size)`, float32.
+
+        Raises:
+            DataError: if the data have no such condition, or another one than the model was trained with.
+        """
+
+    @abc.abstractmethod
+    def rows(self, values: Any, names: tuple[str, ...] = ()) -> np.ndarray:
+        """Turn what a user gives into rows.
+
+        Args:
+            values: one value or a list of them, in the user's words; or rows.
+            names: what the classes are called.
+
+        Returns:
+            Shape `(n, size)`, float32.
+
+        Raises:
+            ConfigError: for a value that the model does not know.
+        """
+
+    def examples(self, names: tuple[str, ...] = ()) -> list[tuple[str, np.ndarray]]:
+        """List the conditions worth showing side by side.
+
+        Args:
+            names: what the classes are called.
+
+        Returns:
+            A word and a row, shape `(size,)`, for each; empty where there is no finite list.
+        """
+        return []
+
+
+def _as_rows(values: Any, size: int, what: str) -> np.ndarray:
+    """Read one vector or several of a size."""
+    try:
+        rows = np.atleast_2d(np.asarray(values, dtype=np.float32))
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"the condition must be {what}, not {values!r}") from error
+    if rows.ndim != 2 or rows.shape[1] != size:
+        raise ConfigError(f"the condition must be {what}, not of shape {np.shape(values)}")
+    return rows
+
+
+@register("condition", "labels")
+class Labels(Condition):
+    """The class of an example, one-hot; an example without a label has an unknown condition."""
+
+    def __init__(self, classes: int) -> None:
+        """Set the number of classes.
+
+        Args:
+            classes: how many; filled in from the data.
+        """
+        if classes < 1:
+            raise ConfigError(f"'condition.classes' must be at least 1, not {classes}")
+        self.classes = classes
+
+    @property
+    def size(self) -> int:
+        """One number for each class."""
+        return self.classes
+
+    @classmethod
+    def settings(cls, dataset: Dataset, given: dict[str, Any]) -> dict[str, Any]:
+        """Count the classes; see `Condition`."""
+        if dataset.labels is None:
+            raise DataError(
+                f"{dataset.name} has no labels to condition on; give data with labels, "
+                "condition.name=vectors with a file, or --model vae"
+            )
+        return {"classes": len(dataset.label_names) or int(dataset.labels.max()) + 1, **given}
+
+    def of(self, dataset: Dataset) -> np.ndarray:
+        """Give one-hot rows; see `Condition`."""
+        if dataset.labels is None:
+            raise DataError(f"{dataset.name} has no labels, and the model is conditioned on them")
+        if int(dataset.labels.max()) >= self.classes:
+            raise DataError(
+                f"{dataset.name} has a label {int(dataset.labels.max())}, and the model knows "
+                f"0..{self.classes - 1}"
+            )
+        rows = np.eye(self.classes, dtype=np.float32)[dataset.labels]
+        rows[dataset.labels < 0] = np.nan
+        return rows
+
+    def rows(self, values: Any, names: tuple[str, ...] = ()) -> np.ndarray:
+        """Read class numbers or names; see `Condition`."""
+        if isinstance(values, np.ndarray) and values.ndim == 2:
+            return _as_rows(values, self.classes, f"rows of {self.classes} numbers")
+        asked = values if isinstance(values, (list, tuple, np.ndarray)) else [values]
+        return np.eye(self.classes, dtype=np.float32)[[self._number(value, names) for value in asked]]
+
+    def _number(self, value: Any, names: tuple[str, ...]) -> int:
+        if str(value) in names:
+            return names.index(str(value))
+        known = names or tuple(map(str, range(self.classes)))
+        try:
+            number = int(value)
+        except (TypeError, ValueError):
+            number = -1
+        if not 0 <= number < self.classes or (names and str(value) not in names and isinstance(value, str)):
+            shown = ", ".join(known[:12]) + (", ..." if len(known) > 12 else "")
+            raise ConfigError(
+                f"the model knows no label '{value}'{nearest(str(value), known)}; it knows {shown}"
+            )
+        return number
+
+    def examples(self, names: tuple[str, ...] = ()) -> list[tuple[str, np.ndarray]]:
+        """List the classes; see `Condition`."""
+        rows = np.eye(self.classes, dtype=np.float32)
+        return [(names[i] if i < len(names) else str(i), rows[i]) for i in range(self.classes)]
+
+
+class _Standardised(Condition):
+    """Numbers, each brought to mean 0 and standard deviation 1 over the training split."""
+
+    def __init__(self, mean: tuple[float, ...] = (), std: tuple[float, ...] = ()) -> None:
+        if not mean or len(mean) != len(std):
+            raise ConfigError("'condition.mean' and 'condition.std' need a value for each number")
+        self.mean = mean
+        self.std = std
+
+    @property
+    def size(self) -> int:
+        """One number for each value."""
+        return len(self.mean)
+
+    def scaled(self, values: np.ndarray) -> np.ndarray:
+        return ((values - np.array(self.mean)) / np.array(self.std)).astype(np.float32)
+
+    def rows(self, values: Any, names: tuple[str, ...] = ()) -> np.ndarray:
+        """Read one vector or several, in the units of the data; see `Condition`."""
+        return self.scaled(_as_rows(values, self.size, f"{self.size} numbers"))
+
+
+def _statistics(values: np.ndarray) -> dict[str, list[float]]:
+    values = values.astype(np.float64)
+    std = values.std(axis=0)
+    return {"mean": values.mean(axis=0).tolist(), "std": np.where(std > 0, std, 1.0).tolist()}
+
+
+@register("condition", "factors")
+class Factors(_Standardised):
+    """The known factors of variation of an example, as numbers."""
+
+    def __init__(self, mean: tuple[float, ...] = (), std: tuple[float, ...] = ()) -> None:
+        """Set the scale.
+
+        Args:
+            mean: mean of each factor; filled in from the training split.
+            std: its standard deviation.
+        """
+        super().__init__(mean, std)
+
+    @classmethod
+    def settings(cls, dataset: Dataset, given: dict[str, Any]) -> dict[str, Any]:
+        """Take the scale from the training split; see `Condition`."""
+        return {**_statistics(cls._known(dataset)[dataset.splits["train"]]), **given}
+
+    @staticmethod
+    def _known(dataset: Dataset) -> np.ndarray:
+        if dataset.factors is None:
+            raise DataError(f"{dataset.name} has no known factors to condition on")
+        return dataset.factors
+
+    def of(self, dataset: Dataset) -> np.ndarray:
+        """Give the scaled factors; see `Condition`."""
+        known = self._known(dataset)
+        if known.shape[1] != self.size:
+            raise DataError(f"{dataset.name} has {known.shape[1]} factors, and the model knows {self.size}")
+        return self.scaled(known)
+
+
+@register("condition", "vectors")
+class Vectors(_Standardised):
+    """A vector for each example from a file: numeric attributes, or embeddings of a text."""
+
+    def __init__(self, path: str, mean: tuple[float, ...] = (), std: tuple[float, ...] = ()) -> None:
+        """Name the file and set the scale.
+
+        Args:
+            path: a .npy, .npz or .csv file with a row for each example, in the order of the source: the
+                training examples, then those of splits that the source brings itself.
+            mean: mean of each number; filled in from the training split.
+            std: its standard deviation.
+        """
+        super().__init__(mean, std)
+        self.path = path
+
+    @classmethod
+    def settings(cls, dataset: Dataset, given: dict[str, Any]) -> dict[str, Any]:
+        """Take the scale from the training split; see `Condition`."""
+        if "path" not in given:
+            raise ConfigError("'condition.path' is missing: give a file with a row for each example")
+        path = str(Path(str(given["path"])).resolve())
+        values = cls._read(path, dataset)
+        return {**_statistics(values[dataset.splits["train"]]), **given, "path": path}
+
+    @staticmethod
+    def _read(path: str, dataset: Dataset) -> np.ndarray:
+        from latentia.data.plain import read_array
+
+        values = read_array(Path(path))
+        values = values.reshape(len(values), -1)
+        if len(values) != len(dataset):
+            raise DataError(
+                f"{path} has {len(values):,} rows, and {dataset.name} has {len(dataset):,} examples"
+            )
+        if not np.isfinite(values).all():
+            raise DataError(f"{path} holds values that are not finite numbers")
+        return values
+
+    def of(self, dataset: Dataset) -> np.ndarray:
+        """Read the file and scale it; see `Condition`."""
+        values = self._read(self.path, dataset)
+        if values.shape[1] != self.size:
+            raise DataError(
+                f"{self.path} has {values.shape[1]} numbers in a row, and the model knows {self.size}"
+            )
+        return self.scaled(values)

@@ -1,0 +1,188 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+import latentia
+from latentia.data.conditions import Factors, Labels, Vectors
+from latentia.errors import LatentiaError
+from latentia.models import ConditionalVAE
+from latentia.networks import MLP
+from latentia.probability import ConditionalNormal
+from latentia.types import Batch
+
+
+def small(condition=3, **arguments):
+    torch.manual_seed(0)
+    return ConditionalVAE((1, 4, 4), 2, 8, condition=condition, network=MLP((8,)), **arguments)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    out = tmp_path_factory.mktemp("conditional") / "run"
+    settings = {"model": {"name": "conditional_vae", "latent_dim": 4}, "training": {"epochs": 30, "lr": 4e-3}}
+    settings["network"] = {"name": "mlp", "hidden": [64]}
+    return latentia.train("digits", out=out, **settings)
+
+
+def test_samples_of_a_label_look_more_like_that_label_than_like_any_other(run):
+    x = run.dataset.x[run.dataset.splits["train"]].astype(float)
+    labels = run.dataset.labels[run.dataset.splits["train"]]
+    means = np.stack([x[labels == digit].mean(axis=0).ravel() for digit in range(10)])
+    made = np.stack([run.sample(40, condition=digit).mean(axis=0).ravel() for digit in range(10)])
+    nearest = np.square(made[:, None] - means[None]).sum(axis=2).argmin(axis=1)
+    assert nearest.tolist() == list(range(10))
+
+
+def test_an_edit_keeps_the_latent_and_changes_the_condition(run):
+    at = run.examples("test", 6)
+    x, c = run.dataset.x[at], run.told(at)
+    seven = run.given(7)
+    assert np.allclose(run.reconstruct(x, c, edit=seven), run.decode(run.encode(x, c), seven))
+    assert not np.allclose(run.reconstruct(x, c, edit=seven), run.reconstruct(x, c))
+
+
+def test_a_model_that_never_did_without_a_condition_asks_for_one(run):
+    with pytest.raises(LatentiaError, match=r"needs a condition.*model\.drop"):
+        run.encode(run.dataset.x[:2])
+
+
+def test_an_unknown_label_is_named_with_those_that_are_known(run):
+    with pytest.raises(LatentiaError, match=r"no label '12'.*it knows 0, 1, 2"):
+        run.given(12)
+    with pytest.raises(LatentiaError, match="no label 'seven'"):
+        run.given("seven")
+
+
+def test_a_condition_of_another_size_is_refused(run):
+    with pytest.raises(LatentiaError, match="must have shape 2x10 or 1x10, not 2x4"):
+        run.encode(run.dataset.x[:2], np.zeros((2, 4), np.float32))
+
+
+def test_a_model_without_a_condition_takes_none(tmp_path):
+    plain = latentia.train("digits", out=tmp_path / "vae", epochs=1, network={"name": "mlp", "hidden": [8]})
+    with pytest.raises(LatentiaError, match="takes no condition"):
+        plain.sample(2, condition=3)
+
+
+def test_samples_without_a_condition_follow_the_labels_of_the_data(run):
+    c = run.conditions_for(20_000, seed=1)
+    share = np.bincount(run.dataset.labels[run.dataset.splits["train"]], minlength=10)
+    assert np.allclose(c.mean(axis=0), share / share.sum(), atol=5 * np.sqrt(0.1 * 0.9 / 20_000))
+
+
+def test_a_run_is_the_same_when_it_is_opened_again(run):
+    again = latentia.open_run(run.folder.path)
+    assert np.array_equal(again.sample(4, condition=[1, 2]), run.sample(4, condition=[1, 2]))
+
+
+def test_the_report_shows_samples_by_condition(run):
+    from latentia.report import build
+
+    page = build([run], run.folder.path / "report.html").read_text()
+    assert "Samples by condition" in page and "Edited by condition" in page
+
+
+def test_the_evaluation_says_how_many_samples_are_recognised(run):
+    found = latentia.evaluate(run, only=("generation",)).figures["condition_accuracy"]
+    assert 0.3 < found.value <= 1 and found.error and found.examples == 10_000
+
+
+def test_a_hidden_condition_gives_what_no_condition_gives():
+    model = small(drop=0.5).eval()
+    x = torch.rand(4, 1, 4, 4)
+    hidden = model.encode(x, torch.full((4, 3), torch.nan))
+    assert torch.equal(hidden.mean, model.encode(x).mean)
+    assert not torch.allclose(model.encode(x, torch.eye(3)[[0, 1, 2, 0]]).mean, hidden.mean)
+
+
+def test_dropping_hides_the_stated_share_in_training_alone():
+    model = small(drop=0.25)
+    c = torch.zeros(20_000, 3)
+    torch.manual_seed(0)
+    share = float(model.told(c).isnan().all(dim=1).float().mean())
+    assert share == pytest.approx(0.25, abs=5 * (0.25 * 0.75 / 20_000) ** 0.5)
+    assert model.eval().told(c) is c
+
+
+def test_the_conditional_prior_starts_as_the_standard_normal_and_follows_the_condition():
+    prior = ConditionalNormal((2,), condition=3)
+    c = torch.eye(3)
+    assert torch.equal(prior(c).mean, torch.zeros(3, 2)) and torch.equal(prior(c).variance, torch.ones(3, 2))
+    with torch.no_grad():
+        prior.parameters_of.weight[0, 1] = 2.0
+        prior.parameters_of.bias[2] = 0.5
+    p = prior(c)
+    assert p.mean[:, 0].tolist() == [0, 2, 0]
+    assert torch.allclose(p.variance[:, 0], torch.full((3,), torch.tensor(1.0).exp().item()))
+    hidden = prior(torch.full((1, 3), torch.nan))
+    assert hidden.mean.tolist() == [[0, 0]] and hidden.variance.tolist() == [[1, 1]]
+
+
+def test_the_rate_under_a_conditional_prior_is_zero_where_posterior_and_prior_agree():
+    from latentia.objectives import ELBO
+
+    model = small(prior=ConditionalNormal((2,), condition=3))
+    state = model(Batch(torch.rand(5, 1, 4, 4), torch.arange(5), torch.eye(3)[[0, 1, 2, 0, 1]]), 2)
+    same = dataclasses.replace(state, q=state.p_z)
+    assert torch.allclose(ELBO()(same).rate, torch.zeros(5))
+
+
+def test_labels_become_rows_and_missing_ones_are_not_known(digits_like):
+    condition = Labels(**Labels.settings(digits_like, {}))
+    rows = condition.of(digits_like)
+    assert rows.shape == (12, 3) and np.isnan(rows[0]).all()
+    assert rows[1:].argmax(axis=1).tolist() == digits_like.labels[1:].tolist()
+
+
+def test_numbers_are_standardised_over_the_training_split(digits_like, tmp_path):
+    values = np.random.default_rng(0).normal(3, 5, (12, 4)).astype(np.float32)
+    np.save(tmp_path / "v.npy", values)
+    condition = Vectors(**Vectors.settings(digits_like, {"path": str(tmp_path / "v.npy")}))
+    train = condition.of(digits_like)[digits_like.splits["train"]]
+    assert np.allclose(train.mean(axis=0), 0, atol=1e-5) and np.allclose(train.std(axis=0), 1, atol=1e-5)
+    assert np.allclose(condition.rows(values[5]), condition.of(digits_like)[5])
+
+
+def test_a_file_with_another_number_of_rows_is_refused(digits_like, tmp_path):
+    np.save(tmp_path / "v.npy", np.zeros((5, 4), np.float32))
+    with pytest.raises(LatentiaError, match=r"has 5 rows, and .* has 12 examples"):
+        Vectors.settings(digits_like, {"path": str(tmp_path / "v.npy")})
+
+
+def test_data_without_labels_or_factors_say_what_else_there_is(digits_like):
+    bare = dataclasses.replace(digits_like, labels=None)
+    with pytest.raises(LatentiaError, match=r"no labels to condition on.*vectors"):
+        Labels.settings(bare, {})
+    with pytest.raises(LatentiaError, match="no known factors"):
+        Factors.settings(bare, {})
+
+
+@pytest.fixture
+def digits_like():
+    from latentia.data import load
+
+    labels = np.array([0, 1, 2] * 4)
+    made = load((np.random.default_rng(0).random((12, 1, 4, 4), np.float32), labels))
+    return dataclasses.replace(made, labels=np.where(np.arange(12) == 0, -1, labels))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"model": "vae", "condition": "labels"}, "takes no condition"),
+        ({"prior": "conditional_normal"}, "needs a condition.*conditional_vae"),
+        ({"model": {"name": "conditional_vae", "drop": 1.5}}, "share of the examples"),
+        ({"model": "conditional_vae", "condition": "lables"}, "did you mean 'labels'"),
+        (
+            {"model": "conditional_vae", "condition": {"name": "labels", "clases": 3}},
+            "did you mean 'classes'",
+        ),
+        ({"model": "conditional_vae", "condition": "vectors"}, "'condition.path' is missing"),
+    ],
+)
+def test_what_does_not_fit_is_caught_before_anything_is_written(tmp_path, settings, message):
+    with pytest.raises(LatentiaError, match=message):
+        latentia.train("digits", out=tmp_path / "run", epochs=1, **settings)
+    assert not (tmp_path / "run").exists()
