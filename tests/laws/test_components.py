@@ -97,6 +97,25 @@ def test_a_network_maps_any_event_to_its_latent_and_back_or_says_why_not(name, e
         assert torch.isfinite(back).all()
 
 
+@pytest.mark.parametrize("event", EVENTS, ids=str)
+@pytest.mark.parametrize("name", registry.names("features"))
+def test_features_are_fixed_maps_that_a_gradient_passes_or_say_why_not(name, event):
+    recipe = make("features", name)
+    if len(event) != 3:
+        with pytest.raises(ConfigError, match=r"need images, and an example has shape .*; use objective"):
+            recipe.network(event)
+        return
+    network, again = recipe.network(event), recipe.network(event)
+    for batch in (1, 4):
+        x = torch.rand(batch, *event, requires_grad=True)
+        maps = network(x)
+        assert all(found.shape[0] == batch and torch.isfinite(found).all() for found in maps)
+        assert all(torch.equal(one, other) for one, other in zip(maps, again(x)))
+        sum(found.sum() for found in maps).backward()
+        assert (x.grad != 0).any()
+    assert not any(parameter.requires_grad for parameter in network.parameters())
+
+
 @pytest.mark.parametrize("name", registry.names("posterior"))
 def test_a_posterior_gives_a_distribution_over_the_latent(name):
     posterior = make("posterior", name, latent=LATENT)
