@@ -49,6 +49,7 @@ SMALL = {"network": {"name": "mlp", "hidden": [16]}, "training": {"epochs": 2}}
             {"model": "autoencoder", "objective": {"name": "perceptual", "base": "elbo"}},
             r"objective 'elbo' needs a posterior with a density, and 'delta' has none",
         ),
+        ({"objective": {"name": "perceptual", "base": "dreg"}}, r"'objective\.base' changes .*; use .*iwae"),
         ({"objective": {"name": "perceptual", "features": "vgg"}}, r"unknown features 'vgg'"),
         ({"objective": {"name": "beta_tc", "beta": -1.0}}, r"'objective\.beta' must not be negative"),
     ],

@@ -34,6 +34,8 @@ class Objective(abc.ABC):
     """Whether it needs a posterior that is a product over the latent's dimensions."""
     adversarial: bool = False
     """Whether it declares an adversary, so that the loop must train with a second optimiser."""
+    steers: bool = False
+    """Whether it changes the gradient on its way through z, so that nothing may be added to its loss."""
     adversary: Adversary | None = None
     """A module that is trained beside the model, against it; see `Adversary`."""
 

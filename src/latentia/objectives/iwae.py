@@ -95,6 +95,8 @@ class DReG(StickingTheLanding):
         Estimators for Monte Carlo Objectives", 2019.
     """
 
+    steers = True
+
     def hold(self, z: Tensor, share: Tensor) -> None:
         """Multiply the gradient through z by the shares once more; see `IWAE`."""
         if z.requires_grad:

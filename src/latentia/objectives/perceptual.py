@@ -35,6 +35,11 @@ class Compared(Objective):
             weight: weight of the distance, in nats for each data dimension.
         """
         at_least(0, weight=weight)
+        if base.steers:
+            raise ConfigError(
+                "'objective.base' changes the gradient through z, and would change that of the distance as "
+                "well; use objective.base.name=iwae"
+            )
         self.base, self.weight = base, weight
         self.samples, self.bound, self.adversary = base.samples, base.bound, base.adversary
         self.batchwise, self.factorised, self.adversarial = base.batchwise, base.factorised, base.adversarial
