@@ -27,7 +27,7 @@ def gaps(paths: Sequence[str]) -> dict[str, list[float]]:
         paths: run folders.
 
     Returns:
-        The gaps by the name of the objective, in the order of the paths.
+        The gaps by the objective and its weight, in the order of the paths.
     """
     found: dict[str, list[float]] = {}
     for path in paths:
@@ -36,7 +36,9 @@ def gaps(paths: Sequence[str]) -> dict[str, list[float]]:
         if factors is None:
             raise SystemExit(f"{path}: its data have no known factors")
         value = mig(run.encode(run.dataset.x), factors, run.dataset.factor_names)
-        found.setdefault(run.spec["objective"]["name"], []).append(value)
+        objective = run.spec["objective"]
+        weight = next((f", {key} {objective[key]:g}" for key in ("beta", "gamma") if key in objective), "")
+        found.setdefault(objective["name"] + weight, []).append(value)
     return found
 
 
