@@ -16,6 +16,7 @@ from latentia.errors import ConfigError, nearest
 HOMES = {
     "network": "latentia.networks",
     "ladder": "latentia.networks",
+    "features": "latentia.networks",
     "posterior": "latentia.probability",
     "prior": "latentia.probability",
     "likelihood": "latentia.probability",

@@ -67,6 +67,10 @@ class HierarchicalVAE(LatentModel):
     """
 
     defaults: ClassVar[dict[str, str]] = {"objective": "elbo"}
+    density: ClassVar[bool] = True
+    """Whether q(z|x) has a density; see `Posterior`."""
+    factorised: ClassVar[bool] = False
+    """Whether it is a product over the latent's dimensions."""
 
     def __init__(
         self,

@@ -7,6 +7,7 @@ a pair with several levels.
 
 from latentia.networks.base import Network
 from latentia.networks.conv import Conv
+from latentia.networks.features import ConvFeatures, Features
 from latentia.networks.ladder import Ladder
 from latentia.networks.ladder_conv import LadderConv
 from latentia.networks.ladder_mlp import LadderMLP
@@ -17,6 +18,8 @@ from latentia.networks.resnet import ResNet
 __all__ = [
     "MLP",
     "Conv",
+    "ConvFeatures",
+    "Features",
     "Ladder",
     "LadderConv",
     "LadderMLP",

@@ -24,6 +24,7 @@ from latentia.objectives import Objective
 from latentia.training.checkpoint import Checkpointed, Checkpoints, Progress
 from latentia.training.devices import autocast
 from latentia.training.interrupts import Interrupts
+from latentia.training.opponent import Opponent
 from latentia.training.optimiser import Adam
 from latentia.training.settings import Training
 from latentia.types import LatentModel
@@ -93,7 +94,10 @@ class Trainer:
         self.optimiser = Adam(self.parameters, settings.weight_decay)
         self.lr = settings.lr
         self.average = [p.detach().clone() for p in self.parameters] if settings.ema else []
-        self.live = Checkpointed(model, self.optimiser, self.average)
+        adversary = objective.to(self.device).adversary
+        self.opponent = None if adversary is None else Opponent(adversary)
+        self.terms = TERMS if adversary is None else (*TERMS, "adversary")
+        self.live = Checkpointed(model, self.optimiser, self.average, self.opponent)
         self.checkpoints = Checkpoints(folder.checkpoints)
         self.trackers = [registry.lookup("tracker", name)(folder.path) for name in settings.trackers]
         self.window: list[tuple[Tensor, list[Tensor]]] = []
@@ -164,7 +168,8 @@ class Trainer:
         progress = (step + 0.5) / self.total_steps
         self.lr = settings.lr * settings.schedule(progress)
         with autocast(settings.precision, self.device):
-            terms = self.objective(self.model(self.train.batch(index), self.objective.samples), progress)
+            state = self.model(self.train.batch(index), self.objective.samples)
+            terms = self.objective(state, progress)
             losses = terms.loss
             loss = losses.mean()
         self.optimiser.zero_grad()
@@ -176,8 +181,10 @@ class Trainer:
         if self.average:
             _drift(self.average, self.parameters, 1 - settings.ema)
         left_out = losses.new_zeros(()) if skipped is None else skipped
-        logged = (losses, terms.distortion, terms.rate, terms.penalty, left_out.expand_as(losses))
-        self.window.append((index, [values.detach() for values in logged]))
+        seen = [values.detach() for values in (losses, terms.distortion, terms.rate, terms.penalty)]
+        if self.opponent is not None:
+            seen.append(self.opponent.step(state, skipped))
+        self.window.append((index, [*seen, left_out.expand_as(losses)]))
 
     def _unfit(self, limit: float) -> Tensor:
         """Give 1 if the gradient's norm is over the limit or not finite, else 0, on the device."""
@@ -200,7 +207,10 @@ class Trainer:
             )
         if not torch.isfinite(rows[taken]).all():
             self._fail(progress, rows.where(taken[:, None], 0))
-        steps, means = len(rows), dict(zip(TERMS, rows[taken].double().mean(dim=0).tolist(), strict=True))
+        steps, means = (
+            len(rows),
+            dict(zip(self.terms, rows[taken].double().mean(dim=0).tolist(), strict=True)),
+        )
         self.window.clear()
         now = time.monotonic()
         rate = steps * self.batch_size / max(now - since, 1e-9)
@@ -230,9 +240,9 @@ class Trainer:
         """Save the first batch whose loss is not finite and say which term it was."""
         bad = int((~torch.isfinite(rows)).any(dim=1).nonzero()[0])
         index = self.window[bad][0]
-        names = [name for name, value in zip(TERMS, rows[bad], strict=True) if not torch.isfinite(value)]
+        names = [name for name, value in zip(self.terms, rows[bad], strict=True) if not torch.isfinite(value)]
         term = next((name for name in names if name != "loss"), "loss")
-        value = rows[bad][TERMS.index(term)].item()
+        value = rows[bad][self.terms.index(term)].item()
         step = progress.step - len(rows) + bad + 1
         path = self.folder.path / "failed-batch.safetensors"
         storage.save_tensors(
