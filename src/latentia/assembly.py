@@ -41,7 +41,7 @@ PARTS = ("network", "posterior", "prior", "likelihood")
 SUPPLIED = {
     "model": ("event", "condition", *PARTS),
     "posterior": ("latent",),
-    "prior": ("latent", "condition"),
+    "prior": ("latent", "condition", "posterior"),
 }
 """Parameters that the program provides, so that nobody sets them."""
 
@@ -140,7 +140,8 @@ def complete(settings: Mapping[str, Any], dataset: Dataset, training: type) -> T
     for kind in ("posterior", "prior", "objective", "likelihood", "condition"):
         if kind in defaults:
             tables[kind].setdefault("name", defaults[kind])
-    tables["network"].setdefault("name", "conv" if _is_picture(dataset) else "mlp")
+    pictured = defaults.get("network", "conv")
+    tables["network"].setdefault("name", pictured if _is_picture(dataset) else "mlp")
     tables["likelihood"].setdefault("name", "bernoulli" if _nearly_binary(dataset) else "gaussian_optimal")
 
     likelihood = registry.lookup("likelihood", tables["likelihood"]["name"])
@@ -153,6 +154,7 @@ def complete(settings: Mapping[str, Any], dataset: Dataset, training: type) -> T
     for kind in ("model", *PARTS, "objective"):
         spec[kind] = config.check_component(kind, tables[kind], kind, SUPPLIED.get(kind, ()))
     _check_support(spec, dataset, ends)
+    _check_codes(spec)
     _check_bound(spec)
     spec["training"] = _training(tables["training"], dataset, training)
     return spec
@@ -249,9 +251,29 @@ def _check_support(spec: Table, dataset: Dataset, ends: tuple[float, float]) -> 
     )
 
 
+def _check_codes(spec: Table) -> None:
+    """Refuse to mix codes and continuous latents."""
+    posterior = spec["posterior"]["name"]
+    coded = getattr(registry.lookup("posterior", posterior), "codes", False)
+    for kind, fits in (("objective", "vq"), ("prior", "uniform_codes")):
+        name = spec[kind]["name"]
+        if getattr(registry.lookup(kind, name), "codes", False) == coded:
+            continue
+        if coded:
+            raise ConfigError(
+                f"{kind} '{name}' is for continuous latents, and posterior '{posterior}' gives codes; use "
+                f"{kind}.name={fits}, or --model vae"
+            )
+        raise ConfigError(
+            f"{kind} '{name}' is for codes, and posterior '{posterior}' gives none; use "
+            "posterior.name=ema_codebook, or --model vae"
+        )
+
+
 def _check_bound(spec: Table) -> None:
     objective, posterior = spec["objective"]["name"], spec["posterior"]["name"]
-    if registry.lookup("objective", objective).bound and not registry.lookup("posterior", posterior).density:
+    component: Any = registry.lookup("posterior", posterior)
+    if registry.lookup("objective", objective).bound and not (component.density or component.codes):
         raise ConfigError(
             f"objective '{objective}' needs a posterior with a density, and '{posterior}' has none; use "
             "objective.name=reconstruction, or --model vae"
@@ -285,10 +307,13 @@ def assemble(spec: Mapping[str, Any], event: tuple[int, ...]) -> Parts:
     Raises:
         ConfigError: if the parts do not fit each other or the event.
     """
-    latent = (spec["model"]["latent_dim"],)
+    owner: Any = registry.lookup("model", spec["model"]["name"])
+    latent = owner.latent_of(event, spec["model"])
     condition = config.build("condition", spec["condition"]) if "condition" in spec else None
     told = {"condition": condition.size} if condition else {}
-    parts = {kind: config.build(kind, spec[kind], latent=latent, event=event, **told) for kind in PARTS}
+    parts: dict[str, Any] = {}
+    for kind in PARTS:  # a prior over codes is told the posterior, which comes before it
+        parts[kind] = config.build(kind, spec[kind], latent=latent, event=event, **told, **parts)
     model = config.build("model", spec["model"], event=event, **parts, **told)
     objective = config.build("objective", spec["objective"])
     return Parts(model, config.build("transform", spec["transform"]), objective, condition)

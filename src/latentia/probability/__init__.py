@@ -1,5 +1,6 @@
 """Everything random: modules whose forward returns a `torch.distributions.Distribution`."""
 
+from latentia.probability.codes import CodeChoice, Coded, UniformChoice, UniformCodes
 from latentia.probability.delta import Delta
 from latentia.probability.divergence import kl_per_dimension
 from latentia.probability.likelihoods import (
@@ -16,22 +17,38 @@ from latentia.probability.likelihoods import (
 )
 from latentia.probability.posteriors import DeltaPosterior, DiagonalGaussian, Posterior
 from latentia.probability.priors import ConditionalNormal, Prior, StandardNormal
+from latentia.probability.quantisers import (
+    EMACodebook,
+    FiniteScalar,
+    GumbelCodebook,
+    Quantiser,
+    ResidualCodebook,
+)
 
 __all__ = [
     "Bernoulli",
+    "CodeChoice",
+    "Coded",
     "ConditionalNormal",
     "ContinuousBernoulli",
     "Delta",
     "DeltaPosterior",
     "DiagonalGaussian",
+    "EMACodebook",
+    "FiniteScalar",
     "Gaussian",
     "GaussianLearned",
     "GaussianOptimal",
+    "GumbelCodebook",
     "Laplace",
     "Likelihood",
     "Posterior",
     "Prior",
+    "Quantiser",
+    "ResidualCodebook",
     "StandardNormal",
+    "UniformChoice",
+    "UniformCodes",
     "bce",
     "kl_per_dimension",
     "l1",

@@ -18,6 +18,8 @@ class Posterior(nn.Module):
     kind: ClassVar[str] = "posterior"
     density: ClassVar[bool] = True
     """Whether q(z|x) has a density; without one there is no bound on log p(x)."""
+    codes: ClassVar[bool] = False
+    """Whether it is over codes, which have probabilities instead."""
 
     def __init__(self, latent: tuple[int, ...]) -> None:
         """Remember the latent shape.

@@ -21,6 +21,8 @@ class Prior(nn.Module):
     kind: ClassVar[str] = "prior"
     conditional: ClassVar[bool] = False
     """Whether it depends on the condition."""
+    codes: ClassVar[bool] = False
+    """Whether it is over codes."""
 
     def __init__(self, latent: tuple[int, ...]) -> None:
         """Remember the latent shape.
