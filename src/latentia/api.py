@@ -201,6 +201,7 @@ def _work(
         device = choose_device(settings.device)
         storage.write_json(folder.model_file, describe(spec, dataset.event, dataset.label_names))
         say(_describe_run(folder, spec, parts, device))
+        assembly.begin(parts, dataset, settings.seed)
         splits = feeds(dataset, parts.transform, device, parts.condition)
         trainer = Trainer(parts.model.to(device), parts.objective, splits, settings, folder, quiet=quiet)
         outcome = trainer.fit()
@@ -273,8 +274,8 @@ def evaluate(
         run: the run, or its folder.
         quiet: show no progress bars.
         say: called with each line that a person wants to read.
-        settings: `data`, `split`, `samples`, `limit`, `ais`, `seed`, `inception` and `only`, as the
-            attributes of `latentia.assessment.Settings`.
+        settings: `data`, `split`, `samples`, `limit`, `ais`, `seed`, `inception`, `samplers` and `only`,
+            as the attributes of `latentia.assessment.Settings`.
 
     Returns:
         The figures, why others are missing, a diagnosis, and warnings.

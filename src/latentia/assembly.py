@@ -41,7 +41,7 @@ PARTS = ("network", "posterior", "prior", "likelihood")
 SUPPLIED = {
     "model": ("event", "condition", *PARTS),
     "posterior": ("latent",),
-    "prior": ("latent", "condition", "posterior"),
+    "prior": ("latent", "event", "condition", "posterior"),
 }
 """Parameters that the program provides, so that nobody sets them."""
 
@@ -151,6 +151,11 @@ def complete(settings: Mapping[str, Any], dataset: Dataset, training: type) -> T
     ends = config.build("transform", spec["transform"]).range(*_extremes(dataset))
     if "link" in config.parameters(likelihood) and ends[0] >= 0 and ends[1] <= 1:
         tables["likelihood"].setdefault("link", "sigmoid")
+    prior = registry.lookup("prior", tables["prior"]["name"])
+    if {"low", "high"} <= set(config.parameters(prior)):  # one that makes up examples needs their range
+        low, high = ends if all(map(math.isfinite, ends)) else _reach(spec["transform"], dataset)
+        tables["prior"].setdefault("low", low)
+        tables["prior"].setdefault("high", high)
     for kind in ("model", *PARTS, "objective"):
         spec[kind] = config.check_component(kind, tables[kind], kind, SUPPLIED.get(kind, ()))
     _check_support(spec, dataset, ends)
@@ -180,6 +185,13 @@ def _extremes(dataset: Dataset) -> tuple[float, float]:
     if dataset.x.dtype == np.uint8:
         return 0.0, dataset.high
     return float(dataset.x.min()), float(dataset.x.max())
+
+
+def _reach(transform: Table, dataset: Dataset) -> tuple[float, float]:
+    """Give the ends of the transformed training data, whose columns are scaled each in its own way."""
+    train = torch.from_numpy(dataset.x[dataset.splits["train"]])
+    x = config.build("transform", transform).expected(train)
+    return float(x.min()), float(x.max())
 
 
 def _choose_transform(table: Table, dataset: Dataset, binary: bool) -> None:
@@ -278,6 +290,12 @@ def _check_bound(spec: Table) -> None:
             f"objective '{objective}' needs a posterior with a density, and '{posterior}' has none; use "
             "objective.name=reconstruction, or --model vae"
         )
+    prior = spec["prior"]["name"]
+    if registry.lookup("prior", prior).needs_density and not registry.lookup("posterior", posterior).density:
+        raise ConfigError(
+            f"prior '{prior}' mixes posteriors and needs one with a density, and '{posterior}' has none; use "
+            "prior.name=mixture, or --model vae"
+        )
 
 
 def _training(table: Table, dataset: Dataset, training: type) -> Table:
@@ -333,3 +351,21 @@ def fresh(spec: Mapping[str, Any], event: tuple[int, ...], seed: int) -> Parts:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return assemble(spec, event)
+
+
+SHOWN = 1000
+"""Training examples that a model sees before a run starts."""
+
+
+def begin(parts: Parts, dataset: Dataset, seed: int) -> None:
+    """Show a fresh model some training examples, drawn and transformed with a seed.
+
+    Args:
+        parts: what `fresh` built.
+        dataset: the data.
+        seed: seed of the draw.
+    """
+    rows = np.random.default_rng(seed).permutation(dataset.splits["train"])[:SHOWN]
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        parts.model.begin(parts.transform(torch.from_numpy(dataset.x[rows])))

@@ -124,7 +124,7 @@ class LatentModel(nn.Module, abc.ABC):
 
     event: tuple[int, ...]
     latent: tuple[int, ...]
-    prior: Callable[[Tensor | None], Distribution]
+    prior: Callable[..., Distribution]
     condition: int = 0
     dropped: bool = True
 
@@ -165,6 +165,13 @@ class LatentModel(nn.Module, abc.ABC):
 
         Returns:
             A distribution with batch shape `(S, B)` or `(B,)`.
+        """
+
+    def begin(self, x: Tensor) -> None:
+        """See some training examples once, before a run starts; most models need none.
+
+        Args:
+            x: transformed examples in random order, shape `(N, *event)`.
         """
 
     @abc.abstractmethod

@@ -91,7 +91,9 @@ def test_what_is_measured_is_kept_and_not_measured_again(runs, monkeypatch):
     assert latentia.evaluate(runs["vae"], only=["reconstruction"], **QUICK) == first
     assert calls == []
     latentia.evaluate(runs["vae"], only=["reconstruction"], samples=21)
-    assert len(calls) == 1  # other settings are another evaluation
+    assert calls == []  # the likelihood's samples are nothing to reconstructions
+    latentia.evaluate(runs["vae"], only=["reconstruction"], seed=5)
+    assert len(calls) == 1
 
 
 def test_a_figure_that_lacked_a_package_is_measured_when_it_is_there(runs):
@@ -275,3 +277,12 @@ def test_topics_have_a_measure_each():
     from latentia.assessment.topics import MEASURES
 
     assert tuple(MEASURES) == TOPICS
+
+
+def test_other_settings_of_one_topic_leave_the_others_as_they_are(runs):
+    said: list[str] = []
+    for samples in (21, 31):
+        latentia.evaluate(
+            runs["vae"], only=["likelihood", "health"], samples=samples, limit=5, seed=9, say=said.append
+        )
+    assert said == ["likelihood ...", "health ...", "likelihood ..."]

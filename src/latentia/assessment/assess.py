@@ -23,8 +23,13 @@ from latentia.evaluation.figures import Ledger
 if TYPE_CHECKING:
     from latentia.run import Run
 
-FORMAT = 3
+FORMAT = 5
 """Counts up when figures are measured otherwise: what was kept before is measured anew."""
+OWN: Mapping[str, tuple[str, ...]] = {
+    "likelihood": ("samples", "limit", "ais"),
+    "generation": ("inception", "samplers"),
+}
+"""The settings that one topic alone depends on: a change of them leaves the other topics as they are."""
 
 
 def assess(
@@ -53,8 +58,8 @@ def assess(
     about = _about(subject)
     kept = _kept(run, about["key"]) or Assessment({**about, "topics": {}}, {}, {})
     for topic in TOPICS:
-        done = kept.about["topics"]
-        if topic not in settings.only or (topic in done and not _lacks_a_package(kept, done[topic])):
+        own = _own(settings, topic)
+        if topic not in settings.only or _measured(kept, topic, own):
             continue
         if say:
             say(f"{topic} ...")
@@ -62,17 +67,41 @@ def assess(
         MEASURES[topic](subject)
         subject.ledger.drop_what_is_not_finite()
         # Another process may have kept other topics meanwhile.
-        kept = _with(_kept(run, about["key"]) or kept, topic, subject.ledger, subject.warnings)
+        kept = _with(_kept(run, about["key"]) or kept, topic, own, subject.ledger, subject.warnings)
         if settings.data is None:
             _keep(run, kept, say)
     return _chosen(kept, settings)
 
 
-def _with(kept: Assessment, topic: str, ledger: Ledger, warnings: Iterable[str]) -> Assessment:
+def _own(settings: Settings, topic: str) -> dict[str, Any]:
+    """Give the settings that a topic alone depends on; of a file, what is in it."""
+    own = {name: getattr(settings, name) for name in OWN.get(topic, ())}
+    if "samplers" in own:
+        own["samplers"] = list(own["samplers"])  # as JSON gives it back
+    if own.get("inception"):
+        own["inception"] = hashlib.sha256(Path(own["inception"]).read_bytes()).hexdigest()
+    return own
+
+
+def _measured(kept: Assessment, topic: str, own: Mapping[str, Any]) -> bool:
+    """Say whether a topic is kept, was measured as it is asked for, and lacks no package."""
+    done = kept.about["topics"].get(topic)
+    return done is not None and done["asked"] == own and not _lacks_a_package(kept, done["names"])
+
+
+def _names(kept: Assessment, topic: str) -> list[str]:
+    """List the figures of a topic, missing ones included; none where it was not measured."""
+    return kept.about["topics"].get(topic, {}).get("names", [])
+
+
+def _with(
+    kept: Assessment, topic: str, own: Mapping[str, Any], ledger: Ledger, warnings: Iterable[str]
+) -> Assessment:
     """Add a topic to what is kept, in the place of what was kept of it before."""
-    before = set(kept.about["topics"].get(topic, ()))
+    before = set(_names(kept, topic))
+    done = {"asked": dict(own), "names": [*ledger.figures, *ledger.missing]}
     return Assessment(
-        about={**kept.about, "topics": {**kept.about["topics"], topic: [*ledger.figures, *ledger.missing]}},
+        about={**kept.about, "topics": {**kept.about["topics"], topic: done}},
         figures={**_without(kept.figures, before), **ledger.figures},
         missing={**_without(kept.missing, before), **ledger.missing},
         warnings=(*(line for line in kept.warnings if line.partition(":")[0] not in before), *warnings),
@@ -86,7 +115,8 @@ def _without(table: Mapping[str, Any], names: set[str]) -> dict[str, Any]:
 def _about(subject: Subject) -> dict[str, Any]:
     """Say what the figures are about; `key` changes whenever they would."""
     run, settings, dataset = subject.run, subject.settings, subject.dataset
-    asked = {name: value for name, value in asdict(settings).items() if name != "only"}
+    apart = {"only", *(name for names in OWN.values() for name in names)}
+    asked = {name: value for name, value in asdict(settings).items() if name not in apart}
     weights = run.folder.weights_file.read_bytes()
     state = json.dumps([FORMAT, asked, run.spec, latentia.__version__], sort_keys=True, default=str)
     digest = hashlib.sha256(state.encode())
@@ -94,8 +124,6 @@ def _about(subject: Subject) -> dict[str, Any]:
     held = [dataset.x, dataset.labels, dataset.factors, *dataset.splits.values()]
     for part in held:
         digest.update(b"" if part is None else np.ascontiguousarray(part).data)
-    if settings.inception:
-        digest.update(Path(settings.inception).read_bytes())
     return {
         "run": run.name,
         "latentia": latentia.__version__,
@@ -141,7 +169,7 @@ def _keep(run: Run, assessment: Assessment, say: Callable[[str], None] | None) -
 
 def _chosen(kept: Assessment, settings: Settings) -> Assessment:
     """Give the topics that were asked for, with the diagnosis that they allow."""
-    names = {name for topic in settings.only for name in kept.about["topics"].get(topic, ())}
+    names = {name for topic in settings.only for name in _names(kept, topic)}
     about = {name: value for name, value in kept.about.items() if name not in ("key", "topics")}
     figures = {name: figure for name, figure in kept.figures.items() if name in names}
     return Assessment(

@@ -103,6 +103,12 @@ def _bound(subject: Subject) -> None:
         "distortion": figure(terms["distortion"], "nats", f"E_q[-log p(x|z)], {drawn}; {kind}", ""),
         "rate": figure(terms["rate"], "nats", "KL(q(z|x) || p(z))", ""),
         "bits_per_dim": figure(bits, "bits", f"-ELBO in {unit}; {kind}", "lower"),
+    }
+    if kl.shape[1] != subject.latents:
+        reason = "the rate of this pair of posterior and prior is one number, which has no parts"
+        subject.ledger.missing["kl_per_dimension"] = reason
+        return
+    subject.ledger.figures |= {
         "kl_per_dimension": Figure(
             tuple(kl.mean(axis=0).tolist()),
             "nats",

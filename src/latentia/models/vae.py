@@ -83,6 +83,7 @@ class VAE(LatentModel):
         self.prior = prior or StandardNormal(self.latent)
         self.likelihood = likelihood or Bernoulli()
         self._wire(network)
+        self.prior.attach(self.encode)
 
     @classmethod
     def latent_of(cls, event: tuple[int, ...], settings: Mapping[str, Any]) -> tuple[int, ...]:
@@ -130,6 +131,10 @@ class VAE(LatentModel):
     def decode(self, z: Tensor, c: Tensor | None = None) -> Distribution:
         """Give p(x|z); see `LatentModel`."""
         return self.likelihood(self.outputs(z, c), len(self.event))
+
+    def begin(self, x: Tensor) -> None:
+        """Show the prior some training examples; see `LatentModel`."""
+        self.prior.begin(x)
 
     def outputs(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """Run the decoder alone.

@@ -53,9 +53,8 @@ class VQVAE(VAE):
             likelihood: p(x|z); Bernoulli by default.
         """
         if posterior is None:
-            posterior = EMACodebook(
-                self.latent_of(event, {"latent_dim": latent_dim, "downsample": downsample})
-            )
+            settings = {"latent_dim": latent_dim, "downsample": downsample}
+            posterior = EMACodebook(self.latent_of(event, settings))
             prior = prior or UniformCodes(posterior.latent, posterior)
         super().__init__(
             event, latent_dim, network=network, posterior=posterior, prior=prior, likelihood=likelihood

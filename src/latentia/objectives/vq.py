@@ -17,9 +17,9 @@ from latentia.types import Pass, Terms
 class VQ(Objective):
     r"""E_q[-log p(x|z)] + beta KL(q || p) + commitment * |f(x) - z|^2 / 2.
 
-    A quantiser's choice is certain, so its KL from the uniform prior is the constant N log K of N codes out of
-    K, and -(distortion + N log K) bounds log p(x): one term of the sum over all codes. The commitment ties
-    the encoder's output to its codes; it is a penalty and no part of the bound.
+    A quantiser's choice is certain, so its KL from the uniform prior is the constant N log K of N codes out
+    of K, and -(distortion + N log K) bounds log p(x): one term of the sum over all codes. The commitment
+    ties the encoder's output to its codes; it is a penalty and no part of the bound.
 
     References:
         Aaron van den Oord, Oriol Vinyals, Koray Kavukcuoglu, "Neural Discrete Representation Learning", 2017.

@@ -3,6 +3,14 @@
 from latentia.probability.codes import CodeChoice, Coded, UniformChoice, UniformCodes
 from latentia.probability.delta import Delta
 from latentia.probability.divergence import kl_per_dimension
+from latentia.probability.flows import (
+    CouplingPrior,
+    IAFPosterior,
+    MAFPosterior,
+    MAFPrior,
+    SplinePosterior,
+    SplinePrior,
+)
 from latentia.probability.likelihoods import (
     Bernoulli,
     ContinuousBernoulli,
@@ -15,7 +23,8 @@ from latentia.probability.likelihoods import (
     l1,
     mse,
 )
-from latentia.probability.posteriors import DeltaPosterior, DiagonalGaussian, Posterior
+from latentia.probability.mixtures import Mixture, MixturePrior, VampPrior
+from latentia.probability.posteriors import DeltaPosterior, DiagonalGaussian, FullGaussian, Posterior
 from latentia.probability.priors import ConditionalNormal, Prior, StandardNormal
 from latentia.probability.quantisers import (
     EMACodebook,
@@ -31,24 +40,34 @@ __all__ = [
     "Coded",
     "ConditionalNormal",
     "ContinuousBernoulli",
+    "CouplingPrior",
     "Delta",
     "DeltaPosterior",
     "DiagonalGaussian",
     "EMACodebook",
     "FiniteScalar",
+    "FullGaussian",
     "Gaussian",
     "GaussianLearned",
     "GaussianOptimal",
     "GumbelCodebook",
+    "IAFPosterior",
     "Laplace",
     "Likelihood",
+    "MAFPosterior",
+    "MAFPrior",
+    "Mixture",
+    "MixturePrior",
     "Posterior",
     "Prior",
     "Quantiser",
     "ResidualCodebook",
+    "SplinePosterior",
+    "SplinePrior",
     "StandardNormal",
     "UniformChoice",
     "UniformCodes",
+    "VampPrior",
     "bce",
     "kl_per_dimension",
     "l1",

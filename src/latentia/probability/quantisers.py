@@ -77,10 +77,10 @@ class Codebook(nn.Module):
     r"""K vectors that follow the mean of the points that chose them.
 
     With n_k the points of a batch nearest to e_k, and s_k their sum, N_k <- d N_k + (1 - d) n_k,
-    S_k <- d S_k + (1 - d) s_k and e_k = S_k / N_k: k-means over a moving window of batches, in buffers. A code whose
-    N_k falls under `revive` times the average starts anew at a point of the batch, drawn with probability
-    proportional to its squared distance from its code, as the start of k-means++ is. All codes start
-    dead, so the first batch of training places them.
+    S_k <- d S_k + (1 - d) s_k and e_k = S_k / N_k: k-means over a moving window of batches, in buffers. A
+    code whose N_k falls under `revive` times the average starts anew at a point of the batch, drawn with
+    probability proportional to its squared distance from its code, as the start of k-means++ is. All codes
+    start dead, so the first batch of training places them.
     """
 
     table: Tensor
@@ -246,8 +246,8 @@ class FiniteScalar(Quantiser):
             _at_least(value, 2, "posterior.levels")
         if len(levels) != latent[0]:
             raise ConfigError(
-                f"posterior 'finite_scalar' has {len(levels)} levels and the latent {latent[0]} channels; use "
-                f"model.latent_dim={len(levels)}, or give posterior.levels {latent[0]} values"
+                f"posterior 'finite_scalar' has {len(levels)} levels and the latent {latent[0]} channels; "
+                f"use model.latent_dim={len(levels)}, or give posterior.levels {latent[0]} values"
             )
         self.size = math.prod(levels)
         self.register_buffer("values", torch.tensor(levels), persistent=False)
