@@ -89,10 +89,12 @@ class Coder(Protocol):
     Attributes:
         latent: shape of one latent.
         size: how many codes there are, K.
+        levels: codes at one place.
     """
 
     latent: tuple[int, ...]
     size: int
+    levels: int
 
     @property
     def code_shape(self) -> tuple[int, ...]:

@@ -25,7 +25,8 @@ def make(kind, name, **context):
 
 def prior_of(name, latent):
     """A prior, with an encoder that stands for its model's."""
-    prior = make("prior", name, latent=latent, event=(5,), condition=CONDITION)
+    codes = make("posterior", "ema_codebook", latent=latent)
+    prior = make("prior", name, latent=latent, event=(5,), condition=CONDITION, posterior=codes)
     means = torch.nn.Linear(5, math.prod(latent))
 
     def encode(x):
@@ -42,18 +43,21 @@ def data_for(likelihood, shape, seed=0):
 
 
 def model_of(name, event, **parts):
-    network = parts.get("network", "mlp")
-    posterior = parts.get("posterior", registry.lookup("model", name).defaults["posterior"])
+    owner = registry.lookup("model", name)
+    settings = config.check_component(
+        "model", {"name": name, "latent_dim": 3}, "model", assembly.SUPPLIED["model"]
+    )
+    told = {"latent": owner.latent_of(event, settings), "event": event, "condition": CONDITION}
+    posterior = make("posterior", parts.get("posterior", owner.defaults["posterior"]), **told)
+    fits = "uniform_codes" if posterior.codes else "standard_normal"
     return config.build(
         "model",
-        config.check_component("model", {"name": name, "latent_dim": 3}, "model", assembly.SUPPLIED["model"]),
+        settings,
         event=event,
         condition=CONDITION,
-        network=make("network", network),
-        posterior=make("posterior", posterior, latent=LATENT),
-        prior=make(
-            "prior", parts.get("prior", "standard_normal"), latent=LATENT, event=event, condition=CONDITION
-        ),
+        network=make("network", parts.get("network", "mlp")),
+        posterior=posterior,
+        prior=make("prior", parts.get("prior", fits), **told, posterior=posterior),
         likelihood=make("likelihood", parts.get("likelihood", "gaussian")),
     )
 
@@ -79,6 +83,10 @@ def test_a_network_maps_any_event_to_its_latent_and_back_or_says_why_not(name, e
         with pytest.raises(ConfigError, match=r"needs images.*network\.name=mlp"):
             network.encoder(event, LATENT)
         return
+    if name == "grid":
+        with pytest.raises(ConfigError, match=r"'grid' needs a latent with height and width.*vqvae"):
+            network.encoder(event, LATENT)
+        return
     for batch in (1, 4):
         x = torch.randn(batch, *event)
         h = network.encoder(event, (6,))(x)
@@ -86,6 +94,17 @@ def test_a_network_maps_any_event_to_its_latent_and_back_or_says_why_not(name, e
         back = network.decoder(LATENT, event)(h[:, :3])
         assert back.shape == x.shape
         assert torch.isfinite(back).all()
+
+
+@pytest.mark.parametrize("factor", [1, 2, 4])
+@pytest.mark.parametrize("event", [(1, 8, 8), (3, 28, 20), (2, 4, 12)], ids=str)
+def test_a_grid_maps_images_to_places_and_back(event, factor):
+    network, grid = make("network", "grid"), (event[1] // factor, event[2] // factor)
+    for batch in (1, 4):
+        x = torch.randn(batch, *event)
+        h = network.encoder(event, (6, *grid))(x)
+        assert h.shape == (batch, 6, *grid)
+        assert network.decoder((3, *grid), event)(h[:, :3]).shape == x.shape
 
 
 @pytest.mark.parametrize("name", registry.names("posterior"))
@@ -251,7 +270,7 @@ def test_gradients_reach_every_parameter_of_a_model(name, network, likelihood):
         model.zero_grad()
         x = data_for(model.likelihood, (batch, 1, 8, 8))
         state = model(batch_of(model, x), samples)
-        assert state.z.shape == (samples, batch, 3)
+        assert state.z.shape == (samples, batch, *model.latent)
         assert state.p_x.batch_shape == (samples, batch)
         terms = objective(state, 1.0)
         for part in (terms.distortion, terms.rate, terms.penalty, terms.loss):
@@ -262,8 +281,11 @@ def test_gradients_reach_every_parameter_of_a_model(name, network, likelihood):
             assert torch.isfinite(parameter.grad).all(), key
 
 
-PAIRS = [("diagonal_gaussian", prior) for prior in registry.names("prior") if prior != "conditional_normal"]
-PAIRS += [(q, "standard_normal") for q in registry.names("posterior") if q != "delta"]
+CODED = [name for name in registry.names("posterior") if registry.lookup("posterior", name).codes]
+OTHER = ("conditional_normal", "uniform_codes")
+PAIRS = [("diagonal_gaussian", prior) for prior in registry.names("prior") if prior not in OTHER]
+PAIRS += [(q, "standard_normal") for q in registry.names("posterior") if q != "delta" and q not in CODED]
+PAIRS += [(q, "uniform_codes") for q in CODED]
 PAIRS += [("full_gaussian", "vamp"), ("iaf", "vamp"), ("iaf", "maf"), ("full_gaussian", "mixture")]
 
 
@@ -272,7 +294,7 @@ def test_gradients_reach_every_parameter_of_a_posterior_and_a_prior(posterior, p
     torch.manual_seed(0)
     model = model_of("vae", (1, 8, 8), posterior=posterior, prior=prior)
     model.begin(torch.rand(4, 1, 8, 8))
-    objective = objective_of("vae")
+    objective = objective_of("vqvae" if prior == "uniform_codes" else "vae")
     for batch, samples in ((1, 1), (3, 4)):
         model.zero_grad()
         state = model(Batch(torch.rand(batch, 1, 8, 8), torch.arange(batch)), samples)
@@ -344,7 +366,10 @@ def test_an_objective_is_configured_by_its_signature_alone(name):
 @pytest.mark.parametrize("name", registry.names("sampler"))
 def test_a_sampler_starts_with_its_defaults_and_has_a_file_for_all_that_it_learns(name):
     sampler = config.build(
-        "sampler", config.check_component("sampler", name, "sampler", ("latent",)), latent=(2,)
+        "sampler",
+        config.check_component("sampler", name, "sampler", ("latent", "coder")),
+        latent=(2,),
+        coder=make("posterior", "ema_codebook", latent=(2,)),
     )
     assert sampler.latent == (2,)
     assert sampler.kept == bool(sampler.state_dict())

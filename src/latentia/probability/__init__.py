@@ -1,6 +1,6 @@
 """Everything random: modules whose forward returns a `torch.distributions.Distribution`."""
 
-from latentia.probability.codes import CodeChoice, Coded, UniformChoice, UniformCodes
+from latentia.probability.codes import CodeChoice, Coded, UniformChoice, UniformCodes, codes_of
 from latentia.probability.delta import Delta
 from latentia.probability.divergence import kl_per_dimension
 from latentia.probability.flows import (
@@ -69,6 +69,7 @@ __all__ = [
     "UniformCodes",
     "VampPrior",
     "bce",
+    "codes_of",
     "kl_per_dimension",
     "l1",
     "mse",

@@ -122,12 +122,26 @@ class CodeChoice(Distribution):
         """Give the log probability of the codes whose vectors these are, shape of the batch."""
         points = value.movedim(-len(self.event_shape), -1)
         codes = nearest(points, self.table)
-        odds = self.log_odds.expand(*points.shape[:-1], -1).gather(-1, codes.unsqueeze(-1)).squeeze(-1)
-        return (
-            odds.flatten(start_dim=value.dim() - len(self.event_shape)).sum(dim=-1)
-            if odds.dim() > (value.dim() - len(self.event_shape))
-            else odds
-        )
+        odds = self.log_odds.expand(*codes.shape, -1).gather(-1, codes.unsqueeze(-1)).squeeze(-1)
+        places = len(self.event_shape) - 1
+        return odds.flatten(start_dim=-places).sum(dim=-1) if places else odds
+
+
+def codes_of(q: Distribution) -> Tensor:
+    """Give the likeliest codes of a posterior over codes.
+
+    Args:
+        q: the posterior.
+
+    Returns:
+        Shape `(B, *code_shape)`, int64.
+
+    Raises:
+        TypeError: if it is over continuous latents.
+    """
+    if isinstance(q, Coded | CodeChoice):
+        return q.codes
+    raise TypeError(f"{type(q).__name__} is no posterior over codes")
 
 
 def nearest(points: Tensor, table: Tensor) -> Tensor:

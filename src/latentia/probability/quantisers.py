@@ -231,25 +231,35 @@ class FiniteScalar(Quantiser):
     places: Tensor
     grid_table: Tensor
 
-    def __init__(self, latent: tuple[int, ...], levels: tuple[int, ...] = (8, 8, 8)) -> None:
+    MOST = 65_536
+    """Codes at the most: their vectors are kept in a table."""
+
+    def __init__(self, latent: tuple[int, ...], levels: tuple[int, ...] = (8,)) -> None:
         """Lay out the grid.
 
         Args:
             latent: shape of one latent; its first dimension is the number of channels.
-            levels: values of each channel.
+            levels: values of each channel; one number is that of all.
 
         Raises:
-            ConfigError: if there are not as many levels as channels, or fewer than 2 values.
+            ConfigError: if there are not as many levels as channels, fewer than 2 values or too many codes.
         """
         super().__init__(latent)
-        for value in levels:
+        channels = latent[0]
+        for value in levels or (0,):
             _at_least(value, 2, "posterior.levels")
-        if len(levels) != latent[0]:
+        if len(levels) not in (1, channels):
             raise ConfigError(
-                f"posterior 'finite_scalar' has {len(levels)} levels and the latent {latent[0]} channels; "
-                f"use model.latent_dim={len(levels)}, or give posterior.levels {latent[0]} values"
+                f"posterior 'finite_scalar' has {len(levels)} levels and the latent {channels} channels; use "
+                f"model.latent_dim={len(levels)}, or give posterior.levels {channels} values"
             )
+        levels = levels * channels if len(levels) == 1 else levels
         self.size = math.prod(levels)
+        if self.size > self.MOST:
+            raise ConfigError(
+                f"posterior 'finite_scalar' would have {self.size:,} codes, and {self.MOST:,} are the most; "
+                "use model.latent_dim=4, or lower posterior.levels"
+            )
         self.register_buffer("values", torch.tensor(levels), persistent=False)
         self.register_buffer("places", self.values.cumprod(0) // self.values, persistent=False)
         digits = torch.arange(self.size).unsqueeze(1) // self.places % self.values

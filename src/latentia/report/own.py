@@ -1,9 +1,10 @@
-"""Sections that only some models have: what a condition does to one and the same latent."""
+"""Sections that only some models have: what a condition does to one and the same latent, use of codes."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from latentia.report.codes import codes_section
 from latentia.report.exhibits import Panel, Section, Words
 from latentia.report.inputs import class_name
 from latentia.report.study import Study
@@ -25,7 +26,7 @@ def own_sections(study: Study, view: View) -> list[Section]:
     Returns:
         The sections; none for most models.
     """
-    return _conditions(study, view)
+    return [*_conditions(study, view), *codes_section(study)]
 
 
 def _conditions(study: Study, view: View) -> list[Section]:
