@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -251,6 +252,19 @@ class Trained:
             raise DataError(f"the model's codes run from 0 to {coder.size - 1}, these to {int(codes.max())}")
         return coder.vectors(torch.from_numpy(codes.astype(np.int64))).numpy()
 
+    def _latents(self, z: np.ndarray) -> np.ndarray:
+        """Take latents or codes, in their shape or, as a table holds them, flat."""
+        z, coder = np.asarray(z), self.model.coder
+        if coder is not None:
+            codes, rows = coder.code_shape, len(z) if z.ndim else 1
+            flat = (math.prod(codes),) if codes else ()
+            whole = np.issubdtype(z.dtype, np.integer)
+            if whole or (z.shape[1:] in (codes, flat) and z.shape[1:] != self.latent):
+                z = self.vectors(z.reshape(rows, *codes) if z.shape[1:] == flat else z)
+        if z.ndim == 2 and z.shape[1] == math.prod(self.latent):
+            z = z.reshape(len(z), *self.latent)
+        return z.astype(np.float32)
+
     @torch.no_grad()
     def decode(
         self, z: np.ndarray, c: np.ndarray | None = None, *, noise: bool = False, seed: int = 0
@@ -269,10 +283,7 @@ class Trained:
         Raises:
             DataError: if the shape is not the latents'.
         """
-        z = np.asarray(z)
-        if self.model.coder is not None and np.issubdtype(z.dtype, np.integer):
-            z = self.vectors(z)
-        z = z.astype(np.float32)
+        z = self._latents(z)
         if z.shape == self.latent:
             z = z[None]
         if z.shape[1:] != self.latent:
