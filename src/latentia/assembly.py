@@ -7,7 +7,7 @@ all of it; the result repeats the run. `assemble` builds what it describes.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +42,7 @@ SUPPLIED = {
     "model": ("event", "condition", *PARTS),
     "posterior": ("latent",),
     "prior": ("latent", "event", "condition", "posterior"),
+    "objective": ("event", "latent"),
 }
 """Parameters that the program provides, so that nobody sets them."""
 
@@ -145,24 +146,38 @@ def complete(settings: Mapping[str, Any], dataset: Dataset, training: type) -> T
     tables["likelihood"].setdefault("name", "bernoulli" if _nearly_binary(dataset) else "gaussian_optimal")
 
     likelihood = registry.lookup("likelihood", tables["likelihood"]["name"])
-    _choose_transform(tables["transform"], dataset, getattr(likelihood, "binary", False))
+    _choose_transform(tables["transform"], dataset, likelihood)
     spec: Table = {"data": tables["data"], **_condition(tables, dataset)}
     spec["transform"] = config.check_component("transform", tables["transform"], "transform")
     ends = config.build("transform", spec["transform"]).range(*_extremes(dataset))
     if "link" in config.parameters(likelihood) and ends[0] >= 0 and ends[1] <= 1:
         tables["likelihood"].setdefault("link", "sigmoid")
+    if "levels" in config.parameters(likelihood):
+        tables["likelihood"].setdefault("levels", int(dataset.high) + 1)
     prior = registry.lookup("prior", tables["prior"]["name"])
     if {"low", "high"} <= set(config.parameters(prior)):  # one that makes up examples needs their range
         low, high = ends if all(map(math.isfinite, ends)) else _reach(spec["transform"], dataset)
         tables["prior"].setdefault("low", low)
         tables["prior"].setdefault("high", high)
+    _complete_objective(tables["objective"], ends, defaults.get("objective", "elbo"))
     for kind in ("model", *PARTS, "objective"):
         spec[kind] = config.check_component(kind, tables[kind], kind, SUPPLIED.get(kind, ()))
+    _check_levels(spec, dataset)
     _check_support(spec, dataset, ends)
     _check_codes(spec)
-    _check_bound(spec)
+    _check_objective(spec, training)
     spec["training"] = _training(tables["training"], dataset, training)
     return spec
+
+
+def _complete_objective(table: Table, ends: tuple[float, float], usual: str) -> None:
+    """Fill in what an objective needs of the data, and the model's own objective where it adds to one."""
+    known = config.parameters(registry.lookup("objective", table["name"]))
+    from_data = {"data_range": ends[1] - ends[0], "base": usual, "features": "conv"}
+    for name in known.keys() & from_data.keys():
+        given = table.setdefault(name, from_data[name])
+        if isinstance(given, Mapping):  # arguments without a name, as objective.base.beta=4 gives them
+            table[name] = {"name": from_data[name], **given}
 
 
 def _table(value: Any) -> Table:
@@ -194,14 +209,19 @@ def _reach(transform: Table, dataset: Dataset) -> tuple[float, float]:
     return float(x.min()), float(x.max())
 
 
-def _choose_transform(table: Table, dataset: Dataset, binary: bool) -> None:
-    """Fill in the transform that suits the data, and the statistics that it needs."""
+def _choose_transform(table: Table, dataset: Dataset, likelihood: Callable[..., Any]) -> None:
+    """Fill in the transform that suits data and likelihood, and the statistics that it needs."""
     low, high = _extremes(dataset)
+    binary, sharp = getattr(likelihood, "binary", False), getattr(likelihood, "sharp", False)
+    levelled = "levels" in config.parameters(likelihood)
     integers = dataset.x.dtype == np.uint8 and dataset.kind != "table"
     in_unit = low >= 0 and high <= 1
     if "name" not in table:
-        if integers or in_unit:
-            table["name"] = "binarise" if binary else "scale" if integers else "none"
+        if levelled:
+            table["name"] = "scale"
+        elif integers or in_unit:
+            whole = "dequantise" if sharp else "scale"
+            table["name"] = "binarise" if binary else whole if integers else "none"
             if not integers and binary:
                 table.update(low=0.0, high=1.0)
         elif binary or dataset.kind != "table":
@@ -220,6 +240,35 @@ def _choose_transform(table: Table, dataset: Dataset, binary: bool) -> None:
         )
         table.setdefault(
             "std", train.std(axis=0).ravel().tolist() if train.ndim == 2 else [float(train.std())]
+        )
+
+
+def _check_levels(spec: Table, dataset: Dataset) -> None:
+    """Refuse data or a transform whose values are not those of a likelihood over levels."""
+    table, transform = spec["likelihood"], spec["transform"]
+    if "levels" not in table:
+        return
+    name, top = table["name"], table["levels"] - 1
+    if dataset.x.dtype != np.uint8:
+        raise DataError(
+            f"{dataset.name}: likelihood '{name}' needs whole numbers of 8 bits, and the data are "
+            f"{dataset.x.dtype}; use --likelihood gaussian_optimal"
+        )
+    if dataset.high != top:
+        raise ConfigError(
+            f"'likelihood.levels' is {top + 1}, and {dataset.name} has the levels 0 to {dataset.high:g}; "
+            "leave it out"
+        )
+    if transform["name"] != "scale":
+        other = "bernoulli" if transform["name"] == "binarise" else "gaussian_optimal"
+        raise ConfigError(
+            f"likelihood '{name}' does not fit transform '{transform['name']}', which leaves the levels; use "
+            f"transform=scale, or --likelihood {other}"
+        )
+    if (transform["low"], transform["high"]) != (0.0, top):
+        raise ConfigError(
+            f"likelihood '{name}' needs 'transform.low' 0 and 'transform.high' {top}, not "
+            f"{transform['low']:g} and {transform['high']:g}; leave them out"
         )
 
 
@@ -268,7 +317,10 @@ def _check_codes(spec: Table) -> None:
     posterior = spec["posterior"]["name"]
     coded = getattr(registry.lookup("posterior", posterior), "codes", False)
     for kind, fits in (("objective", "vq"), ("prior", "uniform_codes")):
-        name = spec[kind]["name"]
+        table = spec[kind]
+        while "base" in table:  # an objective that adds to another one is for what that one is for
+            table = table["base"]
+        name = table["name"]
         if getattr(registry.lookup(kind, name), "codes", False) == coded:
             continue
         if coded:
@@ -282,19 +334,33 @@ def _check_codes(spec: Table) -> None:
         )
 
 
-def _check_bound(spec: Table) -> None:
-    objective, posterior = spec["objective"]["name"], spec["posterior"]["name"]
-    component: Any = registry.lookup("posterior", posterior)
-    if registry.lookup("objective", objective).bound and not (component.density or component.codes):
+def _check_objective(spec: Table, training: type) -> None:
+    """Refuse an objective that the posterior or the training loop cannot serve."""
+    table, posterior = spec["objective"], spec["posterior"]["name"]
+    if "base" in table:
+        _check_objective({**spec, "objective": table["base"]}, training)
+    objective = table["name"]
+    wanted, given = registry.lookup("objective", objective), registry.lookup("posterior", posterior)
+    if wanted.bound and not (given.density or given.codes):
         raise ConfigError(
             f"objective '{objective}' needs a posterior with a density, and '{posterior}' has none; use "
             "objective.name=reconstruction, or --model vae"
         )
     prior = spec["prior"]["name"]
-    if registry.lookup("prior", prior).needs_density and not registry.lookup("posterior", posterior).density:
+    if registry.lookup("prior", prior).needs_density and not given.density:
         raise ConfigError(
             f"prior '{prior}' mixes posteriors and needs one with a density, and '{posterior}' has none; use "
             "prior.name=mixture, or --model vae"
+        )
+    if wanted.factorised and not given.factorised:
+        raise ConfigError(
+            f"objective '{objective}' needs a posterior that is a product over the latent's dimensions, and "
+            f"'{posterior}' is none; use posterior.name=diagonal_gaussian, or objective.name=elbo"
+        )
+    if wanted.adversarial and not getattr(training, "adversaries", False):
+        raise ConfigError(
+            f"objective '{objective}' trains an adversary with a second optimiser, and the loop of "
+            f"'{training.__name__}' has but one; use objective.name=beta_tc"
         )
 
 
@@ -333,7 +399,7 @@ def assemble(spec: Mapping[str, Any], event: tuple[int, ...]) -> Parts:
     for kind in PARTS:  # a prior over codes is told the posterior, which comes before it
         parts[kind] = config.build(kind, spec[kind], latent=latent, event=event, **told, **parts)
     model = config.build("model", spec["model"], event=event, **parts, **told)
-    objective = config.build("objective", spec["objective"])
+    objective = config.build("objective", spec["objective"], latent=latent, event=event)
     return Parts(model, config.build("transform", spec["transform"]), objective, condition)
 
 

@@ -7,6 +7,7 @@ objective to the training loop and the evaluation. All are frozen; nothing else 
 from __future__ import annotations
 
 import abc
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -142,8 +143,18 @@ class LatentModel(nn.Module, abc.ABC):
 
     @property
     @abc.abstractmethod
+    def binary(self) -> bool:
+        """Whether the only values that p(x|z) knows are 0 and 1."""
+
+    @property
+    @abc.abstractmethod
     def support(self) -> tuple[float, float]:
         """The closed interval outside of which a value has no density."""
+
+    @property
+    def decoded(self) -> int:
+        """How many numbers the decoder gives for one example; what evaluates in parts goes by it."""
+        return math.prod(self.event)
 
     @abc.abstractmethod
     def encode(self, x: Tensor, c: Tensor | None = None) -> Distribution:

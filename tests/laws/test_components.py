@@ -13,6 +13,11 @@ from latentia.types import Batch, Pass
 
 LATENT = (3,)
 EVENTS = [(1, 8, 8), (1, 28, 28), (1, 28, 20), (3, 64, 64), (2, 5, 7), (7,), (2, 6)]
+FROM_DATA = {
+    "ms_ssim": {"data_range": 1.0, "scales": 1},
+    "perceptual": {"features": "conv"},
+}
+"""Arguments of objectives that a run fills in from its data."""
 CONDITION = 4
 SQUARE = (2, 3, 2)
 """A latent with height and width."""
@@ -37,9 +42,18 @@ def prior_of(name, latent):
     return prior
 
 
+def make_objective(name, event=(1, 8, 8), model="vae"):
+    table = {"name": name, **FROM_DATA.get(name, {})}
+    if "base" in config.parameters(registry.lookup("objective", name)):
+        table["base"] = registry.lookup("model", model).defaults["objective"]
+    return make("objective", table, latent=LATENT, event=event)
+
+
 def data_for(likelihood, shape, seed=0):
     x = torch.rand(shape, generator=torch.Generator().manual_seed(seed))
-    return (x > 0.5).float() if likelihood.binary else x
+    if likelihood.binary:
+        return (x > 0.5).float()
+    return (x * (likelihood.levels - 1)).round() / (likelihood.levels - 1) if likelihood.discrete else x
 
 
 def model_of(name, event, **parts):
@@ -72,7 +86,25 @@ def batch_of(model, x, seed=0):
 
 
 def objective_of(name):
-    return make("objective", registry.lookup("model", name).defaults["objective"])
+    return make_objective(registry.lookup("model", name).defaults["objective"])
+
+
+def fits(model, objective):
+    """Whether the model's usual posterior has what the objective needs."""
+    posterior = registry.lookup("posterior", registry.lookup("model", model).defaults["posterior"])
+    wanted = registry.lookup("objective", objective)
+    based = "base" in config.parameters(wanted)  # then it is for what its base is for: the model's own
+    if posterior.codes or wanted.codes:
+        return posterior.codes and (wanted.codes or based)
+    return (posterior.density or not wanted.bound) and (posterior.factorised or not wanted.factorised)
+
+
+PAIRS = [
+    (model, objective)
+    for model in registry.names("model")
+    for objective in registry.names("objective")
+    if fits(model, objective)
+]
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=str)
@@ -91,9 +123,30 @@ def test_a_network_maps_any_event_to_its_latent_and_back_or_says_why_not(name, e
         x = torch.randn(batch, *event)
         h = network.encoder(event, (6,))(x)
         assert h.shape == (batch, 6)
-        back = network.decoder(LATENT, event)(h[:, :3])
-        assert back.shape == x.shape
-        assert torch.isfinite(back).all()
+        for numbers in (1, 5):  # a likelihood may need several for each entry
+            features = (numbers * event[0], *event[1:])
+            back = network.decoder(LATENT, features)(h[:, :3])
+            assert back.shape == (batch, *features)
+            assert torch.isfinite(back).all()
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=str)
+@pytest.mark.parametrize("name", registry.names("features"))
+def test_features_are_fixed_maps_that_a_gradient_passes_or_say_why_not(name, event):
+    recipe = make("features", name)
+    if len(event) != 3:
+        with pytest.raises(ConfigError, match=r"need images, and an example has shape .*; use objective"):
+            recipe.network(event)
+        return
+    network, again = recipe.network(event), recipe.network(event)
+    for batch in (1, 4):
+        x = torch.rand(batch, *event, requires_grad=True)
+        maps = network(x)
+        assert all(found.shape[0] == batch and torch.isfinite(found).all() for found in maps)
+        assert all(torch.equal(one, other) for one, other in zip(maps, again(x)))
+        sum(found.sum() for found in maps).backward()
+        assert (x.grad != 0).any()
+    assert not any(parameter.requires_grad for parameter in network.parameters())
 
 
 @pytest.mark.parametrize("factor", [1, 2, 4])
@@ -198,11 +251,11 @@ def test_a_prior_is_saved_and_read_again_with_the_same_density(name):
     assert torch.equal(first().log_prob(z.clone()), second().log_prob(z))
 
 
-@pytest.mark.parametrize("event", [(1, 4, 4), (6,)], ids=str)
+@pytest.mark.parametrize("event", [(1, 4, 4), (6,), (3, 2, 4, 4)], ids=str)
 @pytest.mark.parametrize("name", registry.names("likelihood"))
 def test_a_likelihood_is_a_distribution_over_the_data(name, event):
     likelihood = make("likelihood", name)
-    h = torch.randn(2, 3, *event, requires_grad=True)
+    h = torch.randn(2, 3, *likelihood.features(event), requires_grad=True)
     p = likelihood(h, len(event))
     assert p.batch_shape == (2, 3)
     assert p.event_shape == event
@@ -212,7 +265,7 @@ def test_a_likelihood_is_a_distribution_over_the_data(name, event):
     assert torch.isfinite(log_p).all()
     log_p.sum().backward()
     assert h.grad is not None and torch.isfinite(h.grad).all() and (h.grad != 0).any()
-    assert p.mean.shape == p.sample().shape == h.shape
+    assert p.mean.shape == p.sample().shape == (2, 3, *event)
     low, high = likelihood.support
     assert float(p.sample().min()) >= low and float(p.sample().max()) <= high
 
@@ -220,14 +273,15 @@ def test_a_likelihood_is_a_distribution_over_the_data(name, event):
 @pytest.mark.parametrize("name", registry.names("likelihood"))
 def test_a_likelihood_integrates_to_one(name):
     likelihood = make("likelihood", name)
-    p = likelihood.pixels(torch.tensor(0.7, dtype=torch.float64))
     low, high = likelihood.support
-    if likelihood.binary:
-        total = p.log_prob(torch.tensor([0.0, 1.0], dtype=torch.float64)).exp().sum()
+    if likelihood.discrete:
+        count, ends = 2 if likelihood.binary else likelihood.levels, (0.0, 1.0)
     else:
-        ends = (max(low, -60.0), min(high, 60.0))
-        x = torch.linspace(*ends, 400_001, dtype=torch.float64)
-        total = torch.trapezoid(p.log_prob(x).exp(), x)
+        count, ends = 400_001, (max(low, -60.0), min(high, 60.0))
+    x = torch.linspace(*ends, count, dtype=torch.float64)
+    h = torch.full(likelihood.features((1,)), 0.7, dtype=torch.float64)
+    density = likelihood(h.expand(count, -1), 1).log_prob(x[:, None]).exp()
+    total = density.sum() if likelihood.discrete else torch.trapezoid(density, x)
     assert float(total.detach()) == pytest.approx(1.0, abs=1e-4)
 
 
@@ -283,13 +337,13 @@ def test_gradients_reach_every_parameter_of_a_model(name, network, likelihood):
 
 CODED = [name for name in registry.names("posterior") if registry.lookup("posterior", name).codes]
 OTHER = ("conditional_normal", "uniform_codes")
-PAIRS = [("diagonal_gaussian", prior) for prior in registry.names("prior") if prior not in OTHER]
-PAIRS += [(q, "standard_normal") for q in registry.names("posterior") if q != "delta" and q not in CODED]
-PAIRS += [(q, "uniform_codes") for q in CODED]
-PAIRS += [("full_gaussian", "vamp"), ("iaf", "vamp"), ("iaf", "maf"), ("full_gaussian", "mixture")]
+PARTS = [("diagonal_gaussian", prior) for prior in registry.names("prior") if prior not in OTHER]
+PARTS += [(q, "standard_normal") for q in registry.names("posterior") if q != "delta" and q not in CODED]
+PARTS += [(q, "uniform_codes") for q in CODED]
+PARTS += [("full_gaussian", "vamp"), ("iaf", "vamp"), ("iaf", "maf"), ("full_gaussian", "mixture")]
 
 
-@pytest.mark.parametrize(("posterior", "prior"), PAIRS)
+@pytest.mark.parametrize(("posterior", "prior"), PARTS)
 def test_gradients_reach_every_parameter_of_a_posterior_and_a_prior(posterior, prior):
     torch.manual_seed(0)
     model = model_of("vae", (1, 8, 8), posterior=posterior, prior=prior)
@@ -308,7 +362,7 @@ def test_gradients_reach_every_parameter_of_a_posterior_and_a_prior(posterior, p
                 assert (parameter.grad != 0).any(), key
 
 
-@pytest.mark.parametrize(("posterior", "prior"), PAIRS)
+@pytest.mark.parametrize(("posterior", "prior"), PARTS)
 def test_the_density_of_an_example_does_not_depend_on_its_batch(posterior, prior):
     torch.manual_seed(0)
     model = model_of("vae", (1, 8, 8), posterior=posterior, prior=prior).eval()
@@ -322,25 +376,71 @@ def test_the_density_of_an_example_does_not_depend_on_its_batch(posterior, prior
         assert torch.allclose(p.log_prob(z[i]), p.log_prob(z)[i], rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", registry.names("model"))
-def test_the_loss_of_an_example_does_not_depend_on_its_batch(name):
+@pytest.mark.parametrize(("name", "objective"), PAIRS)
+def test_an_objective_scores_each_example_and_reaches_every_parameter(name, objective):
+    torch.manual_seed(0)
+    model = model_of(name, (1, 8, 8))
+    scored = make_objective(objective, model=name)
+    for batch, samples in ((1, 1), (1, 3), (4, 1), (4, 3)):
+        for progress in (0.0, 0.5, 1.0):
+            model.zero_grad()
+            x = torch.rand(batch, 1, 8, 8)
+            terms = scored(model(batch_of(model, x), samples), progress)
+            for part in (terms.distortion, terms.rate, terms.penalty, terms.loss):
+                assert part.shape == (batch,)
+                assert torch.isfinite(part).all()
+            assert all(len(value) == batch for value in terms.diagnostics.values())
+            terms.loss.mean().backward()
+            for key, parameter in model.named_parameters():
+                assert parameter.grad is not None, key
+                assert torch.isfinite(parameter.grad).all(), key
+
+
+@pytest.mark.parametrize(("name", "objective"), PAIRS)
+def test_the_terms_of_an_example_do_not_depend_on_its_batch(name, objective):
+    torch.manual_seed(0)
     model = model_of(name, (1, 8, 8), likelihood="gaussian_optimal").eval()
-    objective = objective_of(name)
+    scored = make_objective(objective, model=name)
     x = torch.rand(6, 1, 8, 8)
+    noise = torch.randn(2, 6, *model.latent)
 
     batch = batch_of(model, x)
 
-    def distortion_of(part):
-        # The posterior's mean stands for its sample: noise would differ between the batches.
+    def terms_of(part):
+        # The same noise for each example: drawn noise would differ between the batches.
         c = None if batch.c is None else batch.c[part]
         q = model.encode(x[part], c)
-        z = q.mean.unsqueeze(0)
+        z = q.mean + q.variance.sqrt() * noise[:, part]
         state = Pass(Batch(x[part], batch.index[part], c), q, z, model.prior(c), model.decode(z, c))
-        return objective(state).loss
+        return scored(state)
 
-    whole = distortion_of(slice(0, 6))
-    single = torch.cat([distortion_of(slice(i, i + 1)) for i in range(6)])
-    assert torch.allclose(whole, single, rtol=1e-5, atol=1e-4)
+    whole, singles = terms_of(slice(0, 6)), [terms_of(slice(i, i + 1)) for i in range(6)]
+    # What looks at the batch may do so in the penalty alone.
+    names = ("distortion", "rate") if scored.batchwise else ("distortion", "rate", "penalty", "loss")
+    for part in names:
+        single = torch.cat([getattr(terms, part) for terms in singles])
+        assert torch.allclose(getattr(whole, part), single, rtol=1e-5, atol=1e-4), part
+
+
+@pytest.mark.parametrize("name", registry.names("objective"))
+def test_an_objective_declares_an_adversary_where_it_has_one(name):
+    scored = make_objective(name)
+    assert scored.adversarial == (scored.adversary is not None)
+    if scored.adversary is None:
+        return
+    torch.manual_seed(0)
+    model = model_of("vae", (1, 8, 8))
+    for batch in (1, 4):
+        state = model(Batch(torch.rand(batch, 1, 8, 8), torch.arange(batch)), 2)
+        scored(state).loss.mean().backward(retain_graph=True)
+        assert all(parameter.grad is None for parameter in scored.adversary.parameters())
+        model.zero_grad()
+        losses = scored.adversary.loss(state)
+        assert losses.shape == (batch,)
+        losses.mean().backward()
+        assert all(parameter.grad is not None for parameter in scored.adversary.parameters())
+        assert all(parameter.grad is None for parameter in model.parameters())
+        scored.adversary.zero_grad()
 
 
 @pytest.mark.parametrize("name", registry.names("model"))
@@ -357,7 +457,7 @@ def test_equal_seeds_give_equal_models_and_equal_passes(name):
 
 @pytest.mark.parametrize("name", registry.names("objective"))
 def test_an_objective_is_configured_by_its_signature_alone(name):
-    objective = make("objective", name)
+    objective = make_objective(name)
     assert isinstance(objective, Objective)
     with pytest.raises(ConfigError, match=r"unknown key 'objective\.nonsense'"):
         config.check_component("objective", {"name": name, "nonsense": 1}, "objective")

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from latentia.errors import ConfigError
+from latentia.errors import ConfigError, shell
 
 CHANGEABLE = ("epochs", "max_minutes", "device")
 """The flags that go together with --resume."""
@@ -18,9 +18,12 @@ def run_options(function: click.decorators.FC) -> click.decorators.FC:
     """Add the common settings of a run as flags; `sweep` has the same."""
     for option in reversed(
         (
-            click.option("--model", help="autoencoder or vae (the default)."),
+            click.option("--model", help="autoencoder, vae (the default), vqvae, conditional_vae."),
             click.option("--network", help="mlp, conv, resnet, or a lecture's network."),
-            click.option("--likelihood", help="bernoulli, gaussian_optimal, ..., or a loss: mse, bce, l1."),
+            click.option(
+                "--likelihood",
+                help="bernoulli, gaussian_optimal, discretised_logistic, ..., or a loss: mse, bce, l1.",
+            ),
             click.option("--latent-dim", type=int, help="Dimensions of the latent."),
             click.option("--hidden", help="Widths of the hidden layers, such as 512,256."),
             click.option("--beta", type=float, help="Weight of the KL term."),
@@ -74,7 +77,7 @@ def command(
     else:
         source, settings = gather(words, config, given)
         ended = api.start(source, settings, out=out, quiet=quiet, say=say)
-    path = ended.folder.path
+    path = shell(ended.folder.path)
     if ended.interrupted:
         click.echo(f"interrupted, and saved; go on with: latentia train --resume {path}", err=True)
         click.get_current_context().exit(128 + ended.interrupted)

@@ -6,9 +6,21 @@ A network is a recipe for a pair: `encoder(event, features)` maps `(B, *event)` 
 
 from latentia.networks.base import Network
 from latentia.networks.conv import Conv
+from latentia.networks.features import ConvFeatures, Features
 from latentia.networks.grid import Grid
 from latentia.networks.mlp import MLP
 from latentia.networks.presets import lecture_256_64, lecture_conv, lecture_tanh
 from latentia.networks.resnet import ResNet
 
-__all__ = ["MLP", "Conv", "Grid", "Network", "ResNet", "lecture_256_64", "lecture_conv", "lecture_tanh"]
+__all__ = [
+    "MLP",
+    "Conv",
+    "ConvFeatures",
+    "Features",
+    "Grid",
+    "Network",
+    "ResNet",
+    "lecture_256_64",
+    "lecture_conv",
+    "lecture_tanh",
+]

@@ -1,19 +1,36 @@
 """Objectives: per example, in nats, unreduced. They read what a model computed and know no model."""
 
+from latentia.objectives.adversary import Adversary
 from latentia.objectives.base import Objective
+from latentia.objectives.capacity import Capacity
 from latentia.objectives.elbo import ELBO
+from latentia.objectives.iwae import IWAE, DReG, StickingTheLanding
+from latentia.objectives.mmd import WAE, InfoVAE
+from latentia.objectives.perceptual import MultiScaleSSIM, Perceptual
 from latentia.objectives.reconstruction import Reconstruction
 from latentia.objectives.schedules import Constant, Cosine, Cyclical, Linear, Schedule
+from latentia.objectives.total_correlation import BetaTC, FactorVAE
 from latentia.objectives.vq import VQ
 
 __all__ = [
     "ELBO",
+    "IWAE",
     "VQ",
+    "WAE",
+    "Adversary",
+    "BetaTC",
+    "Capacity",
     "Constant",
     "Cosine",
     "Cyclical",
+    "DReG",
+    "FactorVAE",
+    "InfoVAE",
     "Linear",
+    "MultiScaleSSIM",
     "Objective",
+    "Perceptual",
     "Reconstruction",
     "Schedule",
+    "StickingTheLanding",
 ]

@@ -2,7 +2,8 @@
 
 from latentia.probability.codes import CodeChoice, Coded, UniformChoice, UniformCodes, codes_of
 from latentia.probability.delta import Delta
-from latentia.probability.divergence import kl_per_dimension
+from latentia.probability.discrepancy import discrepancy
+from latentia.probability.divergence import factors, kl_per_dimension, path_log_prob
 from latentia.probability.flows import (
     CouplingPrior,
     IAFPosterior,
@@ -10,6 +11,12 @@ from latentia.probability.flows import (
     MAFPrior,
     SplinePosterior,
     SplinePrior,
+)
+from latentia.probability.levels import (
+    BetaBinomial,
+    Categorical,
+    DiscretisedLogistic,
+    DiscretisedLogisticMixture,
 )
 from latentia.probability.likelihoods import (
     Bernoulli,
@@ -33,9 +40,12 @@ from latentia.probability.quantisers import (
     Quantiser,
     ResidualCodebook,
 )
+from latentia.probability.scales import GaussianDiagonal, StudentT, StudentTDiagonal
 
 __all__ = [
     "Bernoulli",
+    "BetaBinomial",
+    "Categorical",
     "CodeChoice",
     "Coded",
     "ConditionalNormal",
@@ -44,10 +54,13 @@ __all__ = [
     "Delta",
     "DeltaPosterior",
     "DiagonalGaussian",
+    "DiscretisedLogistic",
+    "DiscretisedLogisticMixture",
     "EMACodebook",
     "FiniteScalar",
     "FullGaussian",
     "Gaussian",
+    "GaussianDiagonal",
     "GaussianLearned",
     "GaussianOptimal",
     "GumbelCodebook",
@@ -65,12 +78,17 @@ __all__ = [
     "SplinePosterior",
     "SplinePrior",
     "StandardNormal",
+    "StudentT",
+    "StudentTDiagonal",
     "UniformChoice",
     "UniformCodes",
     "VampPrior",
     "bce",
     "codes_of",
+    "discrepancy",
+    "factors",
     "kl_per_dimension",
     "l1",
     "mse",
+    "path_log_prob",
 ]

@@ -37,6 +37,8 @@ class Posterior(nn.Module):
     """Whether q(z|x) has a density; without one there is no bound on log p(x)."""
     codes: ClassVar[bool] = False
     """Whether it is over codes, which have probabilities instead."""
+    factorised: ClassVar[bool] = False
+    """Whether q(z|x) is a product of densities over the latent's dimensions, as an `Independent`."""
 
     def __init__(self, latent: tuple[int, ...]) -> None:
         """Remember the latent shape.
@@ -75,6 +77,8 @@ class DiagonalGaussian(Posterior):
     References:
         Diederik Kingma, Max Welling, "Auto-Encoding Variational Bayes", 2013.
     """
+
+    factorised: ClassVar[bool] = True
 
     @property
     def features(self) -> tuple[int, ...]:

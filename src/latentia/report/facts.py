@@ -94,6 +94,8 @@ def _model_parts(study: Study) -> list[str]:
         _epochs(study),
         f"seed {spec['training']['seed']}",
     ]
+    if (objective := spec["objective"]["name"]) not in ("elbo", "reconstruction"):
+        parts.insert(1, f"objective {objective}")
     beta = spec["objective"].get("beta", 1.0)
     if beta != 1:
         parts.insert(3, f"β = {beta:g}")
@@ -147,6 +149,8 @@ def tiles(study: Study) -> list[Fact]:
 def _bits_note(study: Study) -> str:
     if study.binary:
         return "−ELBO for each binary value, in bits"
+    if study.run.model.discrete:
+        return "−ELBO for each value of the stored data, in bits; a probability's, without dequantisation"
     return "−ELBO for each value of the stored data, in bits; a density's, so it may be negative"
 
 

@@ -60,7 +60,7 @@ class Study:
     @property
     def binary(self) -> bool:
         """Whether the model knows no values but 0 and 1."""
-        return self.run.model.discrete
+        return self.run.model.binary
 
     @property
     def coded(self) -> bool:
