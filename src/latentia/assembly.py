@@ -43,7 +43,7 @@ NETWORKS = {"network": "mlp", "ladder": "ladder_mlp"}
 SUPPLIED = {
     "model": ("event", "condition", *PARTS),
     "posterior": ("latent",),
-    "prior": ("latent", "event", "condition"),
+    "prior": ("latent", "event", "condition", "posterior"),
     "objective": ("event", "latent"),
 }
 """Parameters that the program provides, so that nobody sets them."""
@@ -145,7 +145,8 @@ def complete(settings: Mapping[str, Any], dataset: Dataset, training: type) -> T
             tables[kind].setdefault("name", defaults[kind])
     kinds = _kinds(tables)
     ladder = "ladder_" if kinds["network"] == "ladder" else ""
-    tables["network"].setdefault("name", ladder + ("conv" if _is_picture(dataset) else "mlp"))
+    pictured = defaults.get("network", f"{ladder}conv")
+    tables["network"].setdefault("name", pictured if _is_picture(dataset) else f"{ladder}mlp")
     _check_network(tables, kinds["network"])
     tables["likelihood"].setdefault("name", "bernoulli" if _nearly_binary(dataset) else "gaussian_optimal")
 
@@ -168,6 +169,7 @@ def complete(settings: Mapping[str, Any], dataset: Dataset, training: type) -> T
         spec[section] = config.check_component(kind, tables[section], section, SUPPLIED.get(section, ()))
     _check_levels(spec, dataset)
     _check_support(spec, dataset, ends)
+    _check_codes(spec)
     _check_objective(spec, training)
     spec["training"] = _training(tables["training"], dataset, training)
     return spec
@@ -343,19 +345,45 @@ def _check_support(spec: Table, dataset: Dataset, ends: tuple[float, float]) -> 
     )
 
 
+def _posterior(spec: Table) -> tuple[str, str, Any]:
+    """Give kind, name and class of what says how the posterior is: itself, or a model that has its own."""
+    kind = "posterior" if "posterior" in spec else "model"
+    name = spec[kind]["name"]
+    return kind, name, registry.lookup(kind, name)
+
+
+def _check_codes(spec: Table) -> None:
+    """Refuse to mix codes and continuous latents."""
+    where, posterior, given = _posterior(spec)
+    coded = getattr(given, "codes", False)
+    for kind, fits in (("objective", "vq"), ("prior", "uniform_codes")):
+        table = spec.get(kind, {})
+        while "base" in table:  # an objective that adds to another one is for what that one is for
+            table = table["base"]
+        name = table.get("name")
+        if name is None or getattr(registry.lookup(kind, name), "codes", False) == coded:
+            continue
+        if coded:
+            raise ConfigError(
+                f"{kind} '{name}' is for continuous latents, and {where} '{posterior}' gives codes; use "
+                f"{kind}.name={fits}, or --model vae"
+            )
+        raise ConfigError(
+            f"{kind} '{name}' is for codes, and {where} '{posterior}' gives none; use "
+            "posterior.name=ema_codebook, or --model vae"
+        )
+
+
 def _check_objective(spec: Table, training: type) -> None:
     """Refuse an objective that the posterior or the training loop cannot serve."""
     table = spec["objective"]
-    kind = "posterior" if "posterior" in spec else "model"  # a model may have a posterior of its own
-    posterior, other = (
-        spec[kind]["name"],
-        {"posterior": "posterior.name=diagonal_gaussian", "model": "--model vae"},
-    )
+    kind, posterior, given = _posterior(spec)
+    other = "posterior.name=diagonal_gaussian" if kind == "posterior" else "--model vae"
     if "base" in table:
         _check_objective({**spec, "objective": table["base"]}, training)
     objective = table["name"]
-    wanted, given = registry.lookup("objective", objective), registry.lookup(kind, posterior)
-    if wanted.bound and not given.density:
+    wanted = registry.lookup("objective", objective)
+    if wanted.bound and not (given.density or given.codes):
         raise ConfigError(
             f"objective '{objective}' needs a posterior with a density, and '{posterior}' has none; use "
             "objective.name=reconstruction, or --model vae"
@@ -369,7 +397,7 @@ def _check_objective(spec: Table, training: type) -> None:
     if wanted.factorised and not given.factorised:
         raise ConfigError(
             f"objective '{objective}' needs a posterior that is a product over the latent's dimensions, and "
-            f"'{posterior}' is none; use {other[kind]}, or objective.name=elbo"
+            f"'{posterior}' is none; use {other}, or objective.name=elbo"
         )
     if wanted.adversarial and not getattr(training, "adversaries", False):
         raise ConfigError(
@@ -405,15 +433,16 @@ def assemble(spec: Mapping[str, Any], event: tuple[int, ...]) -> Parts:
     Raises:
         ConfigError: if the parts do not fit each other or the event.
     """
-    latent = (spec["model"].get("latent_dim"),)
+    owner: Any = registry.lookup("model", spec["model"]["name"])
+    kinds = config.component_kinds(owner)
+    latent = owner.latent_of(event, spec["model"]) if "posterior" in kinds else ()
     condition = config.build("condition", spec["condition"]) if "condition" in spec else None
     told = {"condition": condition.size} if condition else {}
-    kinds = config.component_kinds(registry.lookup("model", spec["model"]["name"]))
-    parts = {
-        section: config.build(kinds[section], spec[section], latent=latent, event=event, **told)
-        for section in PARTS
-        if section in spec
-    }
+    parts: dict[str, Any] = {}
+    for section in PARTS:  # a prior over codes is told the posterior, which comes before it
+        if section in kinds:
+            context = {"latent": latent, "event": event, **told, **parts}
+            parts[section] = config.build(kinds[section], spec[section], **context)
     model = config.build("model", spec["model"], event=event, **parts, **told)
     objective = config.build("objective", spec["objective"], latent=latent, event=event)
     return Parts(model, config.build("transform", spec["transform"]), objective, condition)

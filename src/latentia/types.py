@@ -10,6 +10,7 @@ import abc
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from torch import Tensor, nn
 from torch.distributions import Distribution
@@ -83,6 +84,33 @@ class Terms:
         return -(self.distortion + self.rate)
 
 
+class Coder(Protocol):
+    """A finite set of latents that codes name: whole numbers from 0 to `size - 1`.
+
+    Attributes:
+        latent: shape of one latent.
+        size: how many codes there are, K.
+        levels: codes at one place.
+    """
+
+    latent: tuple[int, ...]
+    size: int
+    levels: int
+
+    @property
+    def code_shape(self) -> tuple[int, ...]:
+        """The shape of the codes of one latent."""
+        ...
+
+    def vectors(self, codes: Tensor) -> Tensor:
+        """Turn codes `(*batch, *code_shape)` into latents `(*batch, *latent)`."""
+        ...
+
+    def moments(self) -> tuple[Tensor, Tensor]:
+        """Give mean and variance of the latent where all codes are equally likely."""
+        ...
+
+
 class LatentModel(nn.Module, abc.ABC):
     """p(x, z|c) = p(z|c) p(x|z,c) with a posterior q(z|x,c): what training and evaluation know of a model.
 
@@ -105,6 +133,11 @@ class LatentModel(nn.Module, abc.ABC):
     condition: int = 0
     dropped: bool = True
     levels: tuple[int, ...] = ()
+
+    @property
+    def coder(self) -> Coder | None:
+        """The codes that latents consist of; None where latents are continuous."""
+        return None
 
     @property
     @abc.abstractmethod

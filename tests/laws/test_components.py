@@ -19,11 +19,6 @@ FROM_DATA = {
 }
 """Arguments of objectives that a run fills in from its data."""
 CONDITION = 4
-FITTING = {
-    "network": {"mlp": "mlp", "conv": "conv", "resnet": "resnet"},
-    "ladder": {"mlp": "ladder_mlp", "conv": "ladder_conv", "resnet": "ladder_conv"},
-}
-"""The networks that models are put to the test with, by the kind that a model asks for."""
 SQUARE = (2, 3, 2)
 """A latent with height and width."""
 
@@ -35,7 +30,8 @@ def make(kind, name, **context):
 
 def prior_of(name, latent):
     """A prior, with an encoder that stands for its model's."""
-    prior = make("prior", name, latent=latent, event=(5,), condition=CONDITION)
+    codes = make("posterior", "ema_codebook", latent=latent)
+    prior = make("prior", name, latent=latent, event=(5,), condition=CONDITION, posterior=codes)
     means = torch.nn.Linear(5, math.prod(latent))
 
     def encode(x):
@@ -62,26 +58,25 @@ def data_for(likelihood, shape, seed=0):
 
 def model_of(name, event, **parts):
     """A model with the parts that its signature asks for; each kind of network has its own."""
-    component = registry.lookup("model", name)
-    kinds = config.component_kinds(component)
-    chosen = {
-        "posterior": component.defaults.get("posterior"),
-        "prior": "standard_normal",
-        "likelihood": "gaussian",
-        **parts,
-        "network": FITTING[kinds["network"]][parts.get("network", "mlp")],
-    }
-    sized = {"latent_dim": 3} if "latent_dim" in config.parameters(component) else {"levels": [1, 2]}
-    return config.build(
-        "model",
-        config.check_component("model", {"name": name, **sized}, "model", assembly.SUPPLIED["model"]),
-        event=event,
-        condition=CONDITION,
-        **{
-            part: make(kind, chosen[part], latent=LATENT, event=event, condition=CONDITION)
-            for part, kind in kinds.items()
-        },
-    )
+    owner = registry.lookup("model", name)
+    kinds = config.component_kinds(owner)
+    sized = {"latent_dim": 3} if "latent_dim" in config.parameters(owner) else {"levels": [1, 2]}
+    settings = config.check_component("model", {"name": name, **sized}, "model", assembly.SUPPLIED["model"])
+    told = {"event": event, "condition": CONDITION}
+    chosen = {"likelihood": "gaussian", **parts}
+    network = parts.get("network", "mlp")
+    ladder = "ladder_mlp" if network == "mlp" else "ladder_conv"
+    chosen["network"] = ladder if kinds["network"] == "ladder" else network
+    if "posterior" in kinds:
+        told["latent"] = owner.latent_of(event, settings)
+        chosen.setdefault("posterior", owner.defaults["posterior"])
+        coded = registry.lookup("posterior", chosen["posterior"]).codes
+        chosen.setdefault("prior", "uniform_codes" if coded else "standard_normal")
+    built = {}
+    for part in ("network", "posterior", "prior", "likelihood"):
+        if part in kinds:
+            built[part] = make(kinds[part], chosen[part], **told, **built)
+    return config.build("model", settings, event=event, condition=CONDITION, **built)
 
 
 def batch_of(model, x, seed=0):
@@ -103,6 +98,9 @@ def fits(model, objective):
     usual = component.defaults.get("posterior")
     posterior = registry.lookup("posterior", usual) if usual else component
     wanted = registry.lookup("objective", objective)
+    based = "base" in config.parameters(wanted)  # then it is for what its base is for: the model's own
+    if posterior.codes or wanted.codes:
+        return posterior.codes and (wanted.codes or based)
     return (posterior.density or not wanted.bound) and (posterior.factorised or not wanted.factorised)
 
 
@@ -120,6 +118,10 @@ def test_a_network_maps_any_event_to_its_latent_and_back_or_says_why_not(name, e
     network = make("network", name)
     if len(event) != 3 and "mlp" not in name and name not in ("lecture-256-64", "lecture-tanh"):
         with pytest.raises(ConfigError, match=r"needs images.*network\.name=mlp"):
+            network.encoder(event, LATENT)
+        return
+    if name == "grid":
+        with pytest.raises(ConfigError, match=r"'grid' needs a latent with height and width.*vqvae"):
             network.encoder(event, LATENT)
         return
     for batch in (1, 4):
@@ -171,6 +173,17 @@ def test_features_are_fixed_maps_that_a_gradient_passes_or_say_why_not(name, eve
         sum(found.sum() for found in maps).backward()
         assert (x.grad != 0).any()
     assert not any(parameter.requires_grad for parameter in network.parameters())
+
+
+@pytest.mark.parametrize("factor", [1, 2, 4])
+@pytest.mark.parametrize("event", [(1, 8, 8), (3, 28, 20), (2, 4, 12)], ids=str)
+def test_a_grid_maps_images_to_places_and_back(event, factor):
+    network, grid = make("network", "grid"), (event[1] // factor, event[2] // factor)
+    for batch in (1, 4):
+        x = torch.randn(batch, *event)
+        h = network.encoder(event, (6, *grid))(x)
+        assert h.shape == (batch, 6, *grid)
+        assert network.decoder((3, *grid), event)(h[:, :3]).shape == x.shape
 
 
 @pytest.mark.parametrize("name", registry.names("posterior"))
@@ -348,8 +361,11 @@ def test_gradients_reach_every_parameter_of_a_model(name, network, likelihood):
             assert torch.isfinite(parameter.grad).all(), key
 
 
-PARTS = [("diagonal_gaussian", prior) for prior in registry.names("prior") if prior != "conditional_normal"]
-PARTS += [(q, "standard_normal") for q in registry.names("posterior") if q != "delta"]
+CODED = [name for name in registry.names("posterior") if registry.lookup("posterior", name).codes]
+OTHER = ("conditional_normal", "uniform_codes")
+PARTS = [("diagonal_gaussian", prior) for prior in registry.names("prior") if prior not in OTHER]
+PARTS += [(q, "standard_normal") for q in registry.names("posterior") if q != "delta" and q not in CODED]
+PARTS += [(q, "uniform_codes") for q in CODED]
 PARTS += [("full_gaussian", "vamp"), ("iaf", "vamp"), ("iaf", "maf"), ("full_gaussian", "mixture")]
 
 
@@ -358,7 +374,7 @@ def test_gradients_reach_every_parameter_of_a_posterior_and_a_prior(posterior, p
     torch.manual_seed(0)
     model = model_of("vae", (1, 8, 8), posterior=posterior, prior=prior)
     model.begin(torch.rand(4, 1, 8, 8))
-    objective = objective_of("vae")
+    objective = objective_of("vqvae" if prior == "uniform_codes" else "vae")
     for batch, samples in ((1, 1), (3, 4)):
         model.zero_grad()
         state = model(Batch(torch.rand(batch, 1, 8, 8), torch.arange(batch)), samples)
@@ -412,7 +428,7 @@ def test_the_terms_of_an_example_do_not_depend_on_its_batch(name, objective):
     model = model_of(name, (1, 8, 8), likelihood="gaussian_optimal").eval()
     scored = make_objective(objective, model=name)
     x = torch.rand(6, 1, 8, 8)
-    noise = torch.randn(2, 6, 3)
+    noise = torch.randn(2, 6, *model.latent)
 
     batch = batch_of(model, x)
 
@@ -476,7 +492,10 @@ def test_an_objective_is_configured_by_its_signature_alone(name):
 @pytest.mark.parametrize("name", registry.names("sampler"))
 def test_a_sampler_starts_with_its_defaults_and_has_a_file_for_all_that_it_learns(name):
     sampler = config.build(
-        "sampler", config.check_component("sampler", name, "sampler", ("latent",)), latent=(2,)
+        "sampler",
+        config.check_component("sampler", name, "sampler", ("latent", "coder")),
+        latent=(2,),
+        coder=make("posterior", "ema_codebook", latent=(2,)),
     )
     assert sampler.latent == (2,)
     assert sampler.kept == bool(sampler.state_dict())

@@ -8,6 +8,7 @@ a pair with several levels.
 from latentia.networks.base import Network
 from latentia.networks.conv import Conv
 from latentia.networks.features import ConvFeatures, Features
+from latentia.networks.grid import Grid
 from latentia.networks.ladder import Ladder
 from latentia.networks.ladder_conv import LadderConv
 from latentia.networks.ladder_mlp import LadderMLP
@@ -20,6 +21,7 @@ __all__ = [
     "Conv",
     "ConvFeatures",
     "Features",
+    "Grid",
     "Ladder",
     "LadderConv",
     "LadderMLP",

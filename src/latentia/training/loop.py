@@ -292,6 +292,9 @@ class Trainer:
         """Log what the latents carry; warn while the posterior is collapsed, unless it recovers."""
         figures = health_summary(self.model, self.validation)
         self._record({"split": "health", "step": step, **figures})
+        if "codebook_use" in figures:
+            self.validated["codes"] = f"{figures['codebook_use']:.0%}"
+            return
         active, latents = int(figures["active_units"]), math.prod(self.model.latent)
         self.validated["active"] = f"{active}/{latents}"
         self.warnings.clear()
