@@ -10,7 +10,7 @@ import abc
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from torch import Tensor, nn
 from torch.distributions import Distribution
@@ -123,6 +123,8 @@ class LatentModel(nn.Module, abc.ABC):
         prior: gives p(z|c), from c of shape `(B, C)` or None; its batch shape is `()` where it ignores c.
         condition: how many numbers c has; 0 for a model without a condition.
         dropped: whether the model was trained to do without its condition, too.
+        levels: how many numbers of a latent belong to each level of a hierarchy, the top one first; empty for
+            a model without levels.
     """
 
     event: tuple[int, ...]
@@ -130,6 +132,20 @@ class LatentModel(nn.Module, abc.ABC):
     prior: Callable[..., Distribution]
     condition: int = 0
     dropped: bool = True
+
+    @classmethod
+    def latent_of(cls, event: tuple[int, ...], settings: Mapping[str, Any]) -> tuple[int, ...]:
+        """Give the shape of a latent, which the posterior and the prior are built for.
+
+        Args:
+            event: shape of one example.
+            settings: the model's arguments.
+
+        Returns:
+            The shape; `()` for a model that takes neither.
+        """
+        return ()
+    levels: tuple[int, ...] = ()
 
     @property
     def coder(self) -> Coder | None:
