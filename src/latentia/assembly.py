@@ -144,9 +144,7 @@ def complete(settings: Mapping[str, Any], dataset: Dataset, training: type) -> T
         if kind in defaults:
             tables[kind].setdefault("name", defaults[kind])
     kinds = _kinds(tables)
-    ladder = "ladder_" if kinds["network"] == "ladder" else ""
-    pictured = defaults.get("network", f"{ladder}conv")
-    tables["network"].setdefault("name", pictured if _is_picture(dataset) else f"{ladder}mlp")
+    tables["network"].setdefault("name", _usual_network(kinds["network"], defaults, _is_picture(dataset)))
     _check_network(tables, kinds["network"])
     tables["likelihood"].setdefault("name", "bernoulli" if _nearly_binary(dataset) else "gaussian_optimal")
 
@@ -186,6 +184,12 @@ def _kinds(tables: Table) -> dict[str, str]:
                 "--model vae"
             )
     return {section: taken[section] for section in PARTS if section in taken}
+
+
+def _usual_network(kind: str, defaults: Mapping[str, str], picture: bool) -> str:
+    if kind == "ladder":
+        return "ladder_conv" if picture else "ladder_mlp"
+    return defaults.get("network", "conv") if picture else "mlp"
 
 
 def _check_network(tables: Table, kind: str) -> None:
@@ -345,44 +349,43 @@ def _check_support(spec: Table, dataset: Dataset, ends: tuple[float, float]) -> 
     )
 
 
-def _posterior(spec: Table) -> tuple[str, str, Any]:
-    """Give kind, name and class of what says how the posterior is: itself, or a model that has its own."""
-    kind = "posterior" if "posterior" in spec else "model"
-    name = spec[kind]["name"]
-    return kind, name, registry.lookup(kind, name)
-
-
 def _check_codes(spec: Table) -> None:
     """Refuse to mix codes and continuous latents."""
-    where, posterior, given = _posterior(spec)
-    coded = getattr(given, "codes", False)
+    owner = "posterior" if "posterior" in spec else "model"
+    posterior = spec[owner]["name"]
+    coded = registry.lookup(owner, posterior).codes
     for kind, fits in (("objective", "vq"), ("prior", "uniform_codes")):
-        table = spec.get(kind, {})
+        if kind not in spec:
+            continue
+        table = spec[kind]
         while "base" in table:  # an objective that adds to another one is for what that one is for
             table = table["base"]
-        name = table.get("name")
-        if name is None or getattr(registry.lookup(kind, name), "codes", False) == coded:
+        name = table["name"]
+        if getattr(registry.lookup(kind, name), "codes", False) == coded:
             continue
         if coded:
             raise ConfigError(
-                f"{kind} '{name}' is for continuous latents, and {where} '{posterior}' gives codes; use "
+                f"{kind} '{name}' is for continuous latents, and posterior '{posterior}' gives codes; use "
                 f"{kind}.name={fits}, or --model vae"
             )
         raise ConfigError(
-            f"{kind} '{name}' is for codes, and {where} '{posterior}' gives none; use "
-            "posterior.name=ema_codebook, or --model vae"
+            f"{kind} '{name}' is for codes, and {owner} '{posterior}' gives none; use "
+            f"{'posterior.name=ema_codebook' if owner == 'posterior' else '--model vqvae'}, or --model vae"
         )
 
 
 def _check_objective(spec: Table, training: type) -> None:
     """Refuse an objective that the posterior or the training loop cannot serve."""
     table = spec["objective"]
-    kind, posterior, given = _posterior(spec)
-    other = "posterior.name=diagonal_gaussian" if kind == "posterior" else "--model vae"
+    kind = "posterior" if "posterior" in spec else "model"  # a model may have a posterior of its own
+    posterior, other = (
+        spec[kind]["name"],
+        {"posterior": "posterior.name=diagonal_gaussian", "model": "--model vae"},
+    )
     if "base" in table:
         _check_objective({**spec, "objective": table["base"]}, training)
     objective = table["name"]
-    wanted = registry.lookup("objective", objective)
+    wanted, given = registry.lookup("objective", objective), registry.lookup(kind, posterior)
     if wanted.bound and not (given.density or given.codes):
         raise ConfigError(
             f"objective '{objective}' needs a posterior with a density, and '{posterior}' has none; use "
@@ -397,7 +400,7 @@ def _check_objective(spec: Table, training: type) -> None:
     if wanted.factorised and not given.factorised:
         raise ConfigError(
             f"objective '{objective}' needs a posterior that is a product over the latent's dimensions, and "
-            f"'{posterior}' is none; use {other}, or objective.name=elbo"
+            f"'{posterior}' is none; use {other[kind]}, or objective.name=elbo"
         )
     if wanted.adversarial and not getattr(training, "adversaries", False):
         raise ConfigError(
@@ -434,15 +437,15 @@ def assemble(spec: Mapping[str, Any], event: tuple[int, ...]) -> Parts:
         ConfigError: if the parts do not fit each other or the event.
     """
     owner: Any = registry.lookup("model", spec["model"]["name"])
-    kinds = config.component_kinds(owner)
-    latent = owner.latent_of(event, spec["model"]) if "posterior" in kinds else ()
+    latent = owner.latent_of(event, spec["model"])
     condition = config.build("condition", spec["condition"]) if "condition" in spec else None
     told = {"condition": condition.size} if condition else {}
+    kinds = config.component_kinds(owner)
     parts: dict[str, Any] = {}
-    for section in PARTS:  # a prior over codes is told the posterior, which comes before it
-        if section in kinds:
-            context = {"latent": latent, "event": event, **told, **parts}
-            parts[section] = config.build(kinds[section], spec[section], **context)
+    for section in [part for part in PARTS if part in spec]:
+        # A prior over codes is told the posterior, which comes before it.
+        context = {"latent": latent, "event": event, **told, **parts}
+        parts[section] = config.build(kinds[section], spec[section], **context)
     model = config.build("model", spec["model"], event=event, **parts, **told)
     objective = config.build("objective", spec["objective"], latent=latent, event=event)
     return Parts(model, config.build("transform", spec["transform"]), objective, condition)

@@ -10,7 +10,7 @@ import abc
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from torch import Tensor, nn
 from torch.distributions import Distribution
@@ -132,6 +132,20 @@ class LatentModel(nn.Module, abc.ABC):
     prior: Callable[..., Distribution]
     condition: int = 0
     dropped: bool = True
+
+    @classmethod
+    def latent_of(cls, event: tuple[int, ...], settings: Mapping[str, Any]) -> tuple[int, ...]:
+        """Give the shape of a latent, which the posterior and the prior are built for.
+
+        Args:
+            event: shape of one example.
+            settings: the model's arguments.
+
+        Returns:
+            The shape; `()` for a model that takes neither.
+        """
+        return ()
+
     levels: tuple[int, ...] = ()
 
     @property

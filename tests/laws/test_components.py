@@ -19,6 +19,11 @@ FROM_DATA = {
 }
 """Arguments of objectives that a run fills in from its data."""
 CONDITION = 4
+FITTING = {
+    "network": {"mlp": "mlp", "conv": "conv", "resnet": "resnet"},
+    "ladder": {"mlp": "ladder_mlp", "conv": "ladder_conv", "resnet": "ladder_conv"},
+}
+"""The networks that models are put to the test with, by the kind that a model asks for."""
 SQUARE = (2, 3, 2)
 """A latent with height and width."""
 
@@ -62,20 +67,17 @@ def model_of(name, event, **parts):
     kinds = config.component_kinds(owner)
     sized = {"latent_dim": 3} if "latent_dim" in config.parameters(owner) else {"levels": [1, 2]}
     settings = config.check_component("model", {"name": name, **sized}, "model", assembly.SUPPLIED["model"])
-    told = {"event": event, "condition": CONDITION}
-    chosen = {"likelihood": "gaussian", **parts}
-    network = parts.get("network", "mlp")
-    ladder = "ladder_mlp" if network == "mlp" else "ladder_conv"
-    chosen["network"] = ladder if kinds["network"] == "ladder" else network
-    if "posterior" in kinds:
-        told["latent"] = owner.latent_of(event, settings)
-        chosen.setdefault("posterior", owner.defaults["posterior"])
-        coded = registry.lookup("posterior", chosen["posterior"]).codes
-        chosen.setdefault("prior", "uniform_codes" if coded else "standard_normal")
+    told = {"latent": owner.latent_of(event, settings), "event": event, "condition": CONDITION}
+    chosen = {
+        "posterior": owner.defaults.get("posterior"),
+        "prior": owner.defaults.get("prior"),
+        "likelihood": "gaussian",
+        **parts,
+        "network": FITTING[kinds["network"]][parts.get("network", "mlp")],
+    }
     built = {}
-    for part in ("network", "posterior", "prior", "likelihood"):
-        if part in kinds:
-            built[part] = make(kinds[part], chosen[part], **told, **built)
+    for part in [part for part in assembly.PARTS if part in kinds]:
+        built[part] = make(kinds[part], chosen[part], **told, **built)
     return config.build("model", settings, event=event, condition=CONDITION, **built)
 
 

@@ -18,12 +18,8 @@ def run_options(function: click.decorators.FC) -> click.decorators.FC:
     """Add the common settings of a run as flags; `sweep` has the same."""
     for option in reversed(
         (
-            click.option(
-                "--model", help="vae (the default), autoencoder, vqvae, conditional_vae, hierarchical_vae."
-            ),
-            click.option(
-                "--network", help="mlp, conv, resnet, a lecture's network; ladder_mlp, ladder_conv."
-            ),
+            click.option("--model", help="autoencoder, vae (the default), vqvae, conditional_vae."),
+            click.option("--network", help="mlp, conv, resnet, or a lecture's network."),
             click.option(
                 "--likelihood",
                 help="bernoulli, gaussian_optimal, discretised_logistic, ..., or a loss: mse, bce, l1.",

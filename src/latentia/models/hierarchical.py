@@ -69,9 +69,8 @@ class HierarchicalVAE(LatentModel):
     defaults: ClassVar[dict[str, str]] = {"objective": "elbo"}
     density: ClassVar[bool] = True
     """Whether q(z|x) has a density; see `Posterior`."""
-    codes: ClassVar[bool] = False
-    """Whether it gives codes."""
     factorised: ClassVar[bool] = False
+    codes: ClassVar[bool] = False
     """Whether it is a product over the latent's dimensions."""
 
     def __init__(

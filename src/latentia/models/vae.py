@@ -88,14 +88,14 @@ class VAE(LatentModel):
 
     @classmethod
     def latent_of(cls, event: tuple[int, ...], settings: Mapping[str, Any]) -> tuple[int, ...]:
-        """Give the shape of a latent, which the posterior and the prior are built for.
+        """Give the shape of a latent; see `LatentModel`.
 
         Args:
             event: shape of one example.
             settings: the model's arguments.
 
         Returns:
-            The shape.
+            `(latent_dim,)`.
 
         Raises:
             ConfigError: if the latent has no dimension.
