@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from latentia import config, registry
-from latentia.data.conditions import Condition
+from latentia.data.conditions import Condition, Labels
 from latentia.data.dataset import Dataset
 from latentia.data.transforms import Transform
 from latentia.errors import ConfigError, DataError, nearest
@@ -154,6 +154,7 @@ def complete(settings: Mapping[str, Any], dataset: Dataset, training: type) -> T
         spec[kind] = config.check_component(kind, tables[kind], kind, SUPPLIED.get(kind, ()))
     _check_support(spec, dataset, ends)
     _check_bound(spec)
+    _check_classes(spec)
     spec["training"] = _training(tables["training"], dataset, training)
     return spec
 
@@ -255,6 +256,29 @@ def _check_bound(spec: Table) -> None:
         raise ConfigError(
             f"objective '{objective}' needs a posterior with a density, and '{posterior}' has none; use "
             "objective.name=reconstruction, or --model vae"
+        )
+
+
+def _check_classes(spec: Table) -> None:
+    """Refuse a classifier that nothing trains, and an objective that has none to train."""
+    objective, model = spec["objective"]["name"], spec["model"]["name"]
+    trains = registry.lookup("objective", objective).classifies
+    classifies = registry.lookup("model", model).classifies
+    if trains and not classifies:
+        raise ConfigError(
+            f"objective '{objective}' trains a classifier, and model '{model}' has none; use "
+            "--model semi_supervised_vae, or objective.name=elbo"
+        )
+    if classifies and not trains:
+        raise ConfigError(
+            f"model '{model}' has a classifier, and objective '{objective}' does not train it; use "
+            "objective.name=semi_supervised, or --model conditional_vae"
+        )
+    told = spec.get("condition", {}).get("name", "")
+    if classifies and not issubclass(registry.lookup("condition", told), Labels):
+        raise ConfigError(
+            f"model '{model}' infers labels, and condition '{told}' is none; use condition.name=some_labels, "
+            "or --model conditional_vae"
         )
 
 

@@ -151,6 +151,43 @@ class Trained:
             raise ConfigError(f"model '{name}' takes no condition; train one with --model conditional_vae")
         return self.condition.rows(values, self.label_names)
 
+    @torch.no_grad()
+    def complete(self, x: np.ndarray, c: np.ndarray | None = None) -> np.ndarray | None:
+        """Fill in conditions that are not known where the model infers them: with the most probable class.
+
+        Args:
+            x: data, shape `(N, *event)`.
+            c: conditions, shape `(N, C)`, `(C,)` or None, rows of NaN where they are not known.
+
+        Returns:
+            Shape `(N, C)`; c itself for a model that infers none.
+        """
+        if not self.model.classifies:
+            return c
+        parts = list(self.prepare(x))
+        count, size = sum(map(len, parts)), self.model.condition
+        rows = torch.full((count, size), torch.nan) if c is None else self._told(c, count)
+        told = zip(parts, rows.split(CHUNK), strict=True)  # pyright: ignore[reportOptionalMemberAccess]
+        return torch.cat([self.model.complete(part, row) for part, row in told]).numpy()
+
+    @torch.no_grad()
+    def classify(self, x: np.ndarray) -> np.ndarray:
+        """Give the probability of each class, q(y|x), for a model that infers labels.
+
+        Args:
+            x: data, shape `(N, *event)`.
+
+        Returns:
+            Shape `(N, Y)`, float32.
+
+        Raises:
+            ConfigError: if the model has no classifier.
+        """
+        if not self.model.classifies:
+            name = self.recipe["model"]["name"]
+            raise ConfigError(f"model '{name}' has no classifier; train one with --model semi_supervised_vae")
+        return np.concatenate([self.model.classify(part).probs.numpy() for part in self.prepare(x)])
+
     def _told(self, c: np.ndarray | None, count: int) -> Tensor | None:
         """Check conditions, and give one for each example."""
         size = self.model.condition
@@ -190,7 +227,7 @@ class Trained:
         Returns:
             Latents, shape `(N, *latent)`, float32.
         """
-        x = np.asarray(x)
+        x, c = np.asarray(x), self.complete(x, c)
         told = self._chunks(c, 1 if x.shape == self.event else len(x))
         with seeded(seed):
             codes = [self.model.encode(part, next(told)) for part in self.prepare(x)]
@@ -241,6 +278,7 @@ class Trained:
         Returns:
             Data in the data's units, shape `(N, *event)`, float32.
         """
+        c = self.complete(x, c)
         return self.decode(self.encode(x, c), c if edit is None else edit)
 
     def sample_latents(
@@ -293,6 +331,7 @@ class Trained:
         Returns:
             Data, shape `(steps, *event)`.
         """
+        c = self.complete(np.stack([a, b]), c)
         ends = torch.from_numpy(self.encode(np.stack([a, b]), c))
         told = self._told(c, 2)
         if told is not None:
@@ -319,7 +358,7 @@ class Trained:
         Returns:
             Data, shape `(len(dims), T, *event)`.
         """
-        told = self._told(c, 1)
+        told = self._told(c if x is None else self.complete(x, c), 1)
         start = self.prior_mean(told) if x is None else torch.from_numpy(self.encode(x, c)[0])
         dims = list(range(self.latent[0])) if dims is None else dims
         line = torch.linspace(-3, 3, 9) if values is None else torch.as_tensor(values, dtype=torch.float32)

@@ -253,6 +253,8 @@ def representation(subject: Subject) -> None:
         reason = "the data have no labels" if labels is None else "all labels are the same"
         subject.ledger.missing.update(dict.fromkeys(names_of(("", "pixels", "pca")), reason))
         return
+    if subject.run.model.classifies:
+        subject.ledger.measure(["classification_error"], partial(_classified, subject, labels))
     given = subject.scaled(subject.x).reshape(len(subject.x), -1)
     known = subject.scaled(subject.known).reshape(len(subject.known), -1)
     codes = subject.encoded(subject.known_rows)
@@ -267,6 +269,17 @@ def representation(subject: Subject) -> None:
             subject.ledger, spaces, subject.labels(subject.known_rows), labels,
             split=subject.split, seed=subject.settings.seed, tick=named(bar),
         )  # fmt: skip
+
+
+def _classified(subject: Subject, labels: np.ndarray) -> Mapping[str, Figure]:
+    """Hold the model's own classifier against the labels."""
+    run = subject.run
+    of = labels >= 0
+    known = run.condition.known if run.condition else ""
+    wrong = run.classify(subject.x[of]).argmax(axis=1) != labels[of]
+    mean, error = mean_and_error(wrong.astype(float))
+    how = f"examples whose most probable class under q(y|x) is not their label; trained with {known}"
+    return {"classification_error": Figure(mean, "share", subject.split, how, error, len(wrong), "lower")}
 
 
 def disentanglement(subject: Subject) -> None:

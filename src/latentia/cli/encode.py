@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from latentia.cli.output import check_output, output_option, run_argument, write_array
+from latentia.cli.output import check_output, output_option, run_argument, write_array, write_splits
 
 
 @click.command("encode", short_help="Turn data into latents.")
@@ -14,7 +14,11 @@ from latentia.cli.output import check_output, output_option, run_argument, write
 @click.argument("source", required=False)
 @click.option("-n", "count", default=0, help="How many examples; all by default.")
 @click.option(
-    "--split", default="test", show_default=True, help="Which split; all takes every example in order."
+    "--split",
+    default="test",
+    show_default=True,
+    help="Which split; all takes every example in order, each all three with their labels, into a .npz to "
+    "train on.",
 )
 @click.option("--sample", is_flag=True, help="Draw from the posterior instead of taking its mean.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the draw.")
@@ -27,5 +31,8 @@ def command(
     from latentia.api import open_run
 
     opened = open_run(run)
+    if split == "each":
+        write_splits(output, opened.encode_splits(source, sample=sample, seed=seed))
+        return
     codes = opened.encode(*opened.take(source, split, count or None), sample=sample, seed=seed)
     write_array(output, codes, tuple(f"z{i}" for i in range(codes[0].size)))

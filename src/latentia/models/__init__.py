@@ -2,6 +2,7 @@
 
 from latentia.models.autoencoder import Autoencoder
 from latentia.models.conditional import ConditionalVAE
+from latentia.models.semi_supervised import SemiSupervisedVAE
 from latentia.models.vae import VAE
 
-__all__ = ["VAE", "Autoencoder", "ConditionalVAE"]
+__all__ = ["VAE", "Autoencoder", "ConditionalVAE", "SemiSupervisedVAE"]

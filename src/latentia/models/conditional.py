@@ -31,8 +31,8 @@ class Embedding(nn.Module):
         self.unknown = nn.Parameter(torch.zeros(width))
 
     def forward(self, c: Tensor) -> Tensor:
-        """Map `(B, C)` to `(B, width)`."""
-        missing = c.isnan().any(dim=1, keepdim=True)
+        """Map `(*batch, C)` to `(*batch, width)`."""
+        missing = c.isnan().any(dim=-1, keepdim=True)
         return torch.where(missing, self.unknown, self.known(c.nan_to_num()))
 
 

@@ -4,5 +4,16 @@ from latentia.objectives.base import Objective
 from latentia.objectives.elbo import ELBO
 from latentia.objectives.reconstruction import Reconstruction
 from latentia.objectives.schedules import Constant, Cosine, Cyclical, Linear, Schedule
+from latentia.objectives.semi_supervised import SemiSupervised
 
-__all__ = ["ELBO", "Constant", "Cosine", "Cyclical", "Linear", "Objective", "Reconstruction", "Schedule"]
+__all__ = [
+    "ELBO",
+    "Constant",
+    "Cosine",
+    "Cyclical",
+    "Linear",
+    "Objective",
+    "Reconstruction",
+    "Schedule",
+    "SemiSupervised",
+]

@@ -21,6 +21,8 @@ class Objective(abc.ABC):
     """How many latent samples S the model must draw for each example."""
     bound: ClassVar[bool] = True
     """Whether -(distortion + rate) bounds log p(x)."""
+    classifies: ClassVar[bool] = False
+    """Whether it reads q(y|x), which only a model that classifies gives."""
 
     @abc.abstractmethod
     def __call__(self, state: Pass, progress: float = 1.0) -> Terms:
