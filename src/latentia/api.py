@@ -201,6 +201,7 @@ def _work(
         device = choose_device(settings.device)
         storage.write_json(folder.model_file, describe(spec, dataset.event, dataset.label_names))
         say(_describe_run(folder, spec, parts, device))
+        assembly.begin(parts, dataset, settings.seed)
         told = parts.condition.of(dataset) if parts.condition else None
         splits = feeds(dataset, parts.transform, device, told)
         if parts.condition:
@@ -276,8 +277,8 @@ def evaluate(
         run: the run, or its folder.
         quiet: show no progress bars.
         say: called with each line that a person wants to read.
-        settings: `data`, `split`, `samples`, `limit`, `ais`, `seed`, `inception` and `only`, as the
-            attributes of `latentia.assessment.Settings`.
+        settings: `data`, `split`, `samples`, `limit`, `ais`, `seed`, `inception`, `samplers` and `only`,
+            as the attributes of `latentia.assessment.Settings`.
 
     Returns:
         The figures, why others are missing, a diagnosis, and warnings.

@@ -7,7 +7,7 @@ all of it; the result repeats the run. `assemble` builds what it describes.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +41,7 @@ PARTS = ("network", "posterior", "prior", "likelihood")
 SUPPLIED = {
     "model": ("event", "condition", *PARTS),
     "posterior": ("latent",),
-    "prior": ("latent", "condition"),
+    "prior": ("latent", "event", "condition"),
 }
 """Parameters that the program provides, so that nobody sets them."""
 
@@ -144,14 +144,22 @@ def complete(settings: Mapping[str, Any], dataset: Dataset, training: type) -> T
     tables["likelihood"].setdefault("name", "bernoulli" if _nearly_binary(dataset) else "gaussian_optimal")
 
     likelihood = registry.lookup("likelihood", tables["likelihood"]["name"])
-    _choose_transform(tables["transform"], dataset, getattr(likelihood, "binary", False))
+    _choose_transform(tables["transform"], dataset, likelihood)
     spec: Table = {"data": tables["data"], **_condition(tables, dataset)}
     spec["transform"] = config.check_component("transform", tables["transform"], "transform")
     ends = config.build("transform", spec["transform"]).range(*_extremes(dataset))
     if "link" in config.parameters(likelihood) and ends[0] >= 0 and ends[1] <= 1:
         tables["likelihood"].setdefault("link", "sigmoid")
+    if "levels" in config.parameters(likelihood):
+        tables["likelihood"].setdefault("levels", int(dataset.high) + 1)
+    prior = registry.lookup("prior", tables["prior"]["name"])
+    if {"low", "high"} <= set(config.parameters(prior)):  # one that makes up examples needs their range
+        low, high = ends if all(map(math.isfinite, ends)) else _reach(spec["transform"], dataset)
+        tables["prior"].setdefault("low", low)
+        tables["prior"].setdefault("high", high)
     for kind in ("model", *PARTS, "objective"):
         spec[kind] = config.check_component(kind, tables[kind], kind, SUPPLIED.get(kind, ()))
+    _check_levels(spec, dataset)
     _check_support(spec, dataset, ends)
     _check_bound(spec)
     _check_classes(spec)
@@ -181,14 +189,26 @@ def _extremes(dataset: Dataset) -> tuple[float, float]:
     return float(dataset.x.min()), float(dataset.x.max())
 
 
-def _choose_transform(table: Table, dataset: Dataset, binary: bool) -> None:
-    """Fill in the transform that suits the data, and the statistics that it needs."""
+def _reach(transform: Table, dataset: Dataset) -> tuple[float, float]:
+    """Give the ends of the transformed training data, whose columns are scaled each in its own way."""
+    train = torch.from_numpy(dataset.x[dataset.splits["train"]])
+    x = config.build("transform", transform).expected(train)
+    return float(x.min()), float(x.max())
+
+
+def _choose_transform(table: Table, dataset: Dataset, likelihood: Callable[..., Any]) -> None:
+    """Fill in the transform that suits data and likelihood, and the statistics that it needs."""
     low, high = _extremes(dataset)
+    binary, sharp = getattr(likelihood, "binary", False), getattr(likelihood, "sharp", False)
+    levelled = "levels" in config.parameters(likelihood)
     integers = dataset.x.dtype == np.uint8 and dataset.kind != "table"
     in_unit = low >= 0 and high <= 1
     if "name" not in table:
-        if integers or in_unit:
-            table["name"] = "binarise" if binary else "scale" if integers else "none"
+        if levelled:
+            table["name"] = "scale"
+        elif integers or in_unit:
+            whole = "dequantise" if sharp else "scale"
+            table["name"] = "binarise" if binary else whole if integers else "none"
             if not integers and binary:
                 table.update(low=0.0, high=1.0)
         elif binary or dataset.kind != "table":
@@ -207,6 +227,35 @@ def _choose_transform(table: Table, dataset: Dataset, binary: bool) -> None:
         )
         table.setdefault(
             "std", train.std(axis=0).ravel().tolist() if train.ndim == 2 else [float(train.std())]
+        )
+
+
+def _check_levels(spec: Table, dataset: Dataset) -> None:
+    """Refuse data or a transform whose values are not those of a likelihood over levels."""
+    table, transform = spec["likelihood"], spec["transform"]
+    if "levels" not in table:
+        return
+    name, top = table["name"], table["levels"] - 1
+    if dataset.x.dtype != np.uint8:
+        raise DataError(
+            f"{dataset.name}: likelihood '{name}' needs whole numbers of 8 bits, and the data are "
+            f"{dataset.x.dtype}; use --likelihood gaussian_optimal"
+        )
+    if dataset.high != top:
+        raise ConfigError(
+            f"'likelihood.levels' is {top + 1}, and {dataset.name} has the levels 0 to {dataset.high:g}; "
+            "leave it out"
+        )
+    if transform["name"] != "scale":
+        other = "bernoulli" if transform["name"] == "binarise" else "gaussian_optimal"
+        raise ConfigError(
+            f"likelihood '{name}' does not fit transform '{transform['name']}', which leaves the levels; use "
+            f"transform=scale, or --likelihood {other}"
+        )
+    if (transform["low"], transform["high"]) != (0.0, top):
+        raise ConfigError(
+            f"likelihood '{name}' needs 'transform.low' 0 and 'transform.high' {top}, not "
+            f"{transform['low']:g} and {transform['high']:g}; leave them out"
         )
 
 
@@ -256,6 +305,12 @@ def _check_bound(spec: Table) -> None:
         raise ConfigError(
             f"objective '{objective}' needs a posterior with a density, and '{posterior}' has none; use "
             "objective.name=reconstruction, or --model vae"
+        )
+    prior = spec["prior"]["name"]
+    if registry.lookup("prior", prior).needs_density and not registry.lookup("posterior", posterior).density:
+        raise ConfigError(
+            f"prior '{prior}' mixes posteriors and needs one with a density, and '{posterior}' has none; use "
+            "prior.name=mixture, or --model vae"
         )
 
 
@@ -332,3 +387,21 @@ def fresh(spec: Mapping[str, Any], event: tuple[int, ...], seed: int) -> Parts:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return assemble(spec, event)
+
+
+SHOWN = 1000
+"""Training examples that a model sees before a run starts."""
+
+
+def begin(parts: Parts, dataset: Dataset, seed: int) -> None:
+    """Show a fresh model some training examples, drawn and transformed with a seed.
+
+    Args:
+        parts: what `fresh` built.
+        dataset: the data.
+        seed: seed of the draw.
+    """
+    rows = np.random.default_rng(seed).permutation(dataset.splits["train"])[:SHOWN]
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        parts.model.begin(parts.transform(torch.from_numpy(dataset.x[rows])))

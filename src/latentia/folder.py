@@ -6,6 +6,7 @@ NAME/  run.toml           the resolved specification, enough to repeat the run
        metrics.jsonl      one line per logged step
        checkpoints/       everything that the future of the run depends on
        evaluation.json    the figures of the last evaluation
+       samplers/          fits of samplers to the latents, made on demand
        report.html        self-contained; figures/ beside it
 ```
 """
@@ -82,6 +83,11 @@ class RunFolder:
     def report_file(self) -> Path:
         """The report."""
         return self.path / "report.html"
+
+    @property
+    def samplers(self) -> Path:
+        """The folder of samplers fitted to the latents."""
+        return self.path / "samplers"
 
     @property
     def evaluation_file(self) -> Path:

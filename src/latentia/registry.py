@@ -21,6 +21,7 @@ HOMES = {
     "schedule": "latentia.objectives",
     "objective": "latentia.objectives",
     "model": "latentia.models",
+    "sampler": "latentia.sampling",
     "transform": "latentia.data.transforms",
     "condition": "latentia.data.conditions",
     "tracker": "latentia.training.trackers",

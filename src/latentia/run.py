@@ -16,7 +16,7 @@ from latentia.data.splits import spread
 from latentia.errors import ConfigError, DataError, RunError, nearest
 from latentia.evaluation import LatentStatistics, latent_statistics
 from latentia.folder import RunFolder, recorded_source
-from latentia.sampling import Mixture, fit_mixture
+from latentia.sampling import Sampler, checked, fitted
 from latentia.trained import Trained
 
 FITTED_ON = 10_000
@@ -188,17 +188,21 @@ class Run(Trained):
         """Samples of the aggregate posterior: one for each of up to 10,000 training examples."""
         return self.encode_examples(self.examples("train", FITTED_ON), sample=True)
 
-    def mixture(self, components: int = 10, seed: int = 0) -> Mixture:
-        """Fit a Gaussian mixture to the aggregate posterior.
+    def sampler(self, name: str = "prior", *, quiet: bool = True, **settings: Any) -> Sampler:
+        """Give a sampler of latents, fitted to the aggregate posterior where it needs to be.
+
+        A fit is kept in the run folder and used again while weights and settings stay the same.
 
         Args:
-            components: how many Gaussians.
-            seed: seed of the fit.
+            name: 'prior', 'mixture', 'flow' or 'two_stage'.
+            quiet: show no progress bar.
+            settings: the sampler's own: `components=20`, `truncation=1.5`.
 
         Returns:
-            The mixture.
+            The sampler.
         """
-        return fit_mixture(self.aggregate, components, seed)
+        table = checked(name, settings)
+        return fitted(self, table, self.folder.samplers / f"{name}.safetensors", quiet)
 
     def sample(
         self,
@@ -206,11 +210,10 @@ class Run(Trained):
         *,
         condition: Any = None,
         sampler: str = "prior",
-        components: int = 10,
-        truncation: float | None = None,
-        temperature: float = 1.0,
         noise: bool = False,
         seed: int = 0,
+        quiet: bool = True,
+        **settings: Any,
     ) -> np.ndarray:
         """Generate data.
 
@@ -218,28 +221,22 @@ class Run(Trained):
             n: how many.
             condition: for a conditional model, one or a list of them, repeated as often as it takes; the
                 conditions of training examples, drawn at random, by default.
-            sampler: 'prior', or 'mixture' for one fitted to the aggregate posterior.
-            components: Gaussians of the mixture.
-            truncation: limit on each coordinate of a prior sample, in standard deviations.
-            temperature: factor on the distance of a prior sample from the prior's mean.
+            sampler: 'prior', or one fitted to the aggregate posterior: 'mixture', 'flow', 'two_stage'.
             noise: draw from the likelihood instead of taking its mean.
-            seed: seed of everything random.
+            seed: seed of the draws.
+            quiet: show no progress bar while a sampler is fitted.
+            settings: the sampler's own: `truncation` and `temperature` of the prior, `components` of the
+                mixture, `steps` of the others.
 
         Returns:
             Data, shape `(n, *event)`, in the data's units.
 
         Raises:
-            ConfigError: if there is no such sampler, or truncation is asked of the mixture.
+            ConfigError: if there is no such sampler, or it has no such setting.
         """
-        if sampler not in ("prior", "mixture"):
-            raise ConfigError(f"unknown sampler '{sampler}'{nearest(sampler, ('mixture', 'prior'))}")
-        if sampler == "mixture" and (truncation is not None or temperature != 1.0):
-            raise ConfigError("truncation and temperature belong to the sampler 'prior', not to 'mixture'")
-        mixture = self.mixture(components, seed) if sampler == "mixture" else None
         c = self.conditions_for(n, condition, seed)
-        z = self.sample_latents(
-            n, c=c, mixture=mixture, truncation=truncation, temperature=temperature, seed=seed
-        )
+        chosen = self.sampler(sampler, quiet=quiet, **settings)
+        z = self.sample_latents(n, c=c, sampler=chosen, seed=seed)
         return self.decode(z, c, noise=noise, seed=seed)
 
     def conditions_for(self, n: int, condition: Any = None, seed: int = 0) -> np.ndarray | None:

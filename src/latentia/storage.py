@@ -152,7 +152,15 @@ def read_json(path: str | os.PathLike[str]) -> Any:
         raise RunError(f"{path} is damaged: not JSON ({error})") from error
 
 
-def _checksum(tensors: Mapping[str, Tensor]) -> int:
+def checksum(tensors: Mapping[str, Tensor]) -> int:
+    """Give a number that changes with any bit of some tensors.
+
+    Args:
+        tensors: the tensors, by name.
+
+    Returns:
+        The CRC-32 of their bytes, in the order of their names.
+    """
     import torch
 
     total = 0
@@ -180,7 +188,7 @@ def save_tensors(
 
     whole = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     # One entry: safetensors writes several in any order, and equal runs shall give equal bytes.
-    metadata = {"latentia": json.dumps({"header": dict(header or {}), "crc32": _checksum(whole)})}
+    metadata = {"latentia": json.dumps({"header": dict(header or {}), "crc32": checksum(whole)})}
     with _replacing(Path(path)) as temporary:
         try:
             save_file(whole, temporary, metadata=metadata)
@@ -211,7 +219,7 @@ def load_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[
         raise RunError(f"cannot read {path}: {error.strerror or error}") from error
     except (SafetensorError, ValueError) as error:
         raise RunError(f"{path} is damaged: {error}") from error
-    if record.get("crc32", None) not in (None, _checksum(tensors)):
+    if record.get("crc32", None) not in (None, checksum(tensors)):
         raise RunError(f"{path} is damaged: its checksum does not match")
     return tensors, record.get("header", {})
 

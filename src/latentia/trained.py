@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -15,9 +15,6 @@ from latentia import sampling, storage
 from latentia.assembly import Parts, assemble
 from latentia.errors import ConfigError, DataError, RunError
 from latentia.evaluation.terms import seeded, stream
-
-if TYPE_CHECKING:
-    from latentia.sampling import Mixture
 
 FORMAT = 1
 CHUNK = 512
@@ -286,29 +283,25 @@ class Trained:
         n: int,
         *,
         c: np.ndarray | None = None,
-        mixture: Mixture | None = None,
-        truncation: float | None = None,
-        temperature: float = 1.0,
+        sampler: sampling.Sampler | None = None,
         seed: int = 0,
     ) -> np.ndarray:
-        """Draw latents from the prior, or from a mixture fitted to the aggregate posterior.
+        """Draw latents from the prior, or from a sampler that was fitted.
 
         Args:
             n: how many.
             c: conditions, shape `(n, C)` or `(C,)`, for a prior that depends on them.
-            mixture: where to draw from instead of the prior.
-            truncation: limit on each coordinate, in the prior's standard deviations.
-            temperature: factor on the distance from the prior's mean.
+            sampler: where to draw from instead of the prior.
             seed: seed of the draw.
 
         Returns:
             Shape `(n, *latent)`, float32.
         """
-        if mixture is not None:
-            return mixture.sample(n, seed)
+        told = self._told(c, n)
+        if sampler is not None:
+            return sampler.sample(n, seed, told)
         with seeded(seed), torch.no_grad():
-            prior = self.model.prior(self._told(c, n))
-            return sampling.sample_prior(prior, n, truncation=truncation, temperature=temperature).numpy()
+            return sampling.sample_prior(self.model.prior(told), n).numpy()
 
     def interpolate(
         self,

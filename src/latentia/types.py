@@ -7,6 +7,7 @@ objective to the training loop and the evaluation. All are frozen; nothing else 
 from __future__ import annotations
 
 import abc
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -106,7 +107,7 @@ class LatentModel(nn.Module, abc.ABC):
 
     event: tuple[int, ...]
     latent: tuple[int, ...]
-    prior: Callable[[Tensor | None], Distribution]
+    prior: Callable[..., Distribution]
     condition: int = 0
     dropped: bool = True
     classifies: ClassVar[bool] = False
@@ -115,6 +116,11 @@ class LatentModel(nn.Module, abc.ABC):
     @abc.abstractmethod
     def discrete(self) -> bool:
         """Whether p(x|z) is a probability of values rather than a density."""
+
+    @property
+    @abc.abstractmethod
+    def binary(self) -> bool:
+        """Whether the only values that p(x|z) knows are 0 and 1."""
 
     @property
     @abc.abstractmethod
@@ -132,6 +138,11 @@ class LatentModel(nn.Module, abc.ABC):
             The same, for a model that infers no condition.
         """
         return c
+
+    @property
+    def decoded(self) -> int:
+        """How many numbers the decoder gives for one example; what evaluates in parts goes by it."""
+        return math.prod(self.event)
 
     @abc.abstractmethod
     def encode(self, x: Tensor, c: Tensor | None = None) -> Distribution:
@@ -155,6 +166,13 @@ class LatentModel(nn.Module, abc.ABC):
 
         Returns:
             A distribution with batch shape `(S, B)` or `(B,)`.
+        """
+
+    def begin(self, x: Tensor) -> None:
+        """See some training examples once, before a run starts; most models need none.
+
+        Args:
+            x: transformed examples in random order, shape `(N, *event)`.
         """
 
     @abc.abstractmethod

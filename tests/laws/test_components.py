@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from torch.distributions import Independent, Normal
 
 from latentia import assembly, config, registry
 from latentia.errors import ConfigError
@@ -13,6 +14,8 @@ from latentia.types import Batch
 LATENT = (3,)
 EVENTS = [(1, 8, 8), (1, 28, 28), (1, 28, 20), (3, 64, 64), (2, 5, 7), (7,), (2, 6)]
 CONDITION = 4
+SQUARE = (2, 3, 2)
+"""A latent with height and width."""
 
 
 def make(kind, name, **context):
@@ -20,14 +23,29 @@ def make(kind, name, **context):
     return config.build(kind, table, **context)
 
 
+def prior_of(name, latent):
+    """A prior, with an encoder that stands for its model's."""
+    prior = make("prior", name, latent=latent, event=(5,), condition=CONDITION)
+    means = torch.nn.Linear(5, math.prod(latent))
+
+    def encode(x):
+        return Independent(Normal(means(x).unflatten(1, latent), 0.5), len(latent))
+
+    prior.attach(encode)
+    prior.begin(torch.rand(20, 5))
+    return prior
+
+
 def data_for(likelihood, shape, seed=0):
     x = torch.rand(shape, generator=torch.Generator().manual_seed(seed))
-    return (x > 0.5).float() if likelihood.binary else x
+    if likelihood.binary:
+        return (x > 0.5).float()
+    return (x * (likelihood.levels - 1)).round() / (likelihood.levels - 1) if likelihood.discrete else x
 
 
 def model_of(name, event, **parts):
     network = parts.get("network", "mlp")
-    posterior = registry.lookup("model", name).defaults["posterior"]
+    posterior = parts.get("posterior", registry.lookup("model", name).defaults["posterior"])
     return config.build(
         "model",
         config.check_component("model", {"name": name, "latent_dim": 3}, "model", assembly.SUPPLIED["model"]),
@@ -35,7 +53,9 @@ def model_of(name, event, **parts):
         condition=CONDITION,
         network=make("network", network),
         posterior=make("posterior", posterior, latent=LATENT),
-        prior=make("prior", "standard_normal", latent=LATENT),
+        prior=make(
+            "prior", parts.get("prior", "standard_normal"), latent=LATENT, event=event, condition=CONDITION
+        ),
         likelihood=make("likelihood", parts.get("likelihood", "gaussian")),
     )
 
@@ -67,9 +87,11 @@ def test_a_network_maps_any_event_to_its_latent_and_back_or_says_why_not(name, e
         x = torch.randn(batch, *event)
         h = network.encoder(event, (6,))(x)
         assert h.shape == (batch, 6)
-        back = network.decoder(LATENT, event)(h[:, :3])
-        assert back.shape == x.shape
-        assert torch.isfinite(back).all()
+        for numbers in (1, 5):  # a likelihood may need several for each entry
+            features = (numbers * event[0], *event[1:])
+            back = network.decoder(LATENT, features)(h[:, :3])
+            assert back.shape == (batch, *features)
+            assert torch.isfinite(back).all()
 
 
 @pytest.mark.parametrize("name", registry.names("posterior"))
@@ -88,6 +110,33 @@ def test_a_posterior_gives_a_distribution_over_the_latent(name):
         assert features.grad is not None
 
 
+@pytest.mark.parametrize("name", sorted(set(registry.names("posterior")) - {"full_gaussian"}))
+def test_a_posterior_takes_a_latent_with_height_and_width(name):
+    posterior = make("posterior", name, latent=SQUARE)
+    q = posterior(torch.randn(2, *posterior.features))
+    z = q.rsample((4,))
+    assert z.shape == (4, 2, *SQUARE)
+    assert q.log_prob(z).shape == (4, 2)
+    assert q.mean.shape == (2, *SQUARE)
+
+
+def test_a_full_covariance_of_a_latent_with_height_and_width_is_refused():
+    with pytest.raises(ConfigError, match=r"'full_gaussian' needs a flat latent.*diagonal_gaussian"):
+        make("posterior", "full_gaussian", latent=SQUARE)
+
+
+@pytest.mark.parametrize("name", sorted(set(registry.names("posterior")) - {"delta"}))
+def test_the_density_of_a_draw_is_that_of_the_same_value_given_again(name):
+    torch.manual_seed(0)
+    posterior = make("posterior", name, latent=LATENT)
+    for parameter in posterior.parameters():
+        parameter.data *= 20  # far from the identity
+    q = posterior(torch.randn(3, *posterior.features))
+    z = q.rsample((4,))
+    assert torch.allclose(q.log_prob(z), q.log_prob(z.clone()), rtol=1e-3, atol=1e-3)
+    assert torch.equal(q.mean, q.mean)
+
+
 @pytest.mark.parametrize("name", registry.names("posterior"))
 def test_a_posterior_survives_extreme_features(name):
     posterior = make("posterior", name, latent=LATENT)
@@ -96,23 +145,51 @@ def test_a_posterior_survives_extreme_features(name):
         assert torch.isfinite(q.rsample()).all()
 
 
+@pytest.mark.parametrize("latent", [LATENT, (1,), (4,), SQUARE], ids=str)
 @pytest.mark.parametrize("name", registry.names("prior"))
-def test_a_prior_gives_a_distribution_over_the_latent(name):
-    prior = make("prior", name, latent=LATENT, condition=CONDITION)
+def test_a_prior_gives_a_distribution_over_the_latent(name, latent):
+    prior = prior_of(name, latent)
     p = prior(None)
-    assert p.event_shape == LATENT and p.batch_shape == ()
-    assert p.sample((7,)).shape == (7, *LATENT)
-    assert torch.isfinite(p.log_prob(p.sample((7,)))).all()
+    assert p.batch_shape == ()
+    assert p.event_shape == latent
+    for shape in ((7,), (2, 3)):
+        z = p.sample(shape)
+        assert z.shape == (*shape, *latent)
+        assert p.log_prob(z).shape == shape
+        assert torch.isfinite(p.log_prob(z)).all()
+    assert p.mean.shape == p.variance.shape == p.stddev.shape == latent
+    assert (p.variance > 0).all()
     told = prior(torch.randn(5, CONDITION))
     assert told.batch_shape == ((5,) if prior.conditional else ())
-    assert told.log_prob(torch.randn(7, 5, *LATENT)).shape == (7, 5)
+    assert told.log_prob(torch.randn(7, 5, *latent)).shape == (7, 5)
 
 
-@pytest.mark.parametrize("event", [(1, 4, 4), (6,)], ids=str)
+@pytest.mark.parametrize("name", registry.names("prior"))
+def test_the_moments_of_a_prior_are_those_of_its_draws_and_the_same_at_every_call(name):
+    torch.manual_seed(0)
+    p = prior_of(name, LATENT)()
+    z = p.sample((4000,)).detach()
+    assert torch.equal(p.mean, p.mean)
+    assert torch.allclose(p.mean, z.mean(dim=0), atol=0.2)
+    assert torch.allclose(p.stddev, z.std(dim=0), atol=0.2)
+
+
+@pytest.mark.parametrize("name", registry.names("prior"))
+def test_a_prior_is_saved_and_read_again_with_the_same_density(name):
+    torch.manual_seed(0)
+    first, second = prior_of(name, LATENT), prior_of(name, LATENT)
+    assert not any("encode" in key for key in first.state_dict())
+    second.load_state_dict(first.state_dict())
+    second.attach(getattr(first, "_encode", None))
+    z = first().sample((5,))
+    assert torch.equal(first().log_prob(z.clone()), second().log_prob(z))
+
+
+@pytest.mark.parametrize("event", [(1, 4, 4), (6,), (3, 2, 4, 4)], ids=str)
 @pytest.mark.parametrize("name", registry.names("likelihood"))
 def test_a_likelihood_is_a_distribution_over_the_data(name, event):
     likelihood = make("likelihood", name)
-    h = torch.randn(2, 3, *event, requires_grad=True)
+    h = torch.randn(2, 3, *likelihood.features(event), requires_grad=True)
     p = likelihood(h, len(event))
     assert p.batch_shape == (2, 3)
     assert p.event_shape == event
@@ -122,7 +199,7 @@ def test_a_likelihood_is_a_distribution_over_the_data(name, event):
     assert torch.isfinite(log_p).all()
     log_p.sum().backward()
     assert h.grad is not None and torch.isfinite(h.grad).all() and (h.grad != 0).any()
-    assert p.mean.shape == p.sample().shape == h.shape
+    assert p.mean.shape == p.sample().shape == (2, 3, *event)
     low, high = likelihood.support
     assert float(p.sample().min()) >= low and float(p.sample().max()) <= high
 
@@ -130,14 +207,15 @@ def test_a_likelihood_is_a_distribution_over_the_data(name, event):
 @pytest.mark.parametrize("name", registry.names("likelihood"))
 def test_a_likelihood_integrates_to_one(name):
     likelihood = make("likelihood", name)
-    p = likelihood.pixels(torch.tensor(0.7, dtype=torch.float64))
     low, high = likelihood.support
-    if likelihood.binary:
-        total = p.log_prob(torch.tensor([0.0, 1.0], dtype=torch.float64)).exp().sum()
+    if likelihood.discrete:
+        count, ends = 2 if likelihood.binary else likelihood.levels, (0.0, 1.0)
     else:
-        ends = (max(low, -60.0), min(high, 60.0))
-        x = torch.linspace(*ends, 400_001, dtype=torch.float64)
-        total = torch.trapezoid(p.log_prob(x).exp(), x)
+        count, ends = 400_001, (max(low, -60.0), min(high, 60.0))
+    x = torch.linspace(*ends, count, dtype=torch.float64)
+    h = torch.full(likelihood.features((1,)), 0.7, dtype=torch.float64)
+    density = likelihood(h.expand(count, -1), 1).log_prob(x[:, None]).exp()
+    total = density.sum() if likelihood.discrete else torch.trapezoid(density, x)
     assert float(total.detach()) == pytest.approx(1.0, abs=1e-4)
 
 
@@ -192,6 +270,44 @@ def test_gradients_reach_every_parameter_of_a_model(name, network, likelihood):
             assert torch.isfinite(parameter.grad).all(), key
 
 
+PAIRS = [("diagonal_gaussian", prior) for prior in registry.names("prior") if prior != "conditional_normal"]
+PAIRS += [(q, "standard_normal") for q in registry.names("posterior") if q != "delta"]
+PAIRS += [("full_gaussian", "vamp"), ("iaf", "vamp"), ("iaf", "maf"), ("full_gaussian", "mixture")]
+
+
+@pytest.mark.parametrize(("posterior", "prior"), PAIRS)
+def test_gradients_reach_every_parameter_of_a_posterior_and_a_prior(posterior, prior):
+    torch.manual_seed(0)
+    model = model_of("vae", (1, 8, 8), posterior=posterior, prior=prior)
+    model.begin(torch.rand(4, 1, 8, 8))
+    objective = objective_of("vae")
+    for batch, samples in ((1, 1), (3, 4)):
+        model.zero_grad()
+        state = model(Batch(torch.rand(batch, 1, 8, 8), torch.arange(batch)), samples)
+        terms = objective(state, 1.0)
+        assert terms.rate.shape == (batch,)
+        terms.loss.mean().backward()
+        for key, parameter in model.named_parameters():
+            assert parameter.grad is not None, key
+            assert torch.isfinite(parameter.grad).all(), key
+            if batch > 1 and key.startswith(("prior", "posterior")):
+                assert (parameter.grad != 0).any(), key
+
+
+@pytest.mark.parametrize(("posterior", "prior"), PAIRS)
+def test_the_density_of_an_example_does_not_depend_on_its_batch(posterior, prior):
+    torch.manual_seed(0)
+    model = model_of("vae", (1, 8, 8), posterior=posterior, prior=prior).eval()
+    x = torch.rand(6, 1, 8, 8)
+    z = model.encode(x).rsample()
+    whole, p = model.encode(x), model.prior()
+    for i in range(6):
+        alone = model.encode(x[i : i + 1])
+        assert torch.allclose(alone.mean[0], whole.mean[i], atol=1e-5)
+        assert torch.allclose(alone.log_prob(z[i : i + 1])[0], whole.log_prob(z)[i], rtol=1e-4, atol=1e-4)
+        assert torch.allclose(p.log_prob(z[i]), p.log_prob(z)[i], rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize("name", registry.names("model"))
 def test_the_loss_of_an_example_does_not_depend_on_its_batch(name, monkeypatch):
     # The posterior's mean stands for its sample: noise would differ between the batches.
@@ -229,3 +345,12 @@ def test_an_objective_is_configured_by_its_signature_alone(name):
     assert isinstance(objective, Objective)
     with pytest.raises(ConfigError, match=r"unknown key 'objective\.nonsense'"):
         config.check_component("objective", {"name": name, "nonsense": 1}, "objective")
+
+
+@pytest.mark.parametrize("name", registry.names("sampler"))
+def test_a_sampler_starts_with_its_defaults_and_has_a_file_for_all_that_it_learns(name):
+    sampler = config.build(
+        "sampler", config.check_component("sampler", name, "sampler", ("latent",)), latent=(2,)
+    )
+    assert sampler.latent == (2,)
+    assert sampler.kept == bool(sampler.state_dict())

@@ -23,9 +23,12 @@ from latentia.evaluation.figures import Ledger
 if TYPE_CHECKING:
     from latentia.run import Run
 
-FORMAT = 4
+FORMAT = 5
 """Counts up when figures are measured otherwise: what was kept before is measured anew."""
-OWN: Mapping[str, tuple[str, ...]] = {"likelihood": ("samples", "limit", "ais"), "generation": ("inception",)}
+OWN: Mapping[str, tuple[str, ...]] = {
+    "likelihood": ("samples", "limit", "ais"),
+    "generation": ("inception", "samplers"),
+}
 """The settings that one topic alone depends on: a change of them leaves the other topics as they are."""
 
 
@@ -73,6 +76,8 @@ def assess(
 def _own(settings: Settings, topic: str) -> dict[str, Any]:
     """Give the settings that a topic alone depends on; of a file, what is in it."""
     own = {name: getattr(settings, name) for name in OWN.get(topic, ())}
+    if "samplers" in own:
+        own["samplers"] = list(own["samplers"])  # as JSON gives it back
     if own.get("inception"):
         own["inception"] = hashlib.sha256(Path(own["inception"]).read_bytes()).hexdigest()
     return own

@@ -33,8 +33,7 @@ def likelihood(subject: Subject) -> None:
     """
     names = ["elbo", "distortion", "rate", "kl_per_dimension", "bits_per_dim"]
     sampled = ["log_likelihood", "log_likelihood_error", "effective_sample_size", "bits_per_dim_iw"]
-    if not subject.bound:
-        reason = "an autoencoder's posterior is a point: it has no rate and no bound on log p(x)"
+    if reason := _unbounded(subject) or _off_level(subject):
         subject.ledger.missing.update(dict.fromkeys([*names, *sampled], reason))
         return
     _bound(subject)
@@ -48,12 +47,21 @@ def likelihood(subject: Subject) -> None:
         _check(subject, estimates)
 
 
+def _unbounded(subject: Subject) -> str:
+    """Say why the model has no bound, if it has none."""
+    if subject.bound:
+        return ""
+    return "an autoencoder's posterior is a point: it has no rate and no bound on log p(x)"
+
+
 def _unsound(subject: Subject) -> str:
     """Say why the likelihood is none of these data, if it is not."""
     transform = subject.run.transform
     if not subject.run.model.discrete:
         drawn = isinstance(transform, Binarise)
         return "a density of values that are only 0 and 1 has no bound" if drawn else ""
+    if not subject.run.model.binary:
+        return ""
     given = subject.scaled(subject.drawn(subject.x, CHECKED))
     if isinstance(transform, Binarise) or np.isin(given, (0.0, 1.0)).all():
         return ""
@@ -61,6 +69,19 @@ def _unsound(subject: Subject) -> str:
         "the cross-entropy of grey values is no likelihood: train with transform=binarise, or with "
         "likelihood=continuous_bernoulli"
     )
+
+
+def _off_level(subject: Subject) -> str:
+    """Say why data are not on the levels of the model, if they are not: they have no probability at all."""
+    if subject.run.model.binary or not subject.run.model.discrete:
+        return ""
+    dataset = subject.dataset
+    top = round(float(subject.run.transform.invert(torch.ones(()))))
+    whole = dataset.x.dtype == np.uint8
+    if whole and dataset.high == top:
+        return ""
+    kind = f"has whole numbers up to {dataset.high:g}" if whole else "has others"
+    return f"the likelihood knows the whole numbers from 0 to {top} alone, and {dataset.name} {kind}"
 
 
 def convention(subject: Subject) -> str:
@@ -72,9 +93,11 @@ def convention(subject: Subject) -> str:
     Returns:
         A clause.
     """
-    if subject.run.model.discrete:
+    if subject.run.model.binary:
         drawn = ", drawn once for each example" if subject.transform.random else ""
         return f"probability of binary values{drawn}"
+    if subject.run.model.discrete:
+        return "probability of the whole numbers as stored, without dequantisation"
     if subject.dataset.x.dtype == np.uint8:
         return "density of values dequantised with uniform noise of one level, in the model's units"
     return "density of the values as stored, in the model's units"
@@ -96,13 +119,19 @@ def _bound(subject: Subject) -> None:
 
     total = terms["distortion"] + terms["rate"]
     bits = np.array([stored_bits(value, model, subject.feed) for value in total])
-    unit = "bits for each binary value" if model.discrete else "bits for each value of the stored data"
+    unit = "bits for each binary value" if model.binary else "bits for each value of the stored data"
     kl = terms["kl"]
     subject.ledger.figures |= {
         "elbo": figure(-total, "nats", f"-(distortion + rate), {drawn}; {kind}", "higher"),
         "distortion": figure(terms["distortion"], "nats", f"E_q[-log p(x|z)], {drawn}; {kind}", ""),
         "rate": figure(terms["rate"], "nats", "KL(q(z|x) || p(z))", ""),
         "bits_per_dim": figure(bits, "bits", f"-ELBO in {unit}; {kind}", "lower"),
+    }
+    if kl.shape[1] != subject.latents:
+        reason = "the rate of this pair of posterior and prior is one number, which has no parts"
+        subject.ledger.missing["kl_per_dimension"] = reason
+        return
+    subject.ledger.figures |= {
         "kl_per_dimension": Figure(
             tuple(kl.mean(axis=0).tolist()),
             "nats",

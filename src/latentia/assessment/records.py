@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from latentia import registry
 from latentia.errors import ConfigError, nearest
 from latentia.evaluation.diagnosis import Finding
 from latentia.evaluation.figures import Figure
@@ -28,6 +29,7 @@ class Settings:
         ais: examples for annealed importance sampling, the check on it; 0 leaves it out.
         seed: seed of everything random.
         inception: a safetensors file with the weights of the Inception network, for the feature space.
+        samplers: where the latents of samples come from whose quality is measured.
         only: the topics to assess; all by default.
     """
 
@@ -38,6 +40,7 @@ class Settings:
     ais: int = 0
     seed: int = 0
     inception: str | None = None
+    samplers: tuple[str, ...] = ("prior", "mixture")
     only: tuple[str, ...] = TOPICS
 
     def __post_init__(self) -> None:
@@ -52,6 +55,8 @@ class Settings:
             raise ConfigError(f"'samples' must be at most 1,000,000,000, not {self.samples}")
         if self.inception and not Path(self.inception).is_file():
             raise ConfigError(f"no such file: {self.inception}; give the Inception weights as .safetensors")
+        for name in self.samplers:
+            registry.lookup("sampler", name)
         for topic in self.only:
             if topic not in TOPICS:
                 raise ConfigError(f"unknown topic '{topic}'{nearest(topic, TOPICS)}")

@@ -79,15 +79,19 @@ def _divided(subject: Subject, codes: Codes) -> Mapping[str, Figure]:
         return Figure(mean, "nats", subject.split, f"{what} {of}", error, drawn, better)
 
     most = math.log(parts.examples)
-    apart = parts.total_correlation + parts.dimension_wise_kl
-    return {
-        "mutual_information": figure(
-            parts.mutual_information, f"E[log q(z|x) - log q(z)], at most log N = {most:.2f},"
-        ),
-        "total_correlation": figure(parts.total_correlation, "KL(q(z) || prod_j q(z_j))"),
-        "dimension_wise_kl": figure(parts.dimension_wise_kl, "sum_j KL(q(z_j) || p(z_j))"),
-        "aggregate_kl": figure(apart, "KL(q(z) || p(z))", "lower"),
+    what: dict[str, tuple[str, Better]] = {
+        "mutual_information": (f"E[log q(z|x) - log q(z)], at most log N = {most:.2f},", ""),
+        "total_correlation": ("KL(q(z) || prod_j q(z_j))", ""),
+        "dimension_wise_kl": ("sum_j KL(q(z_j) || p(z_j))", ""),
+        "aggregate_kl": ("KL(q(z) || p(z))", "lower"),
     }
+    reason = {
+        "total_correlation": "the posterior is no product over the latent's dimensions",
+        "dimension_wise_kl": "the posterior or the prior is no product over the latent's dimensions",
+    }
+    found = parts.parts
+    subject.ledger.missing.update({name: why for name, why in reason.items() if name not in found})
+    return {name: figure(values, *what[name]) for name, values in found.items()}
 
 
 def _holes(subject: Subject, codes: Codes) -> Mapping[str, Figure]:
@@ -140,8 +144,8 @@ def reconstructions(subject: Subject) -> None:
     subject.ledger.measure(["mse_pca"], linear)
 
 
-SAMPLERS = ("prior", "mixture", "midpoint")
-"""Where the latents of samples come from: the last are halfway between those of two examples."""
+MIDPOINT = "midpoint"
+"""Latents halfway between those of two examples, in the place of a sampler's."""
 
 
 def generation(subject: Subject) -> None:
@@ -152,10 +156,12 @@ def generation(subject: Subject) -> None:
     """
     from latentia.evaluation.generation import METRICS, compare_samples
 
+    kinds = (*subject.settings.samplers, MIDPOINT)
+
     def measure() -> Mapping[str, Figure]:
         space = _feature_space(subject)
         count = min(GENERATED, len(subject.x), len(subject.known))
-        generated = {kind: space(_generated(subject, kind, count)) for kind in SAMPLERS}
+        generated = {kind: space(_generated(subject, kind, count)) for kind in kinds}
         compare_samples(
             subject.ledger, space(subject.drawn(subject.x, count)), generated,
             space(subject.drawn(subject.known, count)),
@@ -163,7 +169,7 @@ def generation(subject: Subject) -> None:
         )  # fmt: skip
         return _recognised(subject, space)
 
-    names = [f"{metric}_{kind}" for metric in METRICS for kind in (*SAMPLERS, "real")]
+    names = [f"{metric}_{kind}" for metric in METRICS for kind in (*kinds, "real")]
     try:
         subject.ledger.measure(names, measure)
     except (RunError, DataError) as error:  # the mixture is fitted to the run's own data, which may be gone
@@ -204,8 +210,8 @@ def _recognised(subject: Subject, space: Any) -> Mapping[str, Figure]:
 def _generated(subject: Subject, kind: str, count: int) -> np.ndarray:
     """Decode latents of one kind to the likelihood's means, in the data's units."""
     seed = subject.settings.seed
-    if kind != "midpoint":
-        return subject.run.sample(count, sampler=kind, seed=seed)
+    if kind != MIDPOINT:
+        return subject.run.sample(count, sampler=kind, seed=seed, quiet=subject.quiet)
     order = np.random.default_rng([seed, 1]).permutation(len(subject.codes))  # not the one of the data
     halfway = 0.5 * (subject.codes[order] + subject.codes[np.roll(order, 1)])[:count]
     c = subject.run.told(

@@ -28,6 +28,10 @@ def settings_options(function: click.decorators.FC) -> click.decorators.FC:
                 "--inception", metavar="FILE", help="Weights of the Inception network (safetensors)."
             ),
             click.option(
+                "--samplers", metavar="NAME,...",
+                help="prior, mixture, flow, two_stage.  [default: prior,mixture]",
+            ),
+            click.option(
                 "--only", metavar="TOPIC,...",
                 help="likelihood, health, reconstruction, generation, representation, disentanglement.",
             ),
@@ -40,8 +44,9 @@ def settings_options(function: click.decorators.FC) -> click.decorators.FC:
 def chosen_settings(options: Mapping[str, object]) -> dict[str, object]:
     """Turn these options into the settings of an assessment."""
     settings = {name: value for name, value in options.items() if value is not None}
-    if isinstance(only := settings.get("only"), str):
-        settings["only"] = [topic.strip() for topic in only.split(",")]
+    for name in ("samplers", "only"):
+        if isinstance(given := settings.get(name), str):
+            settings[name] = [word.strip() for word in given.split(",")]
     return settings
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -11,50 +12,50 @@ from latentia.cli.output import check_output, output_option, read_condition, run
 
 @click.command("sample", short_help="Generate new data.")
 @run_argument
+@click.argument("words", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("-n", "count", default=64, show_default=True, help="How many.")
 @click.option(
     "--condition",
     help="For a conditional model: a label, or several such as 0,1,2, taken in turn; all takes every label.",
 )
 @click.option(
-    "--sampler", default="prior", show_default=True, help="prior, or mixture: fitted to the data's latents."
+    "--sampler",
+    default="prior",
+    show_default=True,
+    help="prior, or one fitted to the data's latents: mixture, flow, two_stage.",
 )
-@click.option("--components", default=10, show_default=True, help="Gaussians of the mixture.")
+@click.option("--components", type=int, help="Gaussians of the mixture.  [default: 10]")
 @click.option("--truncation", type=float, help="Keep each coordinate within this many standard deviations.")
-@click.option(
-    "--temperature", default=1.0, show_default=True, help="Factor on the distance from the prior's mean."
-)
+@click.option("--temperature", type=float, help="Factor on the distance from the prior's mean.  [default: 1]")
 @click.option(
     "--noise", is_flag=True, help="Draw from the decoder's distribution instead of taking its mean."
 )
-@click.option("--seed", default=0, show_default=True, help="Seed of everything random.")
+@click.option("--seed", default=0, show_default=True, help="Seed of the draws.")
 @output_option
 def command(
     run: Path,
+    words: tuple[str, ...],
     count: int,
     condition: str | None,
     sampler: str,
-    components: int,
-    truncation: float | None,
-    temperature: float,
     noise: bool,
     seed: int,
     output: Path,
+    **settings: Any,
 ) -> None:
-    """Generate new data with the trained RUN."""
+    """Generate new data with the trained RUN.
+
+    Settings of the sampler can be given as KEY=VALUE, such as steps=3000.
+    """
     check_output(output)
     from latentia.api import open_run
+    from latentia.config import parse_override
 
+    given = {name: value for name, value in settings.items() if value is not None}
+    given |= {".".join(path): value for path, value in map(parse_override, words)}
     opened = open_run(run)
     asked = read_condition(opened, condition)
     made = opened.sample(
-        count,
-        condition=asked,
-        sampler=sampler,
-        components=components,
-        truncation=truncation,
-        temperature=temperature,
-        noise=noise,
-        seed=seed,
+        count, condition=asked, sampler=sampler, noise=noise, seed=seed, quiet=False, **given
     )
     write_examples(output, opened, made, None if asked is None else len(asked))

@@ -20,7 +20,10 @@ def run_options(function: click.decorators.FC) -> click.decorators.FC:
         (
             click.option("--model", help="autoencoder or vae (the default)."),
             click.option("--network", help="mlp, conv, resnet, or a lecture's network."),
-            click.option("--likelihood", help="bernoulli, gaussian_optimal, ..., or a loss: mse, bce, l1."),
+            click.option(
+                "--likelihood",
+                help="bernoulli, gaussian_optimal, discretised_logistic, ..., or a loss: mse, bce, l1.",
+            ),
             click.option("--latent-dim", type=int, help="Dimensions of the latent."),
             click.option("--hidden", help="Widths of the hidden layers, such as 512,256."),
             click.option("--beta", type=float, help="Weight of the KL term."),

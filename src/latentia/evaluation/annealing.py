@@ -9,6 +9,7 @@ from itertools import pairwise
 import numpy as np
 import torch
 from torch import Tensor
+from torch.distributions import Distribution
 
 from latentia.data.feed import Feed
 from latentia.errors import ConfigError
@@ -102,8 +103,9 @@ def _anneal(
     Gives the step sizes, `(T, B)`, and the log weights, `(chains, B)`, which count only where the step sizes
     were given.
     """
-    x, c, prior = batch.x, batch.c, model.prior(batch.c)
+    x, c = batch.x, batch.c
     with torch.no_grad():
+        prior = model.prior(c)  # once: some priors run the encoder
         z = prior.sample(torch.Size((chains,) if prior.batch_shape else (chains, len(x))))
         log_weights = torch.zeros(chains, len(x), device=z.device)
         step = torch.full((len(x),), 0.1, device=z.device)
@@ -116,15 +118,15 @@ def _anneal(
         used.append(step)
         if now < 1:
             z, accepted = _hamiltonian(
-                lambda z, t=now: _energy(model, z, batch, t), z, step.expand(chains, len(x))
+                lambda z, t=now: _energy(model, prior, z, batch, t), z, step.expand(chains, len(x))
             )
             drift = (accepted.float().mean(dim=0) - ACCEPTED) * GAIN
             step = (step * drift.exp()).clamp(1e-4, 1.0)
     return torch.stack(used), log_weights
 
 
-def _energy(model: LatentModel, z: Tensor, batch: Batch, t: float) -> Tensor:
-    return -(model.prior(batch.c).log_prob(z) + t * model.decode(z, batch.c).log_prob(batch.x))
+def _energy(model: LatentModel, prior: Distribution, z: Tensor, batch: Batch, t: float) -> Tensor:
+    return -(prior.log_prob(z) + t * model.decode(z, batch.c).log_prob(batch.x))
 
 
 def _hamiltonian(energy: Callable[[Tensor], Tensor], z: Tensor, step: Tensor) -> tuple[Tensor, Tensor]:

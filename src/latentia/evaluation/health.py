@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from torch.distributions import Distribution, Independent
+from torch.distributions import Distribution, Independent, MultivariateNormal
 
 from latentia.data.feed import Feed
 from latentia.evaluation.figures import Unmeasurable
@@ -111,19 +111,29 @@ def active_units(codes: Codes) -> int:
 class Split:
     """The aggregate rate divided, one value for each drawn latent, in nats.
 
-    The means add up, but for the noise of the draws, to the rate: KL(q(z|x) || p(z)) averaged over the data.
+    The first two add up, in the mean and but for the noise of the draws, to the rate: KL(q(z|x) || p(z))
+    averaged over the data; the last two add up to the second.
 
     Attributes:
         mutual_information: log q(z|x) - log q(z), shape `(M,)`.
-        total_correlation: log q(z) - sum_j log q(z_j).
-        dimension_wise_kl: sum_j log q(z_j) - log p(z_j).
+        aggregate_kl: log q(z) - log p(z).
         examples: how many posteriors the aggregate q(z) consists of.
+        total_correlation: log q(z) - sum_j log q(z_j); None where the posteriors are no products over
+            dimensions, whose marginals are unknown.
+        dimension_wise_kl: sum_j log q(z_j) - log p(z_j); None where the prior is no product either.
     """
 
     mutual_information: np.ndarray
-    total_correlation: np.ndarray
-    dimension_wise_kl: np.ndarray
+    aggregate_kl: np.ndarray
     examples: int
+    total_correlation: np.ndarray | None
+    dimension_wise_kl: np.ndarray | None
+
+    @property
+    def parts(self) -> dict[str, np.ndarray]:
+        """What there is, by name."""
+        names = ("mutual_information", "total_correlation", "dimension_wise_kl", "aggregate_kl")
+        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
 
 
 @torch.no_grad()
@@ -137,14 +147,15 @@ def split_rate(model: LatentModel, codes: Codes, seed: int = 0) -> Split:
 
     Args:
         model: gives the prior.
-        codes: the posteriors, independent over latent dimensions.
+        codes: the posteriors.
         seed: seed of which examples' latents are looked at.
 
     Returns:
         The parts for each latent looked at.
 
     Raises:
-        Unmeasurable: if the posterior or the prior is not a product of densities over dimensions.
+        Unmeasurable: if the posterior has no density, or one that takes too long to ask of every pair of
+            latent and example.
 
     References:
         Matthew Hoffman, Matthew Johnson, "ELBO surgery", 2016.
@@ -153,15 +164,22 @@ def split_rate(model: LatentModel, codes: Codes, seed: int = 0) -> Split:
     prior = model.prior(codes.c)
     if prior.batch_shape:
         raise Unmeasurable("the prior depends on the condition")
-    base = _factors(prior, "prior")
     chosen = _some(codes, len(codes), seed)
     z = codes.drawn[chosen]
-    own = _own_density(codes, chosen)
-    joint, single = _aggregate(codes.posteriors, z)
-    marginals = single.sum(dim=1)
-    prior_parts = base.log_prob(z).double().flatten(1).sum(dim=1)
-    parts = (own - joint, joint - marginals, marginals - prior_parts)
-    return Split(*(part.cpu().numpy() for part in parts), examples=len(codes))
+    joint, marginals = _aggregate(codes.posteriors, z)
+    below = prior.log_prob(z).double()
+    product = isinstance(prior, Independent)
+    return Split(
+        _numpy(_own_density(codes, chosen) - joint),
+        _numpy(joint - below),
+        len(codes),
+        None if marginals is None else _numpy(joint - marginals),
+        _numpy(marginals - below) if product and marginals is not None else None,
+    )
+
+
+def _numpy(values: Tensor) -> np.ndarray:
+    return values.cpu().numpy()
 
 
 def _some(codes: Codes, against: int, seed: int) -> Tensor:
@@ -172,13 +190,13 @@ def _some(codes: Codes, against: int, seed: int) -> Tensor:
     return order[:count].sort().values.to(codes.mean.device)
 
 
-def _factors(distribution: Distribution, what: str) -> Distribution:
-    """Give the distribution of single dimensions."""
-    if isinstance(distribution, Independent):
-        return distribution.base_dist
-    if isinstance(distribution, Delta):
-        raise Unmeasurable(f"the {what} is a point, as an autoencoder's is, and has no density")
-    raise Unmeasurable(f"the {what} is not independent over the latent's dimensions")
+def _known(q: Distribution) -> Independent | MultivariateNormal:
+    """Give a posterior whose density can be asked of every pair of latent and example."""
+    if isinstance(q, (Independent, MultivariateNormal)):
+        return q
+    if isinstance(q, Delta):
+        raise Unmeasurable("the posterior is a point, as an autoencoder's is, and has no density")
+    raise Unmeasurable("the posterior is no Gaussian: its mixture over all examples takes too long")
 
 
 def _own_density(codes: Codes, chosen: Tensor) -> Tensor:
@@ -191,22 +209,31 @@ def _own_density(codes: Codes, chosen: Tensor) -> Tensor:
     return torch.cat(found)[chosen]
 
 
-def _aggregate(posteriors: tuple[Distribution, ...], z: Tensor) -> tuple[Tensor, Tensor]:
-    """Give log q(z), shape `(M,)`, and log q(z_j), shape `(M, D)`, of the equal mixture of posteriors."""
+def _aggregate(posteriors: tuple[Distribution, ...], z: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Give log q(z) and sum_j log q(z_j), `(M,)` each, of the equal mixture of posteriors.
+
+    There are no marginals, the second, where the posteriors are no products over dimensions.
+    """
     count = sum(q.batch_shape[0] for q in posteriors)
     values = z[0].numel()
+    known = [_known(q) for q in posteriors]
+    split = all(isinstance(q, Independent) for q in known)
     joint, single = [], []
     for part in z.split(max(1, int(4e6 / (512 * values)))):
         inner = part.unsqueeze(1)
         whole = torch.full((len(part),), -math.inf, dtype=torch.float64, device=z.device)
         each = torch.full((len(part), values), -math.inf, dtype=torch.float64, device=z.device)
-        for q in posteriors:
-            density = _factors(q, "posterior").log_prob(inner).flatten(2)  # (m, B, D)
-            whole = torch.logaddexp(whole, density.sum(dim=2).logsumexp(dim=1).double())
-            each = torch.logaddexp(each, density.logsumexp(dim=1).double())
+        for q in known:
+            if isinstance(q, Independent):
+                density = q.base_dist.log_prob(inner).flatten(2)  # (m, B, D)
+                each = torch.logaddexp(each, density.logsumexp(dim=1).double())
+                density = density.sum(dim=2)
+            else:
+                density = q.log_prob(inner)
+            whole = torch.logaddexp(whole, density.logsumexp(dim=1).double())
         joint.append(whole)
-        single.append(each)
-    return torch.cat(joint) - math.log(count), torch.cat(single) - math.log(count)
+        single.append((each - math.log(count)).sum(dim=1))
+    return torch.cat(joint) - math.log(count), torch.cat(single) if split else None
 
 
 @torch.no_grad()
@@ -227,7 +254,7 @@ def prior_holes(model: LatentModel, codes: Codes, seed: int = 0) -> tuple[float,
         draws.
 
     Raises:
-        Unmeasurable: if the posterior has no density over single dimensions, or there are few examples.
+        Unmeasurable: as `split_rate`, or if there are few examples.
     """
     if len(codes) < FEWEST:
         raise Unmeasurable(f"holes need at least {FEWEST} examples, and there are {len(codes)}")
@@ -262,9 +289,11 @@ def _share_below(own: Tensor, drawn: Tensor) -> float:
 
 def _every_other(q: Distribution) -> Distribution:
     """Give the posteriors of every other example of a block."""
-    base = _factors(q, "posterior")
+    known = _known(q)
+    base = known.base_dist if isinstance(known, Independent) else known
     kept = {name: getattr(base, name)[::2] for name in base.arg_constraints if name in base.__dict__}
-    return Independent(type(base)(**kept, validate_args=False), len(q.event_shape), validate_args=False)
+    half = type(base)(**kept, validate_args=False)
+    return half if base is known else Independent(half, len(q.event_shape), validate_args=False)
 
 
 @torch.no_grad()
@@ -359,9 +388,8 @@ def health_summary(model: LatentModel, feed: Feed) -> dict[str, float]:
         feed: held-out examples; about 500 of them are encoded.
 
     Returns:
-        `active_units`; from twenty examples on `aggregate_mmd`; and, where posterior and prior are products
-        of densities, `mutual_information`, `total_correlation` and `dimension_wise_kl` in nats and, from
-        200 examples on, `prior_holes`.
+        `active_units`; from twenty examples on `aggregate_mmd`; and, for Gaussian posteriors, what there is
+        of `split_rate` in nats and, from 200 examples on, `prior_holes`.
     """
     was_training = model.training
     codes = encode_split(model.eval(), feed.shuffled(0), limit=WATCHED)
@@ -369,9 +397,8 @@ def health_summary(model: LatentModel, feed: Feed) -> dict[str, float]:
     figures: dict[str, float] = {"active_units": float(active_units(codes))}
 
     def divided() -> dict[str, float]:
-        parts = split_rate(model, codes)
-        names = ("mutual_information", "total_correlation", "dimension_wise_kl")
-        return {name: float(getattr(parts, name).mean()) for name in names}
+        parts = split_rate(model, codes).parts
+        return {name: float(values.mean()) for name, values in parts.items()}
 
     for measure in (
         divided,

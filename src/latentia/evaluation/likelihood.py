@@ -112,7 +112,7 @@ def importance_weighted(
     """
     if samples < 1:
         raise ConfigError(f"'samples' must be at least 1, not {samples}")
-    rows = rows or max(16, DECODED // feed.data[0].numel())
+    rows = rows or max(16, DECODED // model.decoded)
     _keep_heap()
     limit = min(limit or len(feed), len(feed))
     values, effective = np.empty(0), np.empty(0)

@@ -130,7 +130,7 @@ class ConditionalVAE(VAE):
         self.embedding = Embedding(self.condition, told)
         self.encoder = network.encoder(self.event, (self.width,))
         self.merge = Merge(self.width, told, self.posterior.features)
-        self.decoder = network.decoder((self.latent[0] + told,), self.event)
+        self.decoder = network.decoder((self.latent[0] + told,), self.likelihood.features(self.event))
 
     def encode(self, x: Tensor, c: Tensor | None = None) -> Distribution:
         """Give q(z|x,c); see `LatentModel`."""

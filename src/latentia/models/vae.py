@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar
 
 import torch
@@ -22,7 +23,7 @@ class VAE(LatentModel):
     ```
     x (B, *event) ─ encoder ─ posterior ─ q(z|x) ─ rsample ─ z (S, B, *latent)
                                    p(z) ─ prior ┘                  │
-    p(x|z) ─ likelihood ─ h (S, B, *event) ─ decoder ──────────────┘
+    p(x|z) ─ likelihood ─ h (S, B, *features) ─ decoder ───────────┘
     ```
 
     References:
@@ -76,16 +77,27 @@ class VAE(LatentModel):
         self.prior = prior or StandardNormal(self.latent)
         self.likelihood = likelihood or Bernoulli()
         self._wire(network)
+        self.prior.attach(self.encode)
 
     def _wire(self, network: Network) -> None:
         """Build encoder and decoder; a model with other inputs wires them otherwise."""
         self.encoder = network.encoder(self.event, self.posterior.features)
-        self.decoder = network.decoder(self.latent, self.event)
+        self.decoder = network.decoder(self.latent, self.likelihood.features(self.event))
 
     @property
     def discrete(self) -> bool:
         """Whether p(x|z) is a probability of values; see `LatentModel`."""
+        return self.likelihood.discrete
+
+    @property
+    def binary(self) -> bool:
+        """Whether x is 0 or 1; see `LatentModel`."""
         return self.likelihood.binary
+
+    @property
+    def decoded(self) -> int:
+        """The size of what the likelihood reads; see `LatentModel`."""
+        return math.prod(self.likelihood.features(self.event))
 
     @property
     def support(self) -> tuple[float, float]:
@@ -101,6 +113,10 @@ class VAE(LatentModel):
         """Give p(x|z); see `LatentModel`."""
         return self.likelihood(self.outputs(z, c), len(self.event))
 
+    def begin(self, x: Tensor) -> None:
+        """Show the prior some training examples; see `LatentModel`."""
+        self.prior.begin(x)
+
     def outputs(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """Run the decoder alone.
 
@@ -109,7 +125,7 @@ class VAE(LatentModel):
             c: the condition, which this model ignores.
 
         Returns:
-            What the likelihood reads, shape `(*batch, *event)`.
+            What the likelihood reads, shape `(*batch, *features)`, its `features` of the event.
         """
         batch = z.shape[: z.dim() - len(self.latent)]
         return self.decoder(z.flatten(0, len(batch) - 1)).unflatten(0, batch).float()

@@ -2,6 +2,20 @@
 
 from latentia.probability.delta import Delta
 from latentia.probability.divergence import kl_per_dimension
+from latentia.probability.flows import (
+    CouplingPrior,
+    IAFPosterior,
+    MAFPosterior,
+    MAFPrior,
+    SplinePosterior,
+    SplinePrior,
+)
+from latentia.probability.levels import (
+    BetaBinomial,
+    Categorical,
+    DiscretisedLogistic,
+    DiscretisedLogisticMixture,
+)
 from latentia.probability.likelihoods import (
     Bernoulli,
     ContinuousBernoulli,
@@ -14,24 +28,43 @@ from latentia.probability.likelihoods import (
     l1,
     mse,
 )
-from latentia.probability.posteriors import DeltaPosterior, DiagonalGaussian, Posterior
+from latentia.probability.mixtures import Mixture, MixturePrior, VampPrior
+from latentia.probability.posteriors import DeltaPosterior, DiagonalGaussian, FullGaussian, Posterior
 from latentia.probability.priors import ConditionalNormal, Prior, StandardNormal
+from latentia.probability.scales import GaussianDiagonal, StudentT, StudentTDiagonal
 
 __all__ = [
     "Bernoulli",
+    "BetaBinomial",
+    "Categorical",
     "ConditionalNormal",
     "ContinuousBernoulli",
+    "CouplingPrior",
     "Delta",
     "DeltaPosterior",
     "DiagonalGaussian",
+    "DiscretisedLogistic",
+    "DiscretisedLogisticMixture",
+    "FullGaussian",
     "Gaussian",
+    "GaussianDiagonal",
     "GaussianLearned",
     "GaussianOptimal",
+    "IAFPosterior",
     "Laplace",
     "Likelihood",
+    "MAFPosterior",
+    "MAFPrior",
+    "Mixture",
+    "MixturePrior",
     "Posterior",
     "Prior",
+    "SplinePosterior",
+    "SplinePrior",
     "StandardNormal",
+    "StudentT",
+    "StudentTDiagonal",
+    "VampPrior",
     "bce",
     "kl_per_dimension",
     "l1",

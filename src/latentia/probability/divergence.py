@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from torch import Tensor
-from torch.distributions import Distribution, Independent, kl_divergence
+from torch.distributions import (
+    Distribution,
+    Independent,
+    MultivariateNormal,
+    Normal,
+    kl_divergence,
+    register_kl,
+)
 
 
 def kl_per_dimension(q: Distribution, p: Distribution, z: Tensor) -> Tensor:
     r"""Split KL(q || p) = E_q[log q(z) - log p(z)] over the dimensions of z, in nats.
 
-    Exact where both are products over dimensions with a closed form; else the Monte Carlo
-    estimate over the samples z, which cannot be split and comes as one dimension.
+    Exact and split where both are products over dimensions with a closed form. Where only the whole has
+    one, as for a Gaussian with full covariance, it comes as one dimension; else the Monte Carlo
+    estimate over the samples z does.
 
     Args:
         q: the posterior, batch shape `(B,)`.
@@ -18,15 +26,23 @@ def kl_per_dimension(q: Distribution, p: Distribution, z: Tensor) -> Tensor:
         z: samples of q, shape `(S, B, *latent)`.
 
     Returns:
-        Shape `(B, *latent)`, or `(B, 1)` for the estimate.
+        Shape `(B, *latent)`, or `(B, 1)` for what cannot be split.
     """
-    if isinstance(q, Independent) and isinstance(p, Independent):
-        try:
+    try:
+        if isinstance(q, Independent) and isinstance(p, Independent):
             return kl_divergence(q.base_dist, p.base_dist)
-        except NotImplementedError:  # no closed form for this pair
-            return _estimate(q, p, z)
-    return _estimate(q, p, z)
+        return kl_divergence(q, p).unsqueeze(-1)
+    except NotImplementedError:  # no closed form for this pair
+        return (q.log_prob(z) - p.log_prob(z)).mean(dim=0).unsqueeze(-1)
 
 
-def _estimate(q: Distribution, p: Distribution, z: Tensor) -> Tensor:
-    return (q.log_prob(z) - p.log_prob(z)).mean(dim=0).unsqueeze(-1)
+@register_kl(MultivariateNormal, Independent)
+def _kl_full_diagonal(q: MultivariateNormal, p: Independent) -> Tensor:
+    r"""KL(N(m, L L^T) || N(mu, diag(s^2))), with (L L^T)_dd the squared length of row d of L."""
+    normal = p.base_dist
+    if not isinstance(normal, Normal) or len(p.event_shape) != 1:
+        raise NotImplementedError
+    factor = q.scale_tril
+    square = factor.square().sum(dim=-1) + (q.loc - normal.loc).square()
+    each = 0.5 * (square / normal.scale.square() - 1) + normal.scale.log()
+    return (each - factor.diagonal(dim1=-2, dim2=-1).log()).sum(dim=-1)

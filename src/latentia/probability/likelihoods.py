@@ -1,7 +1,8 @@
 """Likelihoods p(x|z): from the decoder's output to a distribution over the data.
 
-The decoder's output h has shape `(*batch, *event)`, with the batch `(S, B)` in training. Asking
-for "mse", "bce" or "l1" gives the likelihood whose negative logarithm that loss is.
+The decoder's output h has shape `(*batch, *features)`, with the batch `(S, B)` in training: the shape of
+the event, with as many times the channels as a likelihood needs numbers for an entry. Asking for "mse", "bce"
+or "l1" gives the likelihood whose negative logarithm that loss is.
 """
 
 from __future__ import annotations
@@ -22,19 +23,37 @@ Link = Literal["identity", "sigmoid"]
 
 
 class Likelihood(nn.Module):
-    """Maps the decoder's output `(*batch, *event)` to p(x|z)."""
+    """Maps the decoder's output `(*batch, *features)` to p(x|z)."""
 
     kind: ClassVar[str] = "likelihood"
     support: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
     """The closed interval outside of which a value has no density."""
+    discrete: ClassVar[bool] = False
+    """Whether it is a probability of values rather than a density."""
     binary: ClassVar[bool] = False
     """Whether the only values of the model are 0 and 1."""
+    sharp: ClassVar[bool] = False
+    """Whether a scale of each entry may shrink to the width of a level, so that whole numbers have to be
+    dequantised in training, too: without noise the density of what never varies grows without limit."""
+    numbers: int = 1
+    """How many numbers of the decoder's output describe an entry of the data."""
+
+    def features(self, event: tuple[int, ...]) -> tuple[int, ...]:
+        """Give the shape that the decoder must give for one example.
+
+        Args:
+            event: shape of one example; its first dimension is the channels.
+
+        Returns:
+            The event's shape with `numbers` times its channels.
+        """
+        return (self.numbers * event[0], *event[1:])
 
     def forward(self, h: Tensor, event_dims: int) -> Distribution:
         """Give p(x|z), independent over the data's dimensions.
 
         Args:
-            h: the decoder's output, shape `(*batch, *event)`.
+            h: the decoder's output, shape `(*batch, *features)`.
             event_dims: how many of its last dimensions are the event.
 
         Returns:
@@ -52,9 +71,21 @@ class Likelihood(nn.Module):
         What a likelihood estimates in closed form rather than by gradient, it estimates here.
 
         Args:
-            h: the decoder's output, shape `(S, B, *event)`.
+            h: the decoder's output, shape `(S, B, *features)`.
             x: the data, shape `(B, *event)`.
         """
+
+
+class Several(Likelihood):
+    """A likelihood that several numbers of the decoder's output describe, for each entry of the data.
+
+    All channels of the first number come first, then all of the second, and so on.
+    """
+
+    def forward(self, h: Tensor, event_dims: int) -> Distribution:
+        """Give p(x|z); see `Likelihood`. `pixels` is given the numbers in a last dimension of their own."""
+        apart = h.unflatten(-event_dims, (self.numbers, -1)).movedim(-event_dims - 1, -1)
+        return Independent(self.pixels(apart), event_dims, validate_args=False)
 
 
 class _LogitBernoulli(Independent):
@@ -99,6 +130,7 @@ class Bernoulli(Likelihood):
     """Bernoulli(x; sigmoid(h)), a probability on 0 and 1; values between give the cross-entropy."""
 
     support: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    discrete: ClassVar[bool] = True
     binary: ClassVar[bool] = True
 
     def forward(self, h: Tensor, event_dims: int) -> Distribution:
@@ -137,7 +169,19 @@ class _Located(Likelihood):
         return h.sigmoid() if self.link == "sigmoid" else h
 
 
-def _positive(value: float, where: str) -> float:
+def positive(value: float, where: str) -> float:
+    """Refuse a scale that is not positive.
+
+    Args:
+        value: the scale.
+        where: the setting, for the message.
+
+    Returns:
+        The scale.
+
+    Raises:
+        ConfigError: if it is 0 or less.
+    """
     if value <= 0:
         raise ConfigError(f"'{where}' must be positive, not {value}")
     return value
@@ -155,7 +199,7 @@ class Gaussian(_Located):
             link: what takes the decoder's output to mu.
         """
         super().__init__(link)
-        self.sigma = _positive(sigma, "likelihood.sigma")
+        self.sigma = positive(sigma, "likelihood.sigma")
 
     def pixels(self, h: Tensor) -> Distribution:
         """Give N(mu, sigma^2)."""
@@ -174,7 +218,7 @@ class GaussianLearned(_Located):
             link: what takes the decoder's output to mu.
         """
         super().__init__(link)
-        start = math.log(_positive(initial_sigma, "likelihood.initial_sigma"))
+        start = math.log(positive(initial_sigma, "likelihood.initial_sigma"))
         self.log_sigma = nn.Parameter(torch.tensor(start))
 
     def pixels(self, h: Tensor) -> Distribution:
@@ -208,7 +252,7 @@ class GaussianOptimal(_Located):
         """
         super().__init__(link)
         self.window = window
-        self.smallest = _positive(smallest, "likelihood.smallest")
+        self.smallest = positive(smallest, "likelihood.smallest")
         self.register_buffer("variance", torch.ones(()))
         self.register_buffer("batches", torch.zeros(()))
 
@@ -237,7 +281,7 @@ class Laplace(_Located):
             link: what takes the decoder's output to mu.
         """
         super().__init__(link)
-        self.scale = _positive(scale, "likelihood.scale")
+        self.scale = positive(scale, "likelihood.scale")
 
     def pixels(self, h: Tensor) -> Distribution:
         """Give Laplace(mu, b)."""

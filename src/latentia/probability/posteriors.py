@@ -4,12 +4,29 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.distributions import Distribution, Independent, Normal
+from torch.distributions import Distribution, Independent, MultivariateNormal, Normal
 
+from latentia.errors import ConfigError
 from latentia.probability.delta import Delta
 from latentia.registry import register
+
+LIMIT = 20.0
+"""log sigma^2 is held within plus and minus this, where float32 still resolves the KL."""
+
+
+def deviation(log_variance: Tensor) -> Tensor:
+    """Give sigma for what an encoder says of log sigma^2.
+
+    Args:
+        log_variance: any shape and size.
+
+    Returns:
+        sigma, same shape, from e^-10 to e^10.
+    """
+    return (0.5 * F.hardtanh(log_variance, -LIMIT, LIMIT)).exp()
 
 
 class Posterior(nn.Module):
@@ -57,9 +74,6 @@ class DiagonalGaussian(Posterior):
         Diederik Kingma, Max Welling, "Auto-Encoding Variational Bayes", 2013.
     """
 
-    LIMIT = 20.0
-    """log sigma^2 is held within plus and minus this, where float32 still resolves the KL."""
-
     @property
     def features(self) -> tuple[int, ...]:
         """Twice the channels of the latent: means, then log variances."""
@@ -68,5 +82,53 @@ class DiagonalGaussian(Posterior):
     def forward(self, features: Tensor) -> Distribution:
         """Give N(mu, sigma^2), independent over the latent's dimensions."""
         mean, log_variance = features.chunk(2, dim=1)
-        scale = (0.5 * F.hardtanh(log_variance, -self.LIMIT, self.LIMIT)).exp()
+        scale = deviation(log_variance)
         return Independent(Normal(mean, scale, validate_args=False), len(self.latent), validate_args=False)
+
+
+@register("posterior", "full_gaussian")
+class FullGaussian(Posterior):
+    r"""N(z; mu(x), L(x) L(x)^T): a Gaussian with a covariance between the latent's dimensions.
+
+    L is lower triangular: L = diag(sigma) (I + R), with R strictly lower triangular. Features are mu,
+    log sigma^2 and the D (D - 1) / 2 entries of R, row by row; R = 0 is the diagonal Gaussian. The
+    entries are held within plus and minus 10.
+
+    References:
+        Danilo Rezende, Shakir Mohamed, Daan Wierstra, "Stochastic Backpropagation and Approximate
+        Inference in Deep Generative Models", 2014.
+        Diederik Kingma, Max Welling, "An Introduction to Variational Autoencoders", 2019 (section 2.5).
+    """
+
+    REACH = 10.0
+    below: Tensor
+
+    def __init__(self, latent: tuple[int, ...]) -> None:
+        """Make the posterior.
+
+        Args:
+            latent: shape of one latent, which must be flat.
+        """
+        super().__init__(latent)
+        if len(latent) != 1:
+            shape = "x".join(map(str, latent))
+            raise ConfigError(
+                f"posterior 'full_gaussian' needs a flat latent, not one of shape {shape}; "
+                "use posterior.name=diagonal_gaussian"
+            )
+        self.register_buffer("below", torch.tril_indices(*2 * latent, offset=-1), persistent=False)
+
+    @property
+    def features(self) -> tuple[int, ...]:
+        """Means, log variances and what is below the diagonal: 2 D + D (D - 1) / 2."""
+        size = self.latent[0]
+        return (2 * size + size * (size - 1) // 2,)
+
+    def forward(self, features: Tensor) -> Distribution:
+        """Give N(mu, L L^T)."""
+        size = self.latent[0]
+        mean, log_variance, entries = features.split([size, size, features.shape[1] - 2 * size], dim=1)
+        unit = torch.eye(size, device=features.device, dtype=features.dtype).repeat(len(features), 1, 1)
+        unit[:, self.below[0], self.below[1]] = F.hardtanh(entries, -self.REACH, self.REACH)
+        factor = deviation(log_variance).unsqueeze(-1) * unit
+        return MultivariateNormal(mean, scale_tril=factor, validate_args=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import ClassVar
 
 import torch
@@ -21,6 +22,8 @@ class Prior(nn.Module):
     kind: ClassVar[str] = "prior"
     conditional: ClassVar[bool] = False
     """Whether it depends on the condition."""
+    needs_density: ClassVar[bool] = False
+    """Whether it is made of posteriors, which then must have a density."""
 
     def __init__(self, latent: tuple[int, ...]) -> None:
         """Remember the latent shape.
@@ -32,8 +35,30 @@ class Prior(nn.Module):
         self.latent = latent
 
     def forward(self, c: Tensor | None = None) -> Distribution:
-        """Give p(z|c)."""
+        """Give p(z), or p(z|c).
+
+        Args:
+            c: conditions, shape `(B, C)`, which a prior that depends on none ignores.
+
+        Returns:
+            A distribution with event shape `latent` and batch shape `()`, or `(B,)` where it depends on c.
+        """
         raise TypeError("a prior defines its own forward")
+
+    def attach(self, encode: Callable[[Tensor], Distribution]) -> None:
+        """Take the encoder of the model that this prior belongs to; called once, by the model.
+
+        Args:
+            encode: gives q(z|x) of examples `(B, *event)`. Whoever keeps it must not register it as a
+                part: its weights are the model's.
+        """
+
+    def begin(self, x: Tensor) -> None:
+        """See some training examples once, before a run starts.
+
+        Args:
+            x: transformed examples in random order, shape `(N, *event)`.
+        """
 
 
 class UnitNormal(Normal):

@@ -40,6 +40,7 @@ _WORDS = {
 }
 """Words of names that are written otherwise."""
 _ENDS = {
+    "flow": "samples of the flow",
     "iw": "importance-weighted",
     "mixture": "samples of the mixture",
     "midpoint": "midpoints of two examples",
@@ -47,6 +48,7 @@ _ENDS = {
     "pixels": "of the data themselves",
     "prior": "samples of the prior",
     "real": "other real examples",
+    "two_stage": "samples of the second stage",
 }
 """Last words of names that say what is measured."""
 _TITLES = {
@@ -73,8 +75,9 @@ def title(name: str) -> str:
     """
     if name in _TITLES:
         return _TITLES[name]
-    stem, _, last = name.rpartition("_")
-    end = f", {_ENDS[last]}" if stem and last in _ENDS else ""
+    last = next((last for last in _ENDS if name.endswith(f"_{last}")), "")
+    stem = name.removesuffix(f"_{last}")
+    end = f", {_ENDS[last]}" if last else ""
     labels = re.fullmatch(r"label_efficiency_(\d+)", stem if end else name)
     if labels:
         return f"Accuracy with {int(labels.group(1)):,} labels{end}"

@@ -147,6 +147,8 @@ def tiles(study: Study) -> list[Fact]:
 def _bits_note(study: Study) -> str:
     if study.binary:
         return "−ELBO for each binary value, in bits"
+    if study.run.model.discrete:
+        return "−ELBO for each value of the stored data, in bits; a probability's, without dequantisation"
     return "−ELBO for each value of the stored data, in bits; a density's, so it may be negative"
 
 

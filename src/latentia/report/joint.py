@@ -72,7 +72,7 @@ def samples(studies: Sequence[Study], view: View, colours: Sequence[str]) -> Pan
     )
     exhibits: list[Exhibit] = []
     for sampler, heading, caption in (
-        ("prior", "From the prior: random normal latents", normal),
+        ("prior", "From the prior", normal),
         ("mixture", "From a mixture fitted to the latents of data", mixture),
     ):
         alt = f"Samples of {_names(studies)}, latents from the {sampler}"
@@ -149,7 +149,7 @@ def interpolations(studies: Sequence[Study], view: View, colours: Sequence[str])
 
 
 def codes_panel(studies: Sequence[Study]) -> Panel:
-    """Draw how the latents of each run are distributed, over the prior.
+    """Draw how the latents of each run are distributed, over the standard normal density.
 
     Args:
         studies: the runs.
@@ -167,7 +167,7 @@ def codes_panel(studies: Sequence[Study]) -> Panel:
     ]
     caption = (
         f"All latent values of {len(inputs.encoded):,} {inputs.split} {inputs.noun}, at their posterior "
-        f"means, and the density of the prior N(0, 1). Densities above {HIGHEST:g} are cut off: latents that "
+        f"means, and the density of N(0, 1). Densities above {HIGHEST:g} are cut off: latents that "
         "carry nothing all lie at zero."
     )
     if beyond:

@@ -57,7 +57,7 @@ def _chart(way: str, heading: str, studies: Sequence[Study]) -> Exhibit:
     found = [study.flattened[way].result() for study in studies]
     for study, flat in zip(studies, found, strict=True):
         values, names, scale, colours = map_colours(study)
-        rings = (1.0, 2.0, 3.0) if study.run.latent == (2,) and study.bound else ()
+        rings = study.rings if study.run.latent == (2,) else ()
         title = f"{short(study.title)} ({flat.remark})" if flat.remark else short(study.title)
         maps.append(Plane(title, flat.points, values, rings))
     method = found[0].method

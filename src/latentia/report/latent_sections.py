@@ -27,7 +27,7 @@ def map_panel(study: Study, view: View) -> Panel:
     """
     flat = study.flattened[ALONE].result()
     two = study.run.latent == (2,)
-    circles = (1.0, 2.0, 3.0) if two and study.bound else ()
+    circles = study.rings if two else ()
     values, shown, scale, colours = map_colours(study)
     rings = RINGS if circles else ""
     caption = f"{mapped_examples(study)}, at their posterior means{colours}. {flat.method}{rings}"
@@ -120,7 +120,11 @@ def kl_panel(study: Study, view: View) -> Panel:
     """
     name = f"{study.prefix}dimensions"
     if study.bound and not study.kl:
-        return Panel(study.title, note="This run has logged no KL for each dimension.")
+        note = (
+            "This run has logged no KL for each dimension. A rate has such parts where posterior and prior "
+            "are products over dimensions, with a closed form."
+        )
+        return Panel(study.title, note=note)
     if study.bound:
         order = np.argsort(study.kl)[::-1]
         values = np.array(study.kl)[order]
@@ -169,7 +173,7 @@ def traversal_panel(study: Study, view: View) -> Panel:
         f"z{dim}: {number(row[0], 2)} to {number(row[-1], 2)}" for dim, row in zip(dims, values, strict=True)
     ]
     start = "the prior's mean" if study.bound else "the mean code of the training data"
-    by = "KL" if study.bound else "the variance of the codes"
+    by = "KL" if study.kl else "the variance of the codes"
     total = study.run.latent[0]
     most = f"The {len(dims)} dimensions" if len(dims) == total else f"{len(dims)} of {total} dimensions"
     if total == 1:

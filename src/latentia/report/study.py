@@ -24,6 +24,7 @@ VALUES = 9
 COMPONENTS = 10
 ALONE = "alone"
 """The way in which the map of a single run is made: the best that there is."""
+PRIOR_DRAWS = 10_000
 SIDE = 15
 """Decoded points along each side of the plane."""
 
@@ -59,7 +60,7 @@ class Study:
     @property
     def binary(self) -> bool:
         """Whether the model knows no values but 0 and 1."""
-        return self.run.model.discrete
+        return self.run.model.binary
 
     @property
     def flat(self) -> bool:
@@ -74,9 +75,10 @@ class Study:
 
     @cached_property
     def kl(self) -> list[float]:
-        """Mean KL of each latent dimension on held-out data, as logged; empty without a rate."""
+        """Mean KL of each latent dimension on held-out data, as logged; empty where it has no such parts."""
         rows = [self.test] if self.test else self.run.metrics("validation")[-1:]
-        return list(rows[0].get("kl", ())) if rows else []
+        kl = list(rows[0].get("kl", ())) if rows else []
+        return kl if len(kl) == np.prod(self.run.latent) else []
 
     @cached_property
     def codes(self) -> np.ndarray:
@@ -137,7 +139,7 @@ class Study:
     @cached_property
     def order(self) -> list[int]:
         """Latent dimensions, from the most used on: by KL, or by the variance of the codes."""
-        weight = self.kl if len(self.kl) == self.codes.shape[1] else self.codes.var(axis=0)
+        weight = np.array(self.kl) if self.kl else self.codes.var(axis=0)
         return [int(dim) for dim in np.argsort(weight)[::-1]]
 
     @cached_property
@@ -176,22 +178,16 @@ class Study:
         """Generate data.
 
         Args:
-            sampler: 'prior' or 'mixture'.
+            sampler: its name, such as 'mixture'.
             count: how many.
             noise: draw from p(x|z) instead of taking its mean.
 
         Returns:
             Data, shape `(count, *event)`.
         """
-        mixture = self.mixture if sampler == "mixture" else None
         c = self.run.conditions_for(count, seed=self.seed)
-        z = self.run.sample_latents(count, c=c, mixture=mixture, seed=self.seed)
+        z = self.run.sample_latents(count, c=c, sampler=self.run.sampler(sampler), seed=self.seed)
         return self.run.decode(z, c, noise=noise, seed=self.seed)
-
-    @cached_property
-    def mixture(self) -> Any:
-        """A Gaussian mixture fitted to the aggregate posterior."""
-        return self.run.mixture(COMPONENTS, self.seed)
 
     def reconstructed(self, positions: np.ndarray) -> np.ndarray:
         """Reconstruct examples, each under its own condition.
@@ -236,10 +232,23 @@ class Study:
         return across, up, self.run.decode(z, self.told)
 
     def _quantiles(self, dim: int) -> np.ndarray:
-        """Give points of the prior between which lies the same mass, from -3 to 3 deviations."""
+        """Give points of the prior between which lies the same mass, as from -3 to 3 deviations of a normal.
+
+        They are a normal prior's own, and those of draws from any other.
+        """
         import torch
+        from torch.distributions import Independent, Normal
 
         prior = self.run.model.prior(None)
         edge = float(torch.special.ndtr(torch.tensor(-3.0)))
-        standard = torch.special.ndtri(torch.linspace(edge, 1 - edge, SIDE, dtype=torch.float64))
-        return float(prior.mean[dim]) + float(prior.stddev[dim]) * standard.numpy()
+        shares = torch.linspace(edge, 1 - edge, SIDE, dtype=torch.float64)
+        if isinstance(prior, Independent) and isinstance(prior.base_dist, Normal):
+            standard = torch.special.ndtri(shares).numpy()
+            return float(prior.mean[dim]) + float(prior.stddev[dim]) * standard
+        return np.quantile(self.run.sample_latents(PRIOR_DRAWS, seed=self.seed)[:, dim], shares.numpy())
+
+    @property
+    def rings(self) -> tuple[float, ...]:
+        """Radii of one, two and three standard deviations of a standard normal prior; none of another."""
+        standard = self.run.spec["prior"]["name"] == "standard_normal"
+        return (1.0, 2.0, 3.0) if self.bound and standard else ()

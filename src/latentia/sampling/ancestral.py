@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 from torch.distributions import Distribution, Independent, Normal
 
 from latentia.errors import ConfigError
+from latentia.registry import register
+from latentia.sampling.base import Sampler, Source
 
 
 def sample_prior(
@@ -40,7 +44,9 @@ def sample_prior(
     else:
         base = prior.base_dist if isinstance(prior, Independent) else prior
         if not isinstance(base, Normal):
-            raise ConfigError("truncation needs a normal prior")
+            raise ConfigError(
+                "truncation needs a normal prior, and this run's is none; leave it out, or use a temperature"
+            )
         edge = 0.5 * math.erfc(truncation / math.sqrt(2))  # the mass beyond the limit, on one side
         shape = base.loc.shape if prior.batch_shape else (n, *base.loc.shape)
         u = torch.rand(shape, device=base.loc.device, dtype=torch.float64)
@@ -49,3 +55,34 @@ def sample_prior(
     if temperature == 1.0:
         return z
     return prior.mean + temperature * (z - prior.mean)
+
+
+@register("sampler", "prior")
+class PriorSampler(Sampler):
+    """The model's own prior, which needs no fit."""
+
+    kept: ClassVar[bool] = False
+
+    def __init__(
+        self, latent: tuple[int, ...], truncation: float | None = None, temperature: float = 1.0
+    ) -> None:
+        """Set how to draw; see `sample_prior`.
+
+        Args:
+            latent: shape of one latent.
+            truncation: limit on each coordinate, in the prior's standard deviations.
+            temperature: factor on the distance from the prior's mean.
+        """
+        super().__init__(latent)
+        self.truncation, self.temperature = truncation, temperature
+        self.prior: Callable[..., Distribution] | None = None
+
+    def fit(self, source: Source, quiet: bool = True) -> None:
+        """Take the model's prior; see `Sampler`."""
+        self.prior = source.model.prior
+
+    def draw(self, n: int, c: Tensor | None = None) -> Tensor:
+        """Draw from the prior; see `Sampler`."""
+        if self.prior is None:
+            raise TypeError("a PriorSampler draws from the prior of the run that it was fitted to")
+        return sample_prior(self.prior(c), n, truncation=self.truncation, temperature=self.temperature)

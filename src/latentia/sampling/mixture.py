@@ -2,84 +2,74 @@
 
 from __future__ import annotations
 
+import math
 import warnings
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-import numpy as np
+import torch
+from torch import Tensor
 
 from latentia.errors import ConfigError
-
-if TYPE_CHECKING:
-    from sklearn.mixture import GaussianMixture
-
-
-@dataclass(frozen=True)
-class Mixture:
-    """A mixture fitted to latents.
-
-    Attributes:
-        mixture: scikit-learn's estimator, over flattened latents.
-        latent: shape of one latent.
-    """
-
-    mixture: GaussianMixture
-    latent: tuple[int, ...]
-
-    def sample(self, n: int, seed: int = 0) -> np.ndarray:
-        """Draw latents.
-
-        Args:
-            n: how many.
-            seed: seed of the draw.
-
-        Returns:
-            Shape `(n, *latent)`, float32, in random order.
-
-        Raises:
-            ConfigError: if `n` is not positive.
-        """
-        if n <= 0:
-            raise ConfigError(f"'n' must be positive, not {n}")
-        self.mixture.random_state = seed
-        codes, _ = self.mixture.sample(n)
-        # scikit-learn gives them component by component
-        codes = np.random.default_rng(seed).permutation(codes)
-        return codes.astype(np.float32).reshape(n, *self.latent)
+from latentia.registry import register
+from latentia.sampling.base import Sampler, Source
 
 
-def fit_mixture(codes: np.ndarray, components: int = 10, seed: int = 0) -> Mixture:
-    """Fit a Gaussian mixture with full covariances to the latents of some examples.
-
-    Args:
-        codes: samples of the aggregate posterior, shape `(N, *latent)`.
-        components: how many Gaussians; fewer where there are fewer than two examples for each.
-        seed: seed of the fit.
-
-    Returns:
-        The mixture.
-
-    Raises:
-        ConfigError: if `components` is not positive.
+@register("sampler", "mixture")
+class MixtureSampler(Sampler):
+    """A mixture of Gaussians with full covariances, fitted by expectation-maximisation.
 
     References:
         Partha Ghosh et al., "From Variational to Deterministic Autoencoders", 2020.
     """
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.mixture import GaussianMixture
-    from threadpoolctl import threadpool_limits
 
-    if components < 1:
-        raise ConfigError(f"'components' must be at least 1, not {components}")
-    flat = codes.reshape(len(codes), -1).astype(np.float64)
-    count = max(1, min(components, len(flat) // 2))
-    # The regularisation must follow the scale of the codes: an autoencoder's can be any size.
-    floor = 1e-6 * max(float(flat.var(axis=0).mean()), 1e-12)
-    mixture = GaussianMixture(count, covariance_type="full", reg_covar=floor, random_state=seed, max_iter=200)
-    # Many small products: threads bring nothing here, and where another process holds a core they wait,
-    # spinning, for a hundred times as long as the fit takes.
-    with warnings.catch_warnings(), threadpool_limits(1, user_api="blas"):
-        # A fit stopped at its iteration limit is still a mixture to sample from.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        mixture.fit(flat)
-    return Mixture(mixture, codes.shape[1:])
+    weights: Tensor
+    means: Tensor
+    factors: Tensor
+
+    def __init__(self, latent: tuple[int, ...], components: int = 10) -> None:
+        """Make room for the mixture.
+
+        Args:
+            latent: shape of one latent.
+            components: how many Gaussians; those beyond one for every two latents stay without weight.
+        """
+        super().__init__(latent)
+        if components < 1:
+            raise ConfigError(f"'components' must be at least 1, not {components}")
+        size = math.prod(latent)
+        self.register_buffer("weights", torch.zeros(components, dtype=torch.float64))
+        self.register_buffer("means", torch.zeros(components, size, dtype=torch.float64))
+        self.register_buffer("factors", torch.zeros(components, size, size, dtype=torch.float64))
+
+    def fit(self, source: Source, quiet: bool = True) -> None:
+        """Fit the mixture with scikit-learn; see `Sampler`."""
+        from sklearn.exceptions import ConvergenceWarning
+        from sklearn.mixture import GaussianMixture
+        from threadpoolctl import threadpool_limits
+
+        flat = source.aggregate.reshape(len(source.aggregate), -1).astype("float64")
+        count = max(1, min(len(self.weights), len(flat) // 2))
+        # The regularisation must follow the scale of the codes: an autoencoder's can be any size.
+        floor = 1e-6 * max(float(flat.var(axis=0).mean()), 1e-12)
+        seed = int(torch.randint(2**31, ()))
+        mixture = GaussianMixture(
+            count, covariance_type="full", reg_covar=floor, random_state=seed, max_iter=200
+        )
+        # Many small products: threads bring nothing here, and where another process holds a core they wait,
+        # spinning, for a hundred times as long as the fit takes.
+        with warnings.catch_warnings(), threadpool_limits(1, user_api="blas"):
+            # A fit stopped at its iteration limit is still a mixture to sample from.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            mixture.fit(flat)
+        self.weights[:count] = torch.from_numpy(mixture.weights_)
+        self.means[:count] = torch.from_numpy(mixture.means_)
+        self.factors[:count] = torch.linalg.cholesky(torch.from_numpy(mixture.covariances_))
+
+    def draw(self, n: int, c: Tensor | None = None) -> Tensor:
+        """Draw a component, then from it; see `Sampler`."""
+        chosen = torch.multinomial(self.weights, n, replacement=True)
+        noise = torch.randn(n, self.means.shape[1], dtype=torch.float64)
+        drawn = self.means[chosen]
+        for component in range(len(self.weights)):
+            own = chosen == component
+            drawn[own] += noise[own] @ self.factors[component].T
+        return drawn.unflatten(1, self.latent)

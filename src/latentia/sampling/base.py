@@ -1,0 +1,208 @@
+"""What every sampler promises, and how one is fitted once and kept."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from latentia import config, registry, storage
+from latentia.errors import ConfigError, LatentiaError, RunError
+from latentia.evaluation.terms import seeded, stream
+from latentia.types import LatentModel
+
+SEED = 0
+"""Every fit has this seed: a sampler is a part of the run, and the seed of a draw is the user's."""
+
+
+class Source(Protocol):
+    """What a sampler is fitted to: a trained run. A run has more, for samplers that need more."""
+
+    model: LatentModel
+
+    @cached_property
+    def aggregate(self) -> np.ndarray:
+        """Samples of the aggregate posterior, shape `(N, *latent)`."""
+        ...
+
+
+class Sampler(nn.Module):
+    """Where latents come from that are decoded into samples: fitted to a run, then drawn from.
+
+    Parameters and buffers are all that a fit leaves behind; they are kept in the run folder.
+    """
+
+    kind: ClassVar[str] = "sampler"
+    kept: ClassVar[bool] = True
+    """Whether there is a fit worth keeping."""
+
+    def __init__(self, latent: tuple[int, ...]) -> None:
+        """Remember the latent shape.
+
+        Args:
+            latent: shape of one latent.
+        """
+        super().__init__()
+        self.latent = tuple(latent)
+
+    def fit(self, source: Source, quiet: bool = True) -> None:
+        """Learn where the latents of data are. Draws are from torch's global generator.
+
+        Args:
+            source: the run.
+            quiet: show no progress bar.
+        """
+        raise TypeError("a sampler defines its own fit")
+
+    def draw(self, n: int, c: Tensor | None = None) -> Tensor:
+        """Draw latents from torch's global generator.
+
+        Args:
+            n: how many.
+            c: a condition for each, shape `(n, C)`, which most samplers ignore.
+
+        Returns:
+            Shape `(n, *latent)`.
+        """
+        raise TypeError("a sampler defines its own draw")
+
+    @torch.no_grad()
+    def sample(self, n: int, seed: int = 0, c: Tensor | None = None) -> np.ndarray:
+        """Draw latents.
+
+        Args:
+            n: how many.
+            seed: seed of the draw.
+            c: a condition for each, shape `(n, C)`.
+
+        Returns:
+            Shape `(n, *latent)`, float32, in random order.
+
+        Raises:
+            ConfigError: if `n` is not positive.
+        """
+        if n <= 0:
+            raise ConfigError(f"'n' must be positive, not {n}")
+        with seeded(seed):
+            return self.draw(n, c).float().numpy()
+
+
+def checked(name: str, settings: Mapping[str, Any]) -> config.Table:
+    """Check the settings of a sampler.
+
+    Args:
+        name: its name.
+        settings: its arguments.
+
+    Returns:
+        Its whole table.
+
+    Raises:
+        ConfigError: for an unknown name or key; a key of another sampler is told as such.
+    """
+    known = config.parameters(registry.lookup("sampler", name))
+    for key in settings:
+        owners = [
+            other
+            for other in registry.names("sampler")
+            if key in config.parameters(registry.lookup("sampler", other))
+        ]
+        if key not in known and owners:
+            listed = " and ".join(f"'{owner}'" for owner in owners)
+            raise ConfigError(f"'{key}' belongs to the sampler {listed}, not to '{name}'")
+    return config.check_component("sampler", {"name": name, **settings}, "sampler", ("latent",))
+
+
+def fitted(source: Source, table: Mapping[str, Any], path: Path, quiet: bool = True) -> Sampler:
+    """Fit a sampler, or read the fit that is kept of the same weights and the same settings.
+
+    Args:
+        source: the run.
+        table: what `checked` gave.
+        path: where the fit is kept.
+        quiet: show no progress bar.
+
+    Returns:
+        The sampler.
+    """
+    with seeded(stream(SEED, "sampler")):
+        sampler: Sampler = config.build("sampler", table, latent=source.model.latent).eval()
+        if not sampler.kept:
+            sampler.fit(source, quiet)
+            return sampler
+        label = {"settings": dict(table), "weights": storage.checksum(source.model.state_dict())}
+        if path.is_file() and _read(sampler, path, label):
+            return sampler
+        sampler.fit(source, quiet)
+    with contextlib.suppress(LatentiaError):  # a folder that cannot be written can be sampled from
+        storage.save_tensors(path, sampler.state_dict(), label)
+    return sampler.requires_grad_(False)
+
+
+def _read(sampler: Sampler, path: Path, label: Mapping[str, Any]) -> bool:
+    """Read a kept fit, if it is of these settings and weights; a damaged one is fitted anew."""
+    try:
+        tensors, header = storage.load_tensors(path)
+    except RunError:
+        return False
+    if header != label or tensors.keys() != sampler.state_dict().keys():
+        return False
+    sampler.load_state_dict(tensors)
+    sampler.requires_grad_(False)
+    return True
+
+
+def minimise(
+    module: nn.Module,
+    loss: Callable[[Tensor], Tensor],
+    codes: Tensor,
+    *,
+    steps: int,
+    what: str,
+    quiet: bool,
+    batch: int = 256,
+    lr: float = 2e-3,
+) -> None:
+    """Train a part of a sampler on latents, and leave it as it was when held-out latents liked it best.
+
+    Adam, a learning rate that falls to zero along a cosine, gradients clipped to a norm of 10. Every tenth
+    latent is held out and looked at every 100 steps, always with the same noise.
+
+    Args:
+        module: what is trained.
+        loss: gives the loss of each latent, shape `(B,)`.
+        codes: the latents, shape `(N, D)`.
+        steps: how many.
+        what: what the progress bar says.
+        quiet: show no progress bar.
+        batch: latents in a step.
+        lr: the learning rate at the start.
+    """
+    from tqdm import tqdm
+
+    codes = codes[torch.randperm(len(codes))]
+    held, known = codes[: len(codes) // 10], codes[len(codes) // 10 :]
+    held = held if len(held) else known
+    optimiser = torch.optim.Adam(module.parameters(), lr=lr)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+    best, least = module.state_dict(), torch.inf
+    module.train()
+    for step in tqdm(range(1, steps + 1), desc=what, disable=True if quiet else None, leave=False):
+        optimiser.zero_grad()
+        loss(known[torch.randint(len(known), (min(batch, len(known)),))]).mean().backward()
+        nn.utils.clip_grad_norm_(module.parameters(), 10.0)
+        optimiser.step()
+        schedule.step()
+        if step % 100 == 0 or step == steps:
+            with torch.no_grad(), seeded(SEED):
+                score = float(loss(held).mean())
+            if score < least:
+                best, least = {key: value.clone() for key, value in module.state_dict().items()}, score
+    module.load_state_dict(best)
+    module.eval()
