@@ -29,6 +29,7 @@ SECTIONS = (
     "data",
     "transform",
     "condition",
+    "corruption",
     "model",
     "network",
     "posterior",
@@ -39,7 +40,8 @@ SECTIONS = (
 )
 PARTS = ("network", "posterior", "prior", "likelihood")
 SUPPLIED = {
-    "model": ("event", "condition", *PARTS),
+    "model": ("event", "condition", "corruption", *PARTS),
+    "corruption": ("event",),
     "posterior": ("latent",),
     "prior": ("latent", "event", "condition"),
 }
@@ -137,7 +139,7 @@ def complete(settings: Mapping[str, Any], dataset: Dataset, training: type) -> T
     tables = {section: _table(settings.get(section)) for section in SECTIONS}
     model_name = tables["model"].setdefault("name", "vae")
     defaults = getattr(registry.lookup("model", model_name), "defaults", {})
-    for kind in ("posterior", "prior", "objective", "likelihood", "condition"):
+    for kind in ("posterior", "prior", "objective", "likelihood", "condition", "corruption"):
         if kind in defaults:
             tables[kind].setdefault("name", defaults[kind])
     tables["network"].setdefault("name", "conv" if _is_picture(dataset) else "mlp")
@@ -163,6 +165,7 @@ def complete(settings: Mapping[str, Any], dataset: Dataset, training: type) -> T
     _check_support(spec, dataset, ends)
     _check_bound(spec)
     _check_classes(spec)
+    spec |= _corruption(tables, spec, ends, dataset)
     spec["training"] = _training(tables["training"], dataset, training)
     return spec
 
@@ -314,6 +317,33 @@ def _check_bound(spec: Table) -> None:
         )
 
 
+def _corruption(tables: Table, spec: Table, ends: tuple[float, float], dataset: Dataset) -> Table:
+    """Resolve what is done to the encoder's input; nothing for a model that sees it as it is."""
+    model, objective = spec["model"]["name"], spec["objective"]["name"]
+    table = tables["corruption"]
+    counts_hidden = registry.lookup("objective", objective).hidden
+    if "corruption" not in config.parameters(registry.lookup("model", model)):
+        if table or counts_hidden:
+            what = "'corruption'" if table else f"objective '{objective}'"
+            raise ConfigError(
+                f"model '{model}' hides nothing from its encoder, and {what} asks for it; use --model "
+                "masked_autoencoder or denoising_autoencoder"
+            )
+        return {}
+    component = registry.lookup("corruption", table["name"])
+    if counts_hidden and not component.hides:
+        raise ConfigError(
+            f"objective '{objective}' counts hidden entries, and corruption '{table['name']}' hides none; "
+            "use corruption.name=dropout, or objective.name=reconstruction"
+        )
+    if {"low", "high"} <= set(config.parameters(component)) and all(map(math.isfinite, ends)):
+        table.setdefault("low", ends[0])
+        table.setdefault("high", ends[1])
+    checked = config.check_component("corruption", table, "corruption", SUPPLIED["corruption"])
+    config.build("corruption", checked, event=dataset.event)
+    return {"corruption": checked}
+
+
 def _check_classes(spec: Table) -> None:
     """Refuse a classifier that nothing trains, and an objective that has none to train."""
     objective, model = spec["objective"]["name"], spec["model"]["name"]
@@ -368,6 +398,8 @@ def assemble(spec: Mapping[str, Any], event: tuple[int, ...]) -> Parts:
     condition = config.build("condition", spec["condition"]) if "condition" in spec else None
     told = {"condition": condition.size} if condition else {}
     parts = {kind: config.build(kind, spec[kind], latent=latent, event=event, **told) for kind in PARTS}
+    if "corruption" in spec:
+        parts["corruption"] = config.build("corruption", spec["corruption"], event=event)
     model = config.build("model", spec["model"], event=event, **parts, **told)
     objective = config.build("objective", spec["objective"])
     return Parts(model, config.build("transform", spec["transform"]), objective, condition)

@@ -33,7 +33,17 @@ def describe(
     Returns:
         What `model.json` holds.
     """
-    parts = ("model", "network", "posterior", "prior", "likelihood", "transform", "objective", "condition")
+    parts = (
+        "model",
+        "network",
+        "posterior",
+        "prior",
+        "likelihood",
+        "transform",
+        "objective",
+        "condition",
+        "corruption",
+    )
     recorded = {kind: spec[kind] for kind in parts if kind in spec}
     return {"format": FORMAT, "event": list(event), "label_names": list(label_names), **recorded}
 
@@ -184,6 +194,34 @@ class Trained:
             name = self.recipe["model"]["name"]
             raise ConfigError(f"model '{name}' has no classifier; train one with --model semi_supervised_vae")
         return np.concatenate([self.model.classify(part).probs.numpy() for part in self.prepare(x)])
+
+    @torch.no_grad()
+    def restore(self, x: np.ndarray, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+        """Corrupt examples as in training, and give the model's idea of the clean ones.
+
+        Args:
+            x: data, shape `(N, *event)`.
+            seed: seed of the corruption.
+
+        Returns:
+            What the encoder saw and what the decoder made of it, in the data's units, shape `(N, *event)`.
+
+        Raises:
+            ConfigError: if the model was trained on examples as they are.
+        """
+        if not hasattr(self.model, "corruption"):
+            name = self.recipe["model"]["name"]
+            raise ConfigError(
+                f"model '{name}' corrupts nothing; train one with --model denoising_autoencoder"
+            )
+        saw, made = [], []
+        with seeded(stream(seed, "corruption")):
+            for part in self.prepare(x):
+                seen, hidden = self.model.corruption(part)  # pyright: ignore[reportCallIssue]
+                q = self.model.look(seen, hidden)  # pyright: ignore[reportCallIssue]
+                saw.append(self.transform.invert(seen).numpy())
+                made.append(self.transform.invert(self.model.decode(q.mean).mean).numpy())
+        return np.concatenate(saw), np.concatenate(made)
 
     def _told(self, c: np.ndarray | None, count: int) -> Tensor | None:
         """Check conditions, and give one for each example."""

@@ -48,6 +48,8 @@ class Pass:
         p_z: prior p(z|c), broadcastable against `z`.
         p_x: likelihood p(x|z,c), batch shape `(S, B)`.
         q_y: the classifier q(y|x) over Y classes, batch shape `(B,)`; None for a model without one.
+        hidden: True where an entry was hidden from the encoder, shape of `batch.x`; None where the model
+            hides nothing.
     """
 
     batch: Batch
@@ -56,6 +58,7 @@ class Pass:
     p_z: Distribution
     p_x: Distribution
     q_y: Categorical | None = None
+    hidden: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,6 +94,24 @@ def test_a_network_maps_any_event_to_its_latent_and_back_or_says_why_not(name, e
             assert torch.isfinite(back).all()
 
 
+@pytest.mark.parametrize("event", [(1, 8, 8), (3, 9, 6), (7,)], ids=str)
+@pytest.mark.parametrize("name", registry.names("corruption"))
+def test_a_corruption_keeps_the_shape_and_shows_nothing_of_what_it_hides(name, event):
+    if name == "patches" and len(event) != 3:
+        with pytest.raises(ConfigError, match=r"'patches' needs images.*corruption\.name=dropout"):
+            config.build("corruption", {"name": name}, event=event)
+        return
+    table = config.check_component("corruption", name, "corruption", assembly.SUPPLIED["corruption"])
+    corruption = config.build("corruption", table, event=event)
+    x = torch.rand(5, *event) + 1
+    seen, hidden = corruption(x)
+    assert seen.shape == hidden.shape == x.shape and hidden.dtype == torch.bool
+    assert bool(hidden.any()) == corruption.hides
+    assert (seen[hidden] == 0).all()
+    if corruption.hides:
+        assert torch.equal(seen[~hidden], x[~hidden])
+
+
 @pytest.mark.parametrize("name", registry.names("posterior"))
 def test_a_posterior_gives_a_distribution_over_the_latent(name):
     posterior = make("posterior", name, latent=LATENT)
@@ -315,6 +333,8 @@ def test_the_loss_of_an_example_does_not_depend_on_its_batch(name, monkeypatch):
     model = model_of(name, (1, 8, 8), likelihood="gaussian_optimal").eval()
     objective = objective_of(name)
     x = torch.rand(6, 1, 8, 8)
+    if hasattr(model, "corruption"):  # its noise would differ, too
+        model.corruption = lambda x: (x.masked_fill(x > 0.5, 0.0), x > 0.5)
 
     batch = batch_of(model, x)
 

@@ -131,6 +131,9 @@ def reconstructions(subject: Subject) -> None:
         labels=subject.labels(subject.rows), names=dataset.label_names,
     )  # fmt: skip
 
+    if "corruption" in run.recipe:
+        subject.ledger.measure(["mse_corrupted", "mse_denoised"], partial(_restored, subject, given, units))
+
     def linear() -> Mapping[str, Figure]:
         known = subject.unit(subject.scaled(subject.known))
         _, _, back = principal_components(known, given, math.prod(run.latent), subject.settings.seed)
@@ -146,6 +149,20 @@ def reconstructions(subject: Subject) -> None:
 
 MIDPOINT = "midpoint"
 """Latents halfway between those of two examples, in the place of a sampler's."""
+
+
+def _restored(subject: Subject, given: np.ndarray, units: str) -> Mapping[str, Figure]:
+    """Measure what a corruption does to examples, and what the model leaves of it."""
+    run = subject.run
+    name = run.recipe["corruption"]["name"]
+    pair = run.restore(subject.x, seed=subject.settings.seed)
+    found = {}
+    for word, made in zip(("corrupted", "denoised"), pair, strict=True):
+        errors = (subject.unit(subject.scaled(made)) - given) ** 2
+        mean, error = mean_and_error(errors.reshape(len(errors), -1).mean(axis=1))
+        how = f"squared error per value of examples under '{name}', {word}, against the clean ones, {units}"
+        found[f"mse_{word}"] = Figure(mean, "", subject.split, how, error, len(errors), "lower")
+    return found
 
 
 def generation(subject: Subject) -> None:

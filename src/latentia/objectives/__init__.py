@@ -2,6 +2,7 @@
 
 from latentia.objectives.base import Objective
 from latentia.objectives.elbo import ELBO
+from latentia.objectives.masked import MaskedReconstruction
 from latentia.objectives.reconstruction import Reconstruction
 from latentia.objectives.schedules import Constant, Cosine, Cyclical, Linear, Schedule
 from latentia.objectives.semi_supervised import SemiSupervised
@@ -12,6 +13,7 @@ __all__ = [
     "Cosine",
     "Cyclical",
     "Linear",
+    "MaskedReconstruction",
     "Objective",
     "Reconstruction",
     "Schedule",

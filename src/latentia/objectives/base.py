@@ -23,6 +23,8 @@ class Objective(abc.ABC):
     """Whether -(distortion + rate) bounds log p(x)."""
     classifies: ClassVar[bool] = False
     """Whether it reads q(y|x), which only a model that classifies gives."""
+    hidden: ClassVar[bool] = False
+    """Whether it counts hidden entries alone, which needs a corruption that hides some."""
 
     @abc.abstractmethod
     def __call__(self, state: Pass, progress: float = 1.0) -> Terms:
