@@ -359,8 +359,8 @@ def _check_classes(spec: Table) -> None:
             f"model '{model}' has a classifier, and objective '{objective}' does not train it; use "
             "objective.name=semi_supervised, or --model conditional_vae"
         )
-    told = spec.get("condition", {}).get("name", "")
-    if classifies and not issubclass(registry.lookup("condition", told), Labels):
+    if classifies and not isinstance(config.build("condition", spec["condition"]), Labels):
+        told = spec["condition"]["name"]
         raise ConfigError(
             f"model '{model}' infers labels, and condition '{told}' is none; use condition.name=some_labels, "
             "or --model conditional_vae"

@@ -171,11 +171,11 @@ class Trained:
         """
         if not self.model.classifies:
             return c
-        parts = list(self.prepare(x))
-        count, size = sum(map(len, parts)), self.model.condition
-        rows = torch.full((count, size), torch.nan) if c is None else self._told(c, count)
-        told = zip(parts, rows.split(CHUNK), strict=True)  # pyright: ignore[reportOptionalMemberAccess]
-        return torch.cat([self.model.complete(part, row) for part, row in told]).numpy()
+        x = np.asarray(x)
+        unknown = np.full(self.model.condition, np.nan, np.float32)
+        told = self._chunks(unknown if c is None else c, 1 if x.shape == self.event else len(x))
+        filled = [self.model.complete(part, next(told)) for part in self.prepare(x)]
+        return np.concatenate([np.asarray(part) for part in filled])
 
     @torch.no_grad()
     def classify(self, x: np.ndarray) -> np.ndarray:
@@ -193,7 +193,8 @@ class Trained:
         if not self.model.classifies:
             name = self.recipe["model"]["name"]
             raise ConfigError(f"model '{name}' has no classifier; train one with --model semi_supervised_vae")
-        return np.concatenate([self.model.classify(part).probs.numpy() for part in self.prepare(x)])
+        model: Any = self.model
+        return np.concatenate([model.classify(part).probs.numpy() for part in self.prepare(x)])
 
     @torch.no_grad()
     def restore(self, x: np.ndarray, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -209,7 +210,8 @@ class Trained:
         Raises:
             ConfigError: if the model was trained on examples as they are.
         """
-        if not hasattr(self.model, "corruption"):
+        model: Any = self.model
+        if not hasattr(model, "corruption"):
             name = self.recipe["model"]["name"]
             raise ConfigError(
                 f"model '{name}' corrupts nothing; train one with --model denoising_autoencoder"
@@ -217,8 +219,8 @@ class Trained:
         saw, made = [], []
         with seeded(stream(seed, "corruption")):
             for part in self.prepare(x):
-                seen, hidden = self.model.corruption(part)  # pyright: ignore[reportCallIssue]
-                q = self.model.look(seen, hidden)  # pyright: ignore[reportCallIssue]
+                seen, hidden = model.corruption(part)
+                q = model.look(seen, hidden)
                 saw.append(self.transform.invert(seen).numpy())
                 made.append(self.transform.invert(self.model.decode(q.mean).mean).numpy())
         return np.concatenate(saw), np.concatenate(made)

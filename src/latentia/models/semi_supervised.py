@@ -85,7 +85,7 @@ class SemiSupervisedVAE(ConditionalVAE):
     def _wire(self, network: Network) -> None:
         super()._wire(network)
         # No condition is ever unknown here: an unknown label is every label.
-        self.embedding = nn.Linear(self.condition, self.embedding.known.out_features)
+        self.embedding = nn.Linear(self.condition, self.embedded)
         self.classifier = nn.Sequential(
             network.encoder(self.event, (self.width,)),
             nn.SiLU(),
