@@ -57,6 +57,7 @@ def test_a_prior_of_posteriors_refuses_a_posterior_without_density(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_the_samples_of_any_sampler_are_measured_and_not_measured_twice(tmp_path):
     run = latentia.train("digits", out=tmp_path / "run", **QUICK)
     lines = []

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import latentia.data
 from latentia import assembly, config, storage
-from latentia.errors import ConfigError, RunError
+from latentia.errors import ConfigError, RunError, shell
 from latentia.folder import RunFolder, free_name, recorded_source
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def train(
     """
     ended = start(source, assembly.expand(settings), out=out, quiet=quiet)
     if ended.interrupted:
-        raise KeyboardInterrupt(f"interrupted; go on with latentia train --resume {ended.folder.path}")
+        raise KeyboardInterrupt(f"interrupted; go on with latentia train --resume {shell(ended.folder.path)}")
     run = open_run(ended.folder.path)
     run.dataset = ended.dataset
     return run

@@ -44,6 +44,7 @@ SUPPLIED = {
     "corruption": ("event",),
     "posterior": ("latent",),
     "prior": ("latent", "event", "condition"),
+    "objective": ("event", "latent"),
 }
 """Parameters that the program provides, so that nobody sets them."""
 
@@ -159,15 +160,26 @@ def complete(settings: Mapping[str, Any], dataset: Dataset, training: type) -> T
         low, high = ends if all(map(math.isfinite, ends)) else _reach(spec["transform"], dataset)
         tables["prior"].setdefault("low", low)
         tables["prior"].setdefault("high", high)
+    _complete_objective(tables["objective"], ends, defaults.get("objective", "elbo"))
     for kind in ("model", *PARTS, "objective"):
         spec[kind] = config.check_component(kind, tables[kind], kind, SUPPLIED.get(kind, ()))
     _check_levels(spec, dataset)
     _check_support(spec, dataset, ends)
-    _check_bound(spec)
+    _check_objective(spec, training)
     _check_classes(spec)
     spec |= _corruption(tables, spec, ends, dataset)
     spec["training"] = _training(tables["training"], dataset, training)
     return spec
+
+
+def _complete_objective(table: Table, ends: tuple[float, float], usual: str) -> None:
+    """Fill in what an objective needs of the data, and the model's own objective where it adds to one."""
+    known = config.parameters(registry.lookup("objective", table["name"]))
+    from_data = {"data_range": ends[1] - ends[0], "base": usual, "features": "conv"}
+    for name in known.keys() & from_data.keys():
+        given = table.setdefault(name, from_data[name])
+        if isinstance(given, Mapping):  # arguments without a name, as objective.base.beta=4 gives them
+            table[name] = {"name": from_data[name], **given}
 
 
 def _table(value: Any) -> Table:
@@ -302,18 +314,33 @@ def _check_support(spec: Table, dataset: Dataset, ends: tuple[float, float]) -> 
     )
 
 
-def _check_bound(spec: Table) -> None:
-    objective, posterior = spec["objective"]["name"], spec["posterior"]["name"]
-    if registry.lookup("objective", objective).bound and not registry.lookup("posterior", posterior).density:
+def _check_objective(spec: Table, training: type) -> None:
+    """Refuse an objective that the posterior or the training loop cannot serve."""
+    table, posterior = spec["objective"], spec["posterior"]["name"]
+    if "base" in table:
+        _check_objective({**spec, "objective": table["base"]}, training)
+    objective = table["name"]
+    wanted, given = registry.lookup("objective", objective), registry.lookup("posterior", posterior)
+    if wanted.bound and not given.density:
         raise ConfigError(
             f"objective '{objective}' needs a posterior with a density, and '{posterior}' has none; use "
             "objective.name=reconstruction, or --model vae"
         )
     prior = spec["prior"]["name"]
-    if registry.lookup("prior", prior).needs_density and not registry.lookup("posterior", posterior).density:
+    if registry.lookup("prior", prior).needs_density and not given.density:
         raise ConfigError(
             f"prior '{prior}' mixes posteriors and needs one with a density, and '{posterior}' has none; use "
             "prior.name=mixture, or --model vae"
+        )
+    if wanted.factorised and not given.factorised:
+        raise ConfigError(
+            f"objective '{objective}' needs a posterior that is a product over the latent's dimensions, and "
+            f"'{posterior}' is none; use posterior.name=diagonal_gaussian, or objective.name=elbo"
+        )
+    if wanted.adversarial and not getattr(training, "adversaries", False):
+        raise ConfigError(
+            f"objective '{objective}' trains an adversary with a second optimiser, and the loop of "
+            f"'{training.__name__}' has but one; use objective.name=beta_tc"
         )
 
 
@@ -401,7 +428,7 @@ def assemble(spec: Mapping[str, Any], event: tuple[int, ...]) -> Parts:
     if "corruption" in spec:
         parts["corruption"] = config.build("corruption", spec["corruption"], event=event)
     model = config.build("model", spec["model"], event=event, **parts, **told)
-    objective = config.build("objective", spec["objective"])
+    objective = config.build("objective", spec["objective"], latent=latent, event=event)
     return Parts(model, config.build("transform", spec["transform"]), objective, condition)
 
 

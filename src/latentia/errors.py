@@ -8,6 +8,8 @@ prints that line and exits with status 2.
 from __future__ import annotations
 
 import difflib
+import os
+import shlex
 from collections.abc import Iterable
 
 
@@ -43,6 +45,18 @@ class MissingExtra(LatentiaError):
             purpose: what the user asked for, as the subject of "needs".
         """
         super().__init__(f"{purpose} needs the package {package}: pip install 'latentia[{extra}]'")
+
+
+def shell(path: str | os.PathLike[str]) -> str:
+    """Write a path as a command line takes it: quoted where it has spaces.
+
+    Args:
+        path: the path.
+
+    Returns:
+        The word.
+    """
+    return shlex.quote(os.fspath(path))
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from latentia import config, storage
-from latentia.errors import RunError, nearest
+from latentia.errors import RunError, nearest, shell
 
 
 class RunFolder:
@@ -106,8 +106,8 @@ class RunFolder:
         """
         if self.run_file.exists():
             raise RunError(
-                f"{self.path} holds a run already: go on with 'latentia train --resume {self.path}' "
-                "or choose another --out"
+                f"{self.path} holds a run already: choose another --out, or go on with: latentia train "
+                f"--resume {shell(self.path)}"
             )
         if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
             raise RunError(f"{self.path} exists and is no run folder; choose another --out")

@@ -21,7 +21,7 @@ from typing import Any
 import latentia.data
 from latentia import api, assembly, config, storage
 from latentia.api import Say, silent
-from latentia.errors import ConfigError, RunError
+from latentia.errors import ConfigError, RunError, shell
 from latentia.folder import MEMORY, RunFolder, free_name
 
 
@@ -155,8 +155,8 @@ def start(
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         if (folder / "sweep.toml").is_file():
             raise RunError(
-                f"{folder} holds a sweep already; go on with 'latentia sweep --resume {folder}' or choose "
-                "another --out"
+                f"{folder} holds a sweep already; choose another --out, or go on with: latentia sweep "
+                f"--resume {shell(folder)}"
             )
         raise RunError(f"{folder} exists and is no sweep; choose another --out")
     storage.write_text(folder / "sweep.toml", config.write_toml(plan))
@@ -237,8 +237,8 @@ def _work(
             return Ended(folder, ended.interrupted)
         if not ended.finished:
             raise RunError(
-                f"{place.path} ran out of training.max_minutes; go on with 'latentia train --resume "
-                f"{place.path} --max-minutes N', then 'latentia sweep --resume {folder}'"
+                f"{place.path} ran out of training.max_minutes; go on with: latentia train --resume "
+                f"{shell(place.path)} --max-minutes N; then: latentia sweep --resume {shell(folder)}"
             )
     from latentia.report import Axis, build
 

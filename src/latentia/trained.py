@@ -13,7 +13,7 @@ from torch import Tensor
 
 from latentia import sampling, storage
 from latentia.assembly import Parts, assemble
-from latentia.errors import ConfigError, DataError, RunError
+from latentia.errors import ConfigError, DataError, RunError, shell
 from latentia.evaluation.terms import seeded, stream
 
 FORMAT = 1
@@ -88,7 +88,7 @@ class Trained:
         if not (path / "model.json").is_file():
             raise RunError(f"{path} holds no model (no model.json); give the folder of a run")
         if not (path / "model.safetensors").is_file():
-            raise RunError(f"{path} has no weights yet; train it with 'latentia train --resume {path}'")
+            raise RunError(f"{path} has no weights yet; train it with: latentia train --resume {shell(path)}")
         recipe = storage.read_json(path / "model.json")
         if not isinstance(recipe, dict):
             raise RunError(f"{path / 'model.json'} is damaged: it holds no table")

@@ -13,6 +13,11 @@ from latentia.types import Batch
 
 LATENT = (3,)
 EVENTS = [(1, 8, 8), (1, 28, 28), (1, 28, 20), (3, 64, 64), (2, 5, 7), (7,), (2, 6)]
+FROM_DATA = {
+    "ms_ssim": {"data_range": 1.0, "scales": 1},
+    "perceptual": {"features": "conv"},
+}
+"""Arguments of objectives that a run fills in from its data."""
 CONDITION = 4
 SQUARE = (2, 3, 2)
 """A latent with height and width."""
@@ -34,6 +39,13 @@ def prior_of(name, latent):
     prior.attach(encode)
     prior.begin(torch.rand(20, 5))
     return prior
+
+
+def make_objective(name, event=(1, 8, 8), model="vae"):
+    table = {"name": name, **FROM_DATA.get(name, {})}
+    if "base" in config.parameters(registry.lookup("objective", name)):
+        table["base"] = registry.lookup("model", model).defaults["objective"]
+    return make("objective", table, latent=LATENT, event=event)
 
 
 def data_for(likelihood, shape, seed=0):
@@ -72,7 +84,26 @@ def batch_of(model, x, seed=0):
 
 
 def objective_of(name):
-    return make("objective", registry.lookup("model", name).defaults["objective"])
+    return make_objective(registry.lookup("model", name).defaults["objective"])
+
+
+def fits(model, objective):
+    """Whether the model and its usual parts have what the objective needs."""
+    given, wanted = registry.lookup("model", model), registry.lookup("objective", objective)
+    posterior = registry.lookup("posterior", given.defaults["posterior"])
+    corruption = given.defaults.get("corruption")
+    hides = corruption is not None and registry.lookup("corruption", corruption).hides
+    if wanted.classifies != given.classifies or (wanted.hidden and not hides):
+        return False
+    return (posterior.density or not wanted.bound) and (posterior.factorised or not wanted.factorised)
+
+
+PAIRS = [
+    (model, objective)
+    for model in registry.names("model")
+    for objective in registry.names("objective")
+    if fits(model, objective)
+]
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=str)
@@ -110,6 +141,25 @@ def test_a_corruption_keeps_the_shape_and_shows_nothing_of_what_it_hides(name, e
     assert (seen[hidden] == 0).all()
     if corruption.hides:
         assert torch.equal(seen[~hidden], x[~hidden])
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=str)
+@pytest.mark.parametrize("name", registry.names("features"))
+def test_features_are_fixed_maps_that_a_gradient_passes_or_say_why_not(name, event):
+    recipe = make("features", name)
+    if len(event) != 3:
+        with pytest.raises(ConfigError, match=r"need images, and an example has shape .*; use objective"):
+            recipe.network(event)
+        return
+    network, again = recipe.network(event), recipe.network(event)
+    for batch in (1, 4):
+        x = torch.rand(batch, *event, requires_grad=True)
+        maps = network(x)
+        assert all(found.shape[0] == batch and torch.isfinite(found).all() for found in maps)
+        assert all(torch.equal(one, other) for one, other in zip(maps, again(x)))
+        sum(found.sum() for found in maps).backward()
+        assert (x.grad != 0).any()
+    assert not any(parameter.requires_grad for parameter in network.parameters())
 
 
 @pytest.mark.parametrize("name", registry.names("posterior"))
@@ -288,12 +338,12 @@ def test_gradients_reach_every_parameter_of_a_model(name, network, likelihood):
             assert torch.isfinite(parameter.grad).all(), key
 
 
-PAIRS = [("diagonal_gaussian", prior) for prior in registry.names("prior") if prior != "conditional_normal"]
-PAIRS += [(q, "standard_normal") for q in registry.names("posterior") if q != "delta"]
-PAIRS += [("full_gaussian", "vamp"), ("iaf", "vamp"), ("iaf", "maf"), ("full_gaussian", "mixture")]
+PARTS = [("diagonal_gaussian", prior) for prior in registry.names("prior") if prior != "conditional_normal"]
+PARTS += [(q, "standard_normal") for q in registry.names("posterior") if q != "delta"]
+PARTS += [("full_gaussian", "vamp"), ("iaf", "vamp"), ("iaf", "maf"), ("full_gaussian", "mixture")]
 
 
-@pytest.mark.parametrize(("posterior", "prior"), PAIRS)
+@pytest.mark.parametrize(("posterior", "prior"), PARTS)
 def test_gradients_reach_every_parameter_of_a_posterior_and_a_prior(posterior, prior):
     torch.manual_seed(0)
     model = model_of("vae", (1, 8, 8), posterior=posterior, prior=prior)
@@ -312,7 +362,7 @@ def test_gradients_reach_every_parameter_of_a_posterior_and_a_prior(posterior, p
                 assert (parameter.grad != 0).any(), key
 
 
-@pytest.mark.parametrize(("posterior", "prior"), PAIRS)
+@pytest.mark.parametrize(("posterior", "prior"), PARTS)
 def test_the_density_of_an_example_does_not_depend_on_its_batch(posterior, prior):
     torch.manual_seed(0)
     model = model_of("vae", (1, 8, 8), posterior=posterior, prior=prior).eval()
@@ -326,25 +376,76 @@ def test_the_density_of_an_example_does_not_depend_on_its_batch(posterior, prior
         assert torch.allclose(p.log_prob(z[i]), p.log_prob(z)[i], rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", registry.names("model"))
-def test_the_loss_of_an_example_does_not_depend_on_its_batch(name, monkeypatch):
-    # The posterior's mean stands for its sample: noise would differ between the batches.
-    monkeypatch.setattr(torch.distributions.normal, "_standard_normal", lambda shape, **_: torch.zeros(shape))
+@pytest.mark.parametrize(("name", "objective"), PAIRS)
+def test_an_objective_scores_each_example_and_reaches_every_parameter(name, objective):
+    torch.manual_seed(0)
+    model = model_of(name, (1, 8, 8))
+    scored = make_objective(objective, model=name)
+    for batch, samples in ((1, 1), (1, 3), (4, 1), (4, 3)):
+        for progress in (0.0, 0.5, 1.0):
+            model.zero_grad()
+            x = torch.rand(batch, 1, 8, 8)
+            terms = scored(model(batch_of(model, x), samples), progress)
+            for part in (terms.distortion, terms.rate, terms.penalty, terms.loss):
+                assert part.shape == (batch,)
+                assert torch.isfinite(part).all()
+            assert all(len(value) == batch for value in terms.diagnostics.values())
+            terms.loss.mean().backward()
+            for key, parameter in model.named_parameters():
+                assert parameter.grad is not None, key
+                assert torch.isfinite(parameter.grad).all(), key
+
+
+@pytest.mark.parametrize(("name", "objective"), PAIRS)
+def test_the_terms_of_an_example_do_not_depend_on_its_batch(name, objective, monkeypatch):
+    torch.manual_seed(0)
     model = model_of(name, (1, 8, 8), likelihood="gaussian_optimal").eval()
-    objective = objective_of(name)
+    scored = make_objective(objective, model=name)
     x = torch.rand(6, 1, 8, 8)
-    if hasattr(model, "corruption"):  # its noise would differ, too
+    if hasattr(model, "corruption"):  # its noise would differ between the batches
         model.corruption = lambda x: (x.masked_fill(x > 0.5, 0.0), x > 0.5)
+    noise = torch.randn(2, 6, 3)
 
     batch = batch_of(model, x)
 
-    def loss_of(part):
-        c = None if batch.c is None else batch.c[part]
-        return objective(model(Batch(x[part], batch.index[part], c))).loss
+    def terms_of(part):
+        # The same noise for each example: drawn noise would differ between the batches.
+        own = noise[:, part]
 
-    whole = loss_of(slice(0, 6))
-    single = torch.cat([loss_of(slice(i, i + 1)) for i in range(6)])
-    assert torch.allclose(whole, single, rtol=1e-5, atol=1e-4)
+        def same(shape, **_):
+            return own.repeat(1, shape[1] // own.shape[1], 1)
+
+        monkeypatch.setattr(torch.distributions.normal, "_standard_normal", same)
+        c = None if batch.c is None else batch.c[part]
+        return scored(model(Batch(x[part], batch.index[part], c), 2))
+
+    whole, singles = terms_of(slice(0, 6)), [terms_of(slice(i, i + 1)) for i in range(6)]
+    # What looks at the batch may do so in the penalty alone.
+    names = ("distortion", "rate") if scored.batchwise else ("distortion", "rate", "penalty", "loss")
+    for part in names:
+        single = torch.cat([getattr(terms, part) for terms in singles])
+        assert torch.allclose(getattr(whole, part), single, rtol=1e-5, atol=1e-4), part
+
+
+@pytest.mark.parametrize("name", registry.names("objective"))
+def test_an_objective_declares_an_adversary_where_it_has_one(name):
+    scored = make_objective(name)
+    assert scored.adversarial == (scored.adversary is not None)
+    if scored.adversary is None:
+        return
+    torch.manual_seed(0)
+    model = model_of("vae", (1, 8, 8))
+    for batch in (1, 4):
+        state = model(Batch(torch.rand(batch, 1, 8, 8), torch.arange(batch)), 2)
+        scored(state).loss.mean().backward(retain_graph=True)
+        assert all(parameter.grad is None for parameter in scored.adversary.parameters())
+        model.zero_grad()
+        losses = scored.adversary.loss(state)
+        assert losses.shape == (batch,)
+        losses.mean().backward()
+        assert all(parameter.grad is not None for parameter in scored.adversary.parameters())
+        assert all(parameter.grad is None for parameter in model.parameters())
+        scored.adversary.zero_grad()
 
 
 @pytest.mark.parametrize("name", registry.names("model"))
@@ -361,7 +462,7 @@ def test_equal_seeds_give_equal_models_and_equal_passes(name):
 
 @pytest.mark.parametrize("name", registry.names("objective"))
 def test_an_objective_is_configured_by_its_signature_alone(name):
-    objective = make("objective", name)
+    objective = make_objective(name)
     assert isinstance(objective, Objective)
     with pytest.raises(ConfigError, match=r"unknown key 'objective\.nonsense'"):
         config.check_component("objective", {"name": name, "nonsense": 1}, "objective")

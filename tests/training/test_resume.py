@@ -106,6 +106,20 @@ def test_a_run_killed_twice_ends_the_same(unbroken, tmp_path):
     assert same_weights(unbroken, path)
 
 
+def test_a_killed_run_with_an_adversary_ends_bit_for_bit_the_same(tmp_path):
+    settings = ["objective.name=factor" if s == "objective.schedule=linear" else s for s in SETTINGS]
+    code, _, error = run("train", *settings, "--out", tmp_path / "unbroken")
+    assert code == 0, error
+    process = latentia("train", *settings, "--out", tmp_path / "killed")
+    wait_for_step(tmp_path / "killed", 40, process)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    code, _, error = run("train", "--resume", tmp_path / "killed", "--quiet")
+    assert code == 0, error
+    assert same_weights(tmp_path / "unbroken", tmp_path / "killed")
+    assert same_end(tmp_path / "unbroken", tmp_path / "killed")  # the adversary and its moments as well
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_saves_and_says_how_to_resume(unbroken, tmp_path, number):
     path = tmp_path / "run"

@@ -123,8 +123,8 @@ def _bound(subject: Subject) -> None:
     kl = terms["kl"]
     subject.ledger.figures |= {
         "elbo": figure(-total, "nats", f"-(distortion + rate), {drawn}; {kind}", "higher"),
-        "distortion": figure(terms["distortion"], "nats", f"E_q[-log p(x|z)], {drawn}; {kind}", ""),
-        "rate": figure(terms["rate"], "nats", "KL(q(z|x) || p(z))", ""),
+        "distortion": figure(terms["distortion"], "nats", f"{objective.reads[0]}, {drawn}; {kind}", ""),
+        "rate": figure(terms["rate"], "nats", objective.reads[1], ""),
         "bits_per_dim": figure(bits, "bits", f"-ELBO in {unit}; {kind}", "lower"),
     }
     if kl.shape[1] != subject.latents:

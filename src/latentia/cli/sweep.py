@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from latentia.cli.train import gather, run_options
-from latentia.errors import ConfigError
+from latentia.errors import ConfigError, shell
 
 
 @click.command("sweep", short_help="Train a family of runs and draw what changes along it.")
@@ -48,6 +48,7 @@ def command(
         source, settings = gather(words, config, given)
         ended = sweeps.start(source, settings, over, out=out, quiet=quiet, say=say)
     if ended.interrupted:
-        click.echo(f"interrupted, and saved; go on with: latentia sweep --resume {ended.folder}", err=True)
+        again = f"latentia sweep --resume {shell(ended.folder)}"
+        click.echo(f"interrupted, and saved; go on with: {again}", err=True)
         click.get_current_context().exit(128 + ended.interrupted)
     say(f"sweep: {ended.page}")

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from latentia.errors import ConfigError
+from latentia.errors import ConfigError, shell
 
 CHANGEABLE = ("epochs", "max_minutes", "device")
 """The flags that go together with --resume."""
@@ -77,7 +77,7 @@ def command(
     else:
         source, settings = gather(words, config, given)
         ended = api.start(source, settings, out=out, quiet=quiet, say=say)
-    path = ended.folder.path
+    path = shell(ended.folder.path)
     if ended.interrupted:
         click.echo(f"interrupted, and saved; go on with: latentia train --resume {path}", err=True)
         click.get_current_context().exit(128 + ended.interrupted)

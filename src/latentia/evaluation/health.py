@@ -14,7 +14,7 @@ from torch.distributions import Distribution, Independent, MultivariateNormal
 from latentia.data.feed import Feed
 from latentia.evaluation.figures import Unmeasurable
 from latentia.evaluation.terms import blocks, seeded, stream
-from latentia.probability import Delta
+from latentia.probability import Delta, discrepancy
 from latentia.types import LatentModel
 
 ACTIVE = 0.01
@@ -330,18 +330,9 @@ def prior_distance(model: LatentModel, codes: Codes, seed: int = 0) -> tuple[flo
     prior = model.prior(codes.c)  # one that depends on the condition has its mean variance over examples
     scale = 2 * float(prior.variance.double().flatten(len(prior.batch_shape)).sum(dim=-1).mean())
     pairs = [(own[i : i + size], other[i : i + size]) for i in range(0, count - size + 1, size)]
-    values = np.array([_discrepancy(a, b, scale) for a, b in pairs])
+    values = np.array([float(discrepancy(a, b, [scale])) for a, b in pairs])
     error = float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else None
     return float(values.mean()), error, len(values) * size
-
-
-def _discrepancy(a: Tensor, b: Tensor, scale: float) -> float:
-    def kernel(one: Tensor, two: Tensor) -> Tensor:
-        return scale / (scale + torch.cdist(one, two).square())
-
-    n = len(a)
-    within = [(kernel(part, part).sum() - n) / (n * (n - 1)) for part in (a, b)]
-    return float(within[0] + within[1] - 2 * kernel(a, b).mean())
 
 
 @torch.no_grad()

@@ -86,7 +86,9 @@ LARGE = 2**21
 """Values in a block at the most."""
 
 
-def blocks(feed: Feed, seed: int, limit: int | None = None) -> Iterator[tuple[int, torch.Tensor]]:
+def blocks(
+    feed: Feed, seed: int, limit: int | None = None, *, samples: int = 1
+) -> Iterator[tuple[int, torch.Tensor]]:
     """Divide a split into blocks, each with a seed of its own for all that is drawn for it.
 
     The noise of an example then depends on its place in the split alone: not on what was
@@ -96,11 +98,12 @@ def blocks(feed: Feed, seed: int, limit: int | None = None) -> Iterator[tuple[in
         feed: the split.
         seed: seed of the evaluation.
         limit: stop after the block that holds the last of so many examples; blocks are never cut.
+        samples: latents that are decoded for each example; many make blocks smaller.
 
     Yields:
         The seed of the block, and the positions of its examples in the data.
     """
-    size = max(2, min(BLOCK, LARGE // feed.data[0].numel() // 2 * 2))  # even: health halves them
+    size = max(2, min(BLOCK, LARGE // (feed.data[0].numel() * samples) // 2 * 2))  # even: health halves them
     rows = feed.rows.to(feed.data.device)
     for number, start in enumerate(range(0, min(len(rows), limit or len(rows)), size)):
         yield seed * 1_000_003 + number, rows[start : start + size]
@@ -146,6 +149,8 @@ def per_example(
 ) -> Iterator[dict[str, torch.Tensor]]:
     """Score a split block by block, always with the same noise.
 
+    The penalty of a batchwise objective is that of the block an example is in.
+
     Args:
         model: maps a `Batch` to a `Pass`; in evaluation mode.
         objective: maps a `Pass` to `Terms`.
@@ -157,11 +162,11 @@ def per_example(
         For each block, figures by name, each `(B,)`: loss, distortion, rate and penalty in nats, mse in
         the model's units squared; and `kl`, in nats, `(B, D)`, with no D where there is no rate.
     """
-    for noise, rows in blocks(feed, seed):
+    for noise, rows in blocks(feed, seed, samples=objective.samples):
         with seeded(noise):
             batch = feed.batch(rows)
             state = model(batch, objective.samples)
-        terms = objective(state, progress)
+            terms = objective(state, progress)  # it may draw from the prior
         c = model.complete(batch.x, batch.c)
         q = state.q if state.q_y is None else model.encode(batch.x, c)
         mean = model.decode(q.mean.unsqueeze(0), c).mean[0]
@@ -186,6 +191,9 @@ def average_terms(
 ) -> Averages:
     """Average an objective's terms over a split, in evaluation mode, always with the same noise.
 
+    For a batchwise objective the split is shuffled first, in one order for ever, so that the blocks of
+    a sorted split stand for the whole.
+
     Args:
         model: maps a `Batch` to a `Pass`.
         objective: maps a `Pass` to `Terms`.
@@ -200,6 +208,8 @@ def average_terms(
     count = 0
     was_training = model.training
     model.eval()
+    if objective.batchwise:
+        feed = feed.shuffled(0)
     for figures in per_example(model, objective, feed, progress=progress, seed=seed):
         for name, values in figures.items():
             summed = values.double().sum(dim=0)

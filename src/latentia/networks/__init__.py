@@ -6,8 +6,19 @@ A network is a recipe for a pair: `encoder(event, features)` maps `(B, *event)` 
 
 from latentia.networks.base import Network
 from latentia.networks.conv import Conv
+from latentia.networks.features import ConvFeatures, Features
 from latentia.networks.mlp import MLP
 from latentia.networks.presets import lecture_256_64, lecture_conv, lecture_tanh
 from latentia.networks.resnet import ResNet
 
-__all__ = ["MLP", "Conv", "Network", "ResNet", "lecture_256_64", "lecture_conv", "lecture_tanh"]
+__all__ = [
+    "MLP",
+    "Conv",
+    "ConvFeatures",
+    "Features",
+    "Network",
+    "ResNet",
+    "lecture_256_64",
+    "lecture_conv",
+    "lecture_tanh",
+]

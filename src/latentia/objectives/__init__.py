@@ -1,21 +1,38 @@
 """Objectives: per example, in nats, unreduced. They read what a model computed and know no model."""
 
+from latentia.objectives.adversary import Adversary
 from latentia.objectives.base import Objective
+from latentia.objectives.capacity import Capacity
 from latentia.objectives.elbo import ELBO
+from latentia.objectives.iwae import IWAE, DReG, StickingTheLanding
 from latentia.objectives.masked import MaskedReconstruction
+from latentia.objectives.mmd import WAE, InfoVAE
+from latentia.objectives.perceptual import MultiScaleSSIM, Perceptual
 from latentia.objectives.reconstruction import Reconstruction
 from latentia.objectives.schedules import Constant, Cosine, Cyclical, Linear, Schedule
 from latentia.objectives.semi_supervised import SemiSupervised
+from latentia.objectives.total_correlation import BetaTC, FactorVAE
 
 __all__ = [
     "ELBO",
+    "IWAE",
+    "WAE",
+    "Adversary",
+    "BetaTC",
+    "Capacity",
     "Constant",
     "Cosine",
     "Cyclical",
+    "DReG",
+    "FactorVAE",
+    "InfoVAE",
     "Linear",
     "MaskedReconstruction",
+    "MultiScaleSSIM",
     "Objective",
+    "Perceptual",
     "Reconstruction",
     "Schedule",
     "SemiSupervised",
+    "StickingTheLanding",
 ]

@@ -5,25 +5,42 @@ from __future__ import annotations
 import abc
 from typing import ClassVar
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
+from latentia.errors import ConfigError
+from latentia.objectives.adversary import Adversary
 from latentia.types import Pass, Terms
 
 
 class Objective(abc.ABC):
     """A map from a `Pass` to `Terms`: per example, in nats, unreduced.
 
-    The terms of an example do not depend on the examples beside it.
+    The distortion and the rate of an example never depend on the examples beside it. Its penalty may,
+    where the objective says so with `batchwise`; it then is the penalty of the batch, the same in each
+    example or not, of which the mean over the batch has a meaning.
     """
 
     kind: ClassVar[str] = "objective"
     samples: int = 1
     """How many latent samples S the model must draw for each example."""
-    bound: ClassVar[bool] = True
+    bound: bool = True
     """Whether -(distortion + rate) bounds log p(x)."""
-    classifies: ClassVar[bool] = False
+    reads: tuple[str, str] = ("E_q[-log p(x|z)]", "KL(q(z|x) || p(z))")
+    """What its distortion and its rate are, for protocols."""
+    batchwise: bool = False
+    """Whether the penalty of an example depends on the examples beside it."""
+    factorised: bool = False
+    """Whether it needs a posterior that is a product over the latent's dimensions."""
+    adversarial: bool = False
+    """Whether it declares an adversary, so that the loop must train with a second optimiser."""
+    steers: bool = False
+    """Whether it changes the gradient on its way through z, so that nothing may be added to its loss."""
+    adversary: Adversary | None = None
+    """A module that is trained beside the model, against it; see `Adversary`."""
+    classifies: bool = False
     """Whether it reads q(y|x), which only a model that classifies gives."""
-    hidden: ClassVar[bool] = False
+    hidden: bool = False
     """Whether it counts hidden entries alone, which needs a corruption that hides some."""
 
     @abc.abstractmethod
@@ -38,6 +55,20 @@ class Objective(abc.ABC):
             The terms, each of shape `(B,)`.
         """
 
+    def to(self, device: torch.device | str) -> Objective:
+        """Bring the modules that it owns to a device: an adversary, a network of features.
+
+        Args:
+            device: where the model is.
+
+        Returns:
+            The objective itself.
+        """
+        for part in vars(self).values():
+            if isinstance(part, (nn.Module, Objective)):
+                part.to(device)
+        return self
+
     def settled(self, progress: float) -> bool:
         """Say whether the weights have reached their final values.
 
@@ -51,6 +82,22 @@ class Objective(abc.ABC):
             Whether they have.
         """
         return True
+
+
+def at_least(lowest: float, **settings: float) -> None:
+    """Refuse settings of an objective that are too small.
+
+    Args:
+        lowest: the smallest value allowed.
+        settings: values by name.
+
+    Raises:
+        ConfigError: naming the first that is smaller.
+    """
+    for name, value in settings.items():
+        if not value >= lowest:
+            limit = "not be negative" if lowest == 0 else f"be at least {lowest:g}"
+            raise ConfigError(f"'objective.{name}' must {limit}, not {value}")
 
 
 def distortion(state: Pass) -> Tensor:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from latentia.errors import ConfigError
-from latentia.objectives.base import Objective, distortion
+from latentia.objectives.base import Objective, at_least, distortion
 from latentia.objectives.schedules import Constant, Schedule
 from latentia.probability import kl_per_dimension
 from latentia.registry import register
@@ -39,12 +38,8 @@ class ELBO(Objective):
             free_bits: lambda, the nats that each latent dimension may use without cost.
             schedule: what beta is multiplied with along the run.
         """
-        if beta < 0:
-            raise ConfigError(f"'objective.beta' must not be negative, not {beta}")
-        if samples < 1:
-            raise ConfigError(f"'objective.samples' must be at least 1, not {samples}")
-        if free_bits < 0:
-            raise ConfigError(f"'objective.free_bits' must not be negative, not {free_bits}")
+        at_least(0, beta=beta, free_bits=free_bits)
+        at_least(1, samples=samples)
         self.beta = beta
         self.samples = samples
         self.free_bits = free_bits

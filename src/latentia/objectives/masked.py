@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from torch import Tensor
 from torch.distributions import Independent
 
@@ -21,8 +19,8 @@ class MaskedReconstruction(Objective):
         Kaiming He et al., "Masked Autoencoders Are Scalable Vision Learners", 2022.
     """
 
-    bound: ClassVar[bool] = False
-    hidden: ClassVar[bool] = True
+    bound: bool = False
+    hidden: bool = True
 
     def __call__(self, state: Pass, progress: float = 1.0) -> Terms:
         """Score a pass; see `Objective`."""

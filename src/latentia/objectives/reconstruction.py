@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from latentia.objectives.base import Objective, distortion
 from latentia.registry import register
 from latentia.types import Pass, Terms
@@ -13,7 +11,7 @@ from latentia.types import Pass, Terms
 class Reconstruction(Objective):
     """E_q[-log p(x|z)] alone. Its rate is zero by definition: it bounds no likelihood."""
 
-    bound: ClassVar[bool] = False
+    bound: bool = False
 
     def __call__(self, state: Pass, progress: float = 1.0) -> Terms:
         """Score a pass; see `Objective`."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -30,7 +29,8 @@ class SemiSupervised(Objective):
         Generative Models", 2014.
     """
 
-    classifies: ClassVar[bool] = True
+    classifies: bool = True
+    reads: tuple[str, str] = ("E_q[-log p(x|y, z)]", "KL(q(y, z|x) || p(y) p(z))")
 
     def __init__(self, alpha: float = 5.0, samples: int = 1) -> None:
         """Set the weights.

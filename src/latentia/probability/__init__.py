@@ -1,7 +1,8 @@
 """Everything random: modules whose forward returns a `torch.distributions.Distribution`."""
 
 from latentia.probability.delta import Delta
-from latentia.probability.divergence import kl_per_dimension
+from latentia.probability.discrepancy import discrepancy
+from latentia.probability.divergence import factors, kl_per_dimension, path_log_prob
 from latentia.probability.flows import (
     CouplingPrior,
     IAFPosterior,
@@ -66,7 +67,10 @@ __all__ = [
     "StudentTDiagonal",
     "VampPrior",
     "bce",
+    "discrepancy",
+    "factors",
     "kl_per_dimension",
     "l1",
     "mse",
+    "path_log_prob",
 ]

@@ -1,7 +1,8 @@
-"""The Kullback-Leibler divergence, dimension by dimension."""
+"""The Kullback-Leibler divergence, dimension by dimension, and a density along the path of its samples."""
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 from torch.distributions import (
     Distribution,
@@ -46,3 +47,42 @@ def _kl_full_diagonal(q: MultivariateNormal, p: Independent) -> Tensor:
     square = factor.square().sum(dim=-1) + (q.loc - normal.loc).square()
     each = 0.5 * (square / normal.scale.square() - 1) + normal.scale.log()
     return (each - factor.diagonal(dim1=-2, dim2=-1).log()).sum(dim=-1)
+
+
+def factors(distribution: Distribution) -> Distribution:
+    """Give the distribution of single dimensions of one that is a product over them.
+
+    Args:
+        distribution: the product.
+
+    Returns:
+        A distribution whose batch shape has the latent's dimensions.
+
+    Raises:
+        TypeError: if it is not an `Independent`.
+    """
+    if not isinstance(distribution, Independent):
+        raise TypeError(f"{type(distribution).__name__} is no product over dimensions")
+    return distribution.base_dist
+
+
+def path_log_prob(q: Distribution, z: Tensor) -> Tensor:
+    r"""Give log q(z) with a gradient through z alone, as if the parameters of q were constants.
+
+    It needs nothing of q but a density that can be differentiated by z: log q and its derivative are
+    computed at a copy of z, and put back as log q + (z - z) * (d log q / dz).
+
+    Args:
+        q: the posterior, batch shape `(B,)`.
+        z: samples of it, shape `(S, B, *latent)`, with their own path to the parameters.
+
+    Returns:
+        Shape `(S, B)`, in nats.
+    """
+    if not (torch.is_grad_enabled() and z.requires_grad):
+        return q.log_prob(z)
+    point = z.detach().requires_grad_()
+    value = q.log_prob(point)
+    (slope,) = torch.autograd.grad(value.sum(), point)
+    moved = (z - point.detach()) * slope  # zeros, whose gradient is the slope
+    return value.detach() + moved.flatten(start_dim=value.dim()).sum(dim=-1)

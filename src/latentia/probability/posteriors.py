@@ -35,6 +35,8 @@ class Posterior(nn.Module):
     kind: ClassVar[str] = "posterior"
     density: ClassVar[bool] = True
     """Whether q(z|x) has a density; without one there is no bound on log p(x)."""
+    factorised: ClassVar[bool] = False
+    """Whether q(z|x) is a product of densities over the latent's dimensions, as an `Independent`."""
 
     def __init__(self, latent: tuple[int, ...]) -> None:
         """Remember the latent shape.
@@ -73,6 +75,8 @@ class DiagonalGaussian(Posterior):
     References:
         Diederik Kingma, Max Welling, "Auto-Encoding Variational Bayes", 2013.
     """
+
+    factorised: ClassVar[bool] = True
 
     @property
     def features(self) -> tuple[int, ...]:

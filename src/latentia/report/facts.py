@@ -94,6 +94,8 @@ def _model_parts(study: Study) -> list[str]:
         _epochs(study),
         f"seed {spec['training']['seed']}",
     ]
+    if (objective := spec["objective"]["name"]) not in ("elbo", "reconstruction"):
+        parts.insert(1, f"objective {objective}")
     beta = spec["objective"].get("beta", 1.0)
     if beta != 1:
         parts.insert(3, f"β = {beta:g}")

@@ -130,7 +130,8 @@ class TwoStageSampler(_Scaled):
                 "network": {"name": "mlp", "hidden": list(hidden)},
                 "posterior": {"name": "diagonal_gaussian"},
                 "prior": {"name": "standard_normal"},
-                "likelihood": {"name": "gaussian_learned"},
+                # At a gamma of 1, the latents' scale, a decoder that ignores u is as good, and stays so.
+                "likelihood": {"name": "gaussian_learned", "initial_sigma": 0.1},
                 "objective": {"name": "elbo"},
                 "transform": {"name": "none"},
             },

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from latentia import storage
 from latentia.errors import RunError
+from latentia.training.opponent import Opponent
 from latentia.training.optimiser import Adam
 
 KEPT = 2
@@ -46,6 +47,7 @@ class Checkpointed:
     model: nn.Module
     optimiser: Adam
     average: list[Tensor]
+    opponent: Opponent | None = None
 
     def tensors(self) -> dict[str, Tensor]:
         """Collect the state by name."""
@@ -53,6 +55,8 @@ class Checkpointed:
         named |= {f"optimiser.{name}": value for name, value in self.optimiser.state().items()}
         for position, value in enumerate(self.average):
             named[f"average.{position}"] = value
+        if self.opponent is not None:
+            named |= {f"opponent.{name}": value for name, value in self.opponent.state().items()}
         named["rng.cpu"] = torch.get_rng_state()
         if torch.cuda.is_available():
             for position, state in enumerate(torch.cuda.get_rng_state_all()):
@@ -65,7 +69,9 @@ class Checkpointed:
         Args:
             tensors: what `tensors` gave.
         """
-        groups: dict[str, dict[str, Tensor]] = {"model": {}, "optimiser": {}, "average": {}, "rng": {}}
+        groups: dict[str, dict[str, Tensor]] = {
+            group: {} for group in ("model", "optimiser", "average", "opponent", "rng")
+        }
         for key, value in tensors.items():
             group, _, name = key.partition(".")
             groups[group][name] = value
@@ -73,6 +79,8 @@ class Checkpointed:
         self.optimiser.load(groups["optimiser"])
         for position, value in enumerate(self.average):
             value.copy_(groups["average"][str(position)])
+        if self.opponent is not None:
+            self.opponent.load(groups["opponent"])
         torch.set_rng_state(groups["rng"]["cpu"])
         if torch.cuda.is_available():
             found = [groups["rng"].get(f"cuda.{i}") for i in range(torch.cuda.device_count())]

@@ -24,6 +24,7 @@ from latentia.objectives import Objective
 from latentia.training.checkpoint import Checkpointed, Checkpoints, Progress
 from latentia.training.devices import autocast
 from latentia.training.interrupts import Interrupts
+from latentia.training.opponent import Opponent
 from latentia.training.optimiser import Adam
 from latentia.training.settings import Training
 from latentia.types import LatentModel
@@ -91,7 +92,10 @@ class Trainer:
         self.optimiser = Adam(self.parameters, settings.weight_decay)
         self.lr = settings.lr
         self.average = [p.detach().clone() for p in self.parameters] if settings.ema else []
-        self.live = Checkpointed(model, self.optimiser, self.average)
+        adversary = objective.to(self.device).adversary
+        self.opponent = None if adversary is None else Opponent(adversary)
+        self.terms = TERMS if adversary is None else (*TERMS, "adversary")
+        self.live = Checkpointed(model, self.optimiser, self.average, self.opponent)
         self.checkpoints = Checkpoints(folder.checkpoints)
         self.trackers = [registry.lookup("tracker", name)(folder.path) for name in settings.trackers]
         self.window: list[tuple[Tensor, list[Tensor]]] = []
@@ -162,7 +166,8 @@ class Trainer:
         progress = (step + 0.5) / self.total_steps
         self.lr = settings.lr * settings.schedule(progress)
         with autocast(settings.precision, self.device):
-            terms = self.objective(self.model(self.train.batch(index), self.objective.samples), progress)
+            state = self.model(self.train.batch(index), self.objective.samples)
+            terms = self.objective(state, progress)
             losses = terms.loss
             loss = losses.mean()
         self.optimiser.zero_grad()
@@ -172,9 +177,10 @@ class Trainer:
         self.optimiser.step(self.lr)
         if self.average:
             _drift(self.average, self.parameters, 1 - settings.ema)
-        self.window.append(
-            (index, [values.detach() for values in (losses, terms.distortion, terms.rate, terms.penalty)])
-        )
+        seen = [values.detach() for values in (losses, terms.distortion, terms.rate, terms.penalty)]
+        if self.opponent is not None:
+            seen.append(self.opponent.step(state))
+        self.window.append((index, seen))
 
     def _log(self, progress: Progress, bar: Any, since: float) -> float:
         """Write the means since the last line, and refuse to go on if one is not finite."""
@@ -184,7 +190,7 @@ class Trainer:
         rows = torch.stack(per_step).mean(dim=2).cpu()
         if not torch.isfinite(rows).all():
             self._fail(progress, rows)
-        steps, means = len(rows), dict(zip(TERMS, rows.double().mean(dim=0).tolist(), strict=True))
+        steps, means = len(rows), dict(zip(self.terms, rows.double().mean(dim=0).tolist(), strict=True))
         self.window.clear()
         now = time.monotonic()
         rate = steps * self.batch_size / max(now - since, 1e-9)
@@ -212,9 +218,9 @@ class Trainer:
         """Save the first batch whose loss is not finite and say which term it was."""
         bad = int((~torch.isfinite(rows)).any(dim=1).nonzero()[0])
         index = self.window[bad][0]
-        names = [name for name, value in zip(TERMS, rows[bad], strict=True) if not torch.isfinite(value)]
+        names = [name for name, value in zip(self.terms, rows[bad], strict=True) if not torch.isfinite(value)]
         term = next((name for name in names if name != "loss"), "loss")
-        value = rows[bad][TERMS.index(term)].item()
+        value = rows[bad][self.terms.index(term)].item()
         step = progress.step - len(rows) + bad + 1
         path = self.folder.path / "failed-batch.safetensors"
         storage.save_tensors(

@@ -23,18 +23,24 @@ class Adam:
         Ilya Loshchilov, Frank Hutter, "Decoupled Weight Decay Regularization", 2019.
     """
 
-    BETAS = (0.9, 0.999)
     EPSILON = 1e-8
 
-    def __init__(self, parameters: list[nn.Parameter], weight_decay: float = 0.0) -> None:
+    def __init__(
+        self,
+        parameters: list[nn.Parameter],
+        weight_decay: float = 0.0,
+        betas: tuple[float, float] = (0.9, 0.999),
+    ) -> None:
         """Start with moments of zero.
 
         Args:
             parameters: what to optimise, all on one device.
             weight_decay: share of a parameter, times the learning rate, that each step takes away.
+            betas: decay of the first and of the second moment.
         """
         self.parameters = parameters
         self.weight_decay = weight_decay
+        self.betas = betas
         self.first = [torch.zeros_like(p, memory_format=torch.preserve_format) for p in parameters]
         self.second = [torch.zeros_like(p, memory_format=torch.preserve_format) for p in parameters]
         self.steps = torch.zeros((), device=parameters[0].device)
@@ -62,8 +68,8 @@ class Adam:
             [],
             [self.steps] * len(moved),
             lr=lr,
-            beta1=self.BETAS[0],
-            beta2=self.BETAS[1],
+            beta1=self.betas[0],
+            beta2=self.betas[1],
             weight_decay=self.weight_decay,
             eps=self.EPSILON,
             amsgrad=False,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from latentia.errors import ConfigError
 from latentia.objectives import Cosine, Schedule
@@ -34,6 +34,8 @@ class Training:
         precision: type of the arithmetic; auto takes bfloat16 where the device has it, on a GPU.
         trackers: names of trackers beside metrics.jsonl, such as tensorboard.
     """
+
+    adversaries: ClassVar[bool] = True  # the loop takes a second optimiser where an objective asks for it
 
     epochs: int
     batch_size: int = 128

@@ -1,0 +1,171 @@
+"""Objectives that add a distance of pictures to another objective: multi-scale SSIM and deep features."""
+
+from __future__ import annotations
+
+import abc
+import math
+from dataclasses import replace
+
+from torch import Tensor
+from torch.nn import functional
+
+from latentia.errors import ConfigError, MissingExtra
+from latentia.networks import Features
+from latentia.objectives.base import Objective, at_least
+from latentia.registry import register
+from latentia.types import Pass, Terms
+
+EXPONENTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+"""Those of Wang et al. for five scales, from the finest on; fewer are divided by their sum."""
+
+
+class Compared(Objective):
+    """Another objective, with weight * D * distance(E[x|z], x) added to its penalty; D data dimensions.
+
+    Distortion and rate stay the other's, and its bound a bound; the mean is over the latent samples.
+    """
+
+    bound = False  # it asks nothing of a posterior itself: what its base asks is checked beside
+
+    def __init__(self, base: Objective, weight: float) -> None:
+        """Take the other objective.
+
+        Args:
+            base: what is added to.
+            weight: weight of the distance, in nats for each data dimension.
+        """
+        at_least(0, weight=weight)
+        if base.steers:
+            raise ConfigError(
+                "'objective.base' changes the gradient through z, and would change that of the distance as "
+                "well; use objective.base.name=iwae"
+            )
+        self.base, self.weight = base, weight
+        self.samples, self.bound, self.adversary = base.samples, base.bound, base.adversary
+        self.batchwise, self.factorised, self.adversarial = base.batchwise, base.factorised, base.adversarial
+        self.reads = base.reads
+
+    @abc.abstractmethod
+    def distance(self, guess: Tensor, x: Tensor) -> Tensor:
+        """Compare decoded means with data, both `(N, *event)`; shape `(N,)`, 0 where equal."""
+
+    def __call__(self, state: Pass, progress: float = 1.0) -> Terms:
+        """Score a pass; see `Objective`. The diagnostics hold `distance`."""
+        terms, guess = self.base(state, progress), state.p_x.mean
+        x = state.batch.x.expand_as(guess)
+        distance = (
+            self.distance(guess.flatten(0, 1), x.flatten(0, 1)).unflatten(0, guess.shape[:2]).mean(dim=0)
+        )
+        penalty = terms.penalty + self.weight * math.prod(state.batch.x.shape[1:]) * distance
+        return replace(terms, penalty=penalty, diagnostics={**terms.diagnostics, "distance": distance})
+
+    def settled(self, progress: float) -> bool:
+        """Say whether the base's weights have settled; see `Objective`."""
+        return self.base.settled(progress)
+
+
+@register("objective", "ms_ssim")
+class MultiScaleSSIM(Compared):
+    """Adds weight * D * (1 - MS-SSIM), each similarity s of contrast or structure taken as (1 + s) / 2.
+
+    References:
+        Zhou Wang, Eero Simoncelli, Alan Bovik, "Multiscale Structural Similarity for Image Quality
+        Assessment", 2003.
+        Jake Snell et al., "Learning to Generate Images with Perceptual Similarity Metrics", 2017.
+    """
+
+    def __init__(
+        self,
+        event: tuple[int, ...],
+        base: Objective,
+        data_range: float,
+        weight: float = 1.0,
+        scales: int = 3,
+        window: int = 7,
+    ) -> None:
+        """Set the scales.
+
+        Args:
+            event: shape of one example; the program provides it.
+            base: what the distance is added to; a run takes its model's own.
+            data_range: largest value of the data minus the smallest; a run fills it in.
+            weight: weight of the distance, in nats for each data dimension.
+            scales: resolutions, each half of the one before, at most 5.
+            window: side of the Gaussian window, in pixels, odd.
+        """
+        super().__init__(base, weight)
+        at_least(1, scales=scales, window=window)
+        if scales > len(EXPONENTS) or window % 2 == 0:
+            raise ConfigError(f"'objective.scales' is at most 5 and window odd, not {scales} and {window}")
+        _check_size(event, scales, window)
+        used = EXPONENTS[:scales]
+        self.options = {
+            "sigma": (window - 1) / 7, "kernel_size": window, "data_range": data_range,
+            "betas": tuple(exponent / sum(used) for exponent in used),
+        }  # fmt: skip
+
+    def distance(self, guess: Tensor, x: Tensor) -> Tensor:
+        """Give 1 - MS-SSIM; see `Compared`."""
+        try:
+            from torchmetrics.functional.image import (
+                multiscale_structural_similarity_index_measure as similarity,
+            )
+        except ImportError as error:
+            raise MissingExtra("torchmetrics", "metrics", "objective 'ms_ssim'") from error
+        # Negative similarities cut at 0, the other way to have powers of them, have no gradient.
+        found = similarity(guess.float(), x.float(), reduction="none", normalize="simple", **self.options)
+        return 1 - found.reshape(len(x))
+
+
+def _check_size(event: tuple[int, ...], scales: int, window: int) -> None:
+    """Refuse what is no picture, or too small a one for the windows of the coarsest scale."""
+    if len(event) != 3:
+        shape = "x".join(map(str, event))
+        raise ConfigError(
+            f"objective 'ms_ssim' compares images, and an example has shape {shape}; use objective.name=elbo"
+        )
+    least = [max(2**n, window * max(1, n - 1) ** 2) for n in range(1, len(EXPONENTS) + 1)]
+    if min(event[1:]) < least[scales - 1]:
+        fitting = sum(size <= min(event[1:]) for size in least)
+        advice = f"objective.scales={fitting}" if fitting else "a smaller objective.window"
+        raise ConfigError(
+            f"objective 'ms_ssim' with {scales} scales and windows of {window} needs images of at least "
+            f"{least[scales - 1]} pixels a side, and these have {min(event[1:])}; use {advice}"
+        )
+
+
+@register("objective", "perceptual")
+class Perceptual(Compared):
+    """Adds weight * D * the mean squared distance of unit feature vectors, over places and feature maps.
+
+    The gradient reaches the decoder through a network whose weights are fixed.
+
+    References:
+        Xianxu Hou et al., "Deep Feature Consistent Variational Autoencoder", 2017.
+        Richard Zhang et al., "The Unreasonable Effectiveness of Deep Features as a Perceptual Metric", 2018.
+    """
+
+    def __init__(
+        self, event: tuple[int, ...], base: Objective, features: Features, weight: float = 1.0
+    ) -> None:
+        """Build the network of features.
+
+        Args:
+            event: shape of one example; the program provides it.
+            base: what the distance is added to; a run takes its model's own.
+            features: the recipe of the network.
+            weight: weight of the distance, in nats for each data dimension.
+        """
+        super().__init__(base, weight)
+        self.network = features.network(event).eval()
+
+    def distance(self, guess: Tensor, x: Tensor) -> Tensor:
+        """Compare feature by feature; see `Compared`."""
+        total = guess.new_zeros(len(guess))
+        maps = list(zip(self.network(guess), self.network(x)))
+        for one, other in maps:
+            difference = functional.normalize(one, dim=1, eps=1e-4) - functional.normalize(
+                other, dim=1, eps=1e-4
+            )
+            total = total + difference.square().sum(dim=1).flatten(start_dim=1).mean(dim=1)
+        return total / len(maps)

@@ -1,0 +1,57 @@
+"""The adversary that an objective declares, with the second optimiser."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from latentia.objectives import Adversary
+from latentia.training.optimiser import Adam
+from latentia.types import Pass
+
+
+class Opponent:
+    """Trains an adversary beside the model, one step for each of the model's."""
+
+    def __init__(self, adversary: Adversary) -> None:
+        """Start the optimiser.
+
+        Args:
+            adversary: what the objective declares, on the model's device.
+        """
+        self.adversary = adversary.train()
+        self.optimiser = Adam(list(adversary.parameters()), betas=adversary.betas)
+
+    def step(self, state: Pass) -> Tensor:
+        """Take one step of the adversary; nothing here waits for the device.
+
+        Args:
+            state: the pass that the model took its own step on.
+
+        Returns:
+            The adversary's losses before the step, shape `(B,)`, in nats.
+        """
+        losses = self.adversary.loss(state)
+        self.optimiser.zero_grad()
+        losses.mean().backward()
+        self.optimiser.step(self.adversary.lr)
+        return losses.detach()
+
+    def state(self) -> dict[str, Tensor]:
+        """Give weights and moments, by name."""
+        named = {f"weights.{name}": value for name, value in self.adversary.state_dict().items()}
+        return named | {f"optimiser.{name}": value for name, value in self.optimiser.state().items()}
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Put a state back.
+
+        Args:
+            state: what `state` gave.
+        """
+        groups: dict[str, dict[str, Tensor]] = {"weights": {}, "optimiser": {}}
+        for key, value in state.items():
+            group, _, name = key.partition(".")
+            groups[group][name] = value
+        self.adversary.load_state_dict(groups["weights"])
+        self.optimiser.load(groups["optimiser"])
