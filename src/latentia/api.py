@@ -220,9 +220,9 @@ def _work(
 
 def _describe_run(folder: RunFolder, spec: Mapping[str, Any], parts: assembly.Parts, device: Any) -> str:
     count = sum(parameter.numel() for parameter in parts.model.parameters())
-    training = spec["training"]
+    training, latent = spec["training"], "x".join(map(str, parts.model.latent))
     return (
-        f"{folder.path}: {spec['model']['name']} with {spec['model']['latent_dim']} latents, network "
+        f"{folder.path}: {spec['model']['name']} with {latent} latents, network "
         f"{spec['network']['name']}, likelihood {spec['likelihood']['name']}, transform "
         f"{spec['transform']['name']}, {count:,} parameters, {training['epochs']} epochs on {device}"
     )

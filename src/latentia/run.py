@@ -16,7 +16,7 @@ from latentia.data.splits import spread
 from latentia.errors import ConfigError, DataError, RunError, nearest
 from latentia.evaluation import LatentStatistics, latent_statistics
 from latentia.folder import RunFolder, recorded_source
-from latentia.sampling import Sampler, checked, fitted
+from latentia.sampling import Sampler, checked, fitted, kept
 from latentia.trained import Trained
 
 FITTED_ON = 10_000
@@ -188,13 +188,19 @@ class Run(Trained):
         """Samples of the aggregate posterior: one for each of up to 10,000 training examples."""
         return self.encode_examples(self.examples("train", FITTED_ON), sample=True)
 
+    @cached_property
+    def known_codes(self) -> np.ndarray:
+        """The codes of the training split, shape `(N, *code_shape)`, of a model that has codes."""
+        rows = self.dataset.splits["train"]
+        return self.codes(self.dataset.x[rows], self.told(rows))
+
     def sampler(self, name: str = "prior", *, quiet: bool = True, **settings: Any) -> Sampler:
         """Give a sampler of latents, fitted to the aggregate posterior where it needs to be.
 
         A fit is kept in the run folder and used again while weights and settings stay the same.
 
         Args:
-            name: 'prior', 'mixture', 'flow' or 'two_stage'.
+            name: 'prior', 'mixture', 'flow', 'two_stage', or 'autoregressive' for a model with codes.
             quiet: show no progress bar.
             settings: the sampler's own: `components=20`, `truncation=1.5`.
 
@@ -203,6 +209,17 @@ class Run(Trained):
         """
         table = checked(name, settings)
         return fitted(self, table, self.folder.samplers / f"{name}.safetensors", quiet)
+
+    def kept_sampler(self, name: str) -> Sampler | None:
+        """Give a sampler that was fitted before, with whatever settings; fit nothing.
+
+        Args:
+            name: its name.
+
+        Returns:
+            The sampler, or None.
+        """
+        return kept(self, self.folder.samplers / f"{name}.safetensors")
 
     def sample(
         self,
@@ -221,7 +238,8 @@ class Run(Trained):
             n: how many.
             condition: for a conditional model, one or a list of them, repeated as often as it takes; the
                 conditions of training examples, drawn at random, by default.
-            sampler: 'prior', or one fitted to the aggregate posterior: 'mixture', 'flow', 'two_stage'.
+            sampler: 'prior', or one fitted to the aggregate posterior: 'mixture', 'flow', 'two_stage',
+                or 'autoregressive' for a model with codes.
             noise: draw from the likelihood instead of taking its mean.
             seed: seed of the draws.
             quiet: show no progress bar while a sampler is fitted.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -15,6 +16,8 @@ from latentia import sampling, storage
 from latentia.assembly import Parts, assemble
 from latentia.errors import ConfigError, DataError, RunError, shell
 from latentia.evaluation.terms import seeded, stream
+from latentia.probability import Hierarchy, codes_of
+from latentia.types import Coder
 
 FORMAT = 1
 CHUNK = 512
@@ -270,6 +273,75 @@ class Trained:
             codes = [self.model.encode(part, next(told)) for part in self.prepare(x)]
             return np.concatenate([(q.sample() if sample else q.mean).numpy() for q in codes])
 
+    @property
+    def coder(self) -> Coder:
+        """The codes that the model's latents consist of.
+
+        Raises:
+            ConfigError: if its latents are continuous.
+        """
+        if self.model.coder is None:
+            name = self.recipe["model"]["name"]
+            raise ConfigError(f"model '{name}' has no codes: its latents are continuous; train --model vqvae")
+        return self.model.coder
+
+    @torch.no_grad()
+    def codes(self, x: np.ndarray, c: np.ndarray | None = None) -> np.ndarray:
+        """Encode data to the likeliest codes.
+
+        Args:
+            x: data, shape `(N, *event)`.
+            c: conditions, shape `(N, C)` or `(C,)`, for a conditional model.
+
+        Returns:
+            Whole numbers from 0 to K - 1, shape `(N, *code_shape)`, int64.
+
+        Raises:
+            ConfigError: if the model's latents are continuous.
+        """
+        self.coder  # noqa: B018 - raises where there are no codes
+        x = np.asarray(x)
+        told = self._chunks(c, 1 if x.shape == self.event else len(x))
+        found = [codes_of(self.model.encode(part, next(told))).numpy() for part in self.prepare(x)]
+        return np.concatenate(found)
+
+    @torch.no_grad()
+    def vectors(self, codes: np.ndarray) -> np.ndarray:
+        """Turn codes into latents.
+
+        Args:
+            codes: whole numbers, shape `(N, *code_shape)`.
+
+        Returns:
+            Latents, shape `(N, *latent)`, float32.
+
+        Raises:
+            ConfigError: if the model's latents are continuous.
+            DataError: if the shape is not the codes', or there is no such code.
+        """
+        codes, coder = np.asarray(codes), self.coder
+        if codes.shape == coder.code_shape:
+            codes = codes[None]
+        if codes.shape[1:] != coder.code_shape:
+            want, got = ("x".join(map(str, shape)) or "one" for shape in (coder.code_shape, codes.shape[1:]))
+            raise DataError(f"the model's codes have shape {want}, and these have {got}")
+        if codes.size and not 0 <= int(codes.min()) <= int(codes.max()) < coder.size:
+            raise DataError(f"the model's codes run from 0 to {coder.size - 1}, these to {int(codes.max())}")
+        return coder.vectors(torch.from_numpy(codes.astype(np.int64))).numpy()
+
+    def _latents(self, z: np.ndarray) -> np.ndarray:
+        """Take latents or codes, in their shape or, as a table holds them, flat."""
+        z, coder = np.asarray(z), self.model.coder
+        if coder is not None:
+            codes, rows = coder.code_shape, len(z) if z.ndim else 1
+            flat = (math.prod(codes),) if codes else ()
+            whole = np.issubdtype(z.dtype, np.integer)
+            if whole or (z.shape[1:] in (codes, flat) and z.shape[1:] != self.latent):
+                z = self.vectors(z.reshape(rows, *codes) if z.shape[1:] == flat else z)
+        if z.ndim == 2 and z.shape[1] == math.prod(self.latent):
+            z = z.reshape(len(z), *self.latent)
+        return z.astype(np.float32)
+
     @torch.no_grad()
     def decode(
         self, z: np.ndarray, c: np.ndarray | None = None, *, noise: bool = False, seed: int = 0
@@ -277,7 +349,7 @@ class Trained:
         """Decode latents to the likelihood's mean, or to a draw from it.
 
         Args:
-            z: latents, shape `(N, *latent)`.
+            z: latents, shape `(N, *latent)`; or, as whole numbers, codes, shape `(N, *code_shape)`.
             c: conditions, shape `(N, C)` or `(C,)`, for a conditional model.
             noise: draw from p(x|z) instead of taking its mean.
             seed: seed of the draw.
@@ -288,7 +360,7 @@ class Trained:
         Raises:
             DataError: if the shape is not the latents'.
         """
-        z = np.asarray(z, dtype=np.float32)
+        z = self._latents(z)
         if z.shape == self.latent:
             z = z[None]
         if z.shape[1:] != self.latent:
@@ -342,6 +414,31 @@ class Trained:
             return sampler.sample(n, seed, told)
         with seeded(seed), torch.no_grad():
             return sampling.sample_prior(self.model.prior(told), n).numpy()
+
+    def redraw(self, z: np.ndarray, kept: int, *, seed: int = 0) -> np.ndarray:
+        """Keep the first levels of a hierarchy's latents and draw those below from the prior.
+
+        Args:
+            z: latents, shape `(N, D)`.
+            kept: how many levels to keep, from the top.
+            seed: seed of the draw.
+
+        Returns:
+            Shape `(N, D)`, float32.
+
+        Raises:
+            ConfigError: if the model has no levels, or fewer than are to be kept.
+        """
+        prior = self.model.prior(None)
+        if not isinstance(prior, Hierarchy):
+            name = self.recipe["model"]["name"]
+            raise ConfigError(f"model '{name}' has no levels; train one with --model hierarchical_vae")
+        if not 0 <= kept <= len(prior.sizes):
+            raise ConfigError(
+                f"'kept' must be from 0 to {len(prior.sizes)}, the levels there are, not {kept}"
+            )
+        with seeded(seed), torch.no_grad():
+            return prior.redraw(torch.from_numpy(np.array(z, dtype=np.float32)), kept).numpy()
 
     def interpolate(
         self,

@@ -10,7 +10,7 @@ import abc
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar, Protocol
 
 from torch import Tensor, nn
 from torch.distributions import Categorical, Distribution
@@ -93,6 +93,33 @@ class Terms:
         return -(self.distortion + self.rate)
 
 
+class Coder(Protocol):
+    """A finite set of latents that codes name: whole numbers from 0 to `size - 1`.
+
+    Attributes:
+        latent: shape of one latent.
+        size: how many codes there are, K.
+        levels: codes at one place.
+    """
+
+    latent: tuple[int, ...]
+    size: int
+    levels: int
+
+    @property
+    def code_shape(self) -> tuple[int, ...]:
+        """The shape of the codes of one latent."""
+        ...
+
+    def vectors(self, codes: Tensor) -> Tensor:
+        """Turn codes `(*batch, *code_shape)` into latents `(*batch, *latent)`."""
+        ...
+
+    def moments(self) -> tuple[Tensor, Tensor]:
+        """Give mean and variance of the latent where all codes are equally likely."""
+        ...
+
+
 class LatentModel(nn.Module, abc.ABC):
     """p(x, z|c) = p(z|c) p(x|z,c) with a posterior q(z|x,c): what training and evaluation know of a model.
 
@@ -106,6 +133,8 @@ class LatentModel(nn.Module, abc.ABC):
         condition: how many numbers c has; 0 for a model without a condition.
         dropped: whether the model was trained to do without its condition, too.
         classifies: whether the condition is a label that the model infers where it is not known.
+        levels: how many numbers of a latent belong to each level of a hierarchy, the top one first; empty for
+            a model without levels.
     """
 
     event: tuple[int, ...]
@@ -114,6 +143,26 @@ class LatentModel(nn.Module, abc.ABC):
     condition: int = 0
     dropped: bool = True
     classifies: ClassVar[bool] = False
+
+    @classmethod
+    def latent_of(cls, event: tuple[int, ...], settings: Mapping[str, Any]) -> tuple[int, ...]:
+        """Give the shape of a latent, which the posterior and the prior are built for.
+
+        Args:
+            event: shape of one example.
+            settings: the model's arguments.
+
+        Returns:
+            The shape; `()` for a model that takes neither.
+        """
+        return ()
+
+    levels: tuple[int, ...] = ()
+
+    @property
+    def coder(self) -> Coder | None:
+        """The codes that latents consist of; None where latents are continuous."""
+        return None
 
     @property
     @abc.abstractmethod

@@ -9,7 +9,7 @@ from torch.distributions import Independent, Normal
 from latentia import assembly, config, registry
 from latentia.errors import ConfigError
 from latentia.objectives import Objective
-from latentia.types import Batch
+from latentia.types import Batch, Pass
 
 LATENT = (3,)
 EVENTS = [(1, 8, 8), (1, 28, 28), (1, 28, 20), (3, 64, 64), (2, 5, 7), (7,), (2, 6)]
@@ -19,6 +19,11 @@ FROM_DATA = {
 }
 """Arguments of objectives that a run fills in from its data."""
 CONDITION = 4
+FITTING = {
+    "network": {"mlp": "mlp", "conv": "conv", "resnet": "resnet"},
+    "ladder": {"mlp": "ladder_mlp", "conv": "ladder_conv", "resnet": "ladder_conv"},
+}
+"""The networks that models are put to the test with, by the kind that a model asks for."""
 SQUARE = (2, 3, 2)
 """A latent with height and width."""
 
@@ -30,7 +35,8 @@ def make(kind, name, **context):
 
 def prior_of(name, latent):
     """A prior, with an encoder that stands for its model's."""
-    prior = make("prior", name, latent=latent, event=(5,), condition=CONDITION)
+    codes = make("posterior", "ema_codebook", latent=latent)
+    prior = make("prior", name, latent=latent, event=(5,), condition=CONDITION, posterior=codes)
     means = torch.nn.Linear(5, math.prod(latent))
 
     def encode(x):
@@ -56,20 +62,23 @@ def data_for(likelihood, shape, seed=0):
 
 
 def model_of(name, event, **parts):
-    network = parts.get("network", "mlp")
-    posterior = parts.get("posterior", registry.lookup("model", name).defaults["posterior"])
-    return config.build(
-        "model",
-        config.check_component("model", {"name": name, "latent_dim": 3}, "model", assembly.SUPPLIED["model"]),
-        event=event,
-        condition=CONDITION,
-        network=make("network", network),
-        posterior=make("posterior", posterior, latent=LATENT),
-        prior=make(
-            "prior", parts.get("prior", "standard_normal"), latent=LATENT, event=event, condition=CONDITION
-        ),
-        likelihood=make("likelihood", parts.get("likelihood", "gaussian")),
-    )
+    """A model with the parts that its signature asks for; each kind of network has its own."""
+    owner = registry.lookup("model", name)
+    kinds = config.component_kinds(owner)
+    sized = {"latent_dim": 3} if "latent_dim" in config.parameters(owner) else {"levels": [1, 2]}
+    settings = config.check_component("model", {"name": name, **sized}, "model", assembly.SUPPLIED["model"])
+    told = {"latent": owner.latent_of(event, settings), "event": event, "condition": CONDITION}
+    chosen = {
+        "posterior": owner.defaults.get("posterior"),
+        "prior": owner.defaults.get("prior"),
+        "likelihood": "gaussian",
+        **parts,
+        "network": FITTING[kinds["network"]][parts.get("network", "mlp")],
+    }
+    built = {}
+    for part in [part for part in assembly.PARTS if part in kinds]:
+        built[part] = make(kinds[part], chosen[part], **told, **built)
+    return config.build("model", settings, event=event, condition=CONDITION, **built)
 
 
 def batch_of(model, x, seed=0):
@@ -88,13 +97,18 @@ def objective_of(name):
 
 
 def fits(model, objective):
-    """Whether the model and its usual parts have what the objective needs."""
-    given, wanted = registry.lookup("model", model), registry.lookup("objective", objective)
-    posterior = registry.lookup("posterior", given.defaults["posterior"])
-    corruption = given.defaults.get("corruption")
+    """Whether the model's usual posterior has what the objective needs."""
+    component = registry.lookup("model", model)
+    usual = component.defaults.get("posterior")
+    posterior = registry.lookup("posterior", usual) if usual else component
+    wanted = registry.lookup("objective", objective)
+    corruption = component.defaults.get("corruption")
     hides = corruption is not None and registry.lookup("corruption", corruption).hides
-    if wanted.classifies != given.classifies or (wanted.hidden and not hides):
+    if wanted.classifies != component.classifies or (wanted.hidden and not hides):
         return False
+    based = "base" in config.parameters(wanted)  # then it is for what its base is for: the model's own
+    if posterior.codes or wanted.codes:
+        return posterior.codes and (wanted.codes or based)
     return (posterior.density or not wanted.bound) and (posterior.factorised or not wanted.factorised)
 
 
@@ -112,6 +126,10 @@ def test_a_network_maps_any_event_to_its_latent_and_back_or_says_why_not(name, e
     network = make("network", name)
     if len(event) != 3 and "mlp" not in name and name not in ("lecture-256-64", "lecture-tanh"):
         with pytest.raises(ConfigError, match=r"needs images.*network\.name=mlp"):
+            network.encoder(event, LATENT)
+        return
+    if name == "grid":
+        with pytest.raises(ConfigError, match=r"'grid' needs a latent with height and width.*vqvae"):
             network.encoder(event, LATENT)
         return
     for batch in (1, 4):
@@ -144,6 +162,27 @@ def test_a_corruption_keeps_the_shape_and_shows_nothing_of_what_it_hides(name, e
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=str)
+@pytest.mark.parametrize("levels", [(3,), (1, 2), (2, 3, 1, 2)], ids=str)
+@pytest.mark.parametrize("name", registry.names("ladder"))
+def test_a_ladder_leads_from_any_event_to_its_levels_and_back_or_says_why_not(name, levels, event):
+    ladder = make("ladder", name)
+    if len(event) != 3 and "mlp" not in name:
+        with pytest.raises(ConfigError, match=r"needs images.*network\.name=ladder_mlp"):
+            ladder.shapes(event, levels)
+        return
+    up, down = ladder.bottom_up(event, levels), ladder.top_down(event, levels)
+    shapes, features = ladder.shapes(event, levels), up(torch.randn(4, *event))
+    state = down.start.expand(4, *down.start.shape[1:])
+    for stage, size, shape, d in zip(down.stages, levels, shapes, features, strict=True):
+        h = stage.arrive(state)
+        assert h.shape == d.shape and shape[0] == size
+        for numbers in (stage.prior(h), stage.posterior(torch.cat([h, d], dim=1))):
+            assert numbers.shape == (4, 2 * size, *shape[1:])
+        state = h + stage.merge(torch.randn(4, *shape))
+    assert down.finish(state).shape == (4, *event)
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=str)
 @pytest.mark.parametrize("name", registry.names("features"))
 def test_features_are_fixed_maps_that_a_gradient_passes_or_say_why_not(name, event):
     recipe = make("features", name)
@@ -160,6 +199,17 @@ def test_features_are_fixed_maps_that_a_gradient_passes_or_say_why_not(name, eve
         sum(found.sum() for found in maps).backward()
         assert (x.grad != 0).any()
     assert not any(parameter.requires_grad for parameter in network.parameters())
+
+
+@pytest.mark.parametrize("factor", [1, 2, 4])
+@pytest.mark.parametrize("event", [(1, 8, 8), (3, 28, 20), (2, 4, 12)], ids=str)
+def test_a_grid_maps_images_to_places_and_back(event, factor):
+    network, grid = make("network", "grid"), (event[1] // factor, event[2] // factor)
+    for batch in (1, 4):
+        x = torch.randn(batch, *event)
+        h = network.encoder(event, (6, *grid))(x)
+        assert h.shape == (batch, 6, *grid)
+        assert network.decoder((3, *grid), event)(h[:, :3]).shape == x.shape
 
 
 @pytest.mark.parametrize("name", registry.names("posterior"))
@@ -327,7 +377,7 @@ def test_gradients_reach_every_parameter_of_a_model(name, network, likelihood):
         x = data_for(model.likelihood, (batch, 1, 8, 8))
         state = model(batch_of(model, x), samples)
         rows = batch if state.q_y is None else batch * model.condition
-        assert state.z.shape == (samples, rows, 3)
+        assert state.z.shape == (samples, rows, *model.latent)
         assert state.p_x.batch_shape == (samples, rows)
         terms = objective(state, 1.0)
         for part in (terms.distortion, terms.rate, terms.penalty, terms.loss):
@@ -338,8 +388,11 @@ def test_gradients_reach_every_parameter_of_a_model(name, network, likelihood):
             assert torch.isfinite(parameter.grad).all(), key
 
 
-PARTS = [("diagonal_gaussian", prior) for prior in registry.names("prior") if prior != "conditional_normal"]
-PARTS += [(q, "standard_normal") for q in registry.names("posterior") if q != "delta"]
+CODED = [name for name in registry.names("posterior") if registry.lookup("posterior", name).codes]
+OTHER = ("conditional_normal", "uniform_codes")
+PARTS = [("diagonal_gaussian", prior) for prior in registry.names("prior") if prior not in OTHER]
+PARTS += [(q, "standard_normal") for q in registry.names("posterior") if q != "delta" and q not in CODED]
+PARTS += [(q, "uniform_codes") for q in CODED]
 PARTS += [("full_gaussian", "vamp"), ("iaf", "vamp"), ("iaf", "maf"), ("full_gaussian", "mixture")]
 
 
@@ -348,7 +401,7 @@ def test_gradients_reach_every_parameter_of_a_posterior_and_a_prior(posterior, p
     torch.manual_seed(0)
     model = model_of("vae", (1, 8, 8), posterior=posterior, prior=prior)
     model.begin(torch.rand(4, 1, 8, 8))
-    objective = objective_of("vae")
+    objective = objective_of("vqvae" if prior == "uniform_codes" else "vae")
     for batch, samples in ((1, 1), (3, 4)):
         model.zero_grad()
         state = model(Batch(torch.rand(batch, 1, 8, 8), torch.arange(batch)), samples)
@@ -402,22 +455,29 @@ def test_the_terms_of_an_example_do_not_depend_on_its_batch(name, objective, mon
     model = model_of(name, (1, 8, 8), likelihood="gaussian_optimal").eval()
     scored = make_objective(objective, model=name)
     x = torch.rand(6, 1, 8, 8)
-    if hasattr(model, "corruption"):  # its noise would differ between the batches
-        model.corruption = lambda x: (x.masked_fill(x > 0.5, 0.0), x > 0.5)
-    noise = torch.randn(2, 6, 3)
+    noise = torch.randn(2, 6, *model.latent)
 
     batch = batch_of(model, x)
 
+    def passed(part):
+        c = None if batch.c is None else batch.c[part]
+        own = Batch(x[part], batch.index[part], c)
+        if model.classifies or hasattr(model, "corruption"):  # what they read is made in a pass alone
+            return model(own, 2)
+        q = model.encode(own.x, c)
+        z = q.mean + q.variance.sqrt() * noise[:, part]
+        return Pass(own, q, z, model.prior(c), model.decode(z, c))
+
     def terms_of(part):
         # The same noise for each example: drawn noise would differ between the batches.
-        own = noise[:, part]
-
         def same(shape, **_):
-            return own.repeat(1, shape[1] // own.shape[1], 1)
+            return noise[:, part].repeat(1, shape[1] // len(x[part]), 1)
 
-        monkeypatch.setattr(torch.distributions.normal, "_standard_normal", same)
-        c = None if batch.c is None else batch.c[part]
-        return scored(model(Batch(x[part], batch.index[part], c), 2))
+        if model.classifies:
+            monkeypatch.setattr(torch.distributions.normal, "_standard_normal", same)
+        if hasattr(model, "corruption"):
+            model.corruption = lambda x: (x.masked_fill(x > 0.5, 0.0), x > 0.5)
+        return scored(passed(part))
 
     whole, singles = terms_of(slice(0, 6)), [terms_of(slice(i, i + 1)) for i in range(6)]
     # What looks at the batch may do so in the penalty alone.
@@ -471,7 +531,10 @@ def test_an_objective_is_configured_by_its_signature_alone(name):
 @pytest.mark.parametrize("name", registry.names("sampler"))
 def test_a_sampler_starts_with_its_defaults_and_has_a_file_for_all_that_it_learns(name):
     sampler = config.build(
-        "sampler", config.check_component("sampler", name, "sampler", ("latent",)), latent=(2,)
+        "sampler",
+        config.check_component("sampler", name, "sampler", ("latent", "coder")),
+        latent=(2,),
+        coder=make("posterior", "ema_codebook", latent=(2,)),
     )
     assert sampler.latent == (2,)
     assert sampler.kept == bool(sampler.state_dict())

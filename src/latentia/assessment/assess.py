@@ -58,7 +58,7 @@ def assess(
     about = _about(subject)
     kept = _kept(run, about["key"]) or Assessment({**about, "topics": {}}, {}, {})
     for topic in TOPICS:
-        own = _own(settings, topic)
+        own = _own(run, settings, topic)
         if topic not in settings.only or _measured(kept, topic, own):
             continue
         if say:
@@ -73,13 +73,16 @@ def assess(
     return _chosen(kept, settings)
 
 
-def _own(settings: Settings, topic: str) -> dict[str, Any]:
-    """Give the settings that a topic alone depends on; of a file, what is in it."""
+def _own(run: Run, settings: Settings, topic: str) -> dict[str, Any]:
+    """Give what a topic alone depends on; of a file, what is in it."""
     own = {name: getattr(settings, name) for name in OWN.get(topic, ())}
     if "samplers" in own:
         own["samplers"] = list(own["samplers"])  # as JSON gives it back
     if own.get("inception"):
         own["inception"] = hashlib.sha256(Path(own["inception"]).read_bytes()).hexdigest()
+    fit = run.folder.samplers / "autoregressive.safetensors"
+    if run.model.coder is not None and topic in ("likelihood", "generation") and fit.is_file():
+        own["autoregressive"] = hashlib.sha256(fit.read_bytes()).hexdigest()
     return own
 
 

@@ -13,8 +13,9 @@ from latentia.assessment.subject import Subject, flops
 from latentia.data.transforms import Binarise
 from latentia.evaluation.annealing import annealed
 from latentia.evaluation.figures import Better, Figure, mean_and_error
+from latentia.evaluation.health import encode_split
 from latentia.evaluation.likelihood import Estimates, importance_weighted
-from latentia.evaluation.terms import per_example, stored_bits
+from latentia.evaluation.terms import by_level, per_example, stored_bits
 
 WORK = 5e13
 """Floating-point operations of decoding that the likelihood may take where no limit is given."""
@@ -42,9 +43,42 @@ def likelihood(subject: Subject) -> None:
             del subject.ledger.figures[name]
         subject.ledger.missing.update(dict.fromkeys(["elbo", "bits_per_dim", *sampled], reason))
         return
+    if subject.run.model.coder is not None:
+        _code_prior(subject)
+        reason = "a quantiser's choice is certain: each importance weight would be the bound itself"
+        subject.ledger.missing.update(dict.fromkeys(sampled, reason))
+        return
     estimates = _importance(subject)
     if subject.settings.ais:
         _check(subject, estimates)
+
+
+def _code_prior(subject: Subject) -> None:
+    """Measure the bound whose prior is the autoregressive sampler of the codes, where one was fitted."""
+    from latentia.sampling import AutoregressiveSampler
+
+    sampler = subject.run.kept_sampler("autoregressive")
+    names = ("rate_autoregressive", "elbo_autoregressive")
+    if not isinstance(sampler, AutoregressiveSampler):
+        path = subject.run.folder.path
+        reason = f"no sampler is fitted to the codes; run latentia sample {path} --sampler autoregressive"
+        subject.ledger.missing.update(dict.fromkeys(names, reason))
+        return
+    codes = encode_split(subject.run.model, subject.feed, seed=subject.settings.seed).chosen
+    with torch.no_grad():
+        nats = -sampler.log_prob(codes).double().numpy()
+    mean, error = mean_and_error(nats)
+    distortion, split = subject.ledger.figures["distortion"], subject.split
+    how = "-log p(codes) under the sampler fitted to them"
+    subject.ledger.figures["rate_autoregressive"] = Figure(
+        mean, "nats", split, how, error, len(nats), "lower"
+    )
+    if isinstance(distortion.value, float) and isinstance(distortion.error, float) and error is not None:
+        subject.ledger.figures["elbo_autoregressive"] = Figure(
+            -(distortion.value + mean), "nats", split,
+            "-(distortion + rate_autoregressive), its error as if the two were independent",
+            math.hypot(distortion.error, error), len(nats), "higher",
+        )  # fmt: skip
 
 
 def _unbounded(subject: Subject) -> str:
@@ -142,6 +176,18 @@ def _bound(subject: Subject) -> None:
             parts=tuple(f"z{dim}" for dim in range(kl.shape[1])),
         ),
     }
+    rates = by_level(torch.from_numpy(kl), model.levels).numpy()
+    if rates.shape[1]:
+        errors = tuple(mean_and_error(rates[:, level])[1] or math.nan for level in range(rates.shape[1]))
+        subject.ledger.figures["rate_by_level"] = Figure(
+            tuple(rates.mean(axis=0).tolist()),
+            "nats",
+            subject.split,
+            "KL(q(z_l|z above, x) || p(z_l|z above)) of each level, the top one first, mean over examples",
+            errors if len(kl) > 1 else None,
+            len(kl),
+            parts=tuple(f"z{level + 1}" for level in range(rates.shape[1])),
+        )
 
 
 def _examples(subject: Subject) -> int:

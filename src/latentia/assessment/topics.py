@@ -13,6 +13,7 @@ from latentia.assessment.likelihood import likelihood
 from latentia.assessment.subject import Subject, named
 from latentia.data.conditions import Labels
 from latentia.errors import DataError, RunError
+from latentia.evaluation.codes import code_counts, code_use
 from latentia.evaluation.figures import Better, Figure, Unmeasurable, mean_and_error
 from latentia.evaluation.health import (
     Codes,
@@ -25,6 +26,7 @@ from latentia.evaluation.health import (
 )
 from latentia.evaluation.latents import latent_statistics
 from latentia.evaluation.reconstruction import principal_components, reconstruction
+from latentia.probability import Hierarchy
 
 GENERATED = 10_000
 
@@ -40,7 +42,12 @@ def health(subject: Subject) -> None:
     count = len(codes)
     means = codes.mean.numpy()
     statistics = latent_statistics(means)
+    if model.coder is not None:
+        _codes(subject, codes)
+        return
     prior = model.prior(codes.c)
+    if isinstance(prior, Hierarchy):
+        prior = prior.given(codes.drawn)  # each level around its mean given the levels above it
     apart = (codes.drawn - prior.mean).double().square().mean()
     spread = float(apart / prior.variance.double().mean())
 
@@ -67,6 +74,42 @@ def health(subject: Subject) -> None:
     measure(["prior_holes"], partial(_holes, subject, codes))
     measure(["aggregate_mmd"], partial(_distance, subject, codes))
     measure(["decoder_use"], partial(_use, subject, codes))
+
+
+CONTINUOUS = (
+    "active_units", "latent_mean", "latent_std", "latent_min", "latent_max", "latent_spread",
+    "mutual_information", "total_correlation", "dimension_wise_kl", "aggregate_kl", "prior_holes",
+    "aggregate_mmd",
+)  # fmt: skip
+"""Figures of health that are about continuous latents."""
+
+
+def _codes(subject: Subject, codes: Codes) -> None:
+    """Measure the use that is made of codes."""
+    coder = subject.run.coder
+    used, perplexity = code_use(code_counts(codes.chosen, coder))
+    each = math.prod(coder.code_shape)
+    count = f"{len(codes):,} examples with {each:,} codes each"
+    means = ", mean over levels" if coder.levels > 1 else ""
+
+    def figure(value: float, unit: str, what: str, better: Better = "") -> Figure:
+        return Figure(float(value), unit, subject.split, what, None, len(codes), better)
+
+    subject.ledger.figures |= {
+        "latents": figure(subject.latents, "", "numbers in a latent"),
+        "codebook_use": figure(
+            used, "share", f"of {coder.size} codes chosen at all in {count}{means}", "higher"
+        ),
+        "perplexity": figure(
+            perplexity, "codes", f"exp of the entropy of the codes' frequencies, at most K = {coder.size}, "
+            f"{count}{means}", "higher",
+        ),
+        "code_bits": figure(
+            each * math.log2(coder.size), "bits", f"{each:,} codes of log2 {coder.size} bits for each example"
+        ),
+    }  # fmt: skip
+    subject.ledger.missing.update(dict.fromkeys(CONTINUOUS, "the latents are codes, not continuous"))
+    subject.ledger.measure(["decoder_use"], partial(_use, subject, codes))
 
 
 def _divided(subject: Subject, codes: Codes) -> Mapping[str, Figure]:
@@ -173,7 +216,7 @@ def generation(subject: Subject) -> None:
     """
     from latentia.evaluation.generation import METRICS, compare_samples
 
-    kinds = (*subject.settings.samplers, MIDPOINT)
+    kinds = _kinds(subject)
 
     def measure() -> Mapping[str, Figure]:
         space = _feature_space(subject)
@@ -191,6 +234,15 @@ def generation(subject: Subject) -> None:
         subject.ledger.measure(names, measure)
     except (RunError, DataError) as error:  # the mixture is fitted to the run's own data, which may be gone
         subject.ledger.missing.update(dict.fromkeys(names, str(error)))
+
+
+def _kinds(subject: Subject) -> tuple[str, ...]:
+    """Say where the latents of samples come from: of a model with codes, nowhere but from codes."""
+    asked = subject.settings.samplers
+    if subject.run.model.coder is None:
+        return (*asked, MIDPOINT)
+    fit = ["autoregressive"] if subject.run.kept_sampler("autoregressive") else []
+    return tuple(dict.fromkeys([name for name in asked if name in ("prior", "autoregressive")] + fit))
 
 
 RECOGNISED = 1000
@@ -227,6 +279,8 @@ def _recognised(subject: Subject, space: Any) -> Mapping[str, Figure]:
 def _generated(subject: Subject, kind: str, count: int) -> np.ndarray:
     """Decode latents of one kind to the likelihood's means, in the data's units."""
     seed = subject.settings.seed
+    if kind == "autoregressive" and (sampler := subject.run.kept_sampler(kind)):
+        return subject.run.decode(sampler.sample(count, seed))
     if kind != MIDPOINT:
         return subject.run.sample(count, sampler=kind, seed=seed, quiet=subject.quiet)
     order = np.random.default_rng([seed, 1]).permutation(len(subject.codes))  # not the one of the data

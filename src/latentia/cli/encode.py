@@ -21,10 +21,18 @@ from latentia.cli.output import check_output, output_option, run_argument, write
     "train on.",
 )
 @click.option("--sample", is_flag=True, help="Draw from the posterior instead of taking its mean.")
+@click.option("--codes", is_flag=True, help="Give the codes of a model that has codes, whole numbers.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the draw.")
 @output_option
 def command(
-    run: Path, source: str | None, count: int, split: str, sample: bool, seed: int, output: Path
+    run: Path,
+    source: str | None,
+    count: int,
+    split: str,
+    sample: bool,
+    codes: bool,
+    seed: int,
+    output: Path,
 ) -> None:
     """Encode examples of SOURCE, or of the data that RUN was trained on."""
     check_output(output)
@@ -34,5 +42,9 @@ def command(
     if split == "each":
         write_splits(output, opened.encode_splits(source, sample=sample, seed=seed))
         return
-    codes = opened.encode(*opened.take(source, split, count or None), sample=sample, seed=seed)
-    write_array(output, codes, tuple(f"z{i}" for i in range(codes[0].size)))
+    if codes:
+        found, letter = opened.codes(*opened.take(source, split, count or None)), "k"
+    else:
+        taken = opened.take(source, split, count or None)
+        found, letter = opened.encode(*taken, sample=sample, seed=seed), "z"
+    write_array(output, found, tuple(f"{letter}{i}" for i in range(found[0].size)))

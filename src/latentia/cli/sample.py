@@ -22,7 +22,7 @@ from latentia.cli.output import check_output, output_option, read_condition, run
     "--sampler",
     default="prior",
     show_default=True,
-    help="prior, or one fitted to the data's latents: mixture, flow, two_stage.",
+    help="prior, or one fitted to the data's latents: mixture, flow, two_stage, autoregressive (for codes).",
 )
 @click.option("--components", type=int, help="Gaussians of the mixture.  [default: 10]")
 @click.option("--truncation", type=float, help="Keep each coordinate within this many standard deviations.")

@@ -12,9 +12,10 @@ from torch import Tensor
 from torch.distributions import Distribution, Independent, MultivariateNormal
 
 from latentia.data.feed import Feed
+from latentia.evaluation.codes import code_counts, code_use
 from latentia.evaluation.figures import Unmeasurable
 from latentia.evaluation.terms import blocks, seeded, stream
-from latentia.probability import Delta, discrepancy
+from latentia.probability import CodeChoice, Coded, Delta, UniformChoice, codes_of, discrepancy
 from latentia.types import LatentModel
 
 ACTIVE = 0.01
@@ -50,6 +51,11 @@ class Codes:
 
     def __len__(self) -> int:
         return len(self.mean)
+
+    @property
+    def chosen(self) -> Tensor:
+        """The codes, of a model that has codes, shape `(N, *code_shape)`."""
+        return torch.cat([codes_of(q) for q in self.posteriors])
 
 
 @torch.no_grad()
@@ -194,6 +200,8 @@ def _known(q: Distribution) -> Independent | MultivariateNormal:
     """Give a posterior whose density can be asked of every pair of latent and example."""
     if isinstance(q, (Independent, MultivariateNormal)):
         return q
+    if isinstance(q, Coded | CodeChoice | UniformChoice):
+        raise Unmeasurable("latents are codes, which have probabilities and no density")
     if isinstance(q, Delta):
         raise Unmeasurable("the posterior is a point, as an autoencoder's is, and has no density")
     raise Unmeasurable("the posterior is no Gaussian: its mixture over all examples takes too long")
@@ -379,12 +387,16 @@ def health_summary(model: LatentModel, feed: Feed) -> dict[str, float]:
         feed: held-out examples; about 500 of them are encoded.
 
     Returns:
-        `active_units`; from twenty examples on `aggregate_mmd`; and, for Gaussian posteriors, what there is
-        of `split_rate` in nats and, from 200 examples on, `prior_holes`.
+        Of a model with codes, `codebook_use` and `perplexity`. Of any other, `active_units`; from twenty
+        examples on `aggregate_mmd`; and, for Gaussian posteriors, what there is of `split_rate` in nats and,
+        from 200 examples on, `prior_holes`.
     """
     was_training = model.training
     codes = encode_split(model.eval(), feed.shuffled(0), limit=WATCHED)
     model.train(was_training)
+    if model.coder is not None:
+        used, perplexity = code_use(code_counts(codes.chosen, model.coder))
+        return {"codebook_use": used, "perplexity": perplexity}
     figures: dict[str, float] = {"active_units": float(active_units(codes))}
 
     def divided() -> dict[str, float]:

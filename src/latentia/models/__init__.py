@@ -3,14 +3,18 @@
 from latentia.models.autoencoder import Autoencoder
 from latentia.models.conditional import ConditionalVAE
 from latentia.models.denoising import DenoisingAutoencoder, MaskedAutoencoder
+from latentia.models.hierarchical import HierarchicalVAE
 from latentia.models.semi_supervised import SemiSupervisedVAE
 from latentia.models.vae import VAE
+from latentia.models.vqvae import VQVAE
 
 __all__ = [
     "VAE",
+    "VQVAE",
     "Autoencoder",
     "ConditionalVAE",
     "DenoisingAutoencoder",
+    "HierarchicalVAE",
     "MaskedAutoencoder",
     "SemiSupervisedVAE",
 ]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -11,9 +12,17 @@ from torch.distributions import Distribution
 
 from latentia.errors import ConfigError
 from latentia.networks import MLP, Network
-from latentia.probability import Bernoulli, DiagonalGaussian, Likelihood, Posterior, Prior, StandardNormal
+from latentia.probability import (
+    Bernoulli,
+    DiagonalGaussian,
+    Likelihood,
+    Posterior,
+    Prior,
+    Quantiser,
+    StandardNormal,
+)
 from latentia.registry import register
-from latentia.types import Batch, LatentModel, Pass
+from latentia.types import Batch, Coder, LatentModel, Pass
 
 
 @register("model", "vae")
@@ -68,16 +77,32 @@ class VAE(LatentModel):
             ConfigError: if the latent has no dimension or the network does not fit the event.
         """
         super().__init__()
-        if latent_dim < 1:
-            raise ConfigError(f"'model.latent_dim' must be at least 1, not {latent_dim}")
         network = network or MLP()
         self.event = tuple(event)
-        self.latent = (latent_dim,)
-        self.posterior = posterior or DiagonalGaussian(self.latent)
+        self.posterior = posterior or DiagonalGaussian(self.latent_of(event, {"latent_dim": latent_dim}))
+        self.latent = tuple(self.posterior.latent)
         self.prior = prior or StandardNormal(self.latent)
         self.likelihood = likelihood or Bernoulli()
         self._wire(network)
         self.prior.attach(self.encode)
+
+    @classmethod
+    def latent_of(cls, event: tuple[int, ...], settings: Mapping[str, Any]) -> tuple[int, ...]:
+        """Give the shape of a latent; see `LatentModel`.
+
+        Args:
+            event: shape of one example.
+            settings: the model's arguments.
+
+        Returns:
+            `(latent_dim,)`.
+
+        Raises:
+            ConfigError: if the latent has no dimension.
+        """
+        if settings["latent_dim"] < 1:
+            raise ConfigError(f"'model.latent_dim' must be at least 1, not {settings['latent_dim']}")
+        return (settings["latent_dim"],)
 
     def _wire(self, network: Network) -> None:
         """Build encoder and decoder; a model with other inputs wires them otherwise."""
@@ -93,6 +118,11 @@ class VAE(LatentModel):
     def binary(self) -> bool:
         """Whether x is 0 or 1; see `LatentModel`."""
         return self.likelihood.binary
+
+    @property
+    def coder(self) -> Coder | None:
+        """The posterior, where it is a quantiser; see `LatentModel`."""
+        return self.posterior if isinstance(self.posterior, Quantiser) else None
 
     @property
     def decoded(self) -> int:

@@ -12,10 +12,12 @@ from latentia.objectives.reconstruction import Reconstruction
 from latentia.objectives.schedules import Constant, Cosine, Cyclical, Linear, Schedule
 from latentia.objectives.semi_supervised import SemiSupervised
 from latentia.objectives.total_correlation import BetaTC, FactorVAE
+from latentia.objectives.vq import VQ
 
 __all__ = [
     "ELBO",
     "IWAE",
+    "VQ",
     "WAE",
     "Adversary",
     "BetaTC",

@@ -26,6 +26,8 @@ class Objective(abc.ABC):
     """How many latent samples S the model must draw for each example."""
     bound: bool = True
     """Whether -(distortion + rate) bounds log p(x)."""
+    codes: ClassVar[bool] = False
+    """Whether it is for a posterior over codes."""
     reads: tuple[str, str] = ("E_q[-log p(x|z)]", "KL(q(z|x) || p(z))")
     """What its distortion and its rate are, for protocols."""
     batchwise: bool = False

@@ -1,5 +1,6 @@
 """Everything random: modules whose forward returns a `torch.distributions.Distribution`."""
 
+from latentia.probability.codes import CodeChoice, Coded, UniformChoice, UniformCodes, codes_of
 from latentia.probability.delta import Delta
 from latentia.probability.discrepancy import discrepancy
 from latentia.probability.divergence import factors, kl_per_dimension, path_log_prob
@@ -11,6 +12,7 @@ from latentia.probability.flows import (
     SplinePosterior,
     SplinePrior,
 )
+from latentia.probability.hierarchy import Hierarchy, Walked
 from latentia.probability.levels import (
     BetaBinomial,
     Categorical,
@@ -32,12 +34,21 @@ from latentia.probability.likelihoods import (
 from latentia.probability.mixtures import Mixture, MixturePrior, VampPrior
 from latentia.probability.posteriors import DeltaPosterior, DiagonalGaussian, FullGaussian, Posterior
 from latentia.probability.priors import ConditionalNormal, Prior, StandardNormal
+from latentia.probability.quantisers import (
+    EMACodebook,
+    FiniteScalar,
+    GumbelCodebook,
+    Quantiser,
+    ResidualCodebook,
+)
 from latentia.probability.scales import GaussianDiagonal, StudentT, StudentTDiagonal
 
 __all__ = [
     "Bernoulli",
     "BetaBinomial",
     "Categorical",
+    "CodeChoice",
+    "Coded",
     "ConditionalNormal",
     "ContinuousBernoulli",
     "CouplingPrior",
@@ -46,11 +57,15 @@ __all__ = [
     "DiagonalGaussian",
     "DiscretisedLogistic",
     "DiscretisedLogisticMixture",
+    "EMACodebook",
+    "FiniteScalar",
     "FullGaussian",
     "Gaussian",
     "GaussianDiagonal",
     "GaussianLearned",
     "GaussianOptimal",
+    "GumbelCodebook",
+    "Hierarchy",
     "IAFPosterior",
     "Laplace",
     "Likelihood",
@@ -60,13 +75,19 @@ __all__ = [
     "MixturePrior",
     "Posterior",
     "Prior",
+    "Quantiser",
+    "ResidualCodebook",
     "SplinePosterior",
     "SplinePrior",
     "StandardNormal",
     "StudentT",
     "StudentTDiagonal",
+    "UniformChoice",
+    "UniformCodes",
     "VampPrior",
+    "Walked",
     "bce",
+    "codes_of",
     "discrepancy",
     "factors",
     "kl_per_dimension",

@@ -35,6 +35,8 @@ class Posterior(nn.Module):
     kind: ClassVar[str] = "posterior"
     density: ClassVar[bool] = True
     """Whether q(z|x) has a density; without one there is no bound on log p(x)."""
+    codes: ClassVar[bool] = False
+    """Whether it is over codes, which have probabilities instead."""
     factorised: ClassVar[bool] = False
     """Whether q(z|x) is a product of densities over the latent's dimensions, as an `Independent`."""
 

@@ -22,6 +22,8 @@ class Prior(nn.Module):
     kind: ClassVar[str] = "prior"
     conditional: ClassVar[bool] = False
     """Whether it depends on the condition."""
+    codes: ClassVar[bool] = False
+    """Whether it is over codes."""
     needs_density: ClassVar[bool] = False
     """Whether it is made of posteriors, which then must have a density."""
 

@@ -255,7 +255,7 @@ def outcome(study: Study) -> list[Fact]:
 def _component(table: Mapping[str, Any]) -> str:
     shown = [f"{key} {value:g}" for key, value in table.items() if key == "beta" and value != 1]
     shown += [
-        f"{key} {'-'.join(map(str, value))}"
+        f"{key} {'-'.join(map(str, value if isinstance(value, list) else [value]))}"
         for key, value in table.items()
         if key in ("hidden", "channels") and value
     ]

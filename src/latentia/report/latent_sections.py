@@ -119,6 +119,8 @@ def kl_panel(study: Study, view: View) -> Panel:
         The panel.
     """
     name = f"{study.prefix}dimensions"
+    if study.coded:
+        return Panel(study.title, note="Its latents are codes: see how often each is used.")
     if study.bound and not study.kl:
         note = (
             "This run has logged no KL for each dimension. A rate has such parts where posterior and prior "

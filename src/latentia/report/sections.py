@@ -12,6 +12,7 @@ from latentia.report import facts, joint, joint_latents
 from latentia.report.assessed import evaluation
 from latentia.report.axis import Axis
 from latentia.report.charts import PER_TICK, bars, run_colours
+from latentia.report.codes import coded_samples
 from latentia.report.exhibits import Exhibit, Panel, Row, Section, Words
 from latentia.report.inputs import Inputs, class_name, class_names
 from latentia.report.latent_sections import kl_panel, map_panel, traversal_panel
@@ -241,7 +242,8 @@ def _samples(study: Study, view: View) -> Panel:
         f"{study.inputs.noun}."
     )
     drawn = {}
-    for sampler, caption in (("prior", prior), ("mixture", mixture)):
+    captions = (("prior", prior), ("mixture", mixture)) if not study.coded else coded_samples(study)
+    for sampler, caption in captions:
         alt = f"{count} samples of {study.title}, latents from the {sampler}"
         caption += f" Seed {study.seed}."
         words = Words(f"{study.prefix}samples-{sampler}", f"From the {sampler}", caption, alt)

@@ -63,6 +63,11 @@ class Study:
         return self.run.model.binary
 
     @property
+    def coded(self) -> bool:
+        """Whether latents are codes."""
+        return self.run.model.coder is not None
+
+    @property
     def flat(self) -> bool:
         """Whether a latent is a vector."""
         return len(self.run.latent) == 1
@@ -186,7 +191,10 @@ class Study:
             Data, shape `(count, *event)`.
         """
         c = self.run.conditions_for(count, seed=self.seed)
-        z = self.run.sample_latents(count, c=c, sampler=self.run.sampler(sampler), seed=self.seed)
+        # A fit that is kept is taken as it is: one that takes minutes is not made for a picture.
+        chosen = self.run.kept_sampler(sampler) if self.coded else None
+        chosen = chosen or self.run.sampler(sampler)
+        z = self.run.sample_latents(count, c=c, sampler=chosen, seed=self.seed)
         return self.run.decode(z, c, noise=noise, seed=self.seed)
 
     def reconstructed(self, positions: np.ndarray) -> np.ndarray:
@@ -250,5 +258,5 @@ class Study:
     @property
     def rings(self) -> tuple[float, ...]:
         """Radii of one, two and three standard deviations of a standard normal prior; none of another."""
-        standard = self.run.spec["prior"]["name"] == "standard_normal"
+        standard = self.run.spec.get("prior", {}).get("name") == "standard_normal"
         return (1.0, 2.0, 3.0) if self.bound and standard else ()

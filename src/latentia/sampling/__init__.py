@@ -1,13 +1,15 @@
 """Latent work: where to sample, how to walk. Latents in, latents out."""
 
 from latentia.sampling.ancestral import PriorSampler, sample_prior
-from latentia.sampling.base import Sampler, Source, checked, fitted
+from latentia.sampling.autoregressive import AutoregressiveSampler
+from latentia.sampling.base import Sampler, Source, checked, fitted, kept
 from latentia.sampling.interpolation import interpolate, linear, spherical
 from latentia.sampling.learned import FlowSampler, TwoStageSampler
 from latentia.sampling.mixture import MixtureSampler
 from latentia.sampling.traversal import traverse
 
 __all__ = [
+    "AutoregressiveSampler",
     "FlowSampler",
     "MixtureSampler",
     "PriorSampler",
@@ -17,6 +19,7 @@ __all__ = [
     "checked",
     "fitted",
     "interpolate",
+    "kept",
     "linear",
     "sample_prior",
     "spherical",

@@ -31,6 +31,11 @@ class Source(Protocol):
         """Samples of the aggregate posterior, shape `(N, *latent)`."""
         ...
 
+    @cached_property
+    def known_codes(self) -> np.ndarray:
+        """The codes of the training split, shape `(N, *code_shape)`, of a model that has codes."""
+        ...
+
 
 class Sampler(nn.Module):
     """Where latents come from that are decoded into samples: fitted to a run, then drawn from.
@@ -116,7 +121,7 @@ def checked(name: str, settings: Mapping[str, Any]) -> config.Table:
         if key not in known and owners:
             listed = " and ".join(f"'{owner}'" for owner in owners)
             raise ConfigError(f"'{key}' belongs to the sampler {listed}, not to '{name}'")
-    return config.check_component("sampler", {"name": name, **settings}, "sampler", ("latent",))
+    return config.check_component("sampler", {"name": name, **settings}, "sampler", ("latent", "coder"))
 
 
 def fitted(source: Source, table: Mapping[str, Any], path: Path, quiet: bool = True) -> Sampler:
@@ -132,7 +137,7 @@ def fitted(source: Source, table: Mapping[str, Any], path: Path, quiet: bool = T
         The sampler.
     """
     with seeded(stream(SEED, "sampler")):
-        sampler: Sampler = config.build("sampler", table, latent=source.model.latent).eval()
+        sampler = _built(source, table)
         if not sampler.kept:
             sampler.fit(source, quiet)
             return sampler
@@ -143,6 +148,33 @@ def fitted(source: Source, table: Mapping[str, Any], path: Path, quiet: bool = T
     with contextlib.suppress(LatentiaError):  # a folder that cannot be written can be sampled from
         storage.save_tensors(path, sampler.state_dict(), label)
     return sampler.requires_grad_(False)
+
+
+def _built(source: Source, table: Mapping[str, Any]) -> Sampler:
+    model = source.model
+    return config.build("sampler", table, latent=model.latent, coder=model.coder).eval()
+
+
+def kept(source: Source, path: Path) -> Sampler | None:
+    """Read a fit that is kept, whatever its settings, without fitting anything.
+
+    Args:
+        source: the run.
+        path: where it may be kept.
+
+    Returns:
+        The sampler, or None where there is none of these weights.
+    """
+    if not path.is_file():
+        return None
+    try:
+        _, header = storage.load_tensors(path)
+        table = header["settings"]
+        sampler = _built(source, table)
+    except (LatentiaError, KeyError):
+        return None
+    label = {"settings": dict(table), "weights": storage.checksum(source.model.state_dict())}
+    return sampler if _read(sampler, path, label) else None
 
 
 def _read(sampler: Sampler, path: Path, label: Mapping[str, Any]) -> bool:
@@ -168,6 +200,7 @@ def minimise(
     quiet: bool,
     batch: int = 256,
     lr: float = 2e-3,
+    held: int | None = None,
 ) -> None:
     """Train a part of a sampler on latents, and leave it as it was when held-out latents liked it best.
 
@@ -183,12 +216,14 @@ def minimise(
         quiet: show no progress bar.
         batch: latents in a step.
         lr: the learning rate at the start.
+        held: latents that are held out at the most.
     """
     from tqdm import tqdm
 
     codes = codes[torch.randperm(len(codes))]
-    held, known = codes[: len(codes) // 10], codes[len(codes) // 10 :]
-    held = held if len(held) else known
+    count = min(len(codes) // 10, held or len(codes))
+    aside, known = codes[:count], codes[count:]
+    aside = aside if count else known
     optimiser = torch.optim.Adam(module.parameters(), lr=lr)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     best, least = module.state_dict(), torch.inf
@@ -201,7 +236,7 @@ def minimise(
         schedule.step()
         if step % 100 == 0 or step == steps:
             with torch.no_grad(), seeded(SEED):
-                score = float(loss(held).mean())
+                score = float(loss(aside).mean())
             if score < least:
                 best, least = {key: value.clone() for key, value in module.state_dict().items()}, score
     module.load_state_dict(best)

@@ -1,0 +1,74 @@
+"""The use of codes, for models whose latents consist of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from latentia.evaluation.codes import code_counts, code_use
+from latentia.report.charts import bars
+from latentia.report.exhibits import Exhibit, Panel, Section, Words
+from latentia.report.facts import number
+from latentia.report.study import Study
+
+DRAWN = 256
+"""Bars side by side at the most."""
+
+
+def coded_samples(study: Study) -> list[tuple[str, str]]:
+    """Say where the samples of a model with codes come from.
+
+    Args:
+        study: the run.
+
+    Returns:
+        Samplers, each with the caption of its samples.
+    """
+    fitted = study.run.kept_sampler("autoregressive") is not None
+    uniform = "Codes drawn uniformly, each for itself: they do not know of each other."
+    if not fitted:
+        uniform += f" latentia sample {study.run.folder.path} --sampler autoregressive fits one that does."
+    learned = "Codes drawn one after the other by a causal transformer, fitted to those of the training data."
+    return [("prior", uniform), *([("autoregressive", learned)] if fitted else [])]
+
+
+def codes_section(study: Study) -> list[Section]:
+    """Show how often each code is used.
+
+    Args:
+        study: the run.
+
+    Returns:
+        The section; nothing for a model without codes.
+    """
+    if not study.coded:
+        return []
+    run, coder = study.run, study.run.coder
+    positions = study.inputs.encoded
+    codes = torch.from_numpy(run.codes(study.inputs.dataset.x[positions], run.told(positions)))
+    counts = code_counts(codes, coder)
+    used, perplexity = code_use(counts)
+    of = f"{len(positions):,} {study.inputs.split} {study.inputs.noun}"
+    exhibits = tuple(
+        _level(study, level, row / row.sum(), f"{int((row > 0).sum())} of {coder.size} codes serve {of}.")
+        for level, row in enumerate(counts)
+    )
+    lead = (
+        f"{used:.0%} of the codes are in use, with a perplexity of {number(perplexity)} of {coder.size}: as "
+        "many equally frequent codes would be as hard to guess."
+    )
+    return [Section("codebook", "Use of the codes", lead, (Panel(study.title, exhibits),))]
+
+
+def _level(study: Study, level: int, shares: np.ndarray, caption: str) -> Exhibit:
+    most = np.sort(shares)[::-1][:DRAWN]
+    cut = f" The {len(most)} most frequent are drawn." if len(most) < len(shares) else ""
+    several = study.run.coder.levels > 1
+    words = Words(
+        f"{study.prefix}codes" + f"-{level}" * several,
+        "Frequency of each code" + f", level {level}" * several,
+        caption + cut,
+        f"Bar chart of the share of each code of {study.title}, sorted",
+    )
+    names = [str(rank) for rank in range(len(most))]
+    return bars(words, most.tolist(), names, "code, by frequency", "share")

@@ -1,0 +1,101 @@
+"""The sampler of codes: a causal transformer, trained on the codes of the training split."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from latentia.errors import ConfigError
+from latentia.networks.causal import CausalTransformer
+from latentia.registry import register
+from latentia.sampling.base import Sampler, Source, minimise
+from latentia.types import Coder
+
+CHUNK = 256
+
+
+@register("sampler", "autoregressive")
+class AutoregressiveSampler(Sampler):
+    r"""p(k_1) p(k_2|k_1) p(k_3|k_1, k_2) ... over the codes of an example, in the order of rows and levels.
+
+    Its -log p(k) takes the place of the N log K nats that codes cost under the uniform prior, so that
+    E_q[log p(x|z) + log p(k)] is a tighter bound on the log p(x) of decoder and sampler together.
+
+    References:
+        Aaron van den Oord, Oriol Vinyals, Koray Kavukcuoglu, "Neural Discrete Representation Learning", 2017.
+        Patrick Esser, Robin Rombach, Bjorn Ommer, "Taming Transformers for High-Resolution Image
+        Synthesis", 2021.
+    """
+
+    def __init__(
+        self,
+        latent: tuple[int, ...],
+        steps: int = 2000,
+        width: int = 96,
+        layers: int = 3,
+        *,
+        coder: Coder | None = None,
+    ) -> None:
+        """Build the transformer.
+
+        Args:
+            latent: shape of one latent.
+            steps: steps of the fit.
+            width: numbers at each place, a multiple of 4.
+            layers: how many blocks.
+            coder: the codes of the model.
+
+        Raises:
+            ConfigError: if a setting is out of its range, or the model has no codes.
+        """
+        super().__init__(latent)
+        if coder is None:
+            raise ConfigError(
+                "the sampler 'autoregressive' draws codes, and this model has none; use --sampler flow, or "
+                "train --model vqvae"
+            )
+        for name, value in (("steps", steps), ("layers", layers), ("width", width // 4)):
+            if value < 1:
+                raise ConfigError(f"'sampler.{name}' is too small")
+        if width % 4:
+            raise ConfigError(f"'sampler.width' must be a multiple of 4, not {width}")
+        self.steps = steps
+        self.shape, self._vectors = coder.code_shape, coder.vectors
+        self.network = CausalTransformer(coder.size, math.prod(coder.code_shape), width, layers)
+
+    def fit(self, source: Source, quiet: bool = True) -> None:
+        """Maximise log p of the codes of the training split; see `Sampler`."""
+        minimise(
+            self.network,
+            lambda codes: -self._log_prob(codes),
+            torch.from_numpy(source.known_codes).flatten(1),
+            steps=self.steps,
+            what="fitting the sampler autoregressive",
+            quiet=quiet,
+            batch=64,
+            held=1000,
+        )
+
+    def log_prob(self, codes: Tensor) -> Tensor:
+        """Give the log probability of codes.
+
+        Args:
+            codes: shape `(B, *code_shape)`.
+
+        Returns:
+            Shape `(B,)`, in nats.
+        """
+        return torch.cat([self._log_prob(part) for part in codes.flatten(1).split(CHUNK)])
+
+    def _log_prob(self, codes: Tensor) -> Tensor:
+        losses = F.cross_entropy(self.network(codes).transpose(1, 2), codes, reduction="none")
+        return -losses.sum(dim=1)
+
+    def draw(self, n: int, c: Tensor | None = None) -> Tensor:
+        """Draw codes and give their vectors; see `Sampler`."""
+        sizes = [min(CHUNK, n - done) for done in range(0, n, CHUNK)]
+        codes = torch.cat([self.network.draw(size) for size in sizes])
+        return self._vectors(codes.unflatten(1, self.shape) if self.shape else codes.squeeze(1))
