@@ -63,7 +63,7 @@ def _trainer(workload: Workload, images: np.ndarray, epochs: int, path: Path) ->
     parts = assembly.fresh(spec, dataset.event, seed=0)
     folder = RunFolder(path)
     folder.create(spec)
-    splits = feeds(dataset, parts.transform, condition=parts.condition)
+    splits = feeds(dataset, parts.transform, c=parts.condition.of(dataset) if parts.condition else None)
     return Trainer(parts.model, parts.objective, splits, config.construct(Training, spec["training"]), folder)
 
 

@@ -202,7 +202,10 @@ def _work(
         storage.write_json(folder.model_file, describe(spec, dataset.event, dataset.label_names))
         say(_describe_run(folder, spec, parts, device))
         assembly.begin(parts, dataset, settings.seed)
-        splits = feeds(dataset, parts.transform, device, parts.condition)
+        told = parts.condition.of(dataset) if parts.condition else None
+        splits = feeds(dataset, parts.transform, device, told)
+        if parts.condition:
+            splits["train"] = splits["train"].over(parts.condition.training_rows(dataset))
         trainer = Trainer(parts.model.to(device), parts.objective, splits, settings, folder, quiet=quiet)
         outcome = trainer.fit()
         for note in outcome.notes:

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from latentia import config, registry
-from latentia.data.conditions import Condition
+from latentia.data.conditions import Condition, Labels
 from latentia.data.dataset import Dataset
 from latentia.data.transforms import Transform
 from latentia.errors import ConfigError, DataError, nearest
@@ -29,6 +29,7 @@ SECTIONS = (
     "data",
     "transform",
     "condition",
+    "corruption",
     "model",
     "network",
     "posterior",
@@ -41,7 +42,8 @@ PARTS = ("network", "posterior", "prior", "likelihood")
 NETWORKS = {"network": "mlp", "ladder": "ladder_mlp"}
 """The kinds of network, each with one that takes any data."""
 SUPPLIED = {
-    "model": ("event", "condition", *PARTS),
+    "model": ("event", "condition", "corruption", *PARTS),
+    "corruption": ("event",),
     "posterior": ("latent",),
     "prior": ("latent", "event", "condition", "posterior"),
     "objective": ("event", "latent"),
@@ -140,7 +142,7 @@ def complete(settings: Mapping[str, Any], dataset: Dataset, training: type) -> T
     tables = {section: _table(settings.get(section)) for section in SECTIONS}
     model_name = tables["model"].setdefault("name", "vae")
     defaults = getattr(registry.lookup("model", model_name), "defaults", {})
-    for kind in ("posterior", "prior", "objective", "likelihood", "condition"):
+    for kind in ("posterior", "prior", "objective", "likelihood", "condition", "corruption"):
         if kind in defaults:
             tables[kind].setdefault("name", defaults[kind])
     kinds = _kinds(tables)
@@ -169,6 +171,8 @@ def complete(settings: Mapping[str, Any], dataset: Dataset, training: type) -> T
     _check_support(spec, dataset, ends)
     _check_codes(spec)
     _check_objective(spec, training)
+    _check_classes(spec)
+    spec |= _corruption(tables, spec, ends, dataset)
     spec["training"] = _training(tables["training"], dataset, training)
     return spec
 
@@ -409,6 +413,56 @@ def _check_objective(spec: Table, training: type) -> None:
         )
 
 
+def _corruption(tables: Table, spec: Table, ends: tuple[float, float], dataset: Dataset) -> Table:
+    """Resolve what is done to the encoder's input; nothing for a model that sees it as it is."""
+    model, objective = spec["model"]["name"], spec["objective"]["name"]
+    table = tables["corruption"]
+    counts_hidden = registry.lookup("objective", objective).hidden
+    if "corruption" not in config.parameters(registry.lookup("model", model)):
+        if table or counts_hidden:
+            what = "'corruption'" if table else f"objective '{objective}'"
+            raise ConfigError(
+                f"model '{model}' hides nothing from its encoder, and {what} asks for it; use --model "
+                "masked_autoencoder or denoising_autoencoder"
+            )
+        return {}
+    component = registry.lookup("corruption", table["name"])
+    if counts_hidden and not component.hides:
+        raise ConfigError(
+            f"objective '{objective}' counts hidden entries, and corruption '{table['name']}' hides none; "
+            "use corruption.name=dropout, or objective.name=reconstruction"
+        )
+    if {"low", "high"} <= set(config.parameters(component)) and all(map(math.isfinite, ends)):
+        table.setdefault("low", ends[0])
+        table.setdefault("high", ends[1])
+    checked = config.check_component("corruption", table, "corruption", SUPPLIED["corruption"])
+    config.build("corruption", checked, event=dataset.event)
+    return {"corruption": checked}
+
+
+def _check_classes(spec: Table) -> None:
+    """Refuse a classifier that nothing trains, and an objective that has none to train."""
+    objective, model = spec["objective"]["name"], spec["model"]["name"]
+    trains = registry.lookup("objective", objective).classifies
+    classifies = registry.lookup("model", model).classifies
+    if trains and not classifies:
+        raise ConfigError(
+            f"objective '{objective}' trains a classifier, and model '{model}' has none; use "
+            "--model semi_supervised_vae, or objective.name=elbo"
+        )
+    if classifies and not trains:
+        raise ConfigError(
+            f"model '{model}' has a classifier, and objective '{objective}' does not train it; use "
+            "objective.name=semi_supervised, or --model conditional_vae"
+        )
+    if classifies and not isinstance(config.build("condition", spec["condition"]), Labels):
+        told = spec["condition"]["name"]
+        raise ConfigError(
+            f"model '{model}' infers labels, and condition '{told}' is none; use condition.name=some_labels, "
+            "or --model conditional_vae"
+        )
+
+
 def _training(table: Table, dataset: Dataset, training: type) -> Table:
     examples = len(dataset.splits["train"])
     if examples < 1:
@@ -446,6 +500,8 @@ def assemble(spec: Mapping[str, Any], event: tuple[int, ...]) -> Parts:
         # A prior over codes is told the posterior, which comes before it.
         context = {"latent": latent, "event": event, **told, **parts}
         parts[section] = config.build(kinds[section], spec[section], **context)
+    if "corruption" in spec:
+        parts["corruption"] = config.build("corruption", spec["corruption"], event=event)
     model = config.build("model", spec["model"], event=event, **parts, **told)
     objective = config.build("objective", spec["objective"], latent=latent, event=event)
     return Parts(model, config.build("transform", spec["transform"]), objective, condition)

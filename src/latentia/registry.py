@@ -25,6 +25,7 @@ HOMES = {
     "model": "latentia.models",
     "sampler": "latentia.sampling",
     "transform": "latentia.data.transforms",
+    "corruption": "latentia.data.corruptions",
     "condition": "latentia.data.conditions",
     "tracker": "latentia.training.trackers",
 }

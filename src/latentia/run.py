@@ -119,7 +119,7 @@ class Run(Trained):
         return int(rows[position])
 
     def told(self, positions: Any, dataset: Dataset | None = None) -> np.ndarray | None:
-        """Give the conditions of examples, as a conditional model is told them.
+        """Give the conditions of examples, as a conditional model is told them, or infers them.
 
         Args:
             positions: which examples: positions, or a slice.
@@ -132,13 +132,18 @@ class Run(Trained):
             return None
         if dataset is None or dataset is self.dataset:
             return self._conditions[positions]
-        return self.condition.of(dataset)[positions]
+        return self._completed(dataset)[positions]
 
     @cached_property
     def _conditions(self) -> np.ndarray:
+        return self._completed(self.dataset)
+
+    def _completed(self, dataset: Dataset) -> np.ndarray:
         if self.condition is None:
             raise ConfigError("the model has no condition")
-        return self.condition.of(self.dataset)
+        rows = self.condition.of(dataset)
+        completed = self.complete(dataset.x, rows)
+        return rows if completed is None else completed
 
     def encode_examples(self, positions: Any, *, sample: bool = False) -> np.ndarray:
         """Encode examples of the run's data, each under its own condition.
@@ -151,6 +156,32 @@ class Run(Trained):
             Shape `(n, *latent)`.
         """
         return self.encode(self.dataset.x[positions], self.told(positions), sample=sample)
+
+    def encode_splits(
+        self, source: Any = None, *, sample: bool = False, seed: int = 0
+    ) -> dict[str, np.ndarray]:
+        """Encode all splits, with what another model needs to be trained on the latents.
+
+        Args:
+            source: where the data come from; the run's own data by default.
+            sample: draw from the posterior instead of taking its mean.
+            seed: seed of the draw.
+
+        Returns:
+            `x_train` with shape `(N, *latent)`, `y_train` with the labels, `(N,)`, where there are any, and
+            the same for validation and test where they have examples.
+        """
+        dataset = self.dataset if source is None else self.other(source)
+        found: dict[str, np.ndarray] = {}
+        for split, rows in dataset.splits.items():
+            if not len(rows):
+                continue
+            told = self.told(rows, dataset)
+            found[f"x_{split}"] = self.encode(dataset.x[rows], told, sample=sample, seed=seed)
+            if dataset.labels is not None:
+                labels, names = dataset.labels[rows], np.array([*dataset.label_names, ""])
+                found[f"y_{split}"] = names[labels] if dataset.label_names else labels
+        return found
 
     @cached_property
     def aggregate(self) -> np.ndarray:

@@ -36,7 +36,17 @@ def describe(
     Returns:
         What `model.json` holds.
     """
-    parts = ("model", "network", "posterior", "prior", "likelihood", "transform", "objective", "condition")
+    parts = (
+        "model",
+        "network",
+        "posterior",
+        "prior",
+        "likelihood",
+        "transform",
+        "objective",
+        "condition",
+        "corruption",
+    )
     recorded = {kind: spec[kind] for kind in parts if kind in spec}
     return {"format": FORMAT, "event": list(event), "label_names": list(label_names), **recorded}
 
@@ -151,6 +161,73 @@ class Trained:
             raise ConfigError(f"model '{name}' takes no condition; train one with --model conditional_vae")
         return self.condition.rows(values, self.label_names)
 
+    @torch.no_grad()
+    def complete(self, x: np.ndarray, c: np.ndarray | None = None) -> np.ndarray | None:
+        """Fill in conditions that are not known where the model infers them: with the most probable class.
+
+        Args:
+            x: data, shape `(N, *event)`.
+            c: conditions, shape `(N, C)`, `(C,)` or None, rows of NaN where they are not known.
+
+        Returns:
+            Shape `(N, C)`; c itself for a model that infers none.
+        """
+        if not self.model.classifies:
+            return c
+        x = np.asarray(x)
+        unknown = np.full(self.model.condition, np.nan, np.float32)
+        told = self._chunks(unknown if c is None else c, 1 if x.shape == self.event else len(x))
+        filled = [self.model.complete(part, next(told)) for part in self.prepare(x)]
+        return np.concatenate([np.asarray(part) for part in filled])
+
+    @torch.no_grad()
+    def classify(self, x: np.ndarray) -> np.ndarray:
+        """Give the probability of each class, q(y|x), for a model that infers labels.
+
+        Args:
+            x: data, shape `(N, *event)`.
+
+        Returns:
+            Shape `(N, Y)`, float32.
+
+        Raises:
+            ConfigError: if the model has no classifier.
+        """
+        if not self.model.classifies:
+            name = self.recipe["model"]["name"]
+            raise ConfigError(f"model '{name}' has no classifier; train one with --model semi_supervised_vae")
+        model: Any = self.model
+        return np.concatenate([model.classify(part).probs.numpy() for part in self.prepare(x)])
+
+    @torch.no_grad()
+    def restore(self, x: np.ndarray, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+        """Corrupt examples as in training, and give the model's idea of the clean ones.
+
+        Args:
+            x: data, shape `(N, *event)`.
+            seed: seed of the corruption.
+
+        Returns:
+            What the encoder saw and what the decoder made of it, in the data's units, shape `(N, *event)`.
+
+        Raises:
+            ConfigError: if the model was trained on examples as they are.
+        """
+        model: Any = self.model
+        if not hasattr(model, "corruption"):
+            name = self.recipe["model"]["name"]
+            raise ConfigError(
+                f"model '{name}' corrupts nothing; train one with --model denoising_autoencoder"
+            )
+        saw, made = [], []
+        with seeded(stream(seed, "corruption")):
+            for part in self.prepare(x):
+                seen, hidden = model.corruption(part)
+                q = model.look(seen, hidden)
+                saw.append(self.transform.invert(seen).numpy())
+                made.append(self.transform.invert(self.model.decode(q.mean).mean).numpy())
+        return np.concatenate(saw), np.concatenate(made)
+
     def _told(self, c: np.ndarray | None, count: int) -> Tensor | None:
         """Check conditions, and give one for each example."""
         size = self.model.condition
@@ -190,7 +267,7 @@ class Trained:
         Returns:
             Latents, shape `(N, *latent)`, float32.
         """
-        x = np.asarray(x)
+        x, c = np.asarray(x), self.complete(x, c)
         told = self._chunks(c, 1 if x.shape == self.event else len(x))
         with seeded(seed):
             codes = [self.model.encode(part, next(told)) for part in self.prepare(x)]
@@ -310,6 +387,7 @@ class Trained:
         Returns:
             Data in the data's units, shape `(N, *event)`, float32.
         """
+        c = self.complete(x, c)
         return self.decode(self.encode(x, c), c if edit is None else edit)
 
     def sample_latents(
@@ -383,6 +461,7 @@ class Trained:
         Returns:
             Data, shape `(steps, *event)`.
         """
+        c = self.complete(np.stack([a, b]), c)
         ends = torch.from_numpy(self.encode(np.stack([a, b]), c))
         told = self._told(c, 2)
         if told is not None:
@@ -409,7 +488,7 @@ class Trained:
         Returns:
             Data, shape `(len(dims), T, *event)`.
         """
-        told = self._told(c, 1)
+        told = self._told(c if x is None else self.complete(x, c), 1)
         start = self.prior_mean(told) if x is None else torch.from_numpy(self.encode(x, c)[0])
         dims = list(range(self.latent[0])) if dims is None else dims
         line = torch.linspace(-3, 3, 9) if values is None else torch.as_tensor(values, dtype=torch.float32)

@@ -10,10 +10,10 @@ import abc
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from torch import Tensor, nn
-from torch.distributions import Distribution
+from torch.distributions import Categorical, Distribution
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +37,19 @@ class Batch:
 class Pass:
     """Everything a model computed for a batch, with S latent samples for each example.
 
+    A model that infers the label, too, says for each of its Y classes what it would make of the examples
+    if they were of that class: in `q`, `z`, `p_z` and `p_x` the batch stands Y times, class by class, Y * B
+    in the place of B.
+
     Attributes:
         batch: the examples.
         q: posterior q(z|x,c), batch shape `(B,)`.
         z: samples of it, shape `(S, B, *latent)`.
         p_z: prior p(z|c), broadcastable against `z`.
         p_x: likelihood p(x|z,c), batch shape `(S, B)`.
+        q_y: the classifier q(y|x) over Y classes, batch shape `(B,)`; None for a model without one.
+        hidden: True where an entry was hidden from the encoder, shape of `batch.x`; None where the model
+            hides nothing.
     """
 
     batch: Batch
@@ -50,6 +57,8 @@ class Pass:
     z: Tensor
     p_z: Distribution
     p_x: Distribution
+    q_y: Categorical | None = None
+    hidden: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +132,7 @@ class LatentModel(nn.Module, abc.ABC):
         prior: gives p(z|c), from c of shape `(B, C)` or None; its batch shape is `()` where it ignores c.
         condition: how many numbers c has; 0 for a model without a condition.
         dropped: whether the model was trained to do without its condition, too.
+        classifies: whether the condition is a label that the model infers where it is not known.
         levels: how many numbers of a latent belong to each level of a hierarchy, the top one first; empty for
             a model without levels.
     """
@@ -132,6 +142,7 @@ class LatentModel(nn.Module, abc.ABC):
     prior: Callable[..., Distribution]
     condition: int = 0
     dropped: bool = True
+    classifies: ClassVar[bool] = False
 
     @classmethod
     def latent_of(cls, event: tuple[int, ...], settings: Mapping[str, Any]) -> tuple[int, ...]:
@@ -167,6 +178,18 @@ class LatentModel(nn.Module, abc.ABC):
     @abc.abstractmethod
     def support(self) -> tuple[float, float]:
         """The closed interval outside of which a value has no density."""
+
+    def complete(self, x: Tensor, c: Tensor | None) -> Tensor | None:
+        """Fill in what of the condition is not known and the model can tell from the data.
+
+        Args:
+            x: the data, shape `(B, *event)`.
+            c: the condition, shape `(B, C)`, or None.
+
+        Returns:
+            The same, for a model that infers no condition.
+        """
+        return c
 
     @property
     def decoded(self) -> int:

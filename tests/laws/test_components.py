@@ -82,10 +82,12 @@ def model_of(name, event, **parts):
 
 
 def batch_of(model, x, seed=0):
-    """Some examples; a conditional model is told of all but the first one."""
+    """Some examples; a conditional model is told of all but the first one, one that classifies the label."""
     c = None
     if model.condition:
         c = torch.randn(len(x), model.condition, generator=torch.Generator().manual_seed(seed))
+        if model.classifies:
+            c = torch.eye(model.condition)[c.argmax(dim=1)]
         c[0] = math.nan
     return Batch(x, torch.arange(len(x)), c)
 
@@ -100,6 +102,10 @@ def fits(model, objective):
     usual = component.defaults.get("posterior")
     posterior = registry.lookup("posterior", usual) if usual else component
     wanted = registry.lookup("objective", objective)
+    corruption = component.defaults.get("corruption")
+    hides = corruption is not None and registry.lookup("corruption", corruption).hides
+    if wanted.classifies != component.classifies or (wanted.hidden and not hides):
+        return False
     based = "base" in config.parameters(wanted)  # then it is for what its base is for: the model's own
     if posterior.codes or wanted.codes:
         return posterior.codes and (wanted.codes or based)
@@ -135,6 +141,24 @@ def test_a_network_maps_any_event_to_its_latent_and_back_or_says_why_not(name, e
             back = network.decoder(LATENT, features)(h[:, :3])
             assert back.shape == (batch, *features)
             assert torch.isfinite(back).all()
+
+
+@pytest.mark.parametrize("event", [(1, 8, 8), (3, 9, 6), (7,)], ids=str)
+@pytest.mark.parametrize("name", registry.names("corruption"))
+def test_a_corruption_keeps_the_shape_and_shows_nothing_of_what_it_hides(name, event):
+    if name == "patches" and len(event) != 3:
+        with pytest.raises(ConfigError, match=r"'patches' needs images.*corruption\.name=dropout"):
+            config.build("corruption", {"name": name}, event=event)
+        return
+    table = config.check_component("corruption", name, "corruption", assembly.SUPPLIED["corruption"])
+    corruption = config.build("corruption", table, event=event)
+    x = torch.rand(5, *event) + 1
+    seen, hidden = corruption(x)
+    assert seen.shape == hidden.shape == x.shape and hidden.dtype == torch.bool
+    assert bool(hidden.any()) == corruption.hides
+    assert (seen[hidden] == 0).all()
+    if corruption.hides:
+        assert torch.equal(seen[~hidden], x[~hidden])
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=str)
@@ -352,8 +376,9 @@ def test_gradients_reach_every_parameter_of_a_model(name, network, likelihood):
         model.zero_grad()
         x = data_for(model.likelihood, (batch, 1, 8, 8))
         state = model(batch_of(model, x), samples)
-        assert state.z.shape == (samples, batch, *model.latent)
-        assert state.p_x.batch_shape == (samples, batch)
+        rows = batch if state.q_y is None else batch * model.condition
+        assert state.z.shape == (samples, rows, *model.latent)
+        assert state.p_x.batch_shape == (samples, rows)
         terms = objective(state, 1.0)
         for part in (terms.distortion, terms.rate, terms.penalty, terms.loss):
             assert part.shape == (batch,)
@@ -425,7 +450,7 @@ def test_an_objective_scores_each_example_and_reaches_every_parameter(name, obje
 
 
 @pytest.mark.parametrize(("name", "objective"), PAIRS)
-def test_the_terms_of_an_example_do_not_depend_on_its_batch(name, objective):
+def test_the_terms_of_an_example_do_not_depend_on_its_batch(name, objective, monkeypatch):
     torch.manual_seed(0)
     model = model_of(name, (1, 8, 8), likelihood="gaussian_optimal").eval()
     scored = make_objective(objective, model=name)
@@ -434,13 +459,25 @@ def test_the_terms_of_an_example_do_not_depend_on_its_batch(name, objective):
 
     batch = batch_of(model, x)
 
+    def passed(part):
+        c = None if batch.c is None else batch.c[part]
+        own = Batch(x[part], batch.index[part], c)
+        if model.classifies or hasattr(model, "corruption"):  # what they read is made in a pass alone
+            return model(own, 2)
+        q = model.encode(own.x, c)
+        z = q.mean + q.variance.sqrt() * noise[:, part]
+        return Pass(own, q, z, model.prior(c), model.decode(z, c))
+
     def terms_of(part):
         # The same noise for each example: drawn noise would differ between the batches.
-        c = None if batch.c is None else batch.c[part]
-        q = model.encode(x[part], c)
-        z = q.mean + q.variance.sqrt() * noise[:, part]
-        state = Pass(Batch(x[part], batch.index[part], c), q, z, model.prior(c), model.decode(z, c))
-        return scored(state)
+        def same(shape, **_):
+            return noise[:, part].repeat(1, shape[1] // len(x[part]), 1)
+
+        if model.classifies:
+            monkeypatch.setattr(torch.distributions.normal, "_standard_normal", same)
+        if hasattr(model, "corruption"):
+            model.corruption = lambda x: (x.masked_fill(x > 0.5, 0.0), x > 0.5)
+        return scored(passed(part))
 
     whole, singles = terms_of(slice(0, 6)), [terms_of(slice(i, i + 1)) for i in range(6)]
     # What looks at the batch may do so in the penalty alone.

@@ -93,9 +93,8 @@ class Subject:
     @cached_property
     def feed(self) -> Feed:
         """The split as the likelihood sees it, in random order: any part of it stands for the whole."""
-        return feeds(self.dataset, self.transform, condition=self.run.condition)[self.split].shuffled(
-            self.settings.seed
-        )
+        told = self.run.told(slice(None), self.dataset)
+        return feeds(self.dataset, self.transform, c=told)[self.split].shuffled(self.settings.seed)
 
     @cached_property
     def x(self) -> np.ndarray:

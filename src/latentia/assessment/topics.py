@@ -174,6 +174,9 @@ def reconstructions(subject: Subject) -> None:
         labels=subject.labels(subject.rows), names=dataset.label_names,
     )  # fmt: skip
 
+    if "corruption" in run.recipe:
+        subject.ledger.measure(["mse_corrupted", "mse_denoised"], partial(_restored, subject, given, units))
+
     def linear() -> Mapping[str, Figure]:
         known = subject.unit(subject.scaled(subject.known))
         _, _, back = principal_components(known, given, math.prod(run.latent), subject.settings.seed)
@@ -189,6 +192,20 @@ def reconstructions(subject: Subject) -> None:
 
 MIDPOINT = "midpoint"
 """Latents halfway between those of two examples, in the place of a sampler's."""
+
+
+def _restored(subject: Subject, given: np.ndarray, units: str) -> Mapping[str, Figure]:
+    """Measure what a corruption does to examples, and what the model leaves of it."""
+    run = subject.run
+    name = run.recipe["corruption"]["name"]
+    pair = run.restore(subject.x, seed=subject.settings.seed)
+    found = {}
+    for word, made in zip(("corrupted", "denoised"), pair, strict=True):
+        errors = (subject.unit(subject.scaled(made)) - given) ** 2
+        mean, error = mean_and_error(errors.reshape(len(errors), -1).mean(axis=1))
+        how = f"squared error per value of examples under '{name}', {word}, against the clean ones, {units}"
+        found[f"mse_{word}"] = Figure(mean, "", subject.split, how, error, len(errors), "lower")
+    return found
 
 
 def generation(subject: Subject) -> None:
@@ -313,6 +330,8 @@ def representation(subject: Subject) -> None:
         reason = "the data have no labels" if labels is None else "all labels are the same"
         subject.ledger.missing.update(dict.fromkeys(names_of(("", "pixels", "pca")), reason))
         return
+    if subject.run.model.classifies:
+        subject.ledger.measure(["classification_error"], partial(_classified, subject, labels))
     given = subject.scaled(subject.x).reshape(len(subject.x), -1)
     known = subject.scaled(subject.known).reshape(len(subject.known), -1)
     codes = subject.encoded(subject.known_rows)
@@ -327,6 +346,17 @@ def representation(subject: Subject) -> None:
             subject.ledger, spaces, subject.labels(subject.known_rows), labels,
             split=subject.split, seed=subject.settings.seed, tick=named(bar),
         )  # fmt: skip
+
+
+def _classified(subject: Subject, labels: np.ndarray) -> Mapping[str, Figure]:
+    """Hold the model's own classifier against the labels."""
+    run = subject.run
+    of = labels >= 0
+    known = run.condition.known if run.condition else ""
+    wrong = run.classify(subject.x[of]).argmax(axis=1) != labels[of]
+    mean, error = mean_and_error(wrong.astype(float))
+    how = f"examples whose most probable class under q(y|x) is not their label; trained with {known}"
+    return {"classification_error": Figure(mean, "share", subject.split, how, error, len(wrong), "lower")}
 
 
 def disentanglement(subject: Subject) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from latentia.cli.output import check_output, output_option, run_argument, write_array
+from latentia.cli.output import check_output, output_option, run_argument, write_array, write_splits
 
 
 @click.command("encode", short_help="Turn data into latents.")
@@ -14,7 +14,11 @@ from latentia.cli.output import check_output, output_option, run_argument, write
 @click.argument("source", required=False)
 @click.option("-n", "count", default=0, help="How many examples; all by default.")
 @click.option(
-    "--split", default="test", show_default=True, help="Which split; all takes every example in order."
+    "--split",
+    default="test",
+    show_default=True,
+    help="Which split; all takes every example in order, each all three with their labels, into a .npz to "
+    "train on.",
 )
 @click.option("--sample", is_flag=True, help="Draw from the posterior instead of taking its mean.")
 @click.option("--codes", is_flag=True, help="Give the codes of a model that has codes, whole numbers.")
@@ -35,6 +39,9 @@ def command(
     from latentia.api import open_run
 
     opened = open_run(run)
+    if split == "each":
+        write_splits(output, opened.encode_splits(source, sample=sample, seed=seed))
+        return
     if codes:
         found, letter = opened.codes(*opened.take(source, split, count or None)), "k"
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,6 +59,24 @@ def write_array(path: Path, array: np.ndarray, columns: tuple[str, ...] = ()) ->
             names = columns if len(columns) == flat.shape[1] else [f"v{i}" for i in range(flat.shape[1])]
             np.savetxt(handle, flat, delimiter=",", header=",".join(names), comments="", fmt="%.7g")
     click.echo(f"{path}: {'x'.join(map(str, array.shape))}")
+
+
+def write_splits(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write the arrays of all splits as one npz, which can be trained on.
+
+    Args:
+        path: the file.
+        arrays: by name, as `x_train` and `y_train`.
+
+    Raises:
+        ConfigError: if the file is to be of another kind.
+    """
+    if path.suffix.lower() != ".npz":
+        raise ConfigError(f"cannot write '{path}': several splits need a .npz file; end the name in .npz")
+    with storage.atomic_write(path) as handle:
+        np.savez_compressed(handle, **arrays)  # pyright: ignore[reportArgumentType]
+    shapes = ", ".join(f"{name} {'x'.join(map(str, array.shape))}" for name, array in arrays.items())
+    click.echo(f"{path}: {shapes}")
 
 
 def write_examples(path: Path, run: Run, examples: np.ndarray, per_row: int | None = None) -> None:

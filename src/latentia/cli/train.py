@@ -18,7 +18,7 @@ def run_options(function: click.decorators.FC) -> click.decorators.FC:
     """Add the common settings of a run as flags; `sweep` has the same."""
     for option in reversed(
         (
-            click.option("--model", help="autoencoder, vae (the default), vqvae, conditional_vae."),
+            click.option("--model", help="vae (the default), autoencoder, conditional_vae, ..."),
             click.option("--network", help="mlp, conv, resnet, or a lecture's network."),
             click.option(
                 "--likelihood",

@@ -29,6 +29,11 @@ class Condition(abc.ABC):
     def size(self) -> int:
         """How many numbers a row has."""
 
+    @property
+    def known(self) -> str:
+        """How much the model was told in training, in words."""
+        return "every condition"
+
     @classmethod
     @abc.abstractmethod
     def settings(cls, dataset: Dataset, given: dict[str, Any]) -> dict[str, Any]:
@@ -58,6 +63,17 @@ class Condition(abc.ABC):
         Raises:
             DataError: if the data have no such condition, or another one than the model was trained with.
         """
+
+    def training_rows(self, dataset: Dataset) -> np.ndarray:
+        """Give the examples of one pass over the training split; some may stand there more than once.
+
+        Args:
+            dataset: the data.
+
+        Returns:
+            Positions into the data, int64.
+        """
+        return dataset.splits["train"]
 
     @abc.abstractmethod
     def rows(self, values: Any, names: tuple[str, ...] = ()) -> np.ndarray:
@@ -165,6 +181,98 @@ class Labels(Condition):
         """List the classes; see `Condition`."""
         rows = np.eye(self.classes, dtype=np.float32)
         return [(names[i] if i < len(names) else str(i), rows[i]) for i in range(self.classes)]
+
+
+@register("condition", "some_labels")
+class SomeLabels(Labels):
+    """The class of some training examples, as many of each class; that of all others is not known.
+
+    Validation and test examples are never given theirs. So few labels would seldom be seen: in training
+    the labelled examples are repeated until they are a given share of a pass over the data.
+    """
+
+    def __init__(self, classes: int, count: int = 100, draw: int = 0, share: float = 0.3) -> None:
+        """Say how many labels are known, and which.
+
+        Args:
+            classes: how many classes there are; filled in from the data.
+            count: how many labels are known in all.
+            draw: which labels: the seed of the draw.
+            share: share of the examples in a pass over the training data whose label is known, at least;
+                0 repeats none.
+
+        Raises:
+            ConfigError: if there is not one label at least for each class, or the share is none.
+        """
+        super().__init__(classes)
+        if count < classes:
+            raise ConfigError(
+                f"'condition.count' is {count}, and there are {classes} classes; "
+                "give one label for each at least"
+            )
+        if draw < 0:
+            raise ConfigError(f"'condition.draw' must not be negative, not {draw}")
+        if not 0 <= share < 1:
+            raise ConfigError(f"'condition.share' is a share, at least 0 and below 1, not {share}")
+        self.count = count
+        self.draw = draw
+        self.share = share
+
+    @property
+    def known(self) -> str:
+        """How many labels the model was told, in words; see `Condition`."""
+        return f"{self.count:,} labels, draw {self.draw}"
+
+    @classmethod
+    def settings(cls, dataset: Dataset, given: dict[str, Any]) -> dict[str, Any]:
+        """Count the classes, and the labels that could be shown; see `Condition`."""
+        completed = super().settings(dataset, given)
+        count = completed.get("count", 100)
+        labels = dataset.labels[dataset.splits["train"]]  # pyright: ignore[reportOptionalSubscript]
+        known = int((labels >= 0).sum())
+        if isinstance(count, int) and count > known:
+            raise DataError(
+                f"{dataset.name} has {known:,} labelled training examples, and condition.count asks for "
+                f"{count:,}; give condition.count={known} at the most"
+            )
+        return {"count": count, **completed}
+
+    def shown(self, dataset: Dataset) -> np.ndarray:
+        """Choose the examples whose label is known: as many of each class, where there are as many.
+
+        Args:
+            dataset: the data.
+
+        Returns:
+            Positions of training examples, int64, sorted; none in data without labels.
+        """
+        if dataset.labels is None:
+            return np.empty(0, dtype=np.int64)
+        generator = np.random.default_rng(self.draw)
+        order = generator.permutation(dataset.splits["train"])
+        labels = dataset.labels[order]
+        # The turn in which an example comes: the first of each class, then the second of each.
+        turn = np.full(len(order), -1)
+        for place, label in enumerate(generator.permutation(self.classes)):
+            at = np.flatnonzero(labels == label)
+            turn[at] = np.arange(len(at)) * self.classes + place
+        known = np.flatnonzero(turn >= 0)
+        return np.sort(order[known[np.argsort(turn[known], kind="stable")][: self.count]])
+
+    def of(self, dataset: Dataset) -> np.ndarray:
+        """Give one-hot rows for the labels that are known; see `Condition`."""
+        rows = np.full((len(dataset), self.classes), np.nan, dtype=np.float32)
+        shown = self.shown(dataset)
+        if len(shown):
+            rows[shown] = super().of(dataset)[shown]
+        return rows
+
+    def training_rows(self, dataset: Dataset) -> np.ndarray:
+        """Repeat the examples whose label is known; see `Condition`."""
+        train, shown = dataset.splits["train"], self.shown(dataset)
+        others = len(train) - len(shown)
+        times = round(self.share / (1 - self.share) * others / max(1, len(shown)))
+        return np.concatenate([train, np.tile(shown, max(0, times - 1))])
 
 
 class _Standardised(Condition):

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from latentia.data.conditions import Condition
 from latentia.data.transforms import Transform
 from latentia.types import Batch
 
@@ -64,6 +63,18 @@ class Feed:
         order = torch.randperm(len(self.rows), generator=generator)
         return Feed(self.data, self.rows[order], self.transform, self.c)
 
+    def over(self, rows: np.ndarray) -> Feed:
+        """Give a feed over other examples of the same data.
+
+        Args:
+            rows: their positions; one may stand there more than once.
+
+        Returns:
+            The feed.
+        """
+        chosen = torch.from_numpy(np.asarray(rows, dtype=np.int64))
+        return Feed(self.data, chosen, self.transform, self.c)
+
     def batch(self, index: Tensor) -> Batch:
         """Gather and prepare.
 
@@ -81,7 +92,7 @@ def feeds(
     dataset: Dataset,
     transform: Transform,
     device: torch.device | str = "cpu",
-    condition: Condition | None = None,
+    c: np.ndarray | None = None,
 ) -> dict[str, Feed]:
     """Make the feed of every split, over one resident copy of the data.
 
@@ -89,7 +100,7 @@ def feeds(
         dataset: the data.
         transform: what prepares a batch.
         device: where the data shall live; on the CPU nothing is copied.
-        condition: what the model is told of each example, if it is told anything.
+        c: what the model is told of each example, shape `(N, C)`, or None.
 
     Returns:
         Feeds by the name of the split.
@@ -98,8 +109,8 @@ def feeds(
     if not array.flags.writeable:  # a read-only map; torch wants memory that it could write to
         array = np.array(array)
     data = torch.from_numpy(array).to(device)
-    c = None if condition is None else torch.from_numpy(condition.of(dataset)).to(device)
+    told = None if c is None else torch.from_numpy(c).to(device)
     return {
-        split: Feed(data, torch.from_numpy(np.asarray(rows, dtype=np.int64)), transform, c)
+        split: Feed(data, torch.from_numpy(np.asarray(rows, dtype=np.int64)), transform, told)
         for split, rows in dataset.splits.items()
     }

@@ -169,7 +169,9 @@ def per_example(
             batch = feed.batch(rows)
             state = model(batch, objective.samples)
             terms = objective(state, progress)  # it may draw from the prior
-        mean = model.decode(state.q.mean.unsqueeze(0), batch.c).mean[0]
+        c = model.complete(batch.x, batch.c)
+        q = state.q if state.q_y is None else model.encode(batch.x, c)
+        mean = model.decode(q.mean.unsqueeze(0), c).mean[0]
         yield {
             "loss": terms.loss,
             "distortion": terms.distortion,

@@ -2,8 +2,19 @@
 
 from latentia.models.autoencoder import Autoencoder
 from latentia.models.conditional import ConditionalVAE
+from latentia.models.denoising import DenoisingAutoencoder, MaskedAutoencoder
 from latentia.models.hierarchical import HierarchicalVAE
+from latentia.models.semi_supervised import SemiSupervisedVAE
 from latentia.models.vae import VAE
 from latentia.models.vqvae import VQVAE
 
-__all__ = ["VAE", "VQVAE", "Autoencoder", "ConditionalVAE", "HierarchicalVAE"]
+__all__ = [
+    "VAE",
+    "VQVAE",
+    "Autoencoder",
+    "ConditionalVAE",
+    "DenoisingAutoencoder",
+    "HierarchicalVAE",
+    "MaskedAutoencoder",
+    "SemiSupervisedVAE",
+]

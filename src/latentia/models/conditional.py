@@ -31,8 +31,8 @@ class Embedding(nn.Module):
         self.unknown = nn.Parameter(torch.zeros(width))
 
     def forward(self, c: Tensor) -> Tensor:
-        """Map `(B, C)` to `(B, width)`."""
-        missing = c.isnan().any(dim=1, keepdim=True)
+        """Map `(*batch, C)` to `(*batch, width)`."""
+        missing = c.isnan().any(dim=-1, keepdim=True)
         return torch.where(missing, self.unknown, self.known(c.nan_to_num()))
 
 
@@ -125,9 +125,14 @@ class ConditionalVAE(VAE):
             event, latent_dim, network=network, posterior=posterior, prior=prior, likelihood=likelihood
         )
 
+    @property
+    def embedded(self) -> int:
+        """How many numbers the condition's embedding has."""
+        return min(self.width, max(16, self.condition))
+
     def _wire(self, network: Network) -> None:
-        told = min(self.width, max(16, self.condition))
-        self.embedding = Embedding(self.condition, told)
+        told = self.embedded
+        self.embedding: nn.Module = Embedding(self.condition, told)
         self.encoder = network.encoder(self.event, (self.width,))
         self.merge = Merge(self.width, told, self.posterior.features)
         self.decoder = network.decoder((self.latent[0] + told,), self.likelihood.features(self.event))

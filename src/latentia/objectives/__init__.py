@@ -5,10 +5,12 @@ from latentia.objectives.base import Objective
 from latentia.objectives.capacity import Capacity
 from latentia.objectives.elbo import ELBO
 from latentia.objectives.iwae import IWAE, DReG, StickingTheLanding
+from latentia.objectives.masked import MaskedReconstruction
 from latentia.objectives.mmd import WAE, InfoVAE
 from latentia.objectives.perceptual import MultiScaleSSIM, Perceptual
 from latentia.objectives.reconstruction import Reconstruction
 from latentia.objectives.schedules import Constant, Cosine, Cyclical, Linear, Schedule
+from latentia.objectives.semi_supervised import SemiSupervised
 from latentia.objectives.total_correlation import BetaTC, FactorVAE
 from latentia.objectives.vq import VQ
 
@@ -27,10 +29,12 @@ __all__ = [
     "FactorVAE",
     "InfoVAE",
     "Linear",
+    "MaskedReconstruction",
     "MultiScaleSSIM",
     "Objective",
     "Perceptual",
     "Reconstruction",
     "Schedule",
+    "SemiSupervised",
     "StickingTheLanding",
 ]

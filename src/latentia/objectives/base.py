@@ -40,6 +40,10 @@ class Objective(abc.ABC):
     """Whether it changes the gradient on its way through z, so that nothing may be added to its loss."""
     adversary: Adversary | None = None
     """A module that is trained beside the model, against it; see `Adversary`."""
+    classifies: bool = False
+    """Whether it reads q(y|x), which only a model that classifies gives."""
+    hidden: bool = False
+    """Whether it counts hidden entries alone, which needs a corruption that hides some."""
 
     @abc.abstractmethod
     def __call__(self, state: Pass, progress: float = 1.0) -> Terms:

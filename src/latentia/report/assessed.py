@@ -58,6 +58,9 @@ _TITLES = {
     "decoder_use": "Use that the decoder makes of z",
     "dimension_wise_kl": "Dimension-wise KL",
     "mse_pca": "MSE of PCA",
+    "mse_corrupted": "MSE of corrupted inputs",
+    "mse_denoised": "MSE of restored inputs",
+    "classification_error": "Error of q(y|x)",
 }
 MOST_DECIMALS = 8
 OR = "\u00a0±\u00a0"

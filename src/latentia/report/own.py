@@ -1,4 +1,4 @@
-"""Sections that only some models have: conditions, levels of a hierarchy, codes."""
+"""Sections that only some models have: conditions, levels of a hierarchy, codes, corruptions."""
 
 from __future__ import annotations
 
@@ -30,7 +30,32 @@ def own_sections(study: Study, view: View) -> list[Section]:
     Returns:
         The sections; none for most models.
     """
-    return [*_conditions(study, view), *_levels(study, view), *codes_section(study)]
+    return [*_conditions(study, view), *_levels(study, view), *codes_section(study), *_restored(study, view)]
+
+
+def _restored(study: Study, view: View) -> list[Section]:
+    """Show examples, what the encoder saw of them, and what the model made of that."""
+    run = study.run
+    if "corruption" not in run.recipe:
+        return []
+    positions = study.inputs.shown[:IN_ROW]
+    x = study.inputs.dataset.x[positions]
+    saw, made = run.restore(x, seed=study.seed)
+    rows = np.stack([np.asarray(x, dtype=np.float32), saw, made])
+    name = run.recipe["corruption"]["name"]
+    shown = view.traversal(
+        Words(
+            f"{study.prefix}restored",
+            "Clean, corrupted, restored",
+            f"Held-out examples, the same under the corruption '{name}', and what the model makes of these. "
+            f"Seed {study.seed}.",
+            f"{len(x)} examples clean, corrupted, and restored by {study.title}",
+        ),
+        rows,
+        ["clean", "corrupted", "restored"],
+    )
+    lead = "What the encoder is shown, and what comes back."
+    return [Section("restored", "Restoration", lead, (Panel(study.title, (shown,)),))]
 
 
 def _conditions(study: Study, view: View) -> list[Section]:

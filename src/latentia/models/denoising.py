@@ -1,0 +1,121 @@
+"""Autoencoders that see corrupted examples and are asked for the clean ones."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution
+
+from latentia.data.corruptions import Corruption, Dropout, GaussianNoise
+from latentia.models.autoencoder import Autoencoder
+from latentia.networks import Network
+from latentia.probability import Likelihood, Posterior, Prior
+from latentia.registry import register
+from latentia.types import Batch, Pass
+
+
+@register("model", "denoising_autoencoder")
+class DenoisingAutoencoder(Autoencoder):
+    r"""z = g(x~), x' = f(z) with x~ a corrupted x, and x' held against the clean x.
+
+    ```
+    x ─ corruption ─ x~ ─ encoder ─ posterior ─ q(z|x~) ─ z ─ decoder ─ p(x|z)
+    ```
+
+    With `posterior=diagonal_gaussian` and `objective=elbo` it is the denoising VAE: q(z|x~) is a posterior
+    like any other, so the bound stays a bound on log p(x).
+
+    References:
+        Pascal Vincent et al., "Extracting and Composing Robust Features with Denoising Autoencoders", 2008.
+        Daniel Im et al., "Denoising Criterion for Variational Auto-Encoding Framework", 2017.
+    """
+
+    defaults: ClassVar[dict[str, str]] = {**Autoencoder.defaults, "corruption": "gaussian_noise"}
+
+    def __init__(
+        self,
+        event: tuple[int, ...],
+        latent_dim: int = 16,
+        *,
+        corruption: Corruption | None = None,
+        network: Network | None = None,
+        posterior: Posterior | None = None,
+        prior: Prior | None = None,
+        likelihood: Likelihood | None = None,
+    ) -> None:
+        """Wire the parts.
+
+        Args:
+            event: shape of one example.
+            latent_dim: dimensions of the latent.
+            corruption: what is done to the encoder's input; Gaussian noise by default.
+            network: the recipe for encoder and decoder; an MLP by default.
+            posterior: a delta by default.
+            prior: standard normal by default.
+            likelihood: squared error by default.
+        """
+        super().__init__(
+            event, latent_dim, network=network, posterior=posterior, prior=prior, likelihood=likelihood
+        )
+        self.corruption = corruption or self._default()
+
+    def _default(self) -> Corruption:
+        return GaussianNoise()
+
+    def look(self, seen: Tensor, hidden: Tensor) -> Distribution:
+        """Give q(z|x~).
+
+        Args:
+            seen: the corrupted data, shape `(B, *event)`.
+            hidden: where entries were hidden, same shape.
+
+        Returns:
+            A distribution with batch shape `(B,)`.
+        """
+        return self.encode(seen)
+
+    def forward(self, batch: Batch, samples: int = 1) -> Pass:
+        """Compute everything that an objective reads, from corrupted examples; see `LatentModel`."""
+        seen, hidden = self.corruption(batch.x)
+        q = self.look(seen, hidden)
+        z = q.rsample(torch.Size((samples,)))
+        h = self.outputs(z)
+        if self.training:
+            self.likelihood.observe(h, batch.x)
+        return Pass(batch, q, z, self.prior(), self.likelihood(h, len(self.event)), hidden=hidden)
+
+
+@register("model", "masked_autoencoder")
+class MaskedAutoencoder(DenoisingAutoencoder):
+    """A denoising autoencoder whose encoder is told which entries it does not see.
+
+    The mask stands beside the data: twice the channels of an image, twice the columns of a table. What is
+    hidden is seen as zero, so it cannot reach the encoder. `corruption=patches` hides squares of images.
+
+    References:
+        Kaiming He et al., "Masked Autoencoders Are Scalable Vision Learners", 2022.
+    """
+
+    defaults: ClassVar[dict[str, str]] = {
+        **DenoisingAutoencoder.defaults,
+        "corruption": "dropout",
+        "objective": "masked_reconstruction",
+    }
+
+    def _default(self) -> Corruption:
+        return Dropout()
+
+    def _wire(self, network: Network) -> None:
+        super()._wire(network)
+        doubled = (2 * self.event[0], *self.event[1:])
+        self.encoder = network.encoder(doubled, self.posterior.features)
+
+    def look(self, seen: Tensor, hidden: Tensor) -> Distribution:
+        """Give q(z|x~, mask); see `DenoisingAutoencoder`."""
+        return self.posterior(self.encoder(torch.cat([seen, hidden.to(seen.dtype)], dim=1)).float())
+
+    def encode(self, x: Tensor, c: Tensor | None = None) -> Distribution:
+        """Give the posterior where nothing is hidden; see `LatentModel`."""
+        return self.look(x, torch.zeros_like(x))

@@ -1,0 +1,79 @@
+"""The bound on log p(x) where the label is a latent, too, and on log p(x, y) where it is known."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from latentia.errors import ConfigError
+from latentia.objectives.base import Objective
+from latentia.objectives.elbo import ELBO
+from latentia.registry import register
+from latentia.types import Batch, Pass, Terms
+
+
+@register("objective", "semi_supervised")
+class SemiSupervised(Objective):
+    r"""E_w(y)[-ELBO(x, y)] + KL(w(y) || p(y)), with w = q(y|x), or all weight on a label that is known.
+
+    p(y) is uniform over the Y classes, and the sum over them is exact. -(distortion + rate) is a lower
+    bound on log p(x) without a label and on log p(x, y) with one; the penalty of a labelled example is
+    -alpha * log q(y|x), which trains the classifier.
+
+    References:
+        Diederik Kingma, Danilo Rezende, Shakir Mohamed, Max Welling, "Semi-supervised Learning with Deep
+        Generative Models", 2014.
+    """
+
+    classifies: bool = True
+    reads: tuple[str, str] = ("E_q[-log p(x|y, z)]", "KL(q(y, z|x) || p(y) p(z))")
+
+    def __init__(self, alpha: float = 5.0, samples: int = 1) -> None:
+        """Set the weights.
+
+        Args:
+            alpha: weight of a labelled example's cross-entropy.
+            samples: latent samples for each example and class.
+        """
+        if alpha < 0:
+            raise ConfigError(f"'objective.alpha' must not be negative, not {alpha}")
+        self.alpha = alpha
+        self.elbo = ELBO(samples=samples)
+        self.samples = samples
+
+    def __call__(self, state: Pass, progress: float = 1.0) -> Terms:
+        """Score a pass; see `Objective`. The diagnostics hold `kl`, shape `(B, *latent)`."""
+        if state.q_y is None:
+            raise ConfigError("objective 'semi_supervised' needs a model with q(y|x): semi_supervised_vae")
+        log_q = state.q_y.logits  # log q(y|x), (B, Y)
+        classes = log_q.shape[1]
+        known, label = _labels(state.batch, classes)
+        weight = torch.where(known, label, log_q.exp()).T  # (Y, B)
+
+        def averaged(values: Tensor) -> Tensor:
+            by_class = values.unflatten(0, (classes, -1))
+            return (weight.view(*weight.shape, *[1] * (by_class.dim() - 2)) * by_class).sum(dim=0)
+
+        given = self.elbo(dataclasses.replace(state, batch=_repeated(state.batch, classes)))
+        label_rate = math.log(classes) + torch.where(known, 0.0, log_q.exp() * log_q).sum(dim=1)
+        penalty = -self.alpha * torch.where(known, label * log_q, 0.0).sum(dim=1)
+        rate = averaged(given.rate) + label_rate
+        return Terms(
+            averaged(given.distortion), rate, penalty, 1.0, {"kl": averaged(given.diagnostics["kl"])}
+        )
+
+
+def _labels(batch: Batch, classes: int) -> tuple[Tensor, Tensor]:
+    """Say of which examples the label is known, `(B, 1)`, and give it one-hot, `(B, Y)`."""
+    c = batch.x.new_full((len(batch.x), classes), math.nan) if batch.c is None else batch.c
+    return ~c.isnan().any(dim=1, keepdim=True), F.one_hot(c.nan_to_num().argmax(dim=1), classes).to(c.dtype)
+
+
+def _repeated(batch: Batch, times: int) -> Batch:
+    """Give the batch that `q`, `z` and `p_x` of a pass with classes are about."""
+    x, index = (part.repeat(times, *[1] * (part.dim() - 1)) for part in (batch.x, batch.index))
+    return dataclasses.replace(batch, x=x, index=index, c=None)
