@@ -10,10 +10,12 @@ import abc
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from torch import Tensor, nn
 from torch.distributions import Distribution
+
+from latentia.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +132,24 @@ class LatentModel(nn.Module, abc.ABC):
     prior: Callable[..., Distribution]
     condition: int = 0
     dropped: bool = True
+
+    @classmethod
+    def latent_of(cls, event: tuple[int, ...], settings: Mapping[str, Any]) -> tuple[int, ...]:
+        """Give the shape of a latent, which the posterior and the prior are built for.
+
+        Args:
+            event: shape of one example.
+            settings: the model's arguments.
+
+        Returns:
+            The shape.
+
+        Raises:
+            ConfigError: if the latent has no dimension.
+        """
+        if settings["latent_dim"] < 1:
+            raise ConfigError(f"'model.latent_dim' must be at least 1, not {settings['latent_dim']}")
+        return (settings["latent_dim"],)
 
     @property
     def coder(self) -> Coder | None:

@@ -73,8 +73,8 @@ def samples(studies: Sequence[Study], view: View, colours: Sequence[str]) -> Pan
     coded = [study.title for study in studies if study.coded]
     if coded:
         mixture += (
-            f" In the place of a mixture, {_listed(coded)} {'has' if len(coded) == 1 else 'have'} codes: from "
-            "the autoregressive sampler where one is fitted, else uniform ones."
+            f" In the place of a mixture, {_listed(coded)} {'has' if len(coded) == 1 else 'have'} codes: "
+            "from the autoregressive sampler where one is fitted, else uniform ones."
         )
     exhibits: list[Exhibit] = []
     for sampler, heading, caption in (
