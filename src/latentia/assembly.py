@@ -38,6 +38,8 @@ SECTIONS = (
     "training",
 )
 PARTS = ("network", "posterior", "prior", "likelihood")
+NETWORKS = {"network": "mlp", "ladder": "ladder_mlp"}
+"""The kinds of network, each with one that takes any data."""
 SUPPLIED = {
     "model": ("event", "condition", *PARTS),
     "posterior": ("latent",),
@@ -141,8 +143,9 @@ def complete(settings: Mapping[str, Any], dataset: Dataset, training: type) -> T
     for kind in ("posterior", "prior", "objective", "likelihood", "condition"):
         if kind in defaults:
             tables[kind].setdefault("name", defaults[kind])
-    pictured = defaults.get("network", "conv")
-    tables["network"].setdefault("name", pictured if _is_picture(dataset) else "mlp")
+    kinds = _kinds(tables)
+    tables["network"].setdefault("name", _usual_network(kinds["network"], defaults, _is_picture(dataset)))
+    _check_network(tables, kinds["network"])
     tables["likelihood"].setdefault("name", "bernoulli" if _nearly_binary(dataset) else "gaussian_optimal")
 
     likelihood = registry.lookup("likelihood", tables["likelihood"]["name"])
@@ -154,20 +157,54 @@ def complete(settings: Mapping[str, Any], dataset: Dataset, training: type) -> T
         tables["likelihood"].setdefault("link", "sigmoid")
     if "levels" in config.parameters(likelihood):
         tables["likelihood"].setdefault("levels", int(dataset.high) + 1)
-    prior = registry.lookup("prior", tables["prior"]["name"])
+    prior = registry.lookup("prior", tables["prior"].get("name", "standard_normal"))
     if {"low", "high"} <= set(config.parameters(prior)):  # one that makes up examples needs their range
         low, high = ends if all(map(math.isfinite, ends)) else _reach(spec["transform"], dataset)
         tables["prior"].setdefault("low", low)
         tables["prior"].setdefault("high", high)
     _complete_objective(tables["objective"], ends, defaults.get("objective", "elbo"))
-    for kind in ("model", *PARTS, "objective"):
-        spec[kind] = config.check_component(kind, tables[kind], kind, SUPPLIED.get(kind, ()))
+    for section, kind in {"model": "model", **kinds, "objective": "objective"}.items():
+        spec[section] = config.check_component(kind, tables[section], section, SUPPLIED.get(section, ()))
     _check_levels(spec, dataset)
     _check_support(spec, dataset, ends)
     _check_codes(spec)
     _check_objective(spec, training)
     spec["training"] = _training(tables["training"], dataset, training)
     return spec
+
+
+def _kinds(tables: Table) -> dict[str, str]:
+    """Give the sections of a model's parts, each with the kind of component that the model takes there."""
+    name = tables["model"]["name"]
+    taken = config.component_kinds(registry.lookup("model", name))
+    for section in PARTS:
+        if section not in taken and tables[section]:
+            raise ConfigError(
+                f"model '{name}' has a {section} of its own, and takes none; leave '{section}' out, or use "
+                "--model vae"
+            )
+    return {section: taken[section] for section in PARTS if section in taken}
+
+
+def _usual_network(kind: str, defaults: Mapping[str, str], picture: bool) -> str:
+    if kind == "ladder":
+        return "ladder_conv" if picture else "ladder_mlp"
+    return defaults.get("network", "conv") if picture else "mlp"
+
+
+def _check_network(tables: Table, kind: str) -> None:
+    """Refuse a network of the other kind: a ladder for a model of one level, or the other way round."""
+    model, name = tables["model"]["name"], tables["network"]["name"]
+    if name in registry.names(kind):
+        return
+    other = next((other for other in NETWORKS if name in registry.names(other)), None)
+    if other is None:
+        raise ConfigError(f"unknown network '{name}'{nearest(name, registry.names(kind))}")
+    fitting = {"ladder": "hierarchical_vae", "network": "vae"}[other]
+    raise ConfigError(
+        f"model '{model}' does not work with network '{name}'; use network.name={NETWORKS[kind]}, or --model "
+        f"{fitting}"
+    )
 
 
 def _complete_objective(table: Table, ends: tuple[float, float], usual: str) -> None:
@@ -274,9 +311,9 @@ def _check_levels(spec: Table, dataset: Dataset) -> None:
 
 def _condition(tables: Table, dataset: Dataset) -> Table:
     """Resolve what the model is told of each example; nothing for a model that is told nothing."""
-    model, prior = tables["model"]["name"], tables["prior"]["name"]
+    model, prior = tables["model"]["name"], tables["prior"].get("name")
     asks = "condition" in config.parameters(registry.lookup("model", model))
-    if not asks and getattr(registry.lookup("prior", prior), "conditional", False):
+    if not asks and prior and getattr(registry.lookup("prior", prior), "conditional", False):
         raise ConfigError(
             f"prior '{prior}' needs a condition, and model '{model}' has none; use --model "
             "conditional_vae, or prior.name=standard_normal"
@@ -314,9 +351,12 @@ def _check_support(spec: Table, dataset: Dataset, ends: tuple[float, float]) -> 
 
 def _check_codes(spec: Table) -> None:
     """Refuse to mix codes and continuous latents."""
-    posterior = spec["posterior"]["name"]
-    coded = getattr(registry.lookup("posterior", posterior), "codes", False)
+    owner = "posterior" if "posterior" in spec else "model"
+    posterior = spec[owner]["name"]
+    coded = registry.lookup(owner, posterior).codes
     for kind, fits in (("objective", "vq"), ("prior", "uniform_codes")):
+        if kind not in spec:
+            continue
         table = spec[kind]
         while "base" in table:  # an objective that adds to another one is for what that one is for
             table = table["base"]
@@ -329,25 +369,30 @@ def _check_codes(spec: Table) -> None:
                 f"{kind}.name={fits}, or --model vae"
             )
         raise ConfigError(
-            f"{kind} '{name}' is for codes, and posterior '{posterior}' gives none; use "
-            "posterior.name=ema_codebook, or --model vae"
+            f"{kind} '{name}' is for codes, and {owner} '{posterior}' gives none; use "
+            f"{'posterior.name=ema_codebook' if owner == 'posterior' else '--model vqvae'}, or --model vae"
         )
 
 
 def _check_objective(spec: Table, training: type) -> None:
     """Refuse an objective that the posterior or the training loop cannot serve."""
-    table, posterior = spec["objective"], spec["posterior"]["name"]
+    table = spec["objective"]
+    kind = "posterior" if "posterior" in spec else "model"  # a model may have a posterior of its own
+    posterior, other = (
+        spec[kind]["name"],
+        {"posterior": "posterior.name=diagonal_gaussian", "model": "--model vae"},
+    )
     if "base" in table:
         _check_objective({**spec, "objective": table["base"]}, training)
     objective = table["name"]
-    wanted, given = registry.lookup("objective", objective), registry.lookup("posterior", posterior)
+    wanted, given = registry.lookup("objective", objective), registry.lookup(kind, posterior)
     if wanted.bound and not (given.density or given.codes):
         raise ConfigError(
             f"objective '{objective}' needs a posterior with a density, and '{posterior}' has none; use "
             "objective.name=reconstruction, or --model vae"
         )
-    prior = spec["prior"]["name"]
-    if registry.lookup("prior", prior).needs_density and not given.density:
+    prior = spec.get("prior", {}).get("name")
+    if prior and registry.lookup("prior", prior).needs_density and not given.density:
         raise ConfigError(
             f"prior '{prior}' mixes posteriors and needs one with a density, and '{posterior}' has none; use "
             "prior.name=mixture, or --model vae"
@@ -355,7 +400,7 @@ def _check_objective(spec: Table, training: type) -> None:
     if wanted.factorised and not given.factorised:
         raise ConfigError(
             f"objective '{objective}' needs a posterior that is a product over the latent's dimensions, and "
-            f"'{posterior}' is none; use posterior.name=diagonal_gaussian, or objective.name=elbo"
+            f"'{posterior}' is none; use {other[kind]}, or objective.name=elbo"
         )
     if wanted.adversarial and not getattr(training, "adversaries", False):
         raise ConfigError(
@@ -395,9 +440,12 @@ def assemble(spec: Mapping[str, Any], event: tuple[int, ...]) -> Parts:
     latent = owner.latent_of(event, spec["model"])
     condition = config.build("condition", spec["condition"]) if "condition" in spec else None
     told = {"condition": condition.size} if condition else {}
+    kinds = config.component_kinds(owner)
     parts: dict[str, Any] = {}
-    for kind in PARTS:  # a prior over codes is told the posterior, which comes before it
-        parts[kind] = config.build(kind, spec[kind], latent=latent, event=event, **told, **parts)
+    for section in [part for part in PARTS if part in spec]:
+        # A prior over codes is told the posterior, which comes before it.
+        context = {"latent": latent, "event": event, **told, **parts}
+        parts[section] = config.build(kinds[section], spec[section], **context)
     model = config.build("model", spec["model"], event=event, **parts, **told)
     objective = config.build("objective", spec["objective"], latent=latent, event=event)
     return Parts(model, config.build("transform", spec["transform"]), objective, condition)

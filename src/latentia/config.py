@@ -257,6 +257,19 @@ def construct(component: Callable[..., Any], table: Mapping[str, Any], **context
     return component(**arguments)
 
 
+def component_kinds(component: Callable[..., Any]) -> dict[str, str]:
+    """Give the kinds of the parts that a constructor takes.
+
+    Args:
+        component: the constructor.
+
+    Returns:
+        The kind of each parameter that is a component, by its name.
+    """
+    found = {name: _component_kind(p.annotation) for name, p in parameters(component).items()}
+    return {name: kind for name, kind in found.items() if kind}
+
+
 def _component_kind(annotation: Any) -> str | None:
     for option in typing.get_args(annotation) or (annotation,):
         kind = getattr(option, "kind", None)

@@ -250,4 +250,5 @@ def _summary(folder: RunFolder) -> tuple[str, ...]:
     step = max((row.get("step", 0) for row in metrics), default=0)
     model = spec["model"]
     source = Path(str(spec["data"].get("source", ""))).name
-    return str(folder.path), source, model["name"], str(model["latent_dim"]), str(step), scored
+    latents = str(model.get("latent_dim") or "+".join(map(str, model.get("levels", ()))))
+    return str(folder.path), source, model["name"], latents, str(step), scored

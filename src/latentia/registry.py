@@ -15,6 +15,7 @@ from latentia.errors import ConfigError, nearest
 
 HOMES = {
     "network": "latentia.networks",
+    "ladder": "latentia.networks",
     "features": "latentia.networks",
     "posterior": "latentia.probability",
     "prior": "latentia.probability",

@@ -16,7 +16,7 @@ from latentia import sampling, storage
 from latentia.assembly import Parts, assemble
 from latentia.errors import ConfigError, DataError, RunError, shell
 from latentia.evaluation.terms import seeded, stream
-from latentia.probability import codes_of
+from latentia.probability import Hierarchy, codes_of
 from latentia.types import Coder
 
 FORMAT = 1
@@ -336,6 +336,31 @@ class Trained:
             return sampler.sample(n, seed, told)
         with seeded(seed), torch.no_grad():
             return sampling.sample_prior(self.model.prior(told), n).numpy()
+
+    def redraw(self, z: np.ndarray, kept: int, *, seed: int = 0) -> np.ndarray:
+        """Keep the first levels of a hierarchy's latents and draw those below from the prior.
+
+        Args:
+            z: latents, shape `(N, D)`.
+            kept: how many levels to keep, from the top.
+            seed: seed of the draw.
+
+        Returns:
+            Shape `(N, D)`, float32.
+
+        Raises:
+            ConfigError: if the model has no levels, or fewer than are to be kept.
+        """
+        prior = self.model.prior(None)
+        if not isinstance(prior, Hierarchy):
+            name = self.recipe["model"]["name"]
+            raise ConfigError(f"model '{name}' has no levels; train one with --model hierarchical_vae")
+        if not 0 <= kept <= len(prior.sizes):
+            raise ConfigError(
+                f"'kept' must be from 0 to {len(prior.sizes)}, the levels there are, not {kept}"
+            )
+        with seeded(seed), torch.no_grad():
+            return prior.redraw(torch.from_numpy(np.array(z, dtype=np.float32)), kept).numpy()
 
     def interpolate(
         self,

@@ -15,8 +15,6 @@ from typing import Any, Protocol
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from latentia.errors import ConfigError
-
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -125,6 +123,8 @@ class LatentModel(nn.Module, abc.ABC):
         prior: gives p(z|c), from c of shape `(B, C)` or None; its batch shape is `()` where it ignores c.
         condition: how many numbers c has; 0 for a model without a condition.
         dropped: whether the model was trained to do without its condition, too.
+        levels: how many numbers of a latent belong to each level of a hierarchy, the top one first; empty for
+            a model without levels.
     """
 
     event: tuple[int, ...]
@@ -132,6 +132,7 @@ class LatentModel(nn.Module, abc.ABC):
     prior: Callable[..., Distribution]
     condition: int = 0
     dropped: bool = True
+    levels: tuple[int, ...] = ()
 
     @classmethod
     def latent_of(cls, event: tuple[int, ...], settings: Mapping[str, Any]) -> tuple[int, ...]:
@@ -142,14 +143,9 @@ class LatentModel(nn.Module, abc.ABC):
             settings: the model's arguments.
 
         Returns:
-            The shape.
-
-        Raises:
-            ConfigError: if the latent has no dimension.
+            The shape; `()` for a model that takes neither.
         """
-        if settings["latent_dim"] < 1:
-            raise ConfigError(f"'model.latent_dim' must be at least 1, not {settings['latent_dim']}")
-        return (settings["latent_dim"],)
+        return ()
 
     @property
     def coder(self) -> Coder | None:

@@ -19,6 +19,11 @@ FROM_DATA = {
 }
 """Arguments of objectives that a run fills in from its data."""
 CONDITION = 4
+FITTING = {
+    "network": {"mlp": "mlp", "conv": "conv", "resnet": "resnet"},
+    "ladder": {"mlp": "ladder_mlp", "conv": "ladder_conv", "resnet": "ladder_conv"},
+}
+"""The networks that models are put to the test with, by the kind that a model asks for."""
 SQUARE = (2, 3, 2)
 """A latent with height and width."""
 
@@ -57,23 +62,23 @@ def data_for(likelihood, shape, seed=0):
 
 
 def model_of(name, event, **parts):
+    """A model with the parts that its signature asks for; each kind of network has its own."""
     owner = registry.lookup("model", name)
-    settings = config.check_component(
-        "model", {"name": name, "latent_dim": 3}, "model", assembly.SUPPLIED["model"]
-    )
+    kinds = config.component_kinds(owner)
+    sized = {"latent_dim": 3} if "latent_dim" in config.parameters(owner) else {"levels": [1, 2]}
+    settings = config.check_component("model", {"name": name, **sized}, "model", assembly.SUPPLIED["model"])
     told = {"latent": owner.latent_of(event, settings), "event": event, "condition": CONDITION}
-    posterior = make("posterior", parts.get("posterior", owner.defaults["posterior"]), **told)
-    fits = "uniform_codes" if posterior.codes else "standard_normal"
-    return config.build(
-        "model",
-        settings,
-        event=event,
-        condition=CONDITION,
-        network=make("network", parts.get("network", "mlp")),
-        posterior=posterior,
-        prior=make("prior", parts.get("prior", fits), **told, posterior=posterior),
-        likelihood=make("likelihood", parts.get("likelihood", "gaussian")),
-    )
+    chosen = {
+        "posterior": owner.defaults.get("posterior"),
+        "prior": owner.defaults.get("prior"),
+        "likelihood": "gaussian",
+        **parts,
+        "network": FITTING[kinds["network"]][parts.get("network", "mlp")],
+    }
+    built = {}
+    for part in [part for part in assembly.PARTS if part in kinds]:
+        built[part] = make(kinds[part], chosen[part], **told, **built)
+    return config.build("model", settings, event=event, condition=CONDITION, **built)
 
 
 def batch_of(model, x, seed=0):
@@ -91,7 +96,9 @@ def objective_of(name):
 
 def fits(model, objective):
     """Whether the model's usual posterior has what the objective needs."""
-    posterior = registry.lookup("posterior", registry.lookup("model", model).defaults["posterior"])
+    component = registry.lookup("model", model)
+    usual = component.defaults.get("posterior")
+    posterior = registry.lookup("posterior", usual) if usual else component
     wanted = registry.lookup("objective", objective)
     based = "base" in config.parameters(wanted)  # then it is for what its base is for: the model's own
     if posterior.codes or wanted.codes:
@@ -128,6 +135,27 @@ def test_a_network_maps_any_event_to_its_latent_and_back_or_says_why_not(name, e
             back = network.decoder(LATENT, features)(h[:, :3])
             assert back.shape == (batch, *features)
             assert torch.isfinite(back).all()
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=str)
+@pytest.mark.parametrize("levels", [(3,), (1, 2), (2, 3, 1, 2)], ids=str)
+@pytest.mark.parametrize("name", registry.names("ladder"))
+def test_a_ladder_leads_from_any_event_to_its_levels_and_back_or_says_why_not(name, levels, event):
+    ladder = make("ladder", name)
+    if len(event) != 3 and "mlp" not in name:
+        with pytest.raises(ConfigError, match=r"needs images.*network\.name=ladder_mlp"):
+            ladder.shapes(event, levels)
+        return
+    up, down = ladder.bottom_up(event, levels), ladder.top_down(event, levels)
+    shapes, features = ladder.shapes(event, levels), up(torch.randn(4, *event))
+    state = down.start.expand(4, *down.start.shape[1:])
+    for stage, size, shape, d in zip(down.stages, levels, shapes, features, strict=True):
+        h = stage.arrive(state)
+        assert h.shape == d.shape and shape[0] == size
+        for numbers in (stage.prior(h), stage.posterior(torch.cat([h, d], dim=1))):
+            assert numbers.shape == (4, 2 * size, *shape[1:])
+        state = h + stage.merge(torch.randn(4, *shape))
+    assert down.finish(state).shape == (4, *event)
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=str)

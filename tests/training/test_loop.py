@@ -11,6 +11,7 @@ from latentia import api, storage
 from latentia.errors import ConfigError, DataError, LatentiaError, MissingExtra, TrainingError
 from latentia.evaluation import average_terms
 from latentia.folder import RunFolder
+from latentia.training.optimiser import Adam
 
 SMALL = {"model": {"name": "vae", "latent_dim": 2}, "network": {"name": "mlp", "hidden": [16]}}
 
@@ -224,3 +225,42 @@ def test_a_run_that_collapses_says_so_and_what_to_change(tmp_path):
     said.clear()
     api.start("digits", {"training": {"epochs": 30}}, out=tmp_path / "well", say=said.append, quiet=True)
     assert not any(line.startswith("warning: ") for line in said)
+
+
+def test_a_step_with_a_steep_gradient_changes_no_weight_and_is_counted(tmp_path):
+    x = np.random.default_rng(0).normal(size=(400, 5)).astype(np.float32)
+    x[123, 2] = 1e15  # its gradient is finite and steep
+    fixed = {"transform": "none", "likelihood": "gaussian", "data": {"validation": 0.0, "test": 0.0}}
+    skipping = small(batch_size=16, epochs=1, skip=1e6, log_every=1) | fixed
+    run = api.train(x, out=tmp_path / "run", **skipping)
+    rows = run.metrics("train")
+    assert sum(row["skipped"] for row in rows) == 1
+    # What was left out is left out of the weights: they are as small as without that example.
+    tensors, _ = storage.load_tensors(run.folder.weights_file)
+    assert all(torch.isfinite(value).all() and value.abs().max() < 10 for value in tensors.values())
+
+
+def test_the_optimiser_leaves_everything_as_it_is_where_a_step_is_skipped():
+    torch.manual_seed(0)
+    parameter = torch.nn.Parameter(torch.randn(5))
+    optimiser = Adam([parameter])
+    parameter.grad = torch.randn(5)
+    optimiser.step(0.1)
+    before = {name: value.clone() for name, value in optimiser.state().items()}, parameter.detach().clone()
+    parameter.grad = torch.full((5,), math.nan)
+    optimiser.step(0.1, torch.ones(()))
+    assert torch.equal(parameter, before[1])
+    assert all(torch.equal(value, before[0][name]) for name, value in optimiser.state().items())
+    parameter.grad = torch.ones(5)
+    twin = torch.nn.Parameter(parameter.detach().clone())
+    other = Adam([twin])
+    other.load(optimiser.state())
+    twin.grad = torch.ones(5)
+    optimiser.step(0.1, torch.zeros(()))
+    other.step(0.1)
+    assert torch.equal(parameter, twin)
+
+
+def test_a_run_that_skips_every_step_says_so(tmp_path):
+    with pytest.raises(TrainingError, match=r"training\.skip=1e-09 left out all of the last"):
+        api.start((images(), None), small(skip=1e-9, epochs=200), out=tmp_path / "run", quiet=True)

@@ -15,7 +15,7 @@ from latentia.evaluation.annealing import annealed
 from latentia.evaluation.figures import Better, Figure, mean_and_error
 from latentia.evaluation.health import encode_split
 from latentia.evaluation.likelihood import Estimates, importance_weighted
-from latentia.evaluation.terms import per_example, stored_bits
+from latentia.evaluation.terms import by_level, per_example, stored_bits
 
 WORK = 5e13
 """Floating-point operations of decoding that the likelihood may take where no limit is given."""
@@ -176,6 +176,18 @@ def _bound(subject: Subject) -> None:
             parts=tuple(f"z{dim}" for dim in range(kl.shape[1])),
         ),
     }
+    rates = by_level(torch.from_numpy(kl), model.levels).numpy()
+    if rates.shape[1]:
+        errors = tuple(mean_and_error(rates[:, level])[1] or math.nan for level in range(rates.shape[1]))
+        subject.ledger.figures["rate_by_level"] = Figure(
+            tuple(rates.mean(axis=0).tolist()),
+            "nats",
+            subject.split,
+            "KL(q(z_l|z above, x) || p(z_l|z above)) of each level, the top one first, mean over examples",
+            errors if len(kl) > 1 else None,
+            len(kl),
+            parts=tuple(f"z{level + 1}" for level in range(rates.shape[1])),
+        )
 
 
 def _examples(subject: Subject) -> int:

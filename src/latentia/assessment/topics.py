@@ -26,6 +26,7 @@ from latentia.evaluation.health import (
 )
 from latentia.evaluation.latents import latent_statistics
 from latentia.evaluation.reconstruction import principal_components, reconstruction
+from latentia.probability import Hierarchy
 
 GENERATED = 10_000
 
@@ -45,6 +46,8 @@ def health(subject: Subject) -> None:
         _codes(subject, codes)
         return
     prior = model.prior(codes.c)
+    if isinstance(prior, Hierarchy):
+        prior = prior.given(codes.drawn)  # each level around its mean given the levels above it
     apart = (codes.drawn - prior.mean).double().square().mean()
     spread = float(apart / prior.variance.double().mean())
 

@@ -71,7 +71,7 @@ def collapse(rate: float, active: int, latents: int) -> Finding | None:
         return Finding(
             "partial collapse",
             f"{idle} of {latents} latents carry nothing; the other {active} carry {rate:.3g} nats",
-            f"if more detail is wanted, {LESS_KL}; if not, model.latent_dim={max(1, active)} does the same",
+            f"if more detail is wanted, {LESS_KL}; if not, {max(1, active)} latents do the same",
         )
     return None
 

@@ -28,6 +28,7 @@ class Averages:
         mse: squared error per dimension of the decoded posterior mean, in the model's units.
         bits_per_dim: -ELBO in bits per dimension of the stored data; None without a bound.
         kl: KL of each latent dimension, in nats; empty without a rate.
+        rate_by_level: the rate of each level of a hierarchy, in nats; empty for a model without levels.
         examples: how many examples the means are over.
     """
 
@@ -38,6 +39,7 @@ class Averages:
     mse: float
     bits_per_dim: float | None
     kl: tuple[float, ...]
+    rate_by_level: tuple[float, ...]
     examples: int
 
     @property
@@ -214,7 +216,24 @@ def average_terms(
             total[name] = total[name] + summed if name in total else summed
         count += len(figures["loss"])
     model.train(was_training)
-    kl = tuple((total.pop("kl") / count).tolist())
+    kl = total.pop("kl") / count
+    levels = tuple(by_level(kl, model.levels).tolist())
     means = {name: float(value / count) for name, value in total.items()}
     bits = stored_bits(means["distortion"] + means["rate"], model, feed) if objective.bound else None
-    return Averages(**means, kl=kl, bits_per_dim=bits, examples=count)
+    return Averages(**means, kl=tuple(kl.tolist()), rate_by_level=levels, bits_per_dim=bits, examples=count)
+
+
+def by_level(kl: torch.Tensor, levels: tuple[int, ...]) -> torch.Tensor:
+    """Sum the KL of latent dimensions within each level of a hierarchy.
+
+    Args:
+        kl: in nats, shape `(*batch, D)`.
+        levels: how many dimensions each level has.
+
+    Returns:
+        Shape `(*batch, L)`, with L = 0 where there are no levels or no KL for each dimension.
+    """
+    if sum(levels) != kl.shape[-1]:
+        levels = ()
+    parts = [part.sum(dim=-1) for part in kl.split(levels, dim=-1)] if levels else []
+    return torch.stack(parts, dim=-1) if parts else kl.new_zeros(*kl.shape[:-1], 0)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
+from latentia.errors import ConfigError
 from latentia.networks import MLP, Network
 from latentia.probability import (
     Bernoulli,
@@ -83,6 +85,24 @@ class VAE(LatentModel):
         self.likelihood = likelihood or Bernoulli()
         self._wire(network)
         self.prior.attach(self.encode)
+
+    @classmethod
+    def latent_of(cls, event: tuple[int, ...], settings: Mapping[str, Any]) -> tuple[int, ...]:
+        """Give the shape of a latent; see `LatentModel`.
+
+        Args:
+            event: shape of one example.
+            settings: the model's arguments.
+
+        Returns:
+            `(latent_dim,)`.
+
+        Raises:
+            ConfigError: if the latent has no dimension.
+        """
+        if settings["latent_dim"] < 1:
+            raise ConfigError(f"'model.latent_dim' must be at least 1, not {settings['latent_dim']}")
+        return (settings["latent_dim"],)
 
     def _wire(self, network: Network) -> None:
         """Build encoder and decoder; a model with other inputs wires them otherwise."""

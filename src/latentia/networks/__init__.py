@@ -1,13 +1,17 @@
 """Networks: tensors in, tensors out, no probability.
 
 A network is a recipe for a pair: `encoder(event, features)` maps `(B, *event)` to
-`(B, *features)`, `decoder(latent, event)` maps `(B, *latent)` to `(B, *event)`.
+`(B, *features)`, `decoder(latent, event)` maps `(B, *latent)` to `(B, *event)`. A ladder is a recipe for
+a pair with several levels.
 """
 
 from latentia.networks.base import Network
 from latentia.networks.conv import Conv
 from latentia.networks.features import ConvFeatures, Features
 from latentia.networks.grid import Grid
+from latentia.networks.ladder import Ladder
+from latentia.networks.ladder_conv import LadderConv
+from latentia.networks.ladder_mlp import LadderMLP
 from latentia.networks.mlp import MLP
 from latentia.networks.presets import lecture_256_64, lecture_conv, lecture_tanh
 from latentia.networks.resnet import ResNet
@@ -18,6 +22,9 @@ __all__ = [
     "ConvFeatures",
     "Features",
     "Grid",
+    "Ladder",
+    "LadderConv",
+    "LadderMLP",
     "Network",
     "ResNet",
     "lecture_256_64",

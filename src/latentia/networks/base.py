@@ -113,12 +113,13 @@ def check_positive(values: tuple[int, ...], where: str) -> None:
         raise ConfigError(f"'{where}' must hold positive sizes, not {list(values)}")
 
 
-def image_size(event: Shape, network: str) -> tuple[int, int, int]:
+def image_size(event: Shape, network: str, instead: str = "mlp") -> tuple[int, int, int]:
     """Give channels, height and width of an image event.
 
     Args:
         event: shape of one example.
         network: name of the network that needs an image, for the message.
+        instead: name of a network that needs none.
 
     Returns:
         Channels, height, width.
@@ -129,7 +130,7 @@ def image_size(event: Shape, network: str) -> tuple[int, int, int]:
     if len(event) != 3:
         shape = "x".join(map(str, event))
         raise ConfigError(
-            f"network '{network}' needs images, and the data have shape {shape}; use network.name=mlp"
+            f"network '{network}' needs images, and the data have shape {shape}; use network.name={instead}"
         )
     channels, height, width = event
     return channels, height, width

@@ -88,7 +88,7 @@ class Conv(Network):
         layers: list[nn.Module] = [nn.Flatten(), *dense(widths, self.activation)]
         layers.append(nn.Unflatten(1, (channels[-1], *sizes[-1])))
         for level in range(len(sizes) - 1, 0, -1):
-            layers += [_doubling(channels[level], channels[level - 1], sizes[level - 1])]
+            layers += [doubling(channels[level], channels[level - 1], sizes[level - 1])]
             if level > 1:
                 layers.append(activation_named(self.activation))
         if len(sizes) == 1:
@@ -96,7 +96,16 @@ class Conv(Network):
         return nn.Sequential(*layers)
 
 
-def _doubling(before: int, after: int, size: tuple[int, int]) -> nn.Module:
-    """Build the transposed convolution whose output has exactly this height and width."""
+def doubling(before: int, after: int, size: tuple[int, int]) -> nn.Module:
+    """Build the transposed convolution whose output has exactly this height and width.
+
+    Args:
+        before: channels in.
+        after: channels out.
+        size: height and width of the output.
+
+    Returns:
+        The module.
+    """
     odd = (size[0] % 2, size[1] % 2)
     return nn.ConvTranspose2d(before, after, KERNEL, STRIDE, PADDING, output_padding=odd)

@@ -12,6 +12,7 @@ from latentia.probability.flows import (
     SplinePosterior,
     SplinePrior,
 )
+from latentia.probability.hierarchy import Hierarchy, Walked
 from latentia.probability.levels import (
     BetaBinomial,
     Categorical,
@@ -64,6 +65,7 @@ __all__ = [
     "GaussianLearned",
     "GaussianOptimal",
     "GumbelCodebook",
+    "Hierarchy",
     "IAFPosterior",
     "Laplace",
     "Likelihood",
@@ -83,6 +85,7 @@ __all__ = [
     "UniformChoice",
     "UniformCodes",
     "VampPrior",
+    "Walked",
     "bce",
     "codes_of",
     "discrepancy",

@@ -13,13 +13,16 @@ from torch.distributions import (
     register_kl,
 )
 
+from latentia.probability.hierarchy import Hierarchy
+
 
 def kl_per_dimension(q: Distribution, p: Distribution, z: Tensor) -> Tensor:
     r"""Split KL(q || p) = E_q[log q(z) - log p(z)] over the dimensions of z, in nats.
 
     Exact and split where both are products over dimensions with a closed form. Where only the whole has
     one, as for a Gaussian with full covariance, it comes as one dimension; else the Monte Carlo
-    estimate over the samples z does.
+    estimate over the samples z does. Of two hierarchies each level's is exact given the levels above it,
+    sum_l E_{q(z_<l)} KL(q(z_l|z_<l) || p(z_l|z_<l)), and those levels are the samples'.
 
     Args:
         q: the posterior, batch shape `(B,)`.
@@ -29,6 +32,8 @@ def kl_per_dimension(q: Distribution, p: Distribution, z: Tensor) -> Tensor:
     Returns:
         Shape `(B, *latent)`, or `(B, 1)` for what cannot be split.
     """
+    if isinstance(q, Hierarchy) and isinstance(p, Hierarchy):
+        return kl_divergence(q.given(z), p.given(z)).mean(dim=0)
     try:
         if isinstance(q, Independent) and isinstance(p, Independent):
             return kl_divergence(q.base_dist, p.base_dist)

@@ -260,5 +260,5 @@ class Study:
     @property
     def rings(self) -> tuple[float, ...]:
         """Radii of one, two and three standard deviations of a standard normal prior; none of another."""
-        standard = self.run.spec["prior"]["name"] == "standard_normal"
+        standard = self.run.spec.get("prior", {}).get("name") == "standard_normal"
         return (1.0, 2.0, 3.0) if self.bound and standard else ()

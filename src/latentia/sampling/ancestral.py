@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.distributions import Distribution, Independent, Normal
 
 from latentia.errors import ConfigError
+from latentia.probability import Hierarchy
 from latentia.registry import register
 from latentia.sampling.base import Sampler, Source
 
@@ -28,7 +29,8 @@ def sample_prior(
         prior: p(z), batch shape `()`, or `(n,)` for one that depends on conditions.
         n: how many.
         truncation: the limit, in standard deviations; none draws from the prior itself.
-        temperature: factor on the distance from the prior's mean, after truncation.
+        temperature: factor on the distance from the prior's mean, after truncation; in a hierarchy, on
+            the deviation of each level given those above it.
 
     Returns:
         Shape `(n, *latent)`.
@@ -39,6 +41,8 @@ def sample_prior(
     for name, value in (("n", n), ("truncation", truncation), ("temperature", temperature)):
         if value is not None and value <= 0:
             raise ConfigError(f"'{name}' must be positive, not {value}")
+    if isinstance(prior, Hierarchy) and truncation is None:
+        return prior.tempered(temperature).sample((n,))
     if truncation is None:
         z = prior.sample(() if prior.batch_shape else (n,))
     else:

@@ -33,6 +33,8 @@ HEALTH_CHECKS = 20
 """How often in a run the latents are looked at, about."""
 COLLAPSE_AFTER = 300
 """Steps before which a rate near zero means a model that has not learned yet."""
+MOST_SKIPPED = 100
+"""Steps left out in a row after which a run is hopeless."""
 TERMS = ("loss", "distortion", "rate", "penalty")
 """What a line of the log holds of each window of steps, in this order."""
 
@@ -172,25 +174,43 @@ class Trainer:
             loss = losses.mean()
         self.optimiser.zero_grad()
         loss.backward()
+        skipped = self._unfit(settings.skip) if settings.skip else None
         if settings.clip:
             nn.utils.clip_grad_norm_(self.parameters, settings.clip)
-        self.optimiser.step(self.lr)
+        self.optimiser.step(self.lr, skipped)
         if self.average:
             _drift(self.average, self.parameters, 1 - settings.ema)
+        left_out = losses.new_zeros(()) if skipped is None else skipped
         seen = [values.detach() for values in (losses, terms.distortion, terms.rate, terms.penalty)]
         if self.opponent is not None:
-            seen.append(self.opponent.step(state))
-        self.window.append((index, seen))
+            seen.append(self.opponent.step(state, skipped))
+        self.window.append((index, [*seen, left_out.expand_as(losses)]))
+
+    def _unfit(self, limit: float) -> Tensor:
+        """Give 1 if the gradient's norm is over the limit or not finite, else 0, on the device."""
+        norm = nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None])
+        return (~(norm <= limit)).to(norm.dtype)
 
     def _log(self, progress: Progress, bar: Any, since: float) -> float:
         """Write the means since the last line, and refuse to go on if one is not finite."""
         if not self.window:
             return since
         per_step = [torch.stack(values) for _, values in self.window]  # (terms, B) each
-        rows = torch.stack(per_step).mean(dim=2).cpu()
-        if not torch.isfinite(rows).all():
-            self._fail(progress, rows)
-        steps, means = len(rows), dict(zip(self.terms, rows.double().mean(dim=0).tolist(), strict=True))
+        *rows, skipped = torch.stack(per_step).mean(dim=2).cpu().unbind(dim=1)
+        rows, taken = torch.stack(rows, dim=1), skipped == 0
+        if not taken.any():  # nothing to take a mean of: the next line says it
+            if len(rows) < MOST_SKIPPED:
+                return since
+            raise TrainingError(
+                f"training.skip={self.settings.skip:g} left out all of the last {len(rows)} steps up to step "
+                f"{progress.step}; raise it, or try a lower training.lr (now {self.settings.lr:g})"
+            )
+        if not torch.isfinite(rows[taken]).all():
+            self._fail(progress, rows.where(taken[:, None], 0))
+        steps, means = (
+            len(rows),
+            dict(zip(self.terms, rows[taken].double().mean(dim=0).tolist(), strict=True)),
+        )
         self.window.clear()
         now = time.monotonic()
         rate = steps * self.batch_size / max(now - since, 1e-9)
@@ -200,6 +220,8 @@ class Trainer:
             "images_per_second": rate,
             "seconds": progress.seconds,
         }
+        if self.settings.skip:
+            row["skipped"] = int((~taken).sum())
         self._record(row)
         bar.update(steps)
         shown = {"recon": f"{means['distortion']:.2f}", "kl": f"{means['rate']:.2f}"}
@@ -246,6 +268,8 @@ class Trainer:
                 )
             self._record({"split": "validation", "step": progress.step, **scores.row()})
             self.validated["val"] = f"{scores.loss:.2f}"
+            if scores.rate_by_level:
+                self.validated["kl by level"] = "+".join(f"{rate:.1f}" for rate in scores.rate_by_level)
             if self._health_due(progress.step):
                 self._check_health(progress.step, scores, share)
             if not self.objective.settled(share):

@@ -23,11 +23,12 @@ class Opponent:
         self.adversary = adversary.train()
         self.optimiser = Adam(list(adversary.parameters()), betas=adversary.betas)
 
-    def step(self, state: Pass) -> Tensor:
+    def step(self, state: Pass, skipped: Tensor | None = None) -> Tensor:
         """Take one step of the adversary; nothing here waits for the device.
 
         Args:
             state: the pass that the model took its own step on.
+            skipped: 1 where the model's step was left out, and this one is, too; see `Adam`.
 
         Returns:
             The adversary's losses before the step, shape `(B,)`, in nats.
@@ -35,7 +36,7 @@ class Opponent:
         losses = self.adversary.loss(state)
         self.optimiser.zero_grad()
         losses.mean().backward()
-        self.optimiser.step(self.adversary.lr)
+        self.optimiser.step(self.adversary.lr, skipped)
         return losses.detach()
 
     def state(self) -> dict[str, Tensor]:

@@ -51,13 +51,14 @@ class Adam:
             parameter.grad = None
 
     @torch.no_grad()
-    def step(self, lr: float) -> None:
+    def step(self, lr: float, skipped: Tensor | None = None) -> None:
         """Take one step; parameters without a gradient stay.
 
         Args:
             lr: the learning rate.
+            skipped: 1 leaves everything as it is, 0 takes the step, shape `()`, on the device; None takes it.
         """
-        self.steps += 1
+        self.steps += 1 if skipped is None else 1 - skipped
         moved = [i for i, parameter in enumerate(self.parameters) if parameter.grad is not None]
         kernel: Any = getattr(torch, "_fused_adamw_" if self.weight_decay else "_fused_adam_")
         kernel(
@@ -74,6 +75,7 @@ class Adam:
             eps=self.EPSILON,
             amsgrad=False,
             maximize=False,
+            found_inf=skipped,
         )
 
     def state(self) -> dict[str, Tensor]:

@@ -22,6 +22,8 @@ class Training:
         schedule: what the learning rate is multiplied with along the run.
         weight_decay: decoupled weight decay (AdamW); 0 is Adam.
         clip: largest norm of the gradient; none leaves it alone.
+        skip: norm of the gradient, before clipping, above which a step is left out, as one is whose
+            gradient is not finite; none leaves out no step.
         ema: decay of an exponential moving average of the weights, which then is what is
             validated and kept; 0 keeps the weights themselves.
         patience: validations without improvement after which training stops; none never stops.
@@ -43,6 +45,7 @@ class Training:
     schedule: Schedule = Cosine()  # noqa: RUF009 - immutable
     weight_decay: float = 0.0
     clip: float | None = None
+    skip: float | None = None
     ema: float = 0.0
     patience: int | None = None
     max_minutes: float | None = None
@@ -65,6 +68,7 @@ class Training:
             "patience",
             "max_minutes",
             "clip",
+            "skip",
         ):
             value = getattr(self, name)
             if value is not None and value <= 0:
