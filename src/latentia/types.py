@@ -143,6 +143,7 @@ class LatentModel(nn.Module, abc.ABC):
     condition: int = 0
     dropped: bool = True
     classifies: ClassVar[bool] = False
+    levels: tuple[int, ...] = ()
 
     @classmethod
     def latent_of(cls, event: tuple[int, ...], settings: Mapping[str, Any]) -> tuple[int, ...]:
@@ -156,8 +157,6 @@ class LatentModel(nn.Module, abc.ABC):
             The shape; `()` for a model that takes neither.
         """
         return ()
-
-    levels: tuple[int, ...] = ()
 
     @property
     def coder(self) -> Coder | None:

@@ -11,6 +11,8 @@ import latentia
 from latentia import api, storage
 from latentia.cli import main
 from latentia.errors import ConfigError, DataError
+from latentia.evaluation.diagnosis import diagnose
+from latentia.evaluation.figures import Figure
 from latentia.folder import RunFolder
 from latentia.report import build
 
@@ -177,3 +179,11 @@ def test_parts_that_do_not_fit_are_refused_before_anything_is_built():
 def test_the_records_hold_plain_numbers(run):
     recorded = json.loads((run.folder.path / "model.json").read_text(encoding="utf-8"))
     assert recorded["posterior"] == {"name": "ema_codebook", "size": 12, "decay": 0.99, "revive": 0.05}
+
+
+def test_a_codebook_that_nobody_uses_is_a_finding():
+    def used(share):
+        return diagnose({"codebook_use": Figure(share, "share", "test", "")})
+
+    assert [finding.name for finding in used(0.2)] == ["idle codes"]
+    assert used(0.9) == ()

@@ -18,6 +18,8 @@ HOLES = 0.1
 """More than this share of the prior's draws in holes is worth a word; 0.01 is none."""
 OFF = 1.5
 """Latents spread this many times wider or narrower than the prior are off its scale."""
+USED = 0.5
+"""With less than this share of the codes in use, a codebook is worth a word."""
 UNUSED = 1.0
 """A latent that explains its example by less than this, in nats, better than another's does is not used."""
 
@@ -108,6 +110,7 @@ def diagnose(figures: Mapping[str, Figure]) -> tuple[Finding, ...]:
         kl = figures["kl_per_dimension"].value if "kl_per_dimension" in figures else ()
         fallen = collapse(rate, max(int(active), carrying(kl)), int(latents))
         found.append(fallen)
+    found.append(_idle_codes(value("codebook_use")))
     if not (fallen and fallen.name == "full collapse"):
         found.append(_unused(value("decoder_use"), rate))
         found.append(_scale(value("latent_spread"), bound))
@@ -126,6 +129,16 @@ def _unused(use: float | None, rate: float | None) -> Finding | None:
         if rate is None
         else "take a weaker decoder (a smaller network.hidden or network.channels), or train longer with a "
         "lower objective.beta",
+    )
+
+
+def _idle_codes(used: float | None) -> Finding | None:
+    if used is None or used >= USED:
+        return None
+    return Finding(
+        "idle codes",
+        f"{used:.0%} of the codes are ever chosen: the others cost bits and say nothing",
+        "revive them sooner (posterior.revive=0.2), or take a smaller posterior.size",
     )
 
 

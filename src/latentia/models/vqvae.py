@@ -62,7 +62,7 @@ class VQVAE(VAE):
 
     @classmethod
     def latent_of(cls, event: tuple[int, ...], settings: Mapping[str, Any]) -> tuple[int, ...]:
-        """Give the shape of a latent; see `VAE`.
+        """Give the shape of a latent; see `LatentModel`.
 
         Args:
             event: shape of one example.

@@ -70,6 +70,12 @@ def samples(studies: Sequence[Study], view: View, colours: Sequence[str]) -> Pan
         f"Latents from a mixture of {min(COMPONENTS, max(1, fitted // 2))} Gaussians, fitted for each run to "
         f"those of {fitted:,} training {inputs.noun}; all are drawn with seed {studies[0].seed}."
     )
+    coded = [study.title for study in studies if study.coded]
+    if coded:
+        mixture += (
+            f" In the place of a mixture, {_listed(coded)} {'has' if len(coded) == 1 else 'have'} codes: "
+            "from the autoregressive sampler where one is fitted, else uniform ones."
+        )
     exhibits: list[Exhibit] = []
     for sampler, heading, caption in (
         ("prior", "From the prior", normal),

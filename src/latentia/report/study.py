@@ -190,6 +190,8 @@ class Study:
         Returns:
             Data, shape `(count, *event)`.
         """
+        if self.coded and sampler == "mixture":  # between codes lies nothing that was trained
+            sampler = "autoregressive" if self.run.kept_sampler("autoregressive") else "prior"
         c = self.run.conditions_for(count, seed=self.seed)
         # A fit that is kept is taken as it is: one that takes minutes is not made for a picture.
         chosen = self.run.kept_sampler(sampler) if self.coded else None

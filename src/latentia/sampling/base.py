@@ -119,7 +119,8 @@ def checked(name: str, settings: Mapping[str, Any]) -> config.Table:
             if key in config.parameters(registry.lookup("sampler", other))
         ]
         if key not in known and owners:
-            listed = " and ".join(f"'{owner}'" for owner in owners)
+            *others, last = (f"'{owner}'" for owner in owners)
+            listed = f"{', '.join(others)} and {last}" if others else last
             raise ConfigError(f"'{key}' belongs to the sampler {listed}, not to '{name}'")
     return config.check_component("sampler", {"name": name, **settings}, "sampler", ("latent", "coder"))
 
