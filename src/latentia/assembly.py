@@ -406,6 +406,11 @@ def _check_objective(spec: Table, training: type) -> None:
             f"objective '{objective}' needs a posterior that is a product over the latent's dimensions, and "
             f"'{posterior}' is none; use {other[kind]}, or objective.name=elbo"
         )
+    if wanted.steers and getattr(given, "ancestral", False):
+        raise ConfigError(
+            f"objective '{objective}' changes the gradient through z, and the levels of model '{posterior}' "
+            "pass z by; use objective.name=iwae, or --model vae"
+        )
     if wanted.adversarial and not getattr(training, "adversaries", False):
         raise ConfigError(
             f"objective '{objective}' trains an adversary with a second optimiser, and the loop of "

@@ -190,6 +190,19 @@ class LatentModel(nn.Module, abc.ABC):
         """
         return c
 
+    def readings(self, x: Tensor, c: Tensor | None) -> list[tuple[Tensor | None, Tensor]]:
+        """Give every condition over which p(x) is a sum, p(x) = sum_c p(c) p(x|c), with log p(c).
+
+        Args:
+            x: the data, shape `(B, *event)`.
+            c: the condition, shape `(B, C)`, or None.
+
+        Returns:
+            Conditions, `(B, C)` or None, and logarithms, `(B,)`; for a model that infers no condition the one
+            that is given, with 0.
+        """
+        return [(c, x.new_zeros(len(x)))]
+
     @property
     def decoded(self) -> int:
         """How many numbers the decoder gives for one example; what evaluates in parts goes by it."""

@@ -284,6 +284,7 @@ def test_upper_levels_can_be_kept_and_no_more_than_there_are(run, tmp_path):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
+        ({"objective": "dreg"}, r"'dreg' changes the gradient .*'hierarchical_vae'.*objective.name=iwae"),
         ({"model": {"levels": []}}, "'model.levels' is empty"),
         ({"model": {"levels": [4, 0]}}, "'model.levels' must hold sizes of at least 1"),
         ({"network": "mlp"}, "'hierarchical_vae' does not work with network 'mlp'.*ladder_mlp"),

@@ -8,10 +8,16 @@ import torch
 import latentia
 from latentia.data import load
 from latentia.data.conditions import Labels, SomeLabels
+from latentia.data.feed import Feed, feeds
+from latentia.data.transforms import Identity, dequantising
 from latentia.errors import LatentiaError
+from latentia.evaluation.annealing import annealed
+from latentia.evaluation.likelihood import importance_weighted
+from latentia.evaluation.terms import average_terms
 from latentia.models import SemiSupervisedVAE
 from latentia.networks import MLP
 from latentia.objectives import ELBO, SemiSupervised
+from latentia.probability import Gaussian
 from latentia.types import Batch, Pass
 
 CLASSES = 3
@@ -220,3 +226,41 @@ def test_what_does_not_fit_is_caught_before_anything_is_written(tmp_path, monkey
     with pytest.raises(LatentiaError, match=message):
         latentia.train("digits", out="run", epochs=1, **{"model": "semi_supervised_vae", **settings})
     assert not (tmp_path / "run").exists()
+
+
+def linear(labels):
+    """p(x|y, z) = N(x; B_y z + b_y, s^2 I) with p(x) in closed form, and data of which some have labels."""
+    model = SemiSupervisedVAE(
+        (3,), 1, 8, condition=CLASSES, network=MLP((8,)), likelihood=Gaussian(sigma=0.7)
+    ).eval()  # fmt: skip
+    generator = torch.Generator().manual_seed(3)
+    slope, shift = torch.randn(2, CLASSES, 3, generator=generator)
+    model.outputs = lambda z, c: z * (c @ slope) + c @ shift
+    x = torch.randn(4, 3, generator=generator)
+    covariance = slope[:, :, None] * slope[:, None] + 0.49 * torch.eye(3)
+    joint = torch.distributions.MultivariateNormal(shift, covariance).log_prob(x[:, None]) - math.log(CLASSES)
+    c = torch.full((4, CLASSES), math.nan)
+    c[:labels] = torch.eye(CLASSES)[:labels]
+    exact = joint.logsumexp(dim=1)
+    exact[:labels] = joint[range(labels), range(labels)]
+    return model, Feed(x, torch.arange(4), Identity(), c), exact
+
+
+@pytest.mark.parametrize("labels", [0, 2])
+def test_importance_sampling_and_annealing_sum_out_labels_that_are_not_known(labels):
+    torch.manual_seed(0)
+    model, feed, exact = linear(labels)
+    found = importance_weighted(model, feed, 20_000)
+    assert found.log_likelihood == pytest.approx(exact.numpy(), abs=0.1)
+    steps = annealed(model, feed, 64, 20)
+    assert steps.log_likelihood == pytest.approx(exact.numpy(), abs=0.3)
+
+
+def test_the_bound_that_is_evaluated_is_that_of_examples_without_labels(run):
+    found = latentia.evaluate(run, only=("likelihood",), samples=20).figures
+    transform = dequantising(run.transform, run.dataset.high, run.model.support)
+    feed = feeds(run.dataset, transform, c=run.condition.of(run.dataset))["test"].shuffled(0)
+    terms = average_terms(run.model, run.objective, feed)
+    assert found["elbo"].value == pytest.approx(-terms.negative_elbo, abs=1e-3)
+    assert found["rate"].value == pytest.approx(terms.rate, abs=1e-3)
+    assert "summed over 10 classes" in found["log_likelihood"].protocol

@@ -9,6 +9,7 @@ import torch
 from scipy.stats import norm
 from torch.distributions import Categorical, Independent, MultivariateNormal, Normal
 
+from latentia import registry
 from latentia.errors import ConfigError, MissingExtra
 from latentia.models import VAE
 from latentia.networks import MLP
@@ -258,3 +259,15 @@ def test_weights_of_a_mixture_are_shares():
     share = (p.sample((20_000,)) > 5).float().mean()
     assert isinstance(p.mixture_distribution, Categorical)
     assert float(share) == pytest.approx(0.75, abs=0.015)
+
+
+@pytest.mark.parametrize("kind", ["iaf", "spline", "maf"])
+def test_a_flow_has_the_density_of_every_latent_under_every_example(kind):
+    torch.manual_seed(0)
+    posterior = registry.lookup("posterior", kind)((2,), 1, (4,), 3)
+    features = torch.randn(3, *posterior.features)
+    z = torch.randn(5, 2)
+    with torch.no_grad():
+        pairs = posterior(features).log_prob(z.unsqueeze(1))
+        each = [posterior(row[None].expand(5, -1)).log_prob(z) for row in features]
+    assert torch.allclose(pairs, torch.stack(each, dim=1), atol=1e-5)

@@ -8,6 +8,7 @@ import torch
 from torch.distributions import kl_divergence
 
 from latentia import storage
+from latentia.errors import ConfigError
 from latentia.models import VQVAE
 from latentia.networks import MLP
 from latentia.networks.causal import CausalTransformer
@@ -20,9 +21,10 @@ from latentia.probability import (
     GumbelCodebook,
     ResidualCodebook,
     UniformCodes,
+    codes_drawn,
 )
 from latentia.probability.quantisers import Codebook
-from latentia.sampling import AutoregressiveSampler
+from latentia.sampling import AutoregressiveSampler, sample_prior
 from latentia.types import Batch
 
 GRID = (3, 2, 4)
@@ -262,3 +264,40 @@ def test_the_autoregressive_sampler_learns_a_markov_chain_and_repeats_itself(tmp
     read = AutoregressiveSampler((3, 2, 2), steps=120, width=16, layers=1, coder=coder)
     read.load_state_dict(storage.load_tensors(tmp_path / "fit.safetensors")[0])
     assert (read.sample(50, 1) == first).all()
+
+
+def test_a_codebook_that_revives_nothing_has_numbers_after_its_first_batch():
+    codebook = EMACodebook((3,), 8, revive=0.0).train()
+    codebook(torch.randn(5, 3))
+    assert torch.isfinite(codebook.tables).all()
+
+
+def test_one_code_for_each_example_has_probabilities_and_draws():
+    torch.manual_seed(0)
+    coder = EMACodebook((3,), 4).eval()
+    sampler = AutoregressiveSampler((3,), steps=2, width=4, layers=1, coder=coder)
+
+    class Source:
+        known_codes = torch.randint(4, (20,)).numpy()
+
+    sampler.fit(Source())
+    with torch.no_grad():
+        assert sampler.log_prob(torch.arange(4)).exp().sum() == pytest.approx(1, abs=1e-5)
+        assert sampler.draw(5).shape == (5, 3)
+
+
+def test_drawn_codes_are_those_of_the_latents_drawn():
+    torch.manual_seed(0)
+    for name in ("ema", "residual", "scalar", "gumbel"):
+        codebook = quantiser(name)
+        with torch.no_grad():
+            q = codebook(torch.randn(6, *codebook.features))
+            z = q.sample()
+        assert torch.allclose(codebook.vectors(codes_drawn(q, z)), z, atol=1e-5)
+        assert (q.log_prob(z) < 0).all() if name == "gumbel" else (q.log_prob(z) == 0).all()
+
+
+def test_codes_have_no_temperature():
+    coder = quantiser("ema")
+    with pytest.raises(ConfigError, match="temperature moves latents"):
+        sample_prior(UniformCodes(GRID, coder)(), 3, temperature=0.5)

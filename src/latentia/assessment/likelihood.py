@@ -16,6 +16,7 @@ from latentia.evaluation.figures import Better, Figure, mean_and_error
 from latentia.evaluation.health import encode_split
 from latentia.evaluation.likelihood import Estimates, importance_weighted
 from latentia.evaluation.terms import by_level, per_example, stored_bits
+from latentia.probability import codes_drawn
 
 WORK = 5e13
 """Floating-point operations of decoding that the likelihood may take where no limit is given."""
@@ -64,12 +65,16 @@ def _code_prior(subject: Subject) -> None:
         reason = f"no sampler is fitted to the codes; run latentia sample {path} --sampler autoregressive"
         subject.ledger.missing.update(dict.fromkeys(names, reason))
         return
-    codes = encode_split(subject.run.model, subject.feed, seed=subject.settings.seed).chosen
+    found = encode_split(subject.run.model, subject.feed, seed=subject.settings.seed)
     with torch.no_grad():
-        nats = -sampler.log_prob(codes).double().numpy()
+        parts = found.drawn.split([len(q.mean) for q in found.posteriors])
+        pairs = list(zip(found.posteriors, parts, strict=True))
+        codes = torch.cat([codes_drawn(q, z) for q, z in pairs])
+        own = torch.cat([q.log_prob(z) for q, z in pairs])  # 0 where the choice is certain
+        nats = (own - sampler.log_prob(codes)).double().numpy()
     mean, error = mean_and_error(nats)
     distortion, split = subject.ledger.figures["distortion"], subject.split
-    how = "-log p(codes) under the sampler fitted to them"
+    how = "log q(codes|x) - log p(codes) under the sampler fitted to codes"
     subject.ledger.figures["rate_autoregressive"] = Figure(
         mean, "nats", split, how, error, len(nats), "lower"
     )
@@ -85,7 +90,8 @@ def _unbounded(subject: Subject) -> str:
     """Say why the model has no bound, if it has none."""
     if subject.bound:
         return ""
-    return "an autoencoder's posterior is a point: it has no rate and no bound on log p(x)"
+    name = subject.run.recipe["objective"]["name"]
+    return f"objective '{name}' has no rate, as that of an autoencoder, and so no bound on log p(x)"
 
 
 def _unsound(subject: Subject) -> str:
@@ -140,7 +146,7 @@ def convention(subject: Subject) -> str:
 def _bound(subject: Subject) -> None:
     model, objective, seed = subject.run.model, subject.run.objective, subject.settings.seed
     found: dict[str, list[np.ndarray]] = {}
-    for terms in per_example(model, objective, subject.feed, seed=seed):
+    for terms in per_example(model, objective, subject.observed, seed=seed):
         for name, values in terms.items():
             found.setdefault(name, []).append(values.double().numpy())
     terms = {name: np.concatenate(parts) for name, parts in found.items()}
@@ -195,7 +201,9 @@ def _examples(subject: Subject) -> int:
     count = subject.settings.limit
     if count is None:
         z = torch.zeros(1, *subject.run.latent)
-        each = subject.settings.samples * max(1, flops(subject.run.model, z))
+        model = subject.run.model
+        classes = model.condition if model.classifies else 1
+        each = subject.settings.samples * max(1, flops(model, z)) * classes
         count = max(100, int(WORK / each))
     return min(count, len(subject.feed))
 
@@ -206,7 +214,7 @@ def _importance(subject: Subject) -> Estimates:
     with subject.progress("importance sampling", count) as bar:
         tick = _running(bar)
         estimates = importance_weighted(
-            model, subject.feed, samples, limit=count, seed=subject.settings.seed, tick=tick
+            model, subject.observed, samples, limit=count, seed=subject.settings.seed, tick=tick
         )
     values = estimates.log_likelihood
     mean, error = mean_and_error(values)
@@ -215,7 +223,8 @@ def _importance(subject: Subject) -> Estimates:
         if count == len(subject.feed)
         else f" of {count:,} of {len(subject.feed):,} examples, drawn at random"
     )
-    how = f"log of the mean of K = {samples:,} importance weights{some}"
+    summed = f", summed over {model.condition} classes" if model.classifies else ""
+    how = f"log of the mean of K = {samples:,} importance weights{summed}{some}"
     split = subject.split
     effective, spread = mean_and_error(estimates.effective)
     bits = np.array([stored_bits(-value, model, subject.feed) for value in values])
@@ -272,7 +281,7 @@ def _check(subject: Subject, estimates: Estimates) -> None:
     count = min(subject.settings.ais, len(estimates.log_likelihood))
     with subject.progress("annealed importance sampling", count) as bar:
         checked = annealed(
-            subject.run.model, subject.feed, CHAINS, TEMPERATURES,
+            subject.run.model, subject.observed, CHAINS, TEMPERATURES,
             limit=count, seed=subject.settings.seed, tick=_running(bar),
         )  # fmt: skip
     mean, error = mean_and_error(checked.log_likelihood)

@@ -97,6 +97,14 @@ class Subject:
         return feeds(self.dataset, self.transform, c=told)[self.split].shuffled(self.settings.seed)
 
     @cached_property
+    def observed(self) -> Feed:
+        """The same in the same order, with no label filled in that the model infers: p(x) sums it out."""
+        if not self.run.model.classifies or self.run.condition is None:
+            return self.feed
+        c = torch.from_numpy(self.run.condition.of(self.dataset))
+        return Feed(self.feed.data, self.feed.rows, self.feed.transform, c)
+
+    @cached_property
     def x(self) -> np.ndarray:
         """The examples of the split, as stored."""
         return self.dataset.x[self.rows]

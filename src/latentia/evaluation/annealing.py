@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -57,7 +58,7 @@ def annealed(
         tick: called after each group with its estimates and effective sample sizes, to show progress.
 
     Returns:
-        The estimates; `samples` is the number of chains.
+        The estimates; `samples` is the number of chains, all classes together where labels are summed out.
 
     Raises:
         ConfigError: if there are no chains or fewer than two temperatures.
@@ -79,15 +80,18 @@ def annealed(
             for group in groups(feed.batch(positions), GROUP):
                 if len(values) >= limit:
                     break
-                steps, _ = _anneal(model, group, chains, schedule, None)
-                _, log_weights = _anneal(model, group, chains, schedule, steps)
-                weights = log_weights.double().cpu()
+                found = []
+                for c, log_p in model.readings(group.x, group.c):
+                    told = replace(group, c=c)
+                    steps, _ = _anneal(model, told, chains, schedule, None)
+                    found.append(log_p + _anneal(model, told, chains, schedule, steps)[1])
+                weights = torch.cat(found).double().cpu()
                 first, second = weights.logsumexp(dim=0), (2 * weights).logsumexp(dim=0)
                 one, two = (first - math.log(chains)).numpy(), (2 * first - second).exp().numpy()
                 values, effective = np.append(values, one), np.append(effective, two)
                 if tick:
                     tick(one, two)
-    return Estimates(values[:limit], effective[:limit], chains)
+    return Estimates(values[:limit], effective[:limit], chains * (model.condition if model.classifies else 1))
 
 
 def _schedule(count: int) -> Tensor:

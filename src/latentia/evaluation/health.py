@@ -41,7 +41,7 @@ class Codes:
         posteriors: q(z|x) of each block of examples.
         mean: posterior means, shape `(N, *latent)`.
         drawn: a latent of each, shape `(N, *latent)`.
-        c: the conditions, shape `(N, C)`, or None.
+        c: the conditions, shape `(N, C)`, those that the model infers filled in, or None.
     """
 
     posteriors: tuple[Distribution, ...]
@@ -75,9 +75,10 @@ def encode_split(model: LatentModel, feed: Feed, *, limit: int | None = None, se
     for noise, rows in blocks(feed, seed, limit):
         with seeded(noise):
             batch = feed.batch(rows)
-            posteriors.append(model.encode(batch.x, batch.c))
+            c = model.complete(batch.x, batch.c)
+            posteriors.append(model.encode(batch.x, c))
             drawn.append(posteriors[-1].sample())
-            told.append(batch.c)
+            told.append(c)
     c = None if feed.c is None else torch.cat(told)
     return Codes(tuple(posteriors), torch.cat([q.mean for q in posteriors]), torch.cat(drawn), c)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -33,8 +33,8 @@ class Estimates:
 
     Attributes:
         log_likelihood: log (1/K) sum_k w_k in nats, shape `(N,)`.
-        effective: effective sample size (sum w)^2 / sum w^2, from 1 to K, shape `(N,)`.
-        samples: K.
+        effective: effective sample size (sum w)^2 / sum w^2, at least 1, shape `(N,)`.
+        samples: how many weights there are for each example.
     """
 
     log_likelihood: np.ndarray
@@ -50,7 +50,8 @@ class Estimates:
     def sampling_error(self) -> float:
         """Standard error of the mean that the finite K causes, in nats.
 
-        By the delta method the variance of log (1/K) sum w_k is 1 / ESS - 1 / K; NaN for K = 1.
+        By the delta method the variance of log (1/K) sum w_k is 1 / ESS - 1 / K, and less than that where as
+        many weights belong to each of several classes; NaN for K = 1.
         """
         if self.samples == 1:
             return math.nan  # one weight says nothing of its spread
@@ -86,8 +87,9 @@ def importance_weighted(
     r"""Estimate log p(x) for each example of a split.
 
     log p(x) >= E log (1/K) sum_k w_k, w_k = p(x|z_k) p(z_k) / q(z_k|x), z_k ~ q(z|x): a lower bound that
-    rises with K to log p(x). Sums are kept as they grow, so memory does not depend on K; the noise of an
-    example depends on the seed and its place in the split alone, so the result depends neither on
+    rises with K to log p(x). Of a model that infers labels p(x) is the sum over those that are not known,
+    each with K latents of its own. Sums are kept as they grow, so memory does not depend on K; the noise
+    of an example depends on the seed and its place in the split alone, so the result depends neither on
     `rows` nor on `limit`.
 
     Args:
@@ -129,7 +131,9 @@ def importance_weighted(
                 values, effective = np.append(values, one), np.append(effective, two)
                 if tick:
                     tick(one, two)
-    return Estimates(values[:limit], effective[:limit], samples)
+    return Estimates(
+        values[:limit], effective[:limit], samples * (model.condition if model.classifies else 1)
+    )
 
 
 def _keep_heap() -> None:
@@ -160,14 +164,15 @@ def groups(batch: Batch, size: int) -> Iterator[Batch]:
 
 def _weigh(model: LatentModel, batch: Batch, samples: int, rows: int) -> _Sums:
     """Draw latents for a few examples and sum their weights."""
-    q, p = model.encode(batch.x, batch.c), model.prior(batch.c)
     sums = _Sums(len(batch.x))
-    for done in range(0, samples, DRAWS):
-        z = q.sample(torch.Size((min(DRAWS, samples - done),)))
-        log_weights = p.log_prob(z) - q.log_prob(z)
-        for position, example in enumerate(groups(batch, 1)):
-            log_weights[:, position] += log_likelihoods(model, z[:, position], example, rows)
-        sums.add(log_weights)
+    for c, log_p in model.readings(batch.x, batch.c):
+        q, p, told = model.encode(batch.x, c), model.prior(c), replace(batch, c=c)
+        for done in range(0, samples, DRAWS):
+            z = q.sample(torch.Size((min(DRAWS, samples - done),)))
+            log_weights = log_p + p.log_prob(z) - q.log_prob(z)
+            for position, example in enumerate(groups(told, 1)):
+                log_weights[:, position] += log_likelihoods(model, z[:, position], example, rows)
+            sums.add(log_weights)
     return sums
 
 

@@ -70,8 +70,12 @@ class HierarchicalVAE(LatentModel):
     density: ClassVar[bool] = True
     """Whether q(z|x) has a density; see `Posterior`."""
     factorised: ClassVar[bool] = False
-    codes: ClassVar[bool] = False
     """Whether it is a product over the latent's dimensions."""
+    codes: ClassVar[bool] = False
+    """Whether it is over codes."""
+    ancestral: ClassVar[bool] = True
+    """Whether a level reaches the decoder and the levels below before z is whole, so that nothing can be done
+    to the gradient on its way through z."""
 
     def __init__(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar
 
 import torch
@@ -114,6 +115,17 @@ class SemiSupervisedVAE(ConditionalVAE):
     def _filled(self, q_y: Categorical, c: Tensor | None) -> Tensor:
         likely = self.classes[q_y.logits.argmax(dim=1)]
         return likely if c is None else torch.where(c.isnan().any(dim=1, keepdim=True), likely, c)
+
+    def readings(self, x: Tensor, c: Tensor | None) -> list[tuple[Tensor | None, Tensor]]:
+        """Give every class with -log Y, and no weight where another label is known; see `LatentModel`."""
+        missing = x.new_full((len(x), self.condition), math.nan)
+        given = missing if c is None else c
+        rows = []
+        for number, label in enumerate(self.classes):
+            other = given[:, number] == 0  # False for NaN: a label that is not known may be any
+            weight = torch.where(other, -math.inf, -math.log(self.condition))
+            rows.append((label.expand(len(x), -1), weight))
+        return rows
 
     def encode(self, x: Tensor, c: Tensor | None = None) -> Distribution:
         """Give q(z|x,y), y the most probable class where the label is not known; see `LatentModel`."""

@@ -1,6 +1,6 @@
 """Everything random: modules whose forward returns a `torch.distributions.Distribution`."""
 
-from latentia.probability.codes import CodeChoice, Coded, UniformChoice, UniformCodes, codes_of
+from latentia.probability.codes import CodeChoice, Coded, UniformChoice, UniformCodes, codes_drawn, codes_of
 from latentia.probability.delta import Delta
 from latentia.probability.discrepancy import discrepancy
 from latentia.probability.divergence import factors, kl_per_dimension, path_log_prob
@@ -87,6 +87,7 @@ __all__ = [
     "VampPrior",
     "Walked",
     "bce",
+    "codes_drawn",
     "codes_of",
     "discrepancy",
     "factors",

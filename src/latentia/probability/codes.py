@@ -144,6 +144,21 @@ def codes_of(q: Distribution) -> Tensor:
     raise TypeError(f"{type(q).__name__} is no posterior over codes")
 
 
+def codes_drawn(q: Distribution, z: Tensor) -> Tensor:
+    """Give the codes that latents drawn from a posterior over codes stand for.
+
+    Args:
+        q: the posterior.
+        z: a draw of each example, shape `(B, *latent)`.
+
+    Returns:
+        Shape `(B, *code_shape)`, int64.
+    """
+    if isinstance(q, CodeChoice):
+        return nearest(z.movedim(1, -1), q.table)
+    return codes_of(q)  # a certain choice has nothing else to draw
+
+
 def nearest(points: Tensor, table: Tensor) -> Tensor:
     """Find the nearest vector of a table.
 

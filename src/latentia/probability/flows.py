@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from torch.distributions import Transform
 
 MEASURED = 512
-"""Fixed draws of the base behind the moments of a flow, for all examples together and at least 32 for one."""
+"""Fixed draws of the base behind the moments of a flow."""
+MEASURED_EACH = 32
+"""As many where there is a flow for each example."""
 
 
 class Flowed(Distribution):
@@ -64,7 +66,9 @@ class Flowed(Distribution):
         """Give log p(z), shape of the draws and the batch."""
         if self._drawn is not None and value is self._drawn[0]:
             return self._drawn[1]
-        u, change = _through(self.transform.inv, value.flatten(-len(self.event_shape)))
+        flat = value.flatten(-len(self.event_shape))
+        flat = flat.expand(torch.broadcast_shapes(flat.shape, self.base.batch_shape))
+        u, change = _through(self.transform.inv, flat)
         return self.base.log_prob(u).sum(dim=-1) + change
 
     @property
@@ -79,7 +83,7 @@ class Flowed(Distribution):
 
     def _measured(self) -> Tensor:
         loc = self.base.loc
-        count = MEASURED if not self.batch_shape else 32
+        count = MEASURED_EACH if self.batch_shape else MEASURED
         noise = torch.randn(count // 2, loc.shape[-1], generator=torch.Generator().manual_seed(0))
         noise = torch.cat([noise, -noise]).to(loc)
         noise = noise.reshape(count, *(1,) * len(self.batch_shape), -1)

@@ -78,7 +78,7 @@ class Codebook(nn.Module):
 
     With n_k the points of a batch nearest to e_k, and s_k their sum, N_k <- d N_k + (1 - d) n_k,
     S_k <- d S_k + (1 - d) s_k and e_k = S_k / N_k: k-means over a moving window of batches, in buffers. A
-    code whose N_k falls under `revive` times the average starts anew at a point of the batch, drawn with
+    code whose N_k falls to `revive` times the average starts anew at a point of the batch, drawn with
     probability proportional to its squared distance from its code, as the start of k-means++ is. All codes
     start dead, so the first batch of training places them.
     """
@@ -115,7 +115,7 @@ class Codebook(nn.Module):
         self.counts.lerp_(torch.bincount(codes, minlength=size).to(self.counts), 1 - self.decay)
         self.sums.lerp_(torch.zeros_like(self.sums).index_add_(0, codes, points), 1 - self.decay)
         share = len(points) / size
-        dead = self.counts < self.revive * share
+        dead = self.counts <= self.revive * share  # also at 0, where a code has no mean
         fresh = points[torch.multinomial(far, size, replacement=True)]
         self.counts.masked_fill_(dead, share)
         self.sums.copy_(torch.where(dead.unsqueeze(1), share * fresh, self.sums))

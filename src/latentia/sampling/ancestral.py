@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.distributions import Distribution, Independent, Normal
 
 from latentia.errors import ConfigError
-from latentia.probability import Hierarchy
+from latentia.probability import Hierarchy, UniformChoice
 from latentia.registry import register
 from latentia.sampling.base import Sampler, Source
 
@@ -36,11 +36,15 @@ def sample_prior(
         Shape `(n, *latent)`.
 
     Raises:
-        ConfigError: if a setting is not positive, or the prior cannot be truncated.
+        ConfigError: if a setting is not positive, or the prior cannot be truncated or has no temperature.
     """
     for name, value in (("n", n), ("truncation", truncation), ("temperature", temperature)):
         if value is not None and value <= 0:
             raise ConfigError(f"'{name}' must be positive, not {value}")
+    if isinstance(prior, UniformChoice) and temperature != 1.0:
+        raise ConfigError(
+            "a temperature moves latents, and this run's are codes, with nothing between; leave it out"
+        )
     if isinstance(prior, Hierarchy) and truncation is None:
         return prior.tempered(temperature).sample((n,))
     if truncation is None:

@@ -71,7 +71,7 @@ class AutoregressiveSampler(Sampler):
         minimise(
             self.network,
             lambda codes: -self._log_prob(codes),
-            torch.from_numpy(source.known_codes).flatten(1),
+            self._flat(torch.from_numpy(source.known_codes)),
             steps=self.steps,
             what="fitting the sampler autoregressive",
             quiet=quiet,
@@ -88,7 +88,10 @@ class AutoregressiveSampler(Sampler):
         Returns:
             Shape `(B,)`, in nats.
         """
-        return torch.cat([self._log_prob(part) for part in codes.flatten(1).split(CHUNK)])
+        return torch.cat([self._log_prob(part) for part in self._flat(codes).split(CHUNK)])
+
+    def _flat(self, codes: Tensor) -> Tensor:
+        return codes.reshape(len(codes), self.network.length)
 
     def _log_prob(self, codes: Tensor) -> Tensor:
         losses = F.cross_entropy(self.network(codes).transpose(1, 2), codes, reduction="none")
