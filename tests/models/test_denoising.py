@@ -149,6 +149,10 @@ def test_a_masked_model_trains_on_a_table(tmp_path):
         ({"corruption": {"name": "dropout", "share": 1.5}}, r"'corruption\.share' is a share"),
         ({"corruption": {"name": "patches", "size": 9}}, r"'corruption\.size' must be from 1 to 8"),
         ({"corruption": "gausian_noise"}, "did you mean 'gaussian_noise'"),
+        (
+            {"objective": {"name": "perceptual", "base": "masked_reconstruction"}},
+            r"'masked_reconstruction' counts hidden.*'gaussian_noise' hides none",
+        ),
         ({"objective": "masked_reconstruction"}, r"'gaussian_noise' hides none.*corruption\.name=dropout"),
         ({"model": "vae", "corruption": "dropout"}, r"model 'vae' hides nothing.*--model masked_autoencoder"),
         (

@@ -134,7 +134,10 @@ def condition_for(tables: Table, dataset: Dataset) -> Table:
 
 def corruption_for(tables: Table, spec: Table, ends: tuple[float, float], dataset: Dataset) -> Table:
     """Resolve what is done to the encoder's input; nothing for a model that sees it as it is."""
-    model, objective = spec["model"]["name"], spec["objective"]["name"]
+    counted = spec["objective"]
+    while "base" in counted:  # an objective that adds to another one asks for what that one asks for
+        counted = counted["base"]
+    model, objective = spec["model"]["name"], counted["name"]
     table = tables["corruption"]
     counts_hidden = registry.lookup("objective", objective).hidden
     if "corruption" not in config.parameters(registry.lookup("model", model)):
