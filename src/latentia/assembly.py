@@ -6,6 +6,7 @@ all of it; the result repeats the run. `assemble` builds what it describes.
 
 from __future__ import annotations
 
+import importlib.util
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from latentia import config, registry
 from latentia.data.conditions import Condition, Labels
 from latentia.data.dataset import Dataset
 from latentia.data.transforms import Transform
-from latentia.errors import ConfigError, DataError, nearest
+from latentia.errors import ConfigError, DataError, MissingExtra, nearest
 from latentia.objectives import Objective
 from latentia.types import LatentModel
 
@@ -213,12 +214,30 @@ def _check_network(tables: Table, kind: str) -> None:
 
 def _complete_objective(table: Table, ends: tuple[float, float], usual: str) -> None:
     """Fill in what an objective needs of the data, and the model's own objective where it adds to one."""
-    known = config.parameters(registry.lookup("objective", table["name"]))
+    name = table["name"]
+    known = config.parameters(registry.lookup("objective", name))
     from_data = {"data_range": ends[1] - ends[0], "base": usual, "features": "conv"}
-    for name in known.keys() & from_data.keys():
-        given = table.setdefault(name, from_data[name])
+    for key in known.keys() & from_data.keys():
+        given = table.setdefault(key, from_data[key])
         if isinstance(given, Mapping):  # arguments without a name, as objective.base.beta=4 gives them
-            table[name] = {"name": from_data[name], **given}
+            table[key] = {"name": from_data[key], **given}
+    if "base" not in known:
+        return
+    base = _table(table["base"])["name"]
+    adds_to: Any = registry.lookup("objective", base)
+    if adds_to.classifies or config.parameters(adds_to).keys() & set(SUPPLIED["objective"]):
+        advice = f"objective.name={base}" + ("" if base == usual else f", or objective.base={usual}")
+        raise ConfigError(
+            f"objective '{name}' does not add to '{base}', which compares or classifies by itself; use "
+            f"{advice}"
+        )
+
+
+def _innermost(objective: Table) -> Table:
+    """Give the objective that others add to: what it is for, all of them are for."""
+    while "base" in objective:
+        objective = objective["base"]
+    return objective
 
 
 def _table(value: Any) -> Table:
@@ -356,30 +375,28 @@ def _check_support(spec: Table, dataset: Dataset, ends: tuple[float, float]) -> 
 def _check_codes(spec: Table) -> None:
     """Refuse to mix codes and continuous latents."""
     owner = "posterior" if "posterior" in spec else "model"
-    posterior = spec[owner]["name"]
+    model, posterior = spec["model"]["name"], spec[owner]["name"]
     coded = registry.lookup(owner, posterior).codes
     for kind, fits in (("objective", "vq"), ("prior", "uniform_codes")):
         if kind not in spec:
             continue
-        table = spec[kind]
-        while "base" in table:  # an objective that adds to another one is for what that one is for
-            table = table["base"]
-        name = table["name"]
+        name = _innermost(spec[kind])["name"]
         if getattr(registry.lookup(kind, name), "codes", False) == coded:
             continue
         if coded:
+            other = "--model vae" if model == "vqvae" else "--model vqvae"
             raise ConfigError(
                 f"{kind} '{name}' is for continuous latents, and posterior '{posterior}' gives codes; use "
-                f"{kind}.name={fits}, or --model vae"
+                f"{kind}.name={fits}, or {other}"
             )
-        raise ConfigError(
-            f"{kind} '{name}' is for codes, and {owner} '{posterior}' gives none; use "
-            f"{'posterior.name=ema_codebook' if owner == 'posterior' else '--model vqvae'}, or --model vae"
-        )
+        advice = "posterior.name=ema_codebook, or --model vae"
+        if model != "vqvae":
+            advice = f"--model vqvae, or leave '{kind}' out"
+        raise ConfigError(f"{kind} '{name}' is for codes, and {owner} '{posterior}' gives none; use {advice}")
 
 
 def _check_objective(spec: Table, training: type) -> None:
-    """Refuse an objective that the posterior or the training loop cannot serve."""
+    """Refuse an objective that the posterior, the training loop or the installation cannot serve."""
     table = spec["objective"]
     kind = "posterior" if "posterior" in spec else "model"  # a model may have a posterior of its own
     posterior, other = (
@@ -390,10 +407,13 @@ def _check_objective(spec: Table, training: type) -> None:
         _check_objective({**spec, "objective": table["base"]}, training)
     objective = table["name"]
     wanted, given = registry.lookup("objective", objective), registry.lookup(kind, posterior)
+    if wanted.needs and importlib.util.find_spec(wanted.needs[0]) is None:
+        raise MissingExtra(wanted.needs[0], wanted.needs[1], f"objective '{objective}'")
     if wanted.bound and not (given.density or given.codes):
+        without = "" if wanted.classifies else ", or objective.name=reconstruction"
         raise ConfigError(
             f"objective '{objective}' needs a posterior with a density, and '{posterior}' has none; use "
-            "objective.name=reconstruction, or --model vae"
+            f"posterior.name=diagonal_gaussian{without}"
         )
     prior = spec.get("prior", {}).get("name")
     if prior and registry.lookup("prior", prior).needs_density and not given.density:
@@ -415,7 +435,7 @@ def _check_objective(spec: Table, training: type) -> None:
 
 def _corruption(tables: Table, spec: Table, ends: tuple[float, float], dataset: Dataset) -> Table:
     """Resolve what is done to the encoder's input; nothing for a model that sees it as it is."""
-    model, objective = spec["model"]["name"], spec["objective"]["name"]
+    model, objective = spec["model"]["name"], _innermost(spec["objective"])["name"]
     table = tables["corruption"]
     counts_hidden = registry.lookup("objective", objective).hidden
     if "corruption" not in config.parameters(registry.lookup("model", model)):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from latentia import config, storage
+from latentia import config, registry, storage
 from latentia.cli import VERBS, main
 
 TINY = ["--network", "mlp", "--hidden", "16", "--latent-dim", "3", "--epochs", "2", "--quiet"]
@@ -52,6 +52,17 @@ def test_importing_the_package_imports_nothing_heavy():
 def test_every_verb_has_help(verb, capsys):
     assert latentia(verb, "--help") == 0
     assert "Usage: latentia" in capsys.readouterr().out
+
+
+def test_the_help_of_train_and_evaluate_names_every_model_network_and_sampler(capsys):
+    latentia("train", "--help")
+    train = capsys.readouterr().out
+    latentia("evaluate", "--help")
+    evaluate = capsys.readouterr().out
+    networks = [name for name in registry.names("network") if not name.startswith("lecture-")]
+    for name in (*registry.names("model"), *networks, *registry.names("ladder")):
+        assert name in train
+    assert all(name in evaluate for name in registry.names("sampler"))
 
 
 def test_train_says_what_it_does(tmp_path, capsys):

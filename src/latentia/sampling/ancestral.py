@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.distributions import Distribution, Independent, Normal
 
 from latentia.errors import ConfigError
-from latentia.probability import Hierarchy
+from latentia.probability import Hierarchy, UniformChoice
 from latentia.registry import register
 from latentia.sampling.base import Sampler, Source
 
@@ -36,11 +36,16 @@ def sample_prior(
         Shape `(n, *latent)`.
 
     Raises:
-        ConfigError: if a setting is not positive, or the prior cannot be truncated.
+        ConfigError: if a setting is not positive, or the prior has no truncation or temperature.
     """
     for name, value in (("n", n), ("truncation", truncation), ("temperature", temperature)):
         if value is not None and value <= 0:
             raise ConfigError(f"'{name}' must be positive, not {value}")
+    if isinstance(prior, UniformChoice) and (truncation is not None or temperature != 1.0):
+        raise ConfigError(
+            "codes are drawn from a list, without truncation or temperature; leave them out, or use "
+            "--sampler autoregressive"
+        )
     if isinstance(prior, Hierarchy) and truncation is None:
         return prior.tempered(temperature).sample((n,))
     if truncation is None:
