@@ -384,10 +384,12 @@ def _check_codes(spec: Table) -> None:
         if getattr(registry.lookup(kind, name), "codes", False) == coded:
             continue
         if coded:
-            other = "--model vae" if model == "vqvae" else "--model vqvae"
+            advice = f"{kind}.name={fits}, or --model vae"
+            if model != "vqvae":
+                advice = "posterior.name=diagonal_gaussian, or --model vqvae"
             raise ConfigError(
                 f"{kind} '{name}' is for continuous latents, and posterior '{posterior}' gives codes; use "
-                f"{kind}.name={fits}, or {other}"
+                f"{advice}"
             )
         advice = "posterior.name=ema_codebook, or --model vae"
         if model != "vqvae":

@@ -322,8 +322,10 @@ class Run(Trained):
             Shape `(len(dims), steps)`.
 
         Raises:
-            ConfigError: if there is no such dimension, or the latent has height and width.
+            ConfigError: if there is no such dimension or no step, or the latent has height and width.
         """
+        if steps < 1:
+            raise ConfigError(f"'steps' must be at least 1, not {steps}")
         if len(self.latent) != 1:
             shape = "x".join(map(str, self.latent))
             raise ConfigError(

@@ -245,6 +245,8 @@ def test_bad_latent_work_gets_one_line(capsys, run, tmp_path):
         ): "'truncation' belongs to the sampler 'prior', not to 'mixture'",
         ("traverse", run, "--dims", "7"): "no latent dimension 7; they run from 0 to 2",
         ("traverse", run, "--dims", "a"): "--dims takes numbers",
+        ("traverse", run, "--steps", "0"): "'steps' must be at least 1, not 0",
+        ("decode", run, run / "run.toml"): "is no array; give a .npy, .npz or .csv file",
         ("interpolate", run, "--between", "0", "9999"): "no test example 9999",
         ("interpolate", run, "--path", "bent"): "unknown path 'bent'",
         ("encode", run, "--split", "tset"): "did you mean 'test'?",

@@ -171,7 +171,7 @@ def test_parts_that_do_not_fit_are_refused_before_anything_is_built():
     assert "--model vqvae, or leave 'objective' out" in refused(
         model={"name": "vae"}, posterior={}, objective="vq"
     )
-    assert "use objective.name=vq, or --model vqvae" in refused(
+    assert "use posterior.name=diagonal_gaussian, or --model vqvae" in refused(
         model={"name": "vae"}, posterior="ema_codebook", objective="elbo"
     )
     assert "at least 2, not 0" in refused(posterior={"name": "ema_codebook", "size": 0})
