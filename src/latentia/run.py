@@ -101,7 +101,21 @@ class Run(Trained):
         rows = self.dataset.splits[split]
         return spread(rows if len(rows) else self.dataset.splits["train"], n)
 
-    def example(self, position: int) -> int:
+    def example(self, position: int) -> np.ndarray:
+        """Give one example of the test split.
+
+        Args:
+            position: which one, from 0.
+
+        Returns:
+            Shape `(*event)`.
+
+        Raises:
+            DataError: if there is none at that position.
+        """
+        return self.dataset.x[self.test_row(position)]
+
+    def test_row(self, position: int) -> int:
         """Find one example of the test split.
 
         Args:

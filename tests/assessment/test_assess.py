@@ -240,7 +240,7 @@ def test_other_data_of_the_same_shape_are_assessed(runs, tmp_path):
 def test_a_run_without_weights_is_refused(tmp_path):
     api.start("digits", {"training": {"max_minutes": 1e-6}, "model": "vae"}, out=tmp_path / "run", quiet=True)
     (tmp_path / "run/model.safetensors").unlink()
-    with pytest.raises(RunError, match=r"no weights yet; train it with 'latentia train --resume"):
+    with pytest.raises(RunError, match=r"no weights yet; train it with: latentia train --resume"):
         latentia.evaluate(tmp_path / "run")
 
 

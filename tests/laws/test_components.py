@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.distributions import Independent, Normal
 
-from latentia import assembly, config, registry
+from latentia import assembly, config, registry, storage
 from latentia.errors import ConfigError
 from latentia.objectives import Objective
 from latentia.types import Batch, Pass
@@ -518,6 +518,21 @@ def test_equal_seeds_give_equal_models_and_equal_passes(name):
 
     for first, second in zip(once(), once()):
         assert torch.equal(first, second)
+
+
+@pytest.mark.parametrize("name", registry.names("model"))
+def test_a_model_is_saved_and_read_again_the_same(name, tmp_path):
+    torch.manual_seed(0)
+    model = model_of(name, (1, 8, 8))
+    batch = batch_of(model, torch.rand(4, 1, 8, 8))
+    model(batch)  # in training mode, so that what is not learned by gradient has moved, too
+    storage.save_tensors(tmp_path / "model.safetensors", model.eval().state_dict())
+    again = model_of(name, (1, 8, 8)).eval()
+    again.load_state_dict(storage.load_tensors(tmp_path / "model.safetensors")[0])
+    c = model.complete(batch.x, batch.c)
+    q, other = model.encode(batch.x, c), again.encode(batch.x, c)
+    assert torch.equal(q.mean, other.mean)
+    assert torch.equal(model.decode(q.mean, c).mean, again.decode(other.mean, c).mean)
 
 
 @pytest.mark.parametrize("name", registry.names("objective"))

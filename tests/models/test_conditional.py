@@ -188,3 +188,9 @@ def test_what_does_not_fit_is_caught_before_anything_is_written(tmp_path, settin
     with pytest.raises(LatentiaError, match=message):
         latentia.train("digits", out=tmp_path / "run", epochs=1, **settings)
     assert not (tmp_path / "run").exists()
+
+
+def test_an_example_of_the_test_split_is_an_array_and_has_a_row(run):
+    assert np.array_equal(run.example(3), run.dataset.x[run.test_row(3)])
+    with pytest.raises(LatentiaError, match="no test example 100000"):
+        run.example(100_000)

@@ -23,7 +23,7 @@ def command(run: Path, between: tuple[int, int], steps: int, path: str, output: 
     from latentia.api import open_run
 
     opened = open_run(run)
-    ends = [opened.example(position) for position in between]
+    ends = [opened.test_row(position) for position in between]
     first, second = opened.dataset.x[ends]
     made = opened.interpolate(first, second, opened.told(ends), steps=steps, path=path)
     write_examples(output, opened, made, steps)

@@ -1,0 +1,22 @@
+"""From settings to a specification, and from a specification to parts.
+
+`complete` fills in what the user left open, from the data and from the signatures, and checks
+all of it; the result repeats the run. `assemble` builds what it describes.
+"""
+
+from latentia.assembly.building import Parts, assemble, begin, fresh
+from latentia.assembly.completion import complete
+from latentia.assembly.settings import PARTS, SHORT, SUPPLIED, check_sections, expand
+
+__all__ = [
+    "PARTS",
+    "SHORT",
+    "SUPPLIED",
+    "Parts",
+    "assemble",
+    "begin",
+    "check_sections",
+    "complete",
+    "expand",
+    "fresh",
+]

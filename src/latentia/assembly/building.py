@@ -1,0 +1,95 @@
+"""From a specification to parts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from latentia import config, registry
+from latentia.assembly.settings import PARTS
+from latentia.data.conditions import Condition
+from latentia.data.dataset import Dataset
+from latentia.data.transforms import Transform
+from latentia.objectives import Objective
+from latentia.types import LatentModel
+
+if TYPE_CHECKING:
+    pass
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a specification describes."""
+
+    model: LatentModel
+    transform: Transform
+    objective: Objective
+    condition: Condition | None = None
+
+
+def assemble(spec: Mapping[str, Any], event: tuple[int, ...]) -> Parts:
+    """Build what a specification describes.
+
+    Args:
+        spec: what `complete` gave.
+        event: shape of one example.
+
+    Returns:
+        The parts.
+
+    Raises:
+        ConfigError: if the parts do not fit each other or the event.
+    """
+    owner: Any = registry.lookup("model", spec["model"]["name"])
+    latent = owner.latent_of(event, spec["model"])
+    condition = config.build("condition", spec["condition"]) if "condition" in spec else None
+    told = {"condition": condition.size} if condition else {}
+    kinds = config.component_kinds(owner)
+    parts: dict[str, Any] = {}
+    for section in [part for part in PARTS if part in spec]:
+        # A prior over codes is told the posterior, which comes before it.
+        context = {"latent": latent, "event": event, **told, **parts}
+        parts[section] = config.build(kinds[section], spec[section], **context)
+    if "corruption" in spec:
+        parts["corruption"] = config.build("corruption", spec["corruption"], event=event)
+    model = config.build("model", spec["model"], event=event, **parts, **told)
+    objective = config.build("objective", spec["objective"], latent=latent, event=event)
+    return Parts(model, config.build("transform", spec["transform"]), objective, condition)
+
+
+def fresh(spec: Mapping[str, Any], event: tuple[int, ...], seed: int) -> Parts:
+    """Build with weights from a seed, without touching torch's generators outside.
+
+    Args:
+        spec: what `complete` gave.
+        event: shape of one example.
+        seed: seed of the weights.
+
+    Returns:
+        The parts.
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return assemble(spec, event)
+
+
+SHOWN = 1000
+"""Training examples that a model sees before a run starts."""
+
+
+def begin(parts: Parts, dataset: Dataset, seed: int) -> None:
+    """Show a fresh model some training examples, drawn and transformed with a seed.
+
+    Args:
+        parts: what `fresh` built.
+        dataset: the data.
+        seed: seed of the draw.
+    """
+    rows = np.random.default_rng(seed).permutation(dataset.splits["train"])[:SHOWN]
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        parts.model.begin(parts.transform(torch.from_numpy(dataset.x[rows])))

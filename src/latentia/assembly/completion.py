@@ -1,0 +1,96 @@
+"""From settings to a specification: every section, every argument, checked."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from latentia import config, registry
+from latentia.assembly.checks import (
+    check_base,
+    check_classes,
+    check_codes,
+    check_levels,
+    check_network,
+    check_objective,
+    check_support,
+    kinds_of,
+)
+from latentia.assembly.defaults import (
+    choose_transform,
+    complete_objective,
+    condition_for,
+    corruption_for,
+    extremes,
+    is_picture,
+    nearly_binary,
+    reach,
+    training_for,
+    usual_network,
+)
+from latentia.assembly.settings import SECTIONS, SUPPLIED, check_sections
+from latentia.data.dataset import Dataset
+
+if TYPE_CHECKING:
+    from latentia.config import Table
+
+
+def complete(settings: Mapping[str, Any], dataset: Dataset, training: type) -> Table:
+    """Resolve settings for a data set: every section, every argument.
+
+    Args:
+        settings: what the user gave, nested; sections and arguments may be missing.
+        dataset: the data that they are for.
+        training: the class whose signature the section `training` must fit.
+
+    Returns:
+        The specification.
+
+    Raises:
+        ConfigError: for whatever does not exist or does not fit.
+        DataError: if the data lie outside of the likelihood's support.
+    """
+    check_sections(settings)
+    tables = {section: _table(settings.get(section)) for section in SECTIONS}
+    model_name = tables["model"].setdefault("name", "vae")
+    defaults = getattr(registry.lookup("model", model_name), "defaults", {})
+    for kind in ("posterior", "prior", "objective", "likelihood", "condition", "corruption"):
+        if kind in defaults:
+            tables[kind].setdefault("name", defaults[kind])
+    kinds = kinds_of(tables)
+    tables["network"].setdefault("name", usual_network(kinds["network"], defaults, is_picture(dataset)))
+    check_network(tables, kinds["network"])
+    tables["likelihood"].setdefault("name", "bernoulli" if nearly_binary(dataset) else "gaussian_optimal")
+
+    likelihood = registry.lookup("likelihood", tables["likelihood"]["name"])
+    choose_transform(tables["transform"], dataset, likelihood)
+    spec: Table = {"data": tables["data"], **condition_for(tables, dataset)}
+    spec["transform"] = config.check_component("transform", tables["transform"], "transform")
+    ends = config.build("transform", spec["transform"]).range(*extremes(dataset))
+    if "link" in config.parameters(likelihood) and ends[0] >= 0 and ends[1] <= 1:
+        tables["likelihood"].setdefault("link", "sigmoid")
+    if "levels" in config.parameters(likelihood):
+        tables["likelihood"].setdefault("levels", int(dataset.high) + 1)
+    prior = registry.lookup("prior", tables["prior"].get("name", "standard_normal"))
+    if {"low", "high"} <= set(config.parameters(prior)):  # one that makes up examples needs their range
+        low, high = ends if all(map(math.isfinite, ends)) else reach(spec["transform"], dataset)
+        tables["prior"].setdefault("low", low)
+        tables["prior"].setdefault("high", high)
+    usual = defaults.get("objective", "elbo")
+    complete_objective(tables["objective"], ends, usual)
+    check_base(tables["objective"], usual)
+    for section, kind in {"model": "model", **kinds, "objective": "objective"}.items():
+        spec[section] = config.check_component(kind, tables[section], section, SUPPLIED.get(section, ()))
+    check_levels(spec, dataset)
+    check_support(spec, dataset, ends)
+    check_codes(spec)
+    check_objective(spec, training)
+    check_classes(spec)
+    spec |= corruption_for(tables, spec, ends, dataset)
+    spec["training"] = training_for(tables["training"], dataset, training)
+    return spec
+
+
+def _table(value: Any) -> Table:
+    return {"name": value} if isinstance(value, str) else dict(value or {})

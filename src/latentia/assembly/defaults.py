@@ -1,0 +1,175 @@
+"""What the data say where the user said nothing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from latentia import config, registry
+from latentia.assembly.checks import innermost
+from latentia.assembly.settings import SUPPLIED
+from latentia.data.dataset import Dataset
+from latentia.errors import ConfigError, DataError, nearest
+
+if TYPE_CHECKING:
+    from latentia.config import Table
+
+
+GOOD_STEPS = 10_000
+"""Without `training.epochs`, a run is about this many steps, within 20 and 500 epochs."""
+
+
+VALIDATION_STEPS = 100
+"""Without `training.validate_every`, this many steps at least lie between validations."""
+
+
+def usual_network(kind: str, defaults: Mapping[str, str], picture: bool) -> str:
+    """Name the network for a kind of model and of data."""
+    if kind == "ladder":
+        return "ladder_conv" if picture else "ladder_mlp"
+    return defaults.get("network", "conv") if picture else "mlp"
+
+
+def is_picture(dataset: Dataset) -> bool:
+    """Whether convolutions have something to work on."""
+    return len(dataset.event) == 3 and min(dataset.event[1:]) >= 4
+
+
+def nearly_binary(dataset: Dataset) -> bool:
+    """Whether grey images are mostly ink and paper, as MNIST's digits are and photographs are not."""
+    if not (is_picture(dataset) and dataset.event[0] == 1 and dataset.x.dtype == np.uint8):
+        return False
+    some = dataset.x[dataset.splits["train"][:1000]] / dataset.high
+    return float(np.mean((some < 0.1) | (some > 0.9))) > 0.75
+
+
+def extremes(dataset: Dataset) -> tuple[float, float]:
+    """Give the smallest and the largest stored value that there can be."""
+    if dataset.x.dtype == np.uint8:
+        return 0.0, dataset.high
+    return float(dataset.x.min()), float(dataset.x.max())
+
+
+def reach(transform: Table, dataset: Dataset) -> tuple[float, float]:
+    """Give the ends of the transformed training data, whose columns are scaled each in its own way."""
+    train = torch.from_numpy(dataset.x[dataset.splits["train"]])
+    x = config.build("transform", transform).expected(train)
+    return float(x.min()), float(x.max())
+
+
+def choose_transform(table: Table, dataset: Dataset, likelihood: Callable[..., Any]) -> None:
+    """Fill in the transform that suits data and likelihood, and the statistics that it needs."""
+    low, high = extremes(dataset)
+    binary, sharp = getattr(likelihood, "binary", False), getattr(likelihood, "sharp", False)
+    levelled = "levels" in config.parameters(likelihood)
+    integers = dataset.x.dtype == np.uint8 and dataset.kind != "table"
+    in_unit = low >= 0 and high <= 1
+    if "name" not in table:
+        if levelled:
+            table["name"] = "scale"
+        elif integers or in_unit:
+            whole = "dequantise" if sharp else "scale"
+            table["name"] = "binarise" if binary else whole if integers else "none"
+            if not integers and binary:
+                table.update(low=0.0, high=1.0)
+        elif binary or dataset.kind != "table":
+            table["name"] = "none" if binary else "scale"
+        else:
+            table["name"] = "standardise"
+    known = config.parameters(registry.lookup("transform", table["name"]))
+    if "high" in known:
+        table.setdefault("high", high)
+        if "low" in known:
+            table.setdefault("low", low)
+    if "mean" in known:
+        train = dataset.x[dataset.splits["train"]].astype(np.float64)
+        table.setdefault(
+            "mean", train.mean(axis=0).ravel().tolist() if train.ndim == 2 else [float(train.mean())]
+        )
+        table.setdefault(
+            "std", train.std(axis=0).ravel().tolist() if train.ndim == 2 else [float(train.std())]
+        )
+
+
+def complete_objective(table: Table, ends: tuple[float, float], usual: str) -> None:
+    """Fill in what an objective needs of the data, and the model's own objective where it adds to one."""
+    known = config.parameters(registry.lookup("objective", table["name"]))
+    from_data = {"data_range": ends[1] - ends[0], "base": usual, "features": "conv"}
+    for name in known.keys() & from_data.keys():
+        given = table.setdefault(name, from_data[name])
+        if isinstance(given, Mapping):  # arguments without a name, as objective.base.beta=4 gives them
+            table[name] = {"name": from_data[name], **given}
+
+
+def condition_for(tables: Table, dataset: Dataset) -> Table:
+    """Resolve what the model is told of each example; nothing for a model that is told nothing."""
+    model, prior = tables["model"]["name"], tables["prior"].get("name")
+    asks = "condition" in config.parameters(registry.lookup("model", model))
+    if not asks and prior and getattr(registry.lookup("prior", prior), "conditional", False):
+        raise ConfigError(
+            f"prior '{prior}' needs a condition, and model '{model}' has none; use --model "
+            "conditional_vae, or prior.name=standard_normal"
+        )
+    table = tables["condition"]
+    if not asks:
+        if table:
+            raise ConfigError(
+                f"model '{model}' takes no condition; use --model conditional_vae, or leave 'condition' out"
+            )
+        return {}
+    component: Any = registry.lookup("condition", table["name"])
+    known = config.parameters(component)
+    for key in table:
+        if key != "name" and key not in known:
+            raise ConfigError(f"unknown key 'condition.{key}'{nearest(key, known)}")
+    given = {key: value for key, value in table.items() if key != "name"}
+    completed = {"name": table["name"], **component.settings(dataset, given)}
+    spec = config.check_component("condition", completed, "condition")
+    config.build("condition", spec).of(dataset)
+    return {"condition": spec}
+
+
+def corruption_for(tables: Table, spec: Table, ends: tuple[float, float], dataset: Dataset) -> Table:
+    """Resolve what is done to the encoder's input; nothing for a model that sees it as it is."""
+    model, objective = spec["model"]["name"], innermost(spec["objective"])["name"]
+    table = tables["corruption"]
+    counts_hidden = registry.lookup("objective", objective).hidden
+    if "corruption" not in config.parameters(registry.lookup("model", model)):
+        if table or counts_hidden:
+            what = "'corruption'" if table else f"objective '{objective}'"
+            raise ConfigError(
+                f"model '{model}' hides nothing from its encoder, and {what} asks for it; use --model "
+                "masked_autoencoder or denoising_autoencoder"
+            )
+        return {}
+    component = registry.lookup("corruption", table["name"])
+    if counts_hidden and not component.hides:
+        raise ConfigError(
+            f"objective '{objective}' counts hidden entries, and corruption '{table['name']}' hides none; "
+            "use corruption.name=dropout, or objective.name=reconstruction"
+        )
+    if {"low", "high"} <= set(config.parameters(component)) and all(map(math.isfinite, ends)):
+        table.setdefault("low", ends[0])
+        table.setdefault("high", ends[1])
+    checked = config.check_component("corruption", table, "corruption", SUPPLIED["corruption"])
+    config.build("corruption", checked, event=dataset.event)
+    return {"corruption": checked}
+
+
+def training_for(table: Table, dataset: Dataset, training: type) -> Table:
+    """Resolve the section `training`; how long to train follows the number of examples."""
+    examples = len(dataset.splits["train"])
+    if examples < 1:
+        raise DataError(f"{dataset.name}: the training split is empty; lower data.validation or data.test")
+    size = table.get("batch_size", config.parameters(training)["batch_size"].default)
+    steps = max(1, examples // size) if isinstance(size, int) and size > 0 else 1
+    table.setdefault("epochs", min(500, max(20, math.ceil(GOOD_STEPS / steps))))
+    table.setdefault("validate_every", max(1, math.ceil(VALIDATION_STEPS / steps)))
+    checked = config.check(training, table, "training")
+    for name in checked["trackers"]:
+        registry.lookup("tracker", name)
+    return checked
