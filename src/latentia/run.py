@@ -336,8 +336,16 @@ class Run(Trained):
             Shape `(len(dims), steps)`.
 
         Raises:
-            ConfigError: if there is no such dimension.
+            ConfigError: if there is no such dimension or no step, or the latent has height and width.
         """
+        if steps < 1:
+            raise ConfigError(f"'steps' must be at least 1, not {steps}")
+        if len(self.latent) != 1:
+            shape = "x".join(map(str, self.latent))
+            raise ConfigError(
+                f"a traversal moves the numbers of a flat latent, and this one has shape {shape}; use "
+                "sample, reconstruct or interpolate"
+            )
         mean, std = self.aggregate.mean(axis=0), self.aggregate.std(axis=0)
         if dims is not None:
             for dim in dims:

@@ -215,6 +215,8 @@ def load_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[
             metadata = opened.metadata() or {}
             tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
         record = json.loads(metadata.get("latentia", "{}"))
+    except FileNotFoundError as error:
+        raise RunError(f"{path} does not exist") from error
     except OSError as error:
         raise RunError(f"cannot read {path}: {error.strerror or error}") from error
     except (SafetensorError, ValueError) as error:

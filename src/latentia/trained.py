@@ -235,8 +235,10 @@ class Trained:
             return None if c is None else torch.from_numpy(self.given(c))
         if c is None:
             if not self.model.dropped:
+                without = ", or train with model.drop=0.1 to do without"
                 raise ConfigError(
-                    "the model needs a condition: give one, or train with model.drop=0.1 to do without"
+                    "the model needs a condition: give one (--condition, such as a label)"
+                    + (without if "drop" in self.recipe["model"] else "")
                 )
             return torch.full((count, size), torch.nan)
         rows = np.asarray(c, dtype=np.float32)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from latentia import config, storage
+from latentia import config, registry, storage
 from latentia.cli import VERBS, main
 
 TINY = ["--network", "mlp", "--hidden", "16", "--latent-dim", "3", "--epochs", "2", "--quiet"]
@@ -52,6 +52,17 @@ def test_importing_the_package_imports_nothing_heavy():
 def test_every_verb_has_help(verb, capsys):
     assert latentia(verb, "--help") == 0
     assert "Usage: latentia" in capsys.readouterr().out
+
+
+def test_the_help_of_train_and_evaluate_names_every_model_network_and_sampler(capsys):
+    latentia("train", "--help")
+    train = capsys.readouterr().out
+    latentia("evaluate", "--help")
+    evaluate = capsys.readouterr().out
+    networks = [name for name in registry.names("network") if not name.startswith("lecture-")]
+    for name in (*registry.names("model"), *networks, *registry.names("ladder")):
+        assert name in train
+    assert all(name in evaluate for name in registry.names("sampler"))
 
 
 def test_train_says_what_it_does(tmp_path, capsys):
@@ -234,6 +245,8 @@ def test_bad_latent_work_gets_one_line(capsys, run, tmp_path):
         ): "'truncation' belongs to the sampler 'prior', not to 'mixture'",
         ("traverse", run, "--dims", "7"): "no latent dimension 7; they run from 0 to 2",
         ("traverse", run, "--dims", "a"): "--dims takes numbers",
+        ("traverse", run, "--steps", "0"): "'steps' must be at least 1, not 0",
+        ("decode", run, run / "run.toml"): "is no array; give a .npy, .npz or .csv file",
         ("interpolate", run, "--between", "0", "9999"): "no test example 9999",
         ("interpolate", run, "--path", "bent"): "unknown path 'bent'",
         ("encode", run, "--split", "tset"): "did you mean 'test'?",

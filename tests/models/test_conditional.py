@@ -53,6 +53,8 @@ def test_an_unknown_label_is_named_with_those_that_are_known(run):
         run.given(12)
     with pytest.raises(LatentiaError, match="no label 'seven'"):
         run.given("seven")
+    with pytest.raises(LatentiaError, match=r"no label '2\.5'"):
+        run.given(2.5)
 
 
 def test_a_condition_of_another_size_is_refused(run):

@@ -191,6 +191,8 @@ def test_what_is_asked_without_a_label_is_inferred_first(run):
     assert c.argmax(axis=1).tolist() == run.classify(x).argmax(axis=1).tolist()
     assert np.allclose(run.reconstruct(x), run.decode(run.encode(x, c), c))
     assert run.sample(4, condition=3).shape == (4, 1, 8, 8)
+    with pytest.raises(latentia.LatentiaError, match=r"--condition, such as a label\)$"):
+        run.decode(run.encode(x))
 
 
 def test_its_latents_go_back_into_training_with_labels_and_splits(run, tmp_path):

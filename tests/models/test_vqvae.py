@@ -110,6 +110,15 @@ def test_a_model_without_codes_says_so(tmp_path):
         plain.sample(2, sampler="autoregressive")
 
 
+def test_what_would_leave_the_codes_is_refused(run):
+    with pytest.raises(ConfigError, match=r"without truncation or temperature.*--sampler autoregressive"):
+        run.sample(2, temperature=0.5)
+    with pytest.raises(ConfigError, match="without truncation or temperature"):
+        run.sample(2, truncation=1.0)
+    with pytest.raises(ConfigError, match=r"a flat latent, and this one has shape .*x2x2; use sample"):
+        run.traversal_values()
+
+
 @pytest.mark.parametrize("quantiser", ["residual_codebook", "gumbel_codebook", "finite_scalar"])
 def test_every_quantiser_trains_and_decodes_its_codes(quantiser, tmp_path):
     levels = {"residual_codebook": {"size": 4, "levels": 2}, "finite_scalar": {"levels": 3}}
@@ -159,7 +168,12 @@ def test_parts_that_do_not_fit_are_refused_before_anything_is_built():
     assert "use objective.name=vq" in refused(objective="elbo")
     assert "posterior.name=ema_codebook" in refused(posterior="diagonal_gaussian")
     assert "prior.name=uniform_codes" in refused(prior="standard_normal")
-    assert "'vq' is for codes" in refused(model={"name": "vae"}, posterior={}, objective="vq")
+    assert "--model vqvae, or leave 'objective' out" in refused(
+        model={"name": "vae"}, posterior={}, objective="vq"
+    )
+    assert "use posterior.name=diagonal_gaussian, or --model vqvae" in refused(
+        model={"name": "vae"}, posterior="ema_codebook", objective="elbo"
+    )
     assert "at least 2, not 0" in refused(posterior={"name": "ema_codebook", "size": 0})
     assert "'posterior.levels' must be at least 1, not 0" in refused(
         posterior={"name": "residual_codebook", "levels": 0}

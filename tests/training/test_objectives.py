@@ -1,6 +1,7 @@
 """Objectives as settings: what is refused before anything is built, and what a run of each leaves behind."""
 
 import dataclasses
+import sys
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import torch
 from latentia import api, assembly, storage
 from latentia.data import load
 from latentia.data.feed import feeds
-from latentia.errors import ConfigError
+from latentia.errors import ConfigError, MissingExtra
 from latentia.evaluation import average_terms
 from latentia.folder import RunFolder
 from latentia.networks import ConvFeatures
@@ -50,6 +51,21 @@ SMALL = {"network": {"name": "mlp", "hidden": [16]}, "training": {"epochs": 2}}
             r"objective 'elbo' needs a posterior with a density, and 'delta' has none",
         ),
         ({"objective": {"name": "perceptual", "base": "dreg"}}, r"'objective\.base' changes .*; use .*iwae"),
+        (
+            {"objective": {"name": "perceptual", "base": "ms_ssim"}},
+            r"'perceptual' does not add to 'ms_ssim'.*use objective\.name=ms_ssim, or objective\.base=elbo",
+        ),
+        ({"objective": {"name": "ms_ssim", "scales": 2, "base": "factor"}}, r"does not add to 'factor'"),
+        (
+            {"objective": {"name": "perceptual", "base": "masked_reconstruction"}},
+            r"model 'vae' hides nothing .*masked_autoencoder",
+        ),
+        (
+            {"posterior": "delta"},
+            r"'elbo' needs a posterior with a density.*use posterior\.name=diagonal_gau",
+        ),
+        ({"objective": {"name": "ms_ssim", "window": 2}}, r"'objective\.window' must be odd, not 2"),
+        ({"objective": {"name": "ms_ssim", "scales": 6}}, r"'objective\.scales' must be at most 5, not 6"),
         ({"objective": {"name": "perceptual", "features": "vgg"}}, r"unknown features 'vgg'"),
         ({"objective": {"name": "beta_tc", "beta": -1.0}}, r"'objective\.beta' must not be negative"),
     ],
@@ -57,6 +73,14 @@ SMALL = {"network": {"name": "mlp", "hidden": [16]}, "training": {"epochs": 2}}
 def test_what_cannot_work_is_refused_before_anything_is_built(settings, message, tmp_path):
     with pytest.raises(ConfigError, match=message):
         api.start("digits", {**SMALL, **settings}, out=tmp_path / "run", quiet=True)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_package_that_is_missing_is_told_before_anything_is_written(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torchmetrics", None)
+    objective = {"name": "ms_ssim", "scales": 1, "window": 3}
+    with pytest.raises(MissingExtra, match=r"'ms_ssim' needs the package torchmetrics.*latentia\[metrics\]"):
+        api.start("digits", {**SMALL, "objective": objective}, out=tmp_path / "run", quiet=True)
     assert not (tmp_path / "run").exists()
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import importlib.util
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from latentia import config, registry
-from latentia.assembly.settings import NETWORKS, PARTS
+from latentia.assembly.settings import NETWORKS, PARTS, SUPPLIED
 from latentia.data.conditions import Labels
 from latentia.data.dataset import Dataset
-from latentia.errors import ConfigError, DataError, nearest
+from latentia.errors import ConfigError, DataError, MissingExtra, nearest
 
 if TYPE_CHECKING:
     from latentia.config import Table
@@ -86,33 +87,55 @@ def check_support(spec: Table, dataset: Dataset, ends: tuple[float, float]) -> N
     )
 
 
+def innermost(objective: Table) -> Table:
+    """Give the objective that others add to: what it is for, all of them are for."""
+    while "base" in objective:
+        objective = objective["base"]
+    return objective
+
+
+def check_base(table: Table, usual: str) -> None:
+    """Refuse an objective to add to that compares pictures, has an adversary or classifies."""
+    if "base" not in table:
+        return
+    name, base = table["name"], table["base"]
+    base = base if isinstance(base, str) else base["name"]
+    adds_to: Any = registry.lookup("objective", base)
+    if adds_to.classifies or config.parameters(adds_to).keys() & set(SUPPLIED["objective"]):
+        advice = f"objective.name={base}" + ("" if base == usual else f", or objective.base={usual}")
+        raise ConfigError(
+            f"objective '{name}' does not add to '{base}', which compares or classifies by itself; use "
+            f"{advice}"
+        )
+
+
 def check_codes(spec: Table) -> None:
     """Refuse to mix codes and continuous latents."""
     owner = "posterior" if "posterior" in spec else "model"
-    posterior = spec[owner]["name"]
+    model, posterior = spec["model"]["name"], spec[owner]["name"]
     coded = registry.lookup(owner, posterior).codes
     for kind, fits in (("objective", "vq"), ("prior", "uniform_codes")):
         if kind not in spec:
             continue
-        table = spec[kind]
-        while "base" in table:  # an objective that adds to another one is for what that one is for
-            table = table["base"]
-        name = table["name"]
+        name = innermost(spec[kind])["name"]
         if getattr(registry.lookup(kind, name), "codes", False) == coded:
             continue
         if coded:
+            advice = f"{kind}.name={fits}, or --model vae"
+            if model != "vqvae":
+                advice = "posterior.name=diagonal_gaussian, or --model vqvae"
             raise ConfigError(
                 f"{kind} '{name}' is for continuous latents, and posterior '{posterior}' gives codes; use "
-                f"{kind}.name={fits}, or --model vae"
+                f"{advice}"
             )
-        raise ConfigError(
-            f"{kind} '{name}' is for codes, and {owner} '{posterior}' gives none; use "
-            f"{'posterior.name=ema_codebook' if owner == 'posterior' else '--model vqvae'}, or --model vae"
-        )
+        advice = "posterior.name=ema_codebook, or --model vae"
+        if model != "vqvae":
+            advice = f"--model vqvae, or leave '{kind}' out"
+        raise ConfigError(f"{kind} '{name}' is for codes, and {owner} '{posterior}' gives none; use {advice}")
 
 
 def check_objective(spec: Table, training: type) -> None:
-    """Refuse an objective that the posterior or the training loop cannot serve."""
+    """Refuse an objective that the posterior, the training loop or the installation cannot serve."""
     table = spec["objective"]
     kind = "posterior" if "posterior" in spec else "model"  # a model may have a posterior of its own
     posterior, other = (
@@ -123,10 +146,13 @@ def check_objective(spec: Table, training: type) -> None:
         check_objective({**spec, "objective": table["base"]}, training)
     objective = table["name"]
     wanted, given = registry.lookup("objective", objective), registry.lookup(kind, posterior)
+    if wanted.needs and importlib.util.find_spec(wanted.needs[0]) is None:
+        raise MissingExtra(wanted.needs[0], wanted.needs[1], f"objective '{objective}'")
     if wanted.bound and not (given.density or given.codes):
+        without = "" if wanted.classifies else ", or objective.name=reconstruction"
         raise ConfigError(
             f"objective '{objective}' needs a posterior with a density, and '{posterior}' has none; use "
-            "objective.name=reconstruction, or --model vae"
+            f"posterior.name=diagonal_gaussian{without}"
         )
     prior = spec.get("prior", {}).get("name")
     if prior and registry.lookup("prior", prior).needs_density and not given.density:

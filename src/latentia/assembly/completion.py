@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from latentia import config, registry
 from latentia.assembly.checks import (
+    check_base,
     check_classes,
     check_codes,
     check_levels,
@@ -76,7 +77,9 @@ def complete(settings: Mapping[str, Any], dataset: Dataset, training: type) -> T
         low, high = ends if all(map(math.isfinite, ends)) else reach(spec["transform"], dataset)
         tables["prior"].setdefault("low", low)
         tables["prior"].setdefault("high", high)
-    complete_objective(tables["objective"], ends, defaults.get("objective", "elbo"))
+    usual = defaults.get("objective", "elbo")
+    complete_objective(tables["objective"], ends, usual)
+    check_base(tables["objective"], usual)
     for section, kind in {"model": "model", **kinds, "objective": "objective"}.items():
         spec[section] = config.check_component(kind, tables[section], section, SUPPLIED.get(section, ()))
     check_levels(spec, dataset)

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from latentia import config, registry
+from latentia.assembly.checks import innermost
 from latentia.assembly.settings import SUPPLIED
 from latentia.data.dataset import Dataset
 from latentia.errors import ConfigError, DataError, nearest
@@ -134,10 +135,7 @@ def condition_for(tables: Table, dataset: Dataset) -> Table:
 
 def corruption_for(tables: Table, spec: Table, ends: tuple[float, float], dataset: Dataset) -> Table:
     """Resolve what is done to the encoder's input; nothing for a model that sees it as it is."""
-    counted = spec["objective"]
-    while "base" in counted:  # an objective that adds to another one asks for what that one asks for
-        counted = counted["base"]
-    model, objective = spec["model"]["name"], counted["name"]
+    model, objective = spec["model"]["name"], innermost(spec["objective"])["name"]
     table = tables["corruption"]
     counts_hidden = registry.lookup("objective", objective).hidden
     if "corruption" not in config.parameters(registry.lookup("model", model)):

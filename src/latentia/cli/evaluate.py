@@ -29,7 +29,7 @@ def settings_options(function: click.decorators.FC) -> click.decorators.FC:
             ),
             click.option(
                 "--samplers", metavar="NAME,...",
-                help="prior, mixture, flow, two_stage.  [default: prior,mixture]",
+                help="prior, mixture, flow, two_stage, autoregressive (for codes).  [default: prior,mixture]",
             ),
             click.option(
                 "--only", metavar="TOPIC,...",

@@ -18,8 +18,16 @@ def run_options(function: click.decorators.FC) -> click.decorators.FC:
     """Add the common settings of a run as flags; `sweep` has the same."""
     for option in reversed(
         (
-            click.option("--model", help="vae (the default), autoencoder, conditional_vae, ..."),
-            click.option("--network", help="mlp, conv, resnet, or a lecture's network."),
+            click.option(
+                "--model",
+                help="vae (the default), autoencoder, conditional_vae, vqvae, hierarchical_vae, "
+                "semi_supervised_vae, denoising_autoencoder, masked_autoencoder.",
+            ),
+            click.option(
+                "--network",
+                help="mlp, conv, resnet, or a lecture's network; grid for a vqvae of images; ladder_mlp or "
+                "ladder_conv for a hierarchical_vae.",
+            ),
             click.option(
                 "--likelihood",
                 help="bernoulli, gaussian_optimal, discretised_logistic, ..., or a loss: mse, bce, l1.",
@@ -63,7 +71,8 @@ def command(
     tar of images, or hf:owner/name.
 
     Every setting of a run file can be given as SECTION.KEY=VALUE, such as objective.beta=4,
-    training.clip=1 or objective.schedule=cyclical.
+    training.clip=1 or objective.schedule=cyclical; SECTION=NAME chooses a part, such as
+    objective=beta_tc, prior=vamp, posterior=iaf or condition=factors.
     """  # noqa: D205
     from latentia import api
 

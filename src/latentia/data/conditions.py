@@ -170,11 +170,14 @@ class Labels(Condition):
             number = int(value)
         except (TypeError, ValueError):
             number = -1
-        if not 0 <= number < self.classes or (names and str(value) not in names and isinstance(value, str)):
-            shown = ", ".join(known[:12]) + (", ..." if len(known) > 12 else "")
-            raise ConfigError(
-                f"the model knows no label '{value}'{nearest(str(value), known)}; it knows {shown}"
-            )
+        fractional = isinstance(value, float) and number != value
+        if (
+            fractional
+            or not 0 <= number < self.classes
+            or (names and str(value) not in names and isinstance(value, str))
+        ):
+            shown = f"it knows {', '.join(known)}" if len(known) <= 12 else nearest(str(value), known)[2:]
+            raise ConfigError(f"the model knows no label '{value}'; {shown}")
         return number
 
     def examples(self, names: tuple[str, ...] = ()) -> list[tuple[str, np.ndarray]]:

@@ -23,6 +23,8 @@ def read_array(path: Path) -> np.ndarray:
     """
     if not path.is_file():
         raise DataError(f"{path} does not exist; give a .npy, .npz or .csv file")
+    if path.suffix.lower() not in (".npy", ".npz", ".csv"):
+        raise DataError(f"{path} is no array; give a .npy, .npz or .csv file")
     try:
         if path.suffix.lower() == ".csv":
             return np.loadtxt(path, delimiter=",", skiprows=1, ndmin=2, dtype=np.float32)

@@ -44,6 +44,8 @@ class Objective(abc.ABC):
     """Whether it reads q(y|x), which only a model that classifies gives."""
     hidden: bool = False
     """Whether it counts hidden entries alone, which needs a corruption that hides some."""
+    needs: tuple[str, str] | None = None
+    """The package that it trains with beyond the usual ones, and the extra that brings it."""
 
     @abc.abstractmethod
     def __call__(self, state: Pass, progress: float = 1.0) -> Terms:

@@ -74,6 +74,8 @@ class MultiScaleSSIM(Compared):
         Jake Snell et al., "Learning to Generate Images with Perceptual Similarity Metrics", 2017.
     """
 
+    needs: tuple[str, str] = ("torchmetrics", "metrics")
+
     def __init__(
         self,
         event: tuple[int, ...],
@@ -95,8 +97,10 @@ class MultiScaleSSIM(Compared):
         """
         super().__init__(base, weight)
         at_least(1, scales=scales, window=window)
-        if scales > len(EXPONENTS) or window % 2 == 0:
-            raise ConfigError(f"'objective.scales' is at most 5 and window odd, not {scales} and {window}")
+        if scales > len(EXPONENTS):
+            raise ConfigError(f"'objective.scales' must be at most {len(EXPONENTS)}, not {scales}")
+        if window % 2 == 0:
+            raise ConfigError(f"'objective.window' must be odd, not {window}")
         _check_size(event, scales, window)
         used = EXPONENTS[:scales]
         self.options = {
@@ -111,7 +115,7 @@ class MultiScaleSSIM(Compared):
                 multiscale_structural_similarity_index_measure as similarity,
             )
         except ImportError as error:
-            raise MissingExtra("torchmetrics", "metrics", "objective 'ms_ssim'") from error
+            raise MissingExtra(self.needs[0], self.needs[1], "objective 'ms_ssim'") from error
         # Negative similarities cut at 0, the other way to have powers of them, have no gradient.
         found = similarity(guess.float(), x.float(), reduction="none", normalize="simple", **self.options)
         return 1 - found.reshape(len(x))

@@ -36,14 +36,15 @@ def sample_prior(
         Shape `(n, *latent)`.
 
     Raises:
-        ConfigError: if a setting is not positive, or the prior cannot be truncated or has no temperature.
+        ConfigError: if a setting is not positive, or the prior has no truncation or temperature.
     """
     for name, value in (("n", n), ("truncation", truncation), ("temperature", temperature)):
         if value is not None and value <= 0:
             raise ConfigError(f"'{name}' must be positive, not {value}")
-    if isinstance(prior, UniformChoice) and temperature != 1.0:
+    if isinstance(prior, UniformChoice) and (truncation is not None or temperature != 1.0):
         raise ConfigError(
-            "a temperature moves latents, and this run's are codes, with nothing between; leave it out"
+            "codes are drawn from a list, without truncation or temperature; leave them out, or use "
+            "--sampler autoregressive"
         )
     if isinstance(prior, Hierarchy) and truncation is None:
         return prior.tempered(temperature).sample((n,))
