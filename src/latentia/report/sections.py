@@ -246,7 +246,8 @@ def _samples(study: Study, view: View) -> Panel:
     for sampler, caption in captions:
         alt = f"{count} samples of {study.title}, latents from the {sampler}"
         caption += f" Seed {study.seed}."
-        words = Words(f"{study.prefix}samples-{sampler}", f"From the {sampler}", caption, alt)
+        heading = f"From the {sampler}" + (" sampler" if sampler not in ("prior", "mixture") else "")
+        words = Words(f"{study.prefix}samples-{sampler}", heading, caption, alt)
         drawn[sampler] = (words, study.samples(sampler, count, noise))
     note = (
         "Each sample is drawn from p(x|z)."
