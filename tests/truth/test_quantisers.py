@@ -299,5 +299,5 @@ def test_drawn_codes_are_those_of_the_latents_drawn():
 
 def test_codes_have_no_temperature():
     coder = quantiser("ema")
-    with pytest.raises(ConfigError, match="temperature moves latents"):
+    with pytest.raises(ConfigError, match="without truncation or temperature"):
         sample_prior(UniformCodes(GRID, coder)(), 3, temperature=0.5)

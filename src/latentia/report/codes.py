@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 
-from latentia.evaluation.codes import code_counts, code_use
+from latentia.errors import shell
 from latentia.report.charts import bars
 from latentia.report.exhibits import Exhibit, Panel, Section, Words
 from latentia.report.facts import number
@@ -27,7 +26,7 @@ def coded_samples(study: Study) -> list[tuple[str, str]]:
     fitted = study.run.kept_sampler("autoregressive") is not None
     uniform = "Codes drawn uniformly, each for itself: they do not know of each other."
     if not fitted:
-        uniform += f" latentia sample {study.run.folder.path} --sampler autoregressive fits one that does."
+        uniform += f" latentia sample {shell(study.run.folder.path)} --sampler autoregressive fits one that does."
     learned = "Codes drawn one after the other by a causal transformer, fitted to those of the training data."
     return [("prior", uniform), *([("autoregressive", learned)] if fitted else [])]
 
@@ -43,6 +42,10 @@ def codes_section(study: Study) -> list[Section]:
     """
     if not study.coded:
         return []
+    import torch
+
+    from latentia.evaluation.codes import code_counts, code_use
+
     run, coder = study.run, study.run.coder
     positions = study.inputs.encoded
     codes = torch.from_numpy(run.codes(study.inputs.dataset.x[positions], run.told(positions)))
