@@ -26,7 +26,8 @@ def coded_samples(study: Study) -> list[tuple[str, str]]:
     fitted = study.run.kept_sampler("autoregressive") is not None
     uniform = "Codes drawn uniformly, each for itself: they do not know of each other."
     if not fitted:
-        uniform += f" latentia sample {shell(study.run.folder.path)} --sampler autoregressive fits one that does."
+        folder = shell(study.run.folder.path)
+        uniform += f" latentia sample {folder} --sampler autoregressive fits one that does."
     learned = "Codes drawn one after the other by a causal transformer, fitted to those of the training data."
     return [("prior", uniform), *([("autoregressive", learned)] if fitted else [])]
 
