@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from latentia.errors import ConfigError
 from latentia.objectives.adversary import Adversary
+from latentia.objectives.schedules import Constant, Schedule
 from latentia.types import Pass, Terms
 
 
@@ -44,6 +45,8 @@ class Objective(abc.ABC):
     """Whether it reads q(y|x), which only a model that classifies gives."""
     hidden: bool = False
     """Whether it counts hidden entries alone, which needs a corruption that hides some."""
+    schedule: Schedule = Constant()
+    """What its weights are multiplied with along the run."""
     needs: tuple[str, str] | None = None
     """The package that it trains with beyond the usual ones, and the extra that brings it."""
 
@@ -85,7 +88,7 @@ class Objective(abc.ABC):
         Returns:
             Whether they have.
         """
-        return True
+        return self.schedule.settled(progress)
 
 
 def at_least(lowest: float, **settings: float) -> None:

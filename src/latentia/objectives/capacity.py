@@ -49,7 +49,3 @@ class Capacity(Objective):
         terms = self.elbo(state)
         target = self.capacity * self.schedule(progress)
         return replace(terms, weight=0.0, penalty=self.gamma * (terms.rate - target).abs())
-
-    def settled(self, progress: float) -> bool:
-        """Say whether C has reached its final value; see `Objective`."""
-        return self.schedule.settled(progress)

@@ -13,14 +13,13 @@ from latentia.types import Pass, Terms
 class ELBO(Objective):
     r"""E_q[-log p(x|z)] + beta * sum_d max(KL_d, lambda), with L Monte Carlo samples.
 
-    The distortion and the rate stay those of the bound: beta is the terms' weight, and what free
-    bits add, `beta * max(lambda - KL_d, 0)`, is their penalty.
+    beta is the terms' weight; what free bits add, `beta * max(lambda - KL_d, 0)`, is their penalty.
 
     References:
         Diederik Kingma, Max Welling, "Auto-Encoding Variational Bayes", 2013.
         Irina Higgins et al., "beta-VAE", 2017.
         Diederik Kingma et al., "Improved Variational Inference with Inverse Autoregressive Flow",
-        2016 (free bits; there over the minibatch, here per example, so that batches do not matter).
+        2016 (free bits; there over the minibatch, here per example).
     """
 
     def __init__(
@@ -55,7 +54,3 @@ class ELBO(Objective):
         else:
             penalty = rate.new_zeros(()).expand_as(rate)
         return Terms(distortion(state), rate, penalty, weight, {"kl": kl})
-
-    def settled(self, progress: float) -> bool:
-        """Say whether beta has reached its final value; see `Objective`."""
-        return self.schedule.settled(progress)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import math
+from collections.abc import Callable
 from dataclasses import replace
 
 from torch import Tensor
@@ -96,12 +97,7 @@ class MultiScaleSSIM(Compared):
             window: side of the Gaussian window, in pixels, odd.
         """
         super().__init__(base, weight)
-        at_least(1, scales=scales, window=window)
-        if scales > len(EXPONENTS):
-            raise ConfigError(f"'objective.scales' must be at most {len(EXPONENTS)}, not {scales}")
-        if window % 2 == 0:
-            raise ConfigError(f"'objective.window' must be odd, not {window}")
-        _check_size(event, scales, window)
+        _check_windows(event, scales, window)
         used = EXPONENTS[:scales]
         self.options = {
             "sigma": (window - 1) / 7, "kernel_size": window, "data_range": data_range,
@@ -110,19 +106,27 @@ class MultiScaleSSIM(Compared):
 
     def distance(self, guess: Tensor, x: Tensor) -> Tensor:
         """Give 1 - MS-SSIM; see `Compared`."""
-        try:
-            from torchmetrics.functional.image import (
-                multiscale_structural_similarity_index_measure as similarity,
-            )
-        except ImportError as error:
-            raise MissingExtra(self.needs[0], self.needs[1], "objective 'ms_ssim'") from error
         # Negative similarities cut at 0, the other way to have powers of them, have no gradient.
-        found = similarity(guess.float(), x.float(), reduction="none", normalize="simple", **self.options)
+        found = _similarity()(guess.float(), x.float(), reduction="none", normalize="simple", **self.options)
         return 1 - found.reshape(len(x))
 
 
-def _check_size(event: tuple[int, ...], scales: int, window: int) -> None:
-    """Refuse what is no picture, or too small a one for the windows of the coarsest scale."""
+def _similarity() -> Callable[..., Tensor]:
+    """Give torchmetrics' MS-SSIM, which takes a second and a half to import."""
+    try:
+        from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
+    except ImportError as error:
+        raise MissingExtra(*MultiScaleSSIM.needs, "objective 'ms_ssim'") from error
+    return multiscale_structural_similarity_index_measure
+
+
+def _check_windows(event: tuple[int, ...], scales: int, window: int) -> None:
+    """Refuse what is no window or no picture, or too small a one for the windows of the coarsest scale."""
+    at_least(1, scales=scales, window=window)
+    if scales > len(EXPONENTS):
+        raise ConfigError(f"'objective.scales' must be at most {len(EXPONENTS)}, not {scales}")
+    if window % 2 == 0:
+        raise ConfigError(f"'objective.window' must be odd, not {window}")
     if len(event) != 3:
         shape = "x".join(map(str, event))
         raise ConfigError(

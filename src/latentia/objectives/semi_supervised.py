@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from latentia.errors import ConfigError
-from latentia.objectives.base import Objective
+from latentia.objectives.base import Objective, at_least
 from latentia.objectives.elbo import ELBO
 from latentia.registry import register
 from latentia.types import Batch, Pass, Terms
@@ -39,8 +39,7 @@ class SemiSupervised(Objective):
             alpha: weight of a labelled example's cross-entropy.
             samples: latent samples for each example and class.
         """
-        if alpha < 0:
-            raise ConfigError(f"'objective.alpha' must not be negative, not {alpha}")
+        at_least(0, alpha=alpha)
         self.alpha = alpha
         self.elbo = ELBO(samples=samples)
         self.samples = samples

@@ -86,7 +86,6 @@ class BetaTC(Objective):
             schedule: what the weights' distance from 1 is multiplied with along the run.
         """
         at_least(0, beta=beta, alpha=alpha, gamma=gamma)
-        at_least(1, samples=samples)
         self.weights = (alpha - 1, beta - 1, gamma - 1)
         self.schedule = schedule
         self.elbo = ELBO(samples=samples)
@@ -101,10 +100,6 @@ class BetaTC(Objective):
         diagnostics = {**terms.diagnostics, **dict(zip(names, parts))}
         return replace(terms, penalty=self.schedule(progress) * added, diagnostics=diagnostics)
 
-    def settled(self, progress: float) -> bool:
-        """Say whether the weights have reached their final values; see `Objective`."""
-        return self.schedule.settled(progress)
-
 
 class Discriminator(Adversary):
     """Tells latents of the aggregate posterior from latents whose dimensions were shuffled in the batch.
@@ -113,7 +108,7 @@ class Discriminator(Adversary):
     """
 
     def __init__(
-        self, latent: tuple[int, ...], hidden: tuple[int, ...], lr: float, betas: tuple[float, float]
+        self, latent: tuple[int, ...], hidden: tuple[int, ...], lr: float, betas: tuple[float, ...]
     ) -> None:
         """Build the network with random weights.
 
@@ -124,8 +119,10 @@ class Discriminator(Adversary):
             betas: decay of the two moments of its Adam.
         """
         super().__init__()
+        if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
+            raise ConfigError(f"'objective.betas' are two numbers from 0 to below 1, not {list(betas)}")
         self.lr = lr
-        self.betas = betas
+        self.betas = (betas[0], betas[1])
         layers = dense([math.prod(latent), *hidden], "leaky_relu")
         self.network = nn.Sequential(*layers, nn.Linear(hidden[-1], 1))
 
@@ -146,9 +143,8 @@ class Discriminator(Adversary):
 class FactorVAE(Objective):
     r"""The ELBO with gamma * TC as a penalty, the density ratio of TC learnt by a discriminator.
 
-    The penalty of an example is gamma times the discriminator's logit at its latents, so it does not
-    depend on the batch. The discriminator is trained beside the model and kept in checkpoints alone: the
-    penalty has a meaning while a run is trained; distortion and rate always do.
+    The penalty of an example is gamma times the discriminator's logit at its latents. The discriminator
+    is kept in checkpoints alone: the penalty has a meaning in training, distortion and rate always.
 
     References:
         Hyunjik Kim, Andriy Mnih, "Disentangling by Factorising", 2018 (there six layers of 1000 units).
@@ -178,17 +174,14 @@ class FactorVAE(Objective):
         """
         at_least(0, gamma=gamma, lr=lr)
         at_least(1, samples=samples, hidden=min(hidden, default=0))
-        if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
-            raise ConfigError(f"'objective.betas' are two numbers from 0 to below 1, not {list(betas)}")
         self.gamma = gamma
-        self.discriminator = Discriminator(latent, hidden, lr, (betas[0], betas[1]))
-        self.adversary = self.discriminator
+        self.adversary: Discriminator = Discriminator(latent, hidden, lr, betas)
         self.elbo = ELBO(samples=samples)
         self.samples = samples
 
     def __call__(self, state: Pass, progress: float = 1.0) -> Terms:
         """Score a pass; see `Objective`. The diagnostics hold `total_correlation`, one logit's worth each."""
         terms = self.elbo(state)
-        ratio = self.discriminator.frozen(state.z).mean(dim=0)
+        ratio = self.adversary.frozen(state.z).mean(dim=0)
         diagnostics = {**terms.diagnostics, "total_correlation": ratio}
         return replace(terms, penalty=self.gamma * ratio, diagnostics=diagnostics)
