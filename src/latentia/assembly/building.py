@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,9 +16,6 @@ from latentia.data.dataset import Dataset
 from latentia.data.transforms import Transform
 from latentia.objectives import Objective
 from latentia.types import LatentModel
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True)

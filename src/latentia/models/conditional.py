@@ -153,8 +153,7 @@ class ConditionalVAE(VAE):
             What the likelihood reads.
         """
         e = self.embedding(self._rows(c, z)).expand(*z.shape[:-1], -1)
-        joined = torch.cat([z, e], dim=-1)
-        return self.decoder(joined.flatten(0, -2)).unflatten(0, z.shape[:-1]).float()
+        return super().outputs(torch.cat([z, e], dim=-1))
 
     def _rows(self, c: Tensor | None, like: Tensor) -> Tensor:
         return like.new_full((1, self.condition), math.nan) if c is None else c

@@ -79,12 +79,7 @@ class DenoisingAutoencoder(Autoencoder):
     def forward(self, batch: Batch, samples: int = 1) -> Pass:
         """Compute everything that an objective reads, from corrupted examples; see `LatentModel`."""
         seen, hidden = self.corruption(batch.x)
-        q = self.look(seen, hidden)
-        z = q.rsample(torch.Size((samples,)))
-        h = self.outputs(z)
-        if self.training:
-            self.likelihood.observe(h, batch.x)
-        return Pass(batch, q, z, self.prior(), self.likelihood(h, len(self.event)), hidden=hidden)
+        return self._passed(batch, self.look(seen, hidden), samples, hidden=hidden)
 
 
 @register("model", "masked_autoencoder")

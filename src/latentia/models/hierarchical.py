@@ -10,12 +10,13 @@ from torch import Tensor
 from torch.distributions import Distribution, Normal
 
 from latentia.errors import ConfigError
+from latentia.models.decoding import DecodingModel
 from latentia.networks import Ladder, LadderMLP
 from latentia.networks.ladder import Stage
 from latentia.probability import Bernoulli, DiagonalGaussian, Hierarchy, Likelihood, Walked
 from latentia.probability.hierarchy import Choose
 from latentia.registry import register
-from latentia.types import Batch, LatentModel, Pass
+from latentia.types import Batch, Pass
 
 
 class Way(NamedTuple):
@@ -35,7 +36,7 @@ class Way(NamedTuple):
 
 
 @register("model", "hierarchical_vae")
-class HierarchicalVAE(LatentModel):
+class HierarchicalVAE(DecodingModel):
     r"""p(x, z) = N(z_1; 0, I) prod_l p(z_l | z_{<l}) p(x | z), inferred from the top down.
 
     ```
@@ -110,26 +111,6 @@ class HierarchicalVAE(LatentModel):
         self.likelihood = likelihood or Bernoulli()
         self.encoder = network.bottom_up(self.event, levels)
         self.decoder = network.top_down(self.likelihood.features(self.event), levels)
-
-    @property
-    def discrete(self) -> bool:
-        """Whether p(x|z) is a probability of values; see `LatentModel`."""
-        return self.likelihood.discrete
-
-    @property
-    def binary(self) -> bool:
-        """Whether x is 0 or 1; see `LatentModel`."""
-        return self.likelihood.binary
-
-    @property
-    def decoded(self) -> int:
-        """The size of what the likelihood reads; see `LatentModel`."""
-        return math.prod(self.likelihood.features(self.event))
-
-    @property
-    def support(self) -> tuple[float, float]:
-        """The likelihood's; see `LatentModel`."""
-        return self.likelihood.support
 
     def prior(self, c: Tensor | None = None) -> Hierarchy:
         """Give p(z), batch shape `()`; see `LatentModel`."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -11,6 +10,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from latentia.errors import ConfigError
+from latentia.models.decoding import DecodingModel
 from latentia.networks import MLP, Network
 from latentia.probability import (
     Bernoulli,
@@ -22,11 +22,11 @@ from latentia.probability import (
     StandardNormal,
 )
 from latentia.registry import register
-from latentia.types import Batch, Coder, LatentModel, Pass
+from latentia.types import Batch, Coder, Pass
 
 
 @register("model", "vae")
-class VAE(LatentModel):
+class VAE(DecodingModel):
     r"""p(x, z) = p(z) p(x|z) with the amortised posterior q(z|x).
 
     ```
@@ -110,29 +110,9 @@ class VAE(LatentModel):
         self.decoder = network.decoder(self.latent, self.likelihood.features(self.event))
 
     @property
-    def discrete(self) -> bool:
-        """Whether p(x|z) is a probability of values; see `LatentModel`."""
-        return self.likelihood.discrete
-
-    @property
-    def binary(self) -> bool:
-        """Whether x is 0 or 1; see `LatentModel`."""
-        return self.likelihood.binary
-
-    @property
     def coder(self) -> Coder | None:
         """The posterior, where it is a quantiser; see `LatentModel`."""
         return self.posterior if isinstance(self.posterior, Quantiser) else None
-
-    @property
-    def decoded(self) -> int:
-        """The size of what the likelihood reads; see `LatentModel`."""
-        return math.prod(self.likelihood.features(self.event))
-
-    @property
-    def support(self) -> tuple[float, float]:
-        """The likelihood's; see `LatentModel`."""
-        return self.likelihood.support
 
     def encode(self, x: Tensor, c: Tensor | None = None) -> Distribution:
         """Give q(z|x); see `LatentModel`."""
@@ -163,12 +143,22 @@ class VAE(LatentModel):
     def forward(self, batch: Batch, samples: int = 1) -> Pass:
         """Compute everything that an objective reads; see `LatentModel`."""
         c = self.told(batch.c)
-        q = self.encode(batch.x, c)
+        return self._passed(batch, self.encode(batch.x, c), samples, c)
+
+    def _passed(
+        self,
+        batch: Batch,
+        q: Distribution,
+        samples: int,
+        c: Tensor | None = None,
+        hidden: Tensor | None = None,
+    ) -> Pass:
+        """Sample a posterior and decode the samples."""
         z = q.rsample(torch.Size((samples,)))
         h = self.outputs(z, c)
         if self.training:
             self.likelihood.observe(h, batch.x)
-        return Pass(batch, q, z, self.prior(c), self.likelihood(h, len(self.event)))
+        return Pass(batch, q, z, self.prior(c), self.likelihood(h, len(self.event)), hidden=hidden)
 
     def told(self, c: Tensor | None) -> Tensor | None:
         """Give the condition as the parts get it; a model may hide it while it trains.

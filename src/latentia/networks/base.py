@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import ClassVar, Literal
 
-from torch import nn
+from torch import Tensor, nn
 
 from latentia.errors import ConfigError
 
@@ -67,6 +67,27 @@ def dense_to(width: int, shape: Shape) -> list[nn.Module]:
     """
     layer = nn.Linear(width, math.prod(shape))
     return [layer, nn.Unflatten(1, shape)] if len(shape) > 1 else [layer]
+
+
+class Layered(nn.Module):
+    """Stages one after another, each of which is a feature map."""
+
+    def __init__(self, stages: list[nn.Module]) -> None:
+        """Take the stages.
+
+        Args:
+            stages: each maps the output of the one before.
+        """
+        super().__init__()
+        self.stages = nn.ModuleList(stages)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """Give the output of every stage."""
+        found = []
+        for stage in self.stages:
+            x = stage(x)
+            found.append(x)
+        return found
 
 
 class Network(abc.ABC):

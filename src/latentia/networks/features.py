@@ -6,11 +6,11 @@ import abc
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from latentia import storage
 from latentia.errors import ConfigError
-from latentia.networks.base import Shape, check_positive
+from latentia.networks.base import Layered, Shape, check_positive
 from latentia.registry import register
 
 
@@ -32,27 +32,6 @@ class Features(abc.ABC):
         Raises:
             ConfigError: if it does not fit the event.
         """
-
-
-class Layered(nn.Module):
-    """Stages one after another, each of which is a feature map."""
-
-    def __init__(self, stages: list[nn.Module]) -> None:
-        """Take the stages.
-
-        Args:
-            stages: each maps the output of the one before.
-        """
-        super().__init__()
-        self.stages = nn.ModuleList(stages)
-
-    def forward(self, x: Tensor) -> list[Tensor]:
-        """Give the output of every stage."""
-        found = []
-        for stage in self.stages:
-            x = stage(x)
-            found.append(x)
-        return found
 
 
 @register("features", "conv")

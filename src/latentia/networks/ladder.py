@@ -15,7 +15,7 @@ from typing import ClassVar, cast
 import torch
 from torch import Tensor, nn
 
-from latentia.networks.base import Activation, Shape, activation_named
+from latentia.networks.base import Activation, Layered, Shape, activation_named
 
 
 class Residual(nn.Module):
@@ -41,25 +41,12 @@ class Residual(nn.Module):
         return x + self.body(x)
 
 
-class BottomUp(nn.Module):
-    """From the data to features for each level."""
-
-    def __init__(self, stages: list[nn.Module]) -> None:
-        """Take the stages.
-
-        Args:
-            stages: what leads from the data to the last level, then from each level to the one above.
-        """
-        super().__init__()
-        self.stages = nn.ModuleList(stages)
+class BottomUp(Layered):
+    """From the data to features for each level: the stages lead from the last level to the top one."""
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Map `(B, *event)` to features, those of the top level first."""
-        found = []
-        for stage in self.stages:
-            x = stage(x)
-            found.insert(0, x)
-        return found
+        return super().forward(x)[::-1]
 
 
 class Stage(nn.Module):
