@@ -186,12 +186,13 @@ class Run(Trained):
             the same for validation and test where they have examples.
         """
         dataset = self.dataset if source is None else self.other(source)
+        told = self.told(slice(None), dataset)
         found: dict[str, np.ndarray] = {}
         for split, rows in dataset.splits.items():
             if not len(rows):
                 continue
-            told = self.told(rows, dataset)
-            found[f"x_{split}"] = self.encode(dataset.x[rows], told, sample=sample, seed=seed)
+            c = None if told is None else told[rows]
+            found[f"x_{split}"] = self.encode(dataset.x[rows], c, sample=sample, seed=seed)
             if dataset.labels is not None:
                 labels, names = dataset.labels[rows], np.array([*dataset.label_names, ""])
                 found[f"y_{split}"] = names[labels] if dataset.label_names else labels
@@ -285,8 +286,9 @@ class Run(Trained):
         if condition is not None:
             rows = self.given(condition)
             return rows[np.arange(n) % len(rows)]
-        train = self.dataset.splits["train"] if self.condition else np.empty(0)
-        return self.told(np.random.default_rng(seed).choice(train, n)) if self.condition else None
+        if self.condition is None:
+            return None
+        return self.told(np.random.default_rng(seed).choice(self.dataset.splits["train"], n))
 
     def take(
         self, source: Any = None, split: str = "test", n: int | None = None
