@@ -102,7 +102,7 @@ class Subject:
         if not self.run.model.classifies or self.run.condition is None:
             return self.feed
         c = torch.from_numpy(self.run.condition.of(self.dataset))
-        return Feed(self.feed.data, self.feed.rows, self.feed.transform, c)
+        return self.feed.with_condition(c)
 
     @cached_property
     def x(self) -> np.ndarray:

@@ -16,6 +16,7 @@ from latentia.data.decode import SUFFIXES
 from latentia.data.files import walk
 from latentia.data.raw import Options, Raw
 from latentia.data.resize import resize_all
+from latentia.data.shards import Examples, Shards
 from latentia.data.splits import make_splits
 from latentia.data.streams import reason
 from latentia.errors import ConfigError, DataError, nearest
@@ -75,12 +76,18 @@ def load(
     validation: float = 0.05,
     test: float = 0.1,
     seed: int = 0,
+    buffer: int = 1024,
+    fingerprint: str | None = None,
 ) -> Dataset:
     """Load data from wherever they are.
 
+    Packed data (`latentia.pack`) and `.npy` files that are larger than `buffer` stay in their files: `x` reads
+    what it is asked for, and training streams them through memory in a shuffled order. All other
+    data are resident.
+
     Args:
         source: `digits` or `sprites`; a path of an IDX file or a folder with MNIST's four, of a folder,
-            zip or tar archive of images, of a `.npy`, `.npz`, `.csv`, `.tsv` or `.parquet` file, or of a
+            zip or tar archive of images, of a folder that `latentia.pack` wrote, of a `.npy`, `.npz`, `.csv`, `.tsv` or `.parquet` file, or of a
             folder that holds one such file; `hf:owner/name` or `hf:` and a local folder; an array, a
             tensor, a data frame, or a tuple of one of these and labels.
         size: bring images to this height and width in pixels (one number for both): scaled until they
@@ -92,28 +99,41 @@ def load(
         validation: share of the training examples that validates, unless the source brings a
             validation split.
         test: share of the examples held out as test, unless the source brings a test split.
-        seed: seed of the splits that are drawn.
+        seed: seed of the splits that are drawn; packed data bring theirs.
+        buffer: MiB of examples that training may hold in memory.
+        fingerprint: that of the packed data that are meant, as a run records it; None for whatever is there.
 
     Returns:
-        The data, resident, with their splits.
+        The data with their splits.
 
     Raises:
-        DataError: if the source does not exist, cannot be read, or holds data that cannot be used.
+        DataError: if the source does not exist, cannot be read, holds data that cannot be used, or is
+            not the one that is meant.
         ConfigError: if a setting is out of range or does not apply to the source.
         MissingExtra: if reading it needs a package that is not installed.
     """
     _require_share("validation", validation)
     _require_share("test", test)
-    options = Options(_height_and_width(size), skip_bad, label, key)
+    if buffer < 1:
+        raise ConfigError(f"data.buffer is {buffer}; a number of MiB from 1 on is needed")
+    options = Options(_height_and_width(size), skip_bad, label, key, buffer << 20)
     name, where, raw = _read(source, options)
+    if fingerprint is not None and raw.fingerprint != fingerprint:
+        raise DataError(
+            f"{where}: holds other data than the run was trained on (another list of shards); give the "
+            "run's own back, or train anew"
+        )
     if options.size:
         raw = replace(raw, x=_resized(raw.x, options.size, where))
     if len(raw.x) < 2:
         raise DataError(
             f"{where}: holds {len(raw.x)} example{'s' * (len(raw.x) != 1)}; at least 2 are needed"
         )
-    splits = make_splits(len(raw.x), raw.parts, validation, test, seed, where)
-    given = {part for part, at in raw.parts.items() if len(at)}
+    if raw.given is None:
+        splits = make_splits(len(raw.x), raw.parts, validation, test, seed, where)
+        given = {part for part, at in raw.parts.items() if len(at)}
+    else:
+        splits, given = dict(raw.parts), set(raw.given)
     return Dataset(
         name,
         where,
@@ -128,6 +148,8 @@ def load(
         skipped=raw.skipped,
         factors=raw.factors,
         factor_names=raw.factor_names,
+        buffer=options.buffer,
+        fingerprint=raw.fingerprint,
     )
 
 
@@ -147,10 +169,14 @@ def _height_and_width(size: int | Sequence[int] | None) -> tuple[int, int] | Non
     return sides
 
 
-def _resized(x: np.ndarray, size: tuple[int, int], where: str) -> np.ndarray:
+def _resized(x: Examples, size: tuple[int, int], where: str) -> Examples:
     if x.ndim != 4:
         raise ConfigError(f"data.size applies to images, but {where} holds examples of shape {x.shape[1:]}")
-    return resize_all(x, size)
+    if isinstance(x, Shards) and x.shape[2:] != size:
+        raise ConfigError(
+            f"data.size does not apply to {where}, which is larger than data.buffer; pack it with --size"
+        )
+    return x if isinstance(x, Shards) else resize_all(x, size)
 
 
 def _read(source: Source, options: Options) -> tuple[str, str, Raw]:
