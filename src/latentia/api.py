@@ -104,12 +104,15 @@ def start(
     from latentia.training import Training, choose_device
 
     assembly.check_sections(settings)
-    options = data_options(settings.get("data", {}))
+    given = {key: value for key, value in settings.get("data", {}).items() if key != "fingerprint"}
+    options = data_options(given)
     dataset = latentia.data.load(source, **options)
     say(dataset.summary())
     given = {**settings, "data": {}}
     spec = assembly.complete(given, dataset, Training)
     spec["data"] = {"source": dataset.source, **options}
+    if dataset.fingerprint:
+        spec["data"]["fingerprint"] = dataset.fingerprint
     choose_device(config.construct(Training, spec["training"]).device)
     folder = RunFolder(out) if out else RunFolder(free_name(RUNS, f"{dataset.name}-{spec['model']['name']}"))
     parts = assembly.fresh(spec, dataset.event, spec["training"]["seed"])

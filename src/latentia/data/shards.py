@@ -133,6 +133,12 @@ class Shards:
         """What the whole would take in memory."""
         return int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
 
+    @property
+    def state(self) -> str:
+        """Names, sizes and times of the files: another text means that the data may have changed."""
+        known = ((part.path, part.path.stat()) for part in self.parts)
+        return "\n".join(f"{path}\0{about.st_size}\0{about.st_mtime_ns}" for path, about in known)
+
     def over(self, rows: np.ndarray) -> Shards:
         """Give some of the examples, still unread.
 
@@ -259,14 +265,13 @@ Examples = np.ndarray | Shards
 """All examples of a data set: in memory, or in their files."""
 
 
-def part_of(x: Examples, rows: np.ndarray) -> Examples:
-    """Take some of the examples, unread if they are in files.
+def as_examples(x: Any) -> Examples:
+    """Take what a caller gives as examples.
 
     Args:
-        x: all examples.
-        rows: positions.
+        x: anything that numpy makes an array of, or examples in files, which stay there.
 
     Returns:
-        Those examples.
+        An array, or the same examples in files.
     """
-    return x.over(rows) if isinstance(x, Shards) else x[rows]
+    return x if isinstance(x, Shards) else np.asarray(x)
