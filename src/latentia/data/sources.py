@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
-from latentia.data import arrays, digits, hub, idx, images, sprites, tables
+from latentia.data import arrays, digits, hub, idx, images, packed, sprites, tables
 from latentia.data.dataset import Dataset
 from latentia.data.decode import SUFFIXES
 from latentia.data.files import walk
@@ -39,6 +39,7 @@ class _Reader(NamedTuple):
 
 
 _IMAGES = _Reader(images.read)
+_PACKED = _Reader(packed.read)
 _IDX_FILE = _Reader(lambda path, options: idx.read_file(path))
 _IDX_FOLDER = _Reader(lambda path, options: idx.read_folder(path))
 _CSV = _Reader(tables.read_csv, frozenset({"label"}))
@@ -112,11 +113,7 @@ def load(
         ConfigError: if a setting is out of range or does not apply to the source.
         MissingExtra: if reading it needs a package that is not installed.
     """
-    _require_share("validation", validation)
-    _require_share("test", test)
-    if buffer < 1:
-        raise ConfigError(f"data.buffer is {buffer}; a number of MiB from 1 on is needed")
-    options = Options(_height_and_width(size), skip_bad, label, key, buffer << 20)
+    options = make_options(size, skip_bad, label, key, validation, test, buffer)
     name, where, raw = _read(source, options)
     if fingerprint is not None and raw.fingerprint != fingerprint:
         raise DataError(
@@ -151,6 +148,39 @@ def load(
         buffer=options.buffer,
         fingerprint=raw.fingerprint,
     )
+
+
+def make_options(
+    size: int | Sequence[int] | None,
+    skip_bad: bool,
+    label: str | None,
+    key: str | None,
+    validation: float,
+    test: float,
+    buffer: int = 1024,
+) -> Options:
+    """Check the settings of `load`.
+
+    Args:
+        size: as `load`.
+        skip_bad: as `load`.
+        label: as `load`.
+        key: as `load`.
+        validation: as `load`.
+        test: as `load`.
+        buffer: as `load`.
+
+    Returns:
+        Those that readers need.
+
+    Raises:
+        ConfigError: if one is out of range.
+    """
+    _require_share("validation", validation)
+    _require_share("test", test)
+    if buffer < 1:
+        raise ConfigError(f"data.buffer is {buffer}; a number of MiB from 1 on is needed")
+    return Options(_height_and_width(size), skip_bad, label, key, buffer << 20)
 
 
 def _require_share(name: str, share: float) -> None:
@@ -260,6 +290,8 @@ def _reader_for_file(path: Path) -> _Reader | None:
 
 def _reader_for_folder(folder: Path) -> tuple[_Reader, Path]:
     try:
+        if packed.is_packed(folder):
+            return _PACKED, folder
         if idx.find(folder):
             return _IDX_FOLDER, folder
         if next(walk(folder), None):
@@ -278,6 +310,23 @@ def _reader_for_folder(folder: Path) -> tuple[_Reader, Path]:
             f"{folder}: holds no images but {len(readable)} data files ({names}); give one of them"
         )
     raise DataError(f"{folder}: holds no images and no data file; latentia reads {_KNOWN}")
+
+
+def images_of(source: Source) -> Path | None:
+    """Find out whether a source is one of image files.
+
+    Args:
+        source: what `load` would be given.
+
+    Returns:
+        The folder or archive, or None for other sources.
+    """
+    if not isinstance(source, (str, os.PathLike)) or not str(source).strip():
+        return None
+    if str(source) in _WORDS or str(source).startswith(_HUB):
+        return None
+    reader, path = _reader_for(Path(os.path.abspath(Path(source).expanduser())), bare=False)
+    return path if reader is _IMAGES else None
 
 
 def _near(path: Path, bare: bool) -> str:
