@@ -19,7 +19,6 @@ import numpy as np
 from latentia.data.files import Files, open_files
 from latentia.data.raw import Options
 from latentia.data.stack import decode_one, mixed
-from latentia.data.streams import READ_ERRORS, reason
 from latentia.errors import DataError
 from latentia.storage import cannot_write
 
@@ -186,10 +185,8 @@ def decode_tasks(
             while waiting:
                 owner, task, future = waiting.popleft()
                 yield owner, task, future.result()
-        except BrokenProcessPool as error:
+        except (BrokenProcessPool, OSError) as error:  # OSError: it died while it was given something to do
             raise DataError(
                 f"{where}: a process that decoded images died, perhaps for want of memory; the same command goes "
                 "on where it stopped, with fewer --workers if need be"
             ) from error
-        except READ_ERRORS as error:
-            raise DataError(f"{where}: cannot be read ({reason(error)}); copy or download it again") from error

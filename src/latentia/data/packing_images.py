@@ -35,7 +35,10 @@ class _Open:
         self._stack = contextlib.ExitStack()
         self.target = self._stack.enter_context(storage.replacing(self.path))
         self.head = header(len(shard.rows), event, _BYTES)
-        self.target.write_bytes(self.head)
+        try:
+            self.target.write_bytes(self.head)
+        except OSError as error:
+            raise storage.cannot_write(self.path, error) from error
 
     def take(self, decoded: Decoded) -> bool:
         """Note what became of a task; say whether it was the last one."""

@@ -13,7 +13,7 @@ from latentia.errors import DataError
 
 CHANNELS = (1, 3, 4)
 _BLOCK = 1 << 22  # entries looked at together: checks need no second copy of the data
-_SAMPLE = 16 << 20  # bytes of a file that are looked at to learn what kind of bytes they are
+_SAMPLE = 4 << 20  # bytes of a file that are looked at to learn what kind of bytes they are
 
 
 def tidy(array: np.ndarray, where: str) -> tuple[np.ndarray, float]:
@@ -90,7 +90,7 @@ def _ends(x: Shards, where: str) -> tuple[float, float]:
     for start, block in _blocks(x):
         if block.dtype.kind == "f":
             _require_finite(block, start, where)
-        ends.append((block.min(), block.max()))
+        ends.append((np.float32(block.min()), np.float32(block.max())))
     return float(min(low for low, _ in ends)), float(max(high for _, high in ends))
 
 
