@@ -11,7 +11,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import likelihood, memory, quality, startup, throughput
+from benchmarks import bigger, likelihood, loading, memory, quality, startup, throughput
 from benchmarks.result import Result, describe_machine
 
 RESULTS = Path(__file__).parent / "results"
@@ -28,6 +28,8 @@ def main() -> None:
         "likelihood": lambda: likelihood.run(arguments.rounds),
         "memory": memory.run,
         "startup": lambda: startup.run(arguments.rounds),
+        "loading": loading.run,
+        "bigger": bigger.run,
         "quality": lambda: quality.run(recipes),
     }
     unknown = [name for name in names if name not in benchmarks]

@@ -165,6 +165,9 @@ class Shards:
             dtype: not used.
             copy: not used.
 
+        Returns:
+            Nothing, ever.
+
         Raises:
             TypeError: always.
         """
@@ -242,12 +245,12 @@ class Shards:
         number = int(np.searchsorted(self._edges, start, side="right")) - 1
         part = self.parts[number]
         block = np.empty((stop - start, *self._stored), self._stored_dtype)
-        into = memoryview(block.reshape(-1).view(np.uint8))
+        into = memoryview(block.reshape(-1).view(np.uint8).data)
         at = part.offset + (start - int(self._edges[number])) * self._bytes
         try:
             descriptor = os.open(part.path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
             try:
-                while len(into):
+                while into.nbytes:
                     count = os.preadv(descriptor, [into], at)
                     if not count:
                         raise DataError(f"{part.path}: is cut short; copy it again, or pack it again")
