@@ -18,6 +18,8 @@ class Training:
     Attributes:
         epochs: passes over the training split.
         batch_size: examples in a step; more than there are is all of them.
+        accumulate: parts that a batch is worked through in, each with noise of its own; memory is that of one
+            part.
         lr: peak learning rate of Adam.
         schedule: what the learning rate is multiplied with along the run.
         weight_decay: decoupled weight decay (AdamW); 0 is Adam.
@@ -41,6 +43,7 @@ class Training:
 
     epochs: int
     batch_size: int = 128
+    accumulate: int = 1
     lr: float = 1e-3
     schedule: Schedule = Cosine()  # noqa: RUF009 - immutable
     weight_decay: float = 0.0
@@ -62,6 +65,7 @@ class Training:
         for name in (
             "epochs",
             "batch_size",
+            "accumulate",
             "validate_every",
             "log_every",
             "lr",
@@ -73,6 +77,11 @@ class Training:
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise ConfigError(f"'training.{name}' must be positive, not {value}")
+        if self.batch_size % self.accumulate:
+            raise ConfigError(
+                f"'training.batch_size' ({self.batch_size}) must be a multiple of 'training.accumulate' "
+                f"({self.accumulate})"
+            )
         if not 0 <= self.ema < 1:
             raise ConfigError(f"'training.ema' must be at least 0 and less than 1, not {self.ema}")
         if not 0 <= self.seed < 2**32:

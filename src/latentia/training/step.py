@@ -1,0 +1,136 @@
+"""One step of training: from the positions of a batch to updated weights."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from latentia.data.feed import Feed
+from latentia.objectives import Objective
+from latentia.training.devices import autocast, seed_noise
+from latentia.training.opponent import Opponent
+from latentia.training.optimiser import Adam
+from latentia.training.settings import Training
+from latentia.types import LatentModel
+
+TERMS = ("loss", "distortion", "rate", "penalty")
+"""What a step says of each example, in this order; the adversary's loss follows, where there is one."""
+
+
+class Measured(nn.Module):
+    """What a step differentiates: gather, transform, forward pass, objective.
+
+    All that learns in a run is a parameter of it: the model, and the adversary where there is one.
+    """
+
+    def __init__(self, model: LatentModel, objective: Objective, feed: Feed) -> None:
+        """Bring the parts together.
+
+        Args:
+            model: maps a `Batch` to a `Pass`.
+            objective: maps a `Pass` to `Terms`.
+            feed: the training split.
+        """
+        super().__init__()
+        self.model = model
+        self.adversary = objective.adversary
+        self.objective = objective
+        self.feed = feed
+
+    def forward(self, index: Tensor, progress: float) -> tuple[Tensor, ...]:
+        """Score examples.
+
+        Args:
+            index: their positions in the data, shape `(B,)`.
+            progress: share of the run that is done.
+
+        Returns:
+            The terms, each of shape `(B,)`, in nats, in the order of `TERMS`.
+        """
+        state = self.model(self.feed.batch(index), self.objective.samples)
+        terms = self.objective(state, progress)
+        found = (terms.loss, terms.distortion, terms.rate, terms.penalty)
+        return found if self.adversary is None else (*found, self.adversary.loss(state))
+
+
+class Step:
+    """Gather, forward, backward, clip, update; nothing in it waits for the device.
+
+    A batch is worked through in `training.accumulate` parts of one size. The noise of a part is a function of
+    the seed, the step and the part alone: which process draws it, and what was drawn before, makes no
+    difference, so that a resumed run and a run on several processes draw the same.
+    """
+
+    def __init__(
+        self, measured: Measured, optimiser: Adam, opponent: Opponent | None, settings: Training
+    ) -> None:
+        """Bring the parts together.
+
+        Args:
+            measured: what gives the terms.
+            optimiser: of the model's parameters.
+            opponent: the adversary with its optimiser, if the objective has one.
+            settings: how to train.
+        """
+        self.measured = measured
+        self.optimiser = optimiser
+        self.opponent = opponent
+        self.settings = settings
+        self.device = optimiser.parameters[0].device
+        self.average = [p.detach().clone() for p in optimiser.parameters] if settings.ema else []
+
+    def __call__(self, index: Tensor, number: int, progress: float) -> tuple[Tensor, Tensor | None]:
+        """Take one optimiser step.
+
+        Args:
+            index: positions of the batch's examples in the data, shape `(B,)`.
+            number: which step of the run it is, from 0.
+            progress: share of the run that is done.
+
+        Returns:
+            The terms before the step, shape `(terms, B)`, in nats; and 1 if the step was left out, else 0,
+            shape `()`, or None where no step is ever left out.
+        """
+        self.optimiser.zero_grad()
+        if self.opponent is not None:
+            self.opponent.optimiser.zero_grad()
+        count = self.settings.accumulate
+        parts = [index] if count == 1 else index.chunk(count)
+        terms = [self._backward(part, number, position, progress) for position, part in enumerate(parts)]
+        skipped = self._update(progress)
+        return terms[0] if count == 1 else torch.cat(terms, dim=1), skipped
+
+    def _backward(self, index: Tensor, number: int, part: int, progress: float) -> Tensor:
+        """Add the gradient of one part's share of the mean loss."""
+        seed_noise(self.device, self.settings.seed, number, part)
+        with autocast(self.settings.precision, self.device):
+            found = self.measured(index, progress)
+        loss = found[0].mean()
+        if self.opponent is not None:
+            loss = loss + found[-1].mean()  # neither reaches the other's parameters
+        (loss if self.settings.accumulate == 1 else loss / self.settings.accumulate).backward()
+        return torch.stack(found).detach()
+
+    def _update(self, progress: float) -> Tensor | None:
+        """Move the weights along the gradient that was gathered."""
+        settings, parameters = self.settings, self.optimiser.parameters
+        skipped = self._unfit(settings.skip) if settings.skip else None
+        if settings.clip:
+            nn.utils.clip_grad_norm_(parameters, settings.clip)
+        self.optimiser.step(settings.lr * settings.schedule(progress), skipped)
+        if self.opponent is not None:
+            self.opponent.step(skipped)
+        if self.average:
+            _drift(self.average, parameters, 1 - settings.ema)
+        return skipped
+
+    def _unfit(self, limit: float) -> Tensor:
+        """Give 1 if the gradient's norm is over the limit or not finite, else 0, on the device."""
+        norm = nn.utils.get_total_norm([p.grad for p in self.optimiser.parameters if p.grad is not None])
+        return (~(norm <= limit)).to(norm.dtype)
+
+
+@torch.no_grad()
+def _drift(average: list[Tensor], parameters: list[nn.Parameter], share: float) -> None:
+    """Move the average towards the parameters, in place."""
+    torch._foreach_lerp_(average, list(parameters), share)  # pyright: ignore[reportPrivateImportUsage]
