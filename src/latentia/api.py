@@ -110,7 +110,9 @@ def start(
     given = {**settings, "data": {}}
     spec = assembly.complete(given, dataset, Training)
     spec["data"] = {"source": dataset.source, **options}
-    choose_device(config.construct(Training, spec["training"]).device)
+    training = config.construct(Training, spec["training"])
+    training.batch_of(len(dataset.splits["train"]))
+    choose_device(training.device)
     folder = RunFolder(out) if out else RunFolder(free_name(RUNS, f"{dataset.name}-{spec['model']['name']}"))
     parts = assembly.fresh(spec, dataset.event, spec["training"]["seed"])
     folder.create(spec)
@@ -206,7 +208,9 @@ def _work(
         splits = feeds(dataset, parts.transform, device, told)
         if parts.condition:
             splits["train"] = splits["train"].over(parts.condition.training_rows(dataset))
-        trainer = Trainer(parts.model.to(device), parts.objective, splits, settings, folder, quiet=quiet)
+        trainer = Trainer(
+            parts.model.to(device), parts.objective, splits, settings, folder, quiet=quiet, say=say
+        )
         outcome = trainer.fit()
         for note in outcome.notes:
             say(f"note: {note}; went on from the checkpoint before")

@@ -6,7 +6,7 @@ import math
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from latentia import registry, storage
 from latentia.data.feed import Feed
-from latentia.errors import ConfigError, TrainingError
+from latentia.errors import TrainingError
 from latentia.evaluation import Averages, average_terms, health_summary
 from latentia.evaluation.diagnosis import carrying, collapse
 from latentia.evaluation.terms import stored_bits
@@ -26,7 +26,7 @@ from latentia.training.interrupts import Interrupts
 from latentia.training.opponent import Opponent
 from latentia.training.optimiser import Adam
 from latentia.training.settings import Training
-from latentia.training.step import TERMS, Measured, Step
+from latentia.training.step import TERMS, Measured, Step, compiled
 from latentia.types import LatentModel
 
 HEALTH_CHECKS = 20
@@ -66,6 +66,7 @@ class Trainer:
         folder: RunFolder,
         *,
         quiet: bool = False,
+        say: Callable[[str], None] = lambda line: None,
     ) -> None:
         """Bring the parts together.
 
@@ -76,15 +77,17 @@ class Trainer:
             settings: how to train.
             folder: where everything is written.
             quiet: show no progress bar.
+            say: called with each line that a person wants to read.
         """
         self.model = model
+        _lay_out(model)
         self.objective = objective
         self.train = feeds["train"]
         self.validation = feeds["validation"]
         self.settings = settings
         self.folder = folder
         self.quiet = quiet
-        self.batch_size = _whole(min(settings.batch_size, len(self.train)), settings.accumulate)
+        self.batch_size = settings.batch_of(len(self.train))
         self.epoch_steps = len(self.train) // self.batch_size  # the incomplete last batch is dropped
         self.total_steps = settings.epochs * self.epoch_steps
         self.device = next(model.parameters()).device
@@ -93,7 +96,8 @@ class Trainer:
         adversary = objective.to(self.device).adversary
         opponent = None if adversary is None else Opponent(adversary)
         self.terms = TERMS if adversary is None else (*TERMS, "adversary")
-        self.step = Step(Measured(model, objective, self.train), optimiser, opponent, settings)
+        measured = compiled(Measured(model, objective, self.train), settings.compile, self.total_steps, say)
+        self.step = Step(measured, optimiser, opponent, settings)
         self.live = Checkpointed(model, optimiser, self.step.average, opponent)
         self.checkpoints = Checkpoints(folder.checkpoints)
         self.trackers = [registry.lookup("tracker", name)(folder.path) for name in settings.trackers]
@@ -293,11 +297,11 @@ class Trainer:
         return tqdm(total=self.total_steps, initial=start, unit="step", disable=disable, file=sys.stderr)
 
 
-def _whole(size: int, parts: int) -> int:
-    """Give the largest size up to this one that so many equal parts make up."""
-    if size < parts:
-        raise ConfigError(f"'training.accumulate' is {parts}, and the training split has {size} examples")
-    return size // parts * parts
+def _lay_out(model: nn.Module) -> None:
+    """Bring the weights of convolutions into the layout in which they are fastest, channels last."""
+    for parameter in model.parameters():
+        if parameter.dim() == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
 
 
 class _Swapped:
