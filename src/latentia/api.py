@@ -113,7 +113,9 @@ def start(
     spec["data"] = {"source": dataset.source, **options}
     if dataset.fingerprint:
         spec["data"]["fingerprint"] = dataset.fingerprint
-    choose_device(config.construct(Training, spec["training"]).device)
+    training = config.construct(Training, spec["training"])
+    training.batch_of(len(dataset.splits["train"]))
+    choose_device(training.device)
     folder = RunFolder(out) if out else RunFolder(free_name(RUNS, f"{dataset.name}-{spec['model']['name']}"))
     parts = assembly.fresh(spec, dataset.event, spec["training"]["seed"])
     folder.create(spec)
@@ -209,7 +211,9 @@ def _work(
         splits = feeds(dataset, parts.transform, device, told)
         if parts.condition:
             splits["train"] = splits["train"].over(parts.condition.training_rows(dataset))
-        trainer = Trainer(parts.model.to(device), parts.objective, splits, settings, folder, quiet=quiet)
+        trainer = Trainer(
+            parts.model.to(device), parts.objective, splits, settings, folder, quiet=quiet, say=say
+        )
         outcome = trainer.fit()
         for note in outcome.notes:
             say(f"note: {note}; went on from the checkpoint before")
