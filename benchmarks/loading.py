@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+import json
+import subprocess
+import sys
 import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,6 @@ COUNT = 50_000
 BATCH = 128
 BUFFER = 16
 """MiB: the 150 MB of images pass through a buffer of a tenth of their size."""
-PROCESSES = 2
 
 
 def images() -> tuple[np.ndarray, str]:
@@ -40,7 +40,7 @@ def images() -> tuple[np.ndarray, str]:
 
 
 def run() -> Result:
-    """Write images as JPEG, pack them, and read them in the order of a shuffled buffer.
+    """Keep images in several ways, and read them in the order of a shuffled buffer.
 
     Returns:
         A row for each way to keep them.
@@ -52,11 +52,13 @@ def run() -> Result:
         rows = [_npy(x, folder), _tar(jpegs, folder), _parquet(jpegs, folder)]
         packing = _packing(jpegs, folder)
     notes = [
-        f"{what}, as JPEG of quality 90; batches of {BATCH} in the order of a shuffled buffer of {BUFFER} MiB, "
-        "one process; second epoch, from the page cache",
-        *(f"{name}: {value:,.0f} images/s" for name, value in packing.items() if "share" not in name),
-        f"packing at {packing['share']:.2f} of the decoder's own rate, start of the processes included: "
-        f"{packing['share with start']:.2f}",
+        f"{what}, as JPEG of quality 90; batches of {BATCH} in the order of a shuffled buffer of {BUFFER} "
+        "MiB, one process; second epoch, from the page cache",
+        "a folder of these files, two processes, medians of five: "
+        + ", ".join(
+            f"{name} {value:.2f}" if "share" in name else f"{name} {value:,.0f} images/s"
+            for name, value in packing.items()
+        ),
     ]
     return Result("Loading", rows, notes, packing)
 
@@ -159,36 +161,11 @@ def _parquet(jpegs: list[bytes], folder: Path) -> dict[str, Cell]:
 
 
 def _packing(jpegs: list[bytes], folder: Path) -> dict[str, float]:
-    """Pack a folder of JPEG, beside decoding the same files in as many processes and keeping nothing."""
-    import latentia
-
+    """Write a folder of JPEG, and have a small process pack it."""
     source = folder / "jpeg"
     for number, data in enumerate(jpegs):
         path = source / f"{number // 1000:02d}" / f"{number:06d}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
-    paths = sorted(map(str, source.rglob("*.jpg")))
-    chunks = [paths[start : start + 256] for start in range(0, len(paths), 256)]
-    found: dict[str, list[float]] = {"decoder alone": [], "decoder with start": [], "packing": []}
-    for number in range(3):
-        started = time.perf_counter()
-        with ProcessPoolExecutor(PROCESSES, get_context("spawn")) as pool:
-            list(pool.map(_decode_only, [paths[:8]] * 8))
-            begun = time.perf_counter()
-            list(pool.map(_decode_only, chunks))
-            now = time.perf_counter()
-        found["decoder alone"].append(len(paths) / (now - begun))
-        found["decoder with start"].append(len(paths) / (now - started))
-        started = time.perf_counter()
-        latentia.pack(source, folder / f"packed-{number}", workers=PROCESSES)
-        found["packing"].append(len(paths) / (time.perf_counter() - started))
-    rates = {name: float(np.median(values)) for name, values in found.items()}
-    rates["share"] = rates["packing"] / rates["decoder alone"]
-    rates["share with start"] = rates["packing"] / rates["decoder with start"]
-    return rates
-
-
-def _decode_only(paths: list[str]) -> int:
-    from latentia.data.decode import decode
-
-    return sum(decode(Path(path).read_bytes()).shape[0] > 0 for path in paths)
+    command = [sys.executable, "-m", "benchmarks.decoder", str(source), str(folder)]
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)

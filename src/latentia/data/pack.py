@@ -186,8 +186,8 @@ def _begin(folder: Path, recipe: Mapping[str, Any]) -> None:
             continue
         if name == "state":
             raise DataError(
-                f"{recipe['source']}: has changed since {folder} was begun; pack into a new folder, or remove "
-                "that one"
+                f"{recipe['source']}: has changed since {folder} was begun; pack into a new folder, or "
+                "remove that one"
             )
         raise ConfigError(
             f"{folder} was begun with {name}={begun.get(name)}, not {value}; give the same, or pack into a "
