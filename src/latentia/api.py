@@ -104,12 +104,15 @@ def start(
     from latentia.training import Training, choose_device
 
     assembly.check_sections(settings)
-    options = data_options(settings.get("data", {}))
+    given = {key: value for key, value in settings.get("data", {}).items() if key != "fingerprint"}
+    options = data_options(given)
     dataset = latentia.data.load(source, **options)
     say(dataset.summary())
     given = {**settings, "data": {}}
     spec = assembly.complete(given, dataset, Training)
     spec["data"] = {"source": dataset.source, **options}
+    if dataset.fingerprint:
+        spec["data"]["fingerprint"] = dataset.fingerprint
     training = config.construct(Training, spec["training"])
     training.batch_of(len(dataset.splits["train"]))
     choose_device(training.device)

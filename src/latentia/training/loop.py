@@ -126,15 +126,13 @@ class Trainer:
             self.checkpoints.save(progress, self.live)
 
         self.model.train()
-        order, order_epoch = None, -1
         saved = logged = started = time.monotonic()
         before = progress.seconds
         with Interrupts() as interrupts, self._bar(progress.step) as bar:
             while progress.step < self.total_steps and not progress.finished:
                 epoch, position = divmod(progress.step, self.epoch_steps)
-                if order is None or epoch != order_epoch:
-                    order, order_epoch = self.train.order(settings.seed, epoch), epoch
-                index = order[position * self.batch_size : (position + 1) * self.batch_size]
+                start = position * self.batch_size
+                index = self.train.chosen(settings.seed, epoch, start, start + self.batch_size)
                 share = (progress.step + 0.5) / self.total_steps
                 self.window.append((index, *self.step(index, progress.step, share)))
                 progress.step += 1
@@ -218,7 +216,7 @@ class Trainer:
         step = progress.step - len(rows) + bad + 1
         path = self.folder.path / "failed-batch.safetensors"
         storage.save_tensors(
-            path, {"x": self.train.data.index_select(0, index), "index": index}, {"step": step}
+            path, {"x": self.train.stored(index), "index": index}, {"step": step}
         )
         good = self.checkpoints.files()[-1].name
         raise TrainingError(
