@@ -128,7 +128,9 @@ def _about(subject: Subject) -> dict[str, Any]:
     x = dataset.x.state.encode() if isinstance(dataset.x, Shards) else dataset.x
     held = [x, dataset.labels, dataset.factors, *dataset.splits.values()]
     for part in held:
-        digest.update(part if isinstance(part, bytes) else b"" if part is None else np.ascontiguousarray(part))
+        digest.update(
+            part if isinstance(part, bytes) else b"" if part is None else np.ascontiguousarray(part)
+        )
     return {
         "run": run.name,
         "latentia": latentia.__version__,

@@ -94,7 +94,11 @@ class Subject:
     def feed(self) -> Feed:
         """The split as the likelihood sees it, in random order: any part of it stands for the whole."""
         told = self.run.told(slice(None), self.dataset)
-        return feeds(self.dataset, self.transform, c=told)[self.split].over(self.rows).shuffled(self.settings.seed)
+        return (
+            feeds(self.dataset, self.transform, c=told)[self.split]
+            .over(self.rows)
+            .shuffled(self.settings.seed)
+        )
 
     @cached_property
     def observed(self) -> Feed:

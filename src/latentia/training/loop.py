@@ -215,9 +215,7 @@ class Trainer:
         value = rows[bad][self.terms.index(term)].item()
         step = progress.step - len(rows) + bad + 1
         path = self.folder.path / "failed-batch.safetensors"
-        storage.save_tensors(
-            path, {"x": self.train.stored(index), "index": index}, {"step": step}
-        )
+        storage.save_tensors(path, {"x": self.train.stored(index), "index": index}, {"step": step})
         good = self.checkpoints.files()[-1].name
         raise TrainingError(
             f"the {term} is {value} at step {step}: the batch is in {path}, the last good checkpoint "
