@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 
 from latentia.errors import ConfigError
 from latentia.objectives import Cosine, Schedule
+from latentia.training.engines import Sharding
 
 Precision = Literal["auto", "float32", "bfloat16"]
 
@@ -36,6 +37,8 @@ class Training:
         seed: seed of weights, order and noise.
         device: where to train, such as cpu, cuda, cuda:1, mps; auto takes the best there is.
         precision: type of the arithmetic; auto takes bfloat16 where the device has it, on a GPU.
+        sharding: whether each of several processes holds all weights, or (full) a share of them, of their
+            gradients and of their moments, for models that are too large for one device.
         trackers: names of trackers beside metrics.jsonl, such as tensorboard.
     """
 
@@ -58,6 +61,7 @@ class Training:
     seed: int = 0
     device: str = "auto"
     precision: Precision = "auto"
+    sharding: Sharding = "none"
     trackers: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
