@@ -291,7 +291,7 @@ def _describe_sharing(settings: Training, processes: Processes) -> str:
     count, parts = processes.count, settings.accumulate
     if count == 1:
         return "training.sharding: one process holds all weights"
-    idle = f"; {count - parts} processes have none and only help to evaluate" if count > parts else ""
+    idle = " (who has none helps to evaluate)" if count > parts else ""
     shards = ", each with its share of the weights," if settings.sharding == "full" else ""
     return (
         f"{count} processes{shards} work on {parts} part{'s' * (parts != 1)} of a batch{idle}; one process "
