@@ -112,14 +112,19 @@ def start(
 
     def load() -> tuple[dict[str, Any], Dataset]:
         assembly.check_sections(settings)
-        options = data_options(settings.get("data", {}))
+        given = {key: value for key, value in settings.get("data", {}).items() if key != "fingerprint"}
+        options = data_options(given)
         return options, latentia.data.load(source, **options)
 
     def prepare() -> tuple[dict[str, Any], assembly.Parts]:
         spec = assembly.complete({**settings, "data": {}}, dataset, Training)
         spec["data"] = {"source": dataset.source, **options}
+        if dataset.fingerprint:
+            spec["data"]["fingerprint"] = dataset.fingerprint
         _divide(spec["training"], processes)
-        choose_device(config.construct(Training, spec["training"]).device, processes)
+        training = config.construct(Training, spec["training"])
+        training.batch_of(len(dataset.splits["train"]))
+        choose_device(training.device, processes)
         return spec, assembly.fresh(spec, dataset.event, spec["training"]["seed"])
 
     def create() -> str:
@@ -197,6 +202,8 @@ def _divide(training: dict[str, Any], processes: Processes) -> None:
                 "with: torchrun --nproc-per-node N -m latentia train ..."
             )
         return
+    if training["sharding"] != "none" and training["compile"] == "always":
+        raise ConfigError("training.compile=always does not go with training.sharding=full; leave out one")
     if training["accumulate"] < processes.count:
         training["accumulate"] = processes.count
     if training["batch_size"] % training["accumulate"]:
@@ -263,7 +270,9 @@ def _work(
         if parts.condition:
             splits["train"] = splits["train"].over(parts.condition.training_rows(dataset))
         model = parts.model.to(device)
-        trainer = Trainer(model, parts.objective, splits, settings, folder, quiet=quiet, processes=processes)
+        trainer = Trainer(
+            model, parts.objective, splits, settings, folder, quiet=quiet, processes=processes, say=say
+        )
         outcome = trainer.fit()
         for note in outcome.notes:
             say(f"note: {note}; went on from the checkpoint before")

@@ -1,7 +1,7 @@
 """Where `torch.compile` is decided and done: what it costs, whether it pays, and what happens if it fails.
 
-A compilation that fails is never silent: the function runs as it is, and whoever asked is told why. Nothing of
-the compiler is imported before somebody wants it (it takes 1.5 seconds).
+A compilation that fails is never silent: the function runs as it is, and whoever asked is told why. Nothing
+of the compiler is imported before somebody wants it (it takes 1.5 seconds).
 """
 
 from __future__ import annotations
@@ -45,10 +45,6 @@ class Cost:
             The difference, negative where compiling does not pay.
         """
         return eager * (1 - 1 / self.gain) - self.seconds
-
-
-STEP = Cost(28.0, 1.2)
-"""A training step of a small network on two cores: 25 to 28 s, and 1.2 times the speed."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +151,8 @@ class Compiled(Generic[P, R]):
     ) -> None:
         """Prepare to compile; that alone costs the import of the compiler.
 
-        Each function is compiled for the shapes that it meets: shapes that vary cost a compilation each.
+        Each function is compiled for the shapes and numbers that it meets: those that vary cost a compilation
+        each.
 
         Args:
             function: what to compile. A failing compilation calls it again: with `whole` nothing of it has

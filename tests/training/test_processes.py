@@ -97,7 +97,7 @@ def pairs(tmp_path_factory):
     """The runs of two processes, and what these said."""
     root = tmp_path_factory.mktemp("pairs")
     x = np.random.default_rng(0).normal(size=(64, 8)).astype(np.float32)
-    x[20] = 1e30  # its square is too much, for the process that works on it
+    x[20] = 1e38  # its square is too much, for the process that works on it
     np.save(root / "huge.npy", x)
     jobs = [{"settings": spec, "out": str(root / name)} for name, spec in RUNS.items()]
     jobs.append({"settings": settings(training=BRIEF | {"accumulate": 1}), "out": str(root / "broken")})
@@ -109,7 +109,7 @@ def pairs(tmp_path_factory):
         {
             "source": str(root / "huge.npy"), "out": str(root / "huge"),
             "settings": settings(training={"batch_size": 16}, likelihood={"name": "gaussian"},
-                                 transform={"name": "identity"}, data={"validation": 0.0, "test": 0.0}),
+                                 transform={"name": "none"}, data={"validation": 0.0, "test": 0.0}),
         },
     ]  # fmt: skip
     return root, work(jobs + refused)
@@ -202,7 +202,7 @@ def test_any_number_of_processes_goes_on_with_a_run(pairs, tmp_path):
     for path, parts in ((broken, 2), (lone, 1)):
         whole = settings(training={"accumulate": parts})
         api.start("digits", whole, out=tmp_path / f"{parts} at once", quiet=True)
-        same_curve(tmp_path / f"{parts} at once", path, logs=("validation", "test"))
+        same_curve(tmp_path / f"{parts} at once", path, logs=("validation",))
 
 
 LONG = [

@@ -10,8 +10,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from latentia.networks.ladder import Residual
-from latentia.networks.resnet import Block
+from latentia.networks.base import ResidualBlock
 from latentia.processes import Processes
 
 Sharding = Literal["none", "full"]
@@ -135,8 +134,10 @@ class Sharded(Engine):
         from torch.distributed.fsdp import FSDPModule, fully_shard
 
         super().__init__(measured, processes)
+        for parameter in measured.parameters():
+            parameter.data = parameter.data.contiguous()  # what is divided by rows must lie in rows
         for module in measured.modules():
-            if isinstance(module, Block | Residual):
+            if isinstance(module, ResidualBlock):
                 fully_shard(module)
         fully_shard(measured)
         self.units = [module for module in measured.modules() if isinstance(module, FSDPModule)]

@@ -6,7 +6,7 @@ import math
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from latentia import registry, storage
 from latentia.data.feed import Feed
-from latentia.errors import ConfigError, TrainingError
+from latentia.errors import TrainingError
 from latentia.evaluation import Averages, average_terms, health_summary
 from latentia.evaluation.diagnosis import carrying, collapse
 from latentia.evaluation.terms import stored_bits
@@ -28,7 +28,7 @@ from latentia.training.interrupts import Interrupts, Watch
 from latentia.training.opponent import Opponent
 from latentia.training.optimiser import Adam
 from latentia.training.settings import Training
-from latentia.training.step import TERMS, Measured, Step
+from latentia.training.step import TERMS, Measured, Step, compiled
 from latentia.training.trackers import Tracker
 from latentia.types import LatentModel
 
@@ -70,6 +70,7 @@ class Trainer:
         *,
         quiet: bool = False,
         processes: Processes = Processes(),  # noqa: B008 - immutable
+        say: Callable[[str], None] = lambda line: None,
     ) -> None:
         """Bring the parts together.
 
@@ -81,8 +82,10 @@ class Trainer:
             folder: where everything is written.
             quiet: show no progress bar.
             processes: who trains it; the first one writes the folder.
+            say: called with each line that a person wants to read.
         """
         self.model = model
+        _lay_out(model)
         self.objective = objective
         self.train = feeds["train"]
         self.validation = feeds["validation"]
@@ -90,12 +93,17 @@ class Trainer:
         self.folder = folder
         self.quiet = quiet or not processes.first
         self.processes = processes
-        self.batch_size = _whole(min(settings.batch_size, len(self.train)), settings.accumulate)
+        self.batch_size = settings.batch_of(len(self.train))
         self.epoch_steps = len(self.train) // self.batch_size  # the incomplete last batch is dropped
         self.total_steps = settings.epochs * self.epoch_steps
         self.device = next(model.parameters()).device
         adversary = objective.to(self.device).adversary
-        self.engine = engine(Measured(model, objective, self.train), processes, settings.sharding)
+        measured = Measured(model, objective, self.train)
+        divided = settings.sharding != "none" and processes.count > 1  # its blocks come and go by hooks
+        fast = compiled(measured, "never" if divided else settings.compile, self.total_steps, say)
+        if fast is not measured:
+            measured.forward = fast
+        self.engine = engine(measured, processes, settings.sharding)
         self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
         optimiser = Adam(self.parameters, settings.weight_decay)
         opponent = None if adversary is None else Opponent(adversary)
@@ -129,16 +137,14 @@ class Trainer:
             self.checkpoints.save(progress, self.live)
 
         self.model.train()
-        order, order_epoch = None, -1
         saved = logged = started = time.monotonic()
         before = progress.seconds
         watch = Watch(self.processes, progress.step)
         with Interrupts() as interrupts, self._bar(progress.step) as bar:
             while progress.step < self.total_steps and not progress.finished:
                 epoch, position = divmod(progress.step, self.epoch_steps)
-                if order is None or epoch != order_epoch:
-                    order, order_epoch = self.train.order(settings.seed, epoch), epoch
-                index = order[position * self.batch_size : (position + 1) * self.batch_size]
+                start = position * self.batch_size
+                index = self.train.chosen(settings.seed, epoch, start, start + self.batch_size)
                 share = (progress.step + 0.5) / self.total_steps
                 self.window.append((index, *self.step(index, progress.step, share)))
                 progress.step += 1
@@ -235,9 +241,7 @@ class Trainer:
         value = rows[bad][self.terms.index(term)].item()
         step = progress.step - len(rows) + bad + 1
         path = self.folder.path / "failed-batch.safetensors"
-        storage.save_tensors(
-            path, {"x": self.train.data.index_select(0, index), "index": index}, {"step": step}
-        )
+        storage.save_tensors(path, {"x": self.train.stored(index), "index": index}, {"step": step})
         good = self.checkpoints.files()[-1].name
         raise TrainingError(
             f"the {term} is {value} at step {step}: the batch is in {path}, the last good checkpoint "
@@ -323,11 +327,11 @@ class Trainer:
         return tqdm(total=self.total_steps, initial=start, unit="step", disable=disable, file=sys.stderr)
 
 
-def _whole(size: int, parts: int) -> int:
-    """Give the largest size up to this one that so many equal parts make up."""
-    if size < parts:
-        raise ConfigError(f"'training.accumulate' is {parts}, and the training split has {size} examples")
-    return size // parts * parts
+def _lay_out(model: nn.Module) -> None:
+    """Bring the weights of convolutions into the layout in which they are fastest, channels last."""
+    for parameter in model.parameters():
+        if parameter.dim() == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
 
 
 class _Swapped:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from latentia.compiling import Choice
 from latentia.errors import ConfigError
 from latentia.objectives import Cosine, Schedule
 from latentia.training.engines import Sharding
@@ -37,6 +38,10 @@ class Training:
         seed: seed of weights, order and noise.
         device: where to train, such as cpu, cuda, cuda:1, mps; auto takes the best there is.
         precision: type of the arithmetic; auto takes bfloat16 where the device has it, on a GPU.
+        compile: whether forward and backward pass are compiled: always, never, or auto, where the run is long
+            enough for it to pay.
+        recompute: compute the inside of residual blocks anew on the way back instead of keeping it
+            (activation checkpointing): their arithmetic half as often again, and the memory of their outputs.
         sharding: whether each of several processes holds all weights, or (full) a share of them, of their
             gradients and of their moments, for models that are too large for one device.
         trackers: names of trackers beside metrics.jsonl, such as tensorboard.
@@ -61,6 +66,8 @@ class Training:
     seed: int = 0
     device: str = "auto"
     precision: Precision = "auto"
+    compile: Choice = "auto"
+    recompute: bool = False
     sharding: Sharding = "none"
     trackers: tuple[str, ...] = ()
 
@@ -92,3 +99,22 @@ class Training:
             raise ConfigError(f"'training.seed' must be from 0 to 4294967295, not {self.seed}")
         if self.weight_decay < 0:
             raise ConfigError(f"'training.weight_decay' must not be negative, not {self.weight_decay}")
+
+    def batch_of(self, examples: int) -> int:
+        """Give the size of a batch: `batch_size`, or what there is, in whole parts.
+
+        Args:
+            examples: how many the training split has.
+
+        Returns:
+            Examples in a step.
+
+        Raises:
+            ConfigError: if they are fewer than the parts.
+        """
+        size = min(self.batch_size, examples)
+        if size < self.accumulate:
+            raise ConfigError(
+                f"'training.accumulate' is {self.accumulate}, and the training split has {examples} examples"
+            )
+        return size // self.accumulate * self.accumulate
