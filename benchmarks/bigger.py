@@ -31,7 +31,7 @@ def run(minutes: float = 1.0) -> Result:
     with tempfile.TemporaryDirectory() as scratch:
         rows = [_row(size, minutes, Path(scratch)) for size in SIZES]
     notes = [
-        f"latentia train FILE --max-minutes {minutes:g} --network mlp --hidden 64, "
+        f"latentia train FILE --max-minutes {minutes:g} --network mlp --hidden 64 training.compile=never, "
         "data.buffer at its default of 1,024 MiB; peak resident memory of the process, start to end",
         "a file of holes is read from memory, not from a disk: this measures memory, not the disk",
         f"a Python process that has imported torch and does nothing else: {peak_of_torch() / MB:.0f} MB",
@@ -45,7 +45,7 @@ def _row(size: int, minutes: float, folder: Path) -> dict[str, Cell]:
     sparse = np.lib.format.open_memmap(path, "w+", np.uint8, (count, *SHAPE))
     sparse[:: count // 200] = np.arange(256, dtype=np.uint8).repeat(48).reshape(SHAPE)
     del sparse
-    words = ("--network", "mlp", "--hidden", "64", "--max-minutes", str(minutes))
+    words = ("--network", "mlp", "--hidden", "64", "--max-minutes", str(minutes), "training.compile=never")
     shares = ("data.validation=0.0005", "data.test=0.0005")
     started = time.perf_counter()
     peak = peak_memory(latentia("train", str(path), *shares, *words, "--quiet", "--out", str(out)))

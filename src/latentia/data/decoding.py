@@ -120,10 +120,10 @@ class _Source:
     where: str = ""
 
 
-def _begin(path: Path, where: str, names: list[str]) -> None:
+def _begin(path: Path, where: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that has a user
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _Source.files, _Source.where = open_files(path, names), where
+    _Source.files, _Source.where = open_files(path), where
 
 
 def _end_with_parent() -> None:
@@ -174,7 +174,7 @@ def decode_tasks(
         if workers == 1:
             pool: Executor = _Here(files, where)
         else:
-            pool = ProcessPoolExecutor(workers, get_context("spawn"), _begin, (path, where, files.names))
+            pool = ProcessPoolExecutor(workers, get_context("spawn"), _begin, (path, where))
             stack.callback(pool.shutdown, wait=True, cancel_futures=True)
         try:
             for owner, task in tasks:

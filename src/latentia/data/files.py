@@ -44,12 +44,11 @@ class Files(AbstractContextManager["Files"]):
         self.close()
 
 
-def open_files(path: Path, names: list[str] | None = None) -> Files:
+def open_files(path: Path) -> Files:
     """Open a source of image files.
 
     Args:
         path: a folder, a zip archive, or a tar archive, gzipped or not.
-        names: the names of its files where they are known, so that a folder is not listed again.
 
     Returns:
         Its image files; hidden files and what macOS adds to archives are left out.
@@ -58,7 +57,7 @@ def open_files(path: Path, names: list[str] | None = None) -> Files:
         OSError: if it cannot be read; a damaged archive raises one of `READ_ERRORS`.
     """
     if path.is_dir():
-        return _Folder(path, list(_names(path)) if names is None else names)
+        return _Folder(path)
     return _Zip(path) if path.suffix.lower() == ".zip" else _Tar(path)
 
 
@@ -109,9 +108,9 @@ def _wanted(name: str) -> bool:
 
 
 class _Folder(Files):
-    def __init__(self, folder: Path, names: list[str]) -> None:
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self.names = names
+        self.names = list(_names(folder))
 
     def read(self, index: int) -> bytes:
         with open(f"{self._folder}/{self.names[index]}", "rb") as handle:
