@@ -15,7 +15,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 PROCESSES = 2
-ROUNDS = 5
+ROUNDS = 3
 
 
 def decode_only(paths: list[str]) -> int:

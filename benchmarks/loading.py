@@ -54,7 +54,7 @@ def run() -> Result:
     notes = [
         f"{what}, as JPEG of quality 90; batches of {BATCH} in the order of a shuffled buffer of {BUFFER} "
         "MiB, one process; second epoch, from the page cache",
-        "a folder of these files, two processes, medians of five: "
+        "a folder of these files, two processes, medians of three: "
         + ", ".join(
             f"{name} {value:.2f}" if "share" in name else f"{name} {value:,.0f} images/s"
             for name, value in packing.items()
