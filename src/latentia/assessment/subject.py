@@ -35,6 +35,7 @@ class Subject:
         run: the run.
         settings: how to assess it.
         quiet: show no progress bars.
+        say: called with a line that a person wants to read.
         ledger: the figures so far.
         warnings: what cannot be trusted, so far.
     """
@@ -42,6 +43,7 @@ class Subject:
     run: Run
     settings: Settings
     quiet: bool
+    say: Callable[[str], None] = lambda line: None
     ledger: Ledger = field(default_factory=lambda: Ledger({}, {}))
     warnings: list[str] = field(default_factory=list)
 

@@ -22,7 +22,7 @@ DRAWS = 2500
 DECODED = 2_000_000
 """Values decoded at a time: of fewer, calls cost more than arithmetic."""
 Score = Callable[[Tensor, Tensor, Tensor | None], Tensor]
-"""log p(x|z) of an example x, shape `event`, for latents of shape `(n, *latent)`, given c of shape `(1, C)`."""
+"""log p(x|z) of an example: from latents `(n, *latent)`, the example `(*event,)`, its condition `(1, C)`."""
 HEAP = 30_000_000
 """Bytes up to which the C library shall keep what is freed."""
 FEW = 10.0
