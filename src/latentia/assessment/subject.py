@@ -198,7 +198,7 @@ def named(bar: Any) -> Callable[[str], None]:
     return tick
 
 
-def flops(model: torch.nn.Module, z: torch.Tensor) -> int:
+def flops(model: torch.nn.Module, z: torch.Tensor) -> tuple[int, int]:
     """Count the floating-point operations of decoding.
 
     Args:
@@ -206,11 +206,13 @@ def flops(model: torch.nn.Module, z: torch.Tensor) -> int:
         z: latents, shape `(B, *latent)`.
 
     Returns:
-        Operations of the matrix products and convolutions for the whole batch.
+        Operations of the matrix products, and of the convolutions, for the whole batch.
     """
     from torch.utils.flop_counter import FlopCounterMode
 
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), counter:
         model.decode(z)  # pyright: ignore[reportCallIssue]
-    return counter.get_total_flops()
+    counts = counter.get_flop_counts()["Global"].items()
+    convolutions = sum(count for name, count in counts if "convolution" in str(name))
+    return counter.get_total_flops() - convolutions, convolutions
