@@ -104,13 +104,18 @@ def start(
     from latentia.training import Training, choose_device
 
     assembly.check_sections(settings)
-    options = data_options(settings.get("data", {}))
+    given = {key: value for key, value in settings.get("data", {}).items() if key != "fingerprint"}
+    options = data_options(given)
     dataset = latentia.data.load(source, **options)
     say(dataset.summary())
     given = {**settings, "data": {}}
     spec = assembly.complete(given, dataset, Training)
     spec["data"] = {"source": dataset.source, **options}
-    choose_device(config.construct(Training, spec["training"]).device)
+    if dataset.fingerprint:
+        spec["data"]["fingerprint"] = dataset.fingerprint
+    training = config.construct(Training, spec["training"])
+    training.batch_of(len(dataset.splits["train"]))
+    choose_device(training.device)
     folder = RunFolder(out) if out else RunFolder(free_name(RUNS, f"{dataset.name}-{spec['model']['name']}"))
     parts = assembly.fresh(spec, dataset.event, spec["training"]["seed"])
     folder.create(spec)
@@ -206,7 +211,9 @@ def _work(
         splits = feeds(dataset, parts.transform, device, told)
         if parts.condition:
             splits["train"] = splits["train"].over(parts.condition.training_rows(dataset))
-        trainer = Trainer(parts.model.to(device), parts.objective, splits, settings, folder, quiet=quiet)
+        trainer = Trainer(
+            parts.model.to(device), parts.objective, splits, settings, folder, quiet=quiet, say=say
+        )
         outcome = trainer.fit()
         for note in outcome.notes:
             say(f"note: {note}; went on from the checkpoint before")

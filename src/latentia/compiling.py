@@ -48,12 +48,6 @@ class Cost:
         return eager * (1 - 1 / self.gain) - self.seconds
 
 
-STEP = Cost(28.0, 1.2)
-"""A training step of a small network on two cores: 25 to 28 s, and 1.2 times the speed."""
-LIKELIHOOD = Cost(15.0, 1.2)
-"""Decoding for log p(x) of the network 784-512-16 on two busy cores: 12 to 18 s, and 1.2 times the speed."""
-
-
 @dataclass(frozen=True)
 class Decision:
     """Whether to compile.
@@ -159,7 +153,8 @@ class Compiled(Generic[P, R]):
     ) -> None:
         """Prepare to compile; that alone costs the import of the compiler.
 
-        Each function is compiled for the shapes that it meets: shapes that vary cost a compilation each.
+        Each function is compiled for the shapes and numbers that it meets: those that vary cost a compilation
+        each.
 
         Args:
             function: what to compile. A failing compilation calls it again: with `whole` nothing of it has

@@ -72,20 +72,20 @@ class Terms:
         distortion: expected -log p(x|z), summed over the data's dimensions, shape `(B,)`.
         rate: KL(q(z|x) || p(z)) or its estimate, shape `(B,)`.
         penalty: whatever else is minimised and belongs to no bound, shape `(B,)`.
-        weight: the factor on the rate.
+        weight: the factor on the rate; a tensor of shape `()` in compiled code.
         diagnostics: named per-example figures, each with leading shape `(B,)`.
     """
 
     distortion: Tensor
     rate: Tensor
     penalty: Tensor
-    weight: float = 1.0
+    weight: float | Tensor = 1.0
     diagnostics: Mapping[str, Tensor] = field(default_factory=dict)
 
     @property
     def loss(self) -> Tensor:
         """What training minimises, shape `(B,)`, in nats."""
-        return self.distortion.add(self.rate, alpha=self.weight) + self.penalty
+        return self.distortion + self.rate * self.weight + self.penalty
 
     @property
     def elbo(self) -> Tensor:

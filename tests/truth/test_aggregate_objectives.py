@@ -100,7 +100,11 @@ def test_the_discriminator_learns_the_total_correlation_of_a_correlated_gaussian
     opponent = Opponent(objective.adversary)
     for _ in range(500):
         z = aggregate.sample((1, 512))
-        opponent.step(state_of(product(z[0], torch.ones(512, 2)), z, standard(2)))
+        opponent.optimiser.zero_grad()
+        objective.adversary.loss(
+            state_of(product(z[0], torch.ones(512, 2)), z, standard(2))
+        ).mean().backward()
+        opponent.step()
     z = aggregate.sample((1, 20_000))
     terms = objective(state_of(product(z[0], torch.ones(20_000, 2)), z, standard(2)))
     exact = -0.5 * math.log(1 - r**2)

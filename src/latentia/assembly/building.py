@@ -14,6 +14,7 @@ from latentia.assembly.settings import PARTS
 from latentia.data.conditions import Condition
 from latentia.data.dataset import Dataset
 from latentia.data.transforms import Transform
+from latentia.networks import recompute
 from latentia.objectives import Objective
 from latentia.types import LatentModel
 
@@ -59,7 +60,7 @@ def assemble(spec: Mapping[str, Any], event: tuple[int, ...]) -> Parts:
 
 
 def fresh(spec: Mapping[str, Any], event: tuple[int, ...], seed: int) -> Parts:
-    """Build with weights from a seed, without touching torch's generators outside.
+    """Build what shall be trained, with weights from a seed, without touching torch's generators outside.
 
     Args:
         spec: what `complete` gave.
@@ -68,10 +69,16 @@ def fresh(spec: Mapping[str, Any], event: tuple[int, ...], seed: int) -> Parts:
 
     Returns:
         The parts.
+
+    Raises:
+        ConfigError: if the parts do not fit each other, the event or the way to train.
     """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return assemble(spec, event)
+        parts = assemble(spec, event)
+    if spec["training"]["recompute"]:
+        recompute(parts.model)
+    return parts
 
 
 SHOWN = 1000

@@ -24,6 +24,8 @@ WORK = 5e13
 SPEED = (1.3e11, 4e10)
 """Such operations of one thread in a second, uncompiled, in matrix products and in convolutions, the sum over
 pixels included: measured with the networks `mlp` and `conv` on a Xeon."""
+COST = compiling.Cost(15.0, 1.2)
+"""For log p(x) on two busy cores: 12 to 18 s, and 1.2 to 1.9 times the speed (docs/evaluation.md)."""
 MISTRUST = 0.05
 """A larger share of examples with few effective samples than this is worth a warning."""
 TEMPERATURES, CHAINS = 500, 16
@@ -225,7 +227,7 @@ def _score(subject: Subject, count: int) -> Score:
     each = sum(work / speed for work, speed in zip(_work(subject), SPEED, strict=True))
     seconds = count * each / torch.get_num_threads()
     device = subject.feed.data.device
-    decision = compiling.decide(subject.settings.compile, device, seconds, compiling.LIKELIHOOD)
+    decision = compiling.decide(subject.settings.compile, device, seconds, COST)
     subject.say(f"log p(x) {decision.why}")
     if not decision.compile:
         return score

@@ -16,6 +16,7 @@ from latentia.errors import LatentiaError
 VERBS = {
     "demo": "demo",
     "train": "train",
+    "pack": "pack",
     "sample": "sample",
     "reconstruct": "reconstruct",
     "interpolate": "interpolate",

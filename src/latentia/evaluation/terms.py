@@ -105,8 +105,8 @@ def blocks(
     Yields:
         The seed of the block, and the positions of its examples in the data.
     """
-    size = max(2, min(BLOCK, LARGE // (feed.data[0].numel() * samples) // 2 * 2))  # even: health halves them
-    rows = feed.rows.to(feed.data.device)
+    size = max(2, min(BLOCK, LARGE // (math.prod(feed.event) * samples) // 2 * 2))  # even: health halves them
+    rows = feed.rows.to(feed.device)
     for number, start in enumerate(range(0, min(len(rows), limit or len(rows)), size)):
         yield seed * 1_000_003 + number, rows[start : start + size]
 
@@ -137,7 +137,7 @@ def stored_bits(nats: float, model: LatentModel, feed: Feed) -> float:
         Bits per dimension.
     """
     unit = 0.0 if model.discrete else feed.transform.log2_unit
-    return bits_per_dim(nats, feed.data[0].numel(), unit)
+    return bits_per_dim(nats, math.prod(feed.event), unit)
 
 
 @torch.no_grad()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import math
 from collections.abc import Sequence
+from functools import partial
 from itertools import pairwise
 from typing import ClassVar, Literal
 
@@ -67,6 +68,39 @@ def dense_to(width: int, shape: Shape) -> list[nn.Module]:
     """
     layer = nn.Linear(width, math.prod(shape))
     return [layer, nn.Unflatten(1, shape)] if len(shape) > 1 else [layer]
+
+
+class ResidualBlock(nn.Module):
+    """`x + f(x)`, with f in `body`."""
+
+    body: nn.Module
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map `(B, ...)` to the same shape."""
+        return x + self.body(x)
+
+
+def recompute(model: nn.Module) -> None:
+    """Let residual blocks keep their input alone and compute their inside anew on the way back.
+
+    Args:
+        model: changed in place; its weights and their names stay.
+
+    Raises:
+        ConfigError: if it has no residual block.
+
+    References:
+        Tianqi Chen et al., "Training Deep Nets with Sublinear Memory Cost", 2016.
+    """
+    from torch.utils.checkpoint import checkpoint
+
+    blocks = [module for module in model.modules() if isinstance(module, ResidualBlock)]
+    if not blocks:
+        raise ConfigError(
+            "'training.recompute' needs a network of residual blocks, such as resnet, grid or ladder_conv"
+        )
+    for block in blocks:
+        block.forward = partial(checkpoint, block.forward, use_reentrant=False)
 
 
 class Layered(nn.Module):

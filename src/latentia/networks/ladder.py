@@ -15,10 +15,10 @@ from typing import ClassVar, cast
 import torch
 from torch import Tensor, nn
 
-from latentia.networks.base import Activation, Layered, Shape, activation_named
+from latentia.networks.base import Activation, Layered, ResidualBlock, Shape, activation_named
 
 
-class Residual(nn.Module):
+class Residual(ResidualBlock):
     """`x + f(x)` with two layers after an activation each; the deeper the stack, the smaller f starts."""
 
     def __init__(self, first: nn.Module, last: nn.Module, activation: str, depth: int) -> None:
@@ -35,10 +35,6 @@ class Residual(nn.Module):
         with torch.no_grad():
             for parameter in last.parameters():
                 parameter /= math.sqrt(depth)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map a state to the same shape."""
-        return x + self.body(x)
 
 
 class BottomUp(Layered):

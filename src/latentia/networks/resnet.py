@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from latentia.networks.base import (
     Activation,
     Network,
+    ResidualBlock,
     Shape,
     activation_named,
     check_positive,
@@ -22,7 +23,7 @@ from latentia.networks.conv import halvings
 from latentia.registry import register
 
 
-class Block(nn.Module):
+class Block(ResidualBlock):
     """A pre-activation residual block, `x + f(x)`, with two normalised 3x3 convolutions.
 
     References:
@@ -46,10 +47,6 @@ class Block(nn.Module):
             activation_named(activation),
             nn.Conv2d(channels, channels, 3, padding=1),
         )
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map `(B, C, H, W)` to the same shape."""
-        return x + self.body(x)
 
 
 class Resize(nn.Module):

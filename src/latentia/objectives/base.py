@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import copy
 from typing import ClassVar
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 
 from latentia.errors import ConfigError
 from latentia.objectives.adversary import Adversary
-from latentia.objectives.schedules import Constant, Schedule
+from latentia.objectives.schedules import Constant, Held, Schedule
 from latentia.types import Pass, Terms
 
 
@@ -75,6 +76,24 @@ class Objective(abc.ABC):
             if isinstance(part, (nn.Module, Objective)):
                 part.to(device)
         return self
+
+    def held(self, factor: Tensor) -> Objective:
+        """Give the same objective with the factor of its schedule in a tensor, whatever the progress.
+
+        Compiled code reads a tensor anew at each step, and would be compiled anew for each number.
+
+        Args:
+            factor: shape `()`, on the model's device; the caller keeps it up to date.
+
+        Returns:
+            Another objective with the same parts.
+        """
+        held = copy.copy(self)
+        held.schedule = Held(factor)
+        for name, part in vars(self).items():
+            if isinstance(part, Objective) and part.schedule is self.schedule:
+                setattr(held, name, part.held(factor))
+        return held
 
     def settled(self, progress: float) -> bool:
         """Say whether the weights have reached their final values.

@@ -44,7 +44,7 @@ class Compared(Objective):
         self.base, self.weight = base, weight
         self.samples, self.bound, self.adversary = base.samples, base.bound, base.adversary
         self.batchwise, self.factorised, self.adversarial = base.batchwise, base.factorised, base.adversarial
-        self.reads = base.reads
+        self.reads, self.schedule = base.reads, base.schedule
 
     @abc.abstractmethod
     def distance(self, guess: Tensor, x: Tensor) -> Tensor:
@@ -59,10 +59,6 @@ class Compared(Objective):
         )
         penalty = terms.penalty + self.weight * math.prod(state.batch.x.shape[1:]) * distance
         return replace(terms, penalty=penalty, diagnostics={**terms.diagnostics, "distance": distance})
-
-    def settled(self, progress: float) -> bool:
-        """Say whether the base's weights have settled; see `Objective`."""
-        return self.base.settled(progress)
 
 
 @register("objective", "ms_ssim")

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import abc
 import math
-from typing import ClassVar
+from typing import Any, ClassVar
+
+from torch import Tensor
 
 from latentia.errors import ConfigError
 from latentia.registry import register
@@ -45,6 +47,22 @@ class Schedule(abc.ABC):
             True from the point on after which the factor stays 1.
         """
         return True
+
+
+class Held(Schedule):
+    """A factor that somebody else computes and keeps in a tensor."""
+
+    def __init__(self, factor: Tensor) -> None:
+        """Take the tensor.
+
+        Args:
+            factor: shape `()`.
+        """
+        self.factor = factor
+
+    def __call__(self, progress: float) -> Any:
+        """Give the tensor; see `Schedule`."""
+        return self.factor
 
 
 @register("schedule", "constant")

@@ -1,4 +1,7 @@
-"""Checkpoints: one atomic file with everything that the future of a run depends on."""
+"""Checkpoints: one atomic file with everything that the future of a run depends on.
+
+Order and noise are functions of the seed and the step, so that the step is all there is to keep of them.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from latentia import storage
@@ -57,10 +59,6 @@ class Checkpointed:
             named[f"average.{position}"] = value
         if self.opponent is not None:
             named |= {f"opponent.{name}": value for name, value in self.opponent.state().items()}
-        named["rng.cpu"] = torch.get_rng_state()
-        if torch.cuda.is_available():
-            for position, state in enumerate(torch.cuda.get_rng_state_all()):
-                named[f"rng.cuda.{position}"] = state
         return named
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
@@ -70,7 +68,7 @@ class Checkpointed:
             tensors: what `tensors` gave.
         """
         groups: dict[str, dict[str, Tensor]] = {
-            group: {} for group in ("model", "optimiser", "average", "opponent", "rng")
+            group: {} for group in ("model", "optimiser", "average", "opponent")
         }
         for key, value in tensors.items():
             group, _, name = key.partition(".")
@@ -81,12 +79,6 @@ class Checkpointed:
             value.copy_(groups["average"][str(position)])
         if self.opponent is not None:
             self.opponent.load(groups["opponent"])
-        torch.set_rng_state(groups["rng"]["cpu"])
-        if torch.cuda.is_available():
-            found = [groups["rng"].get(f"cuda.{i}") for i in range(torch.cuda.device_count())]
-            for position, rng in enumerate(found):
-                if rng is not None:
-                    torch.cuda.set_rng_state(rng, position)
 
 
 class Checkpoints:

@@ -6,7 +6,7 @@ import math
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,11 +22,11 @@ from latentia.evaluation.terms import stored_bits
 from latentia.folder import RunFolder
 from latentia.objectives import Objective
 from latentia.training.checkpoint import Checkpointed, Checkpoints, Progress
-from latentia.training.devices import autocast
 from latentia.training.interrupts import Interrupts
 from latentia.training.opponent import Opponent
 from latentia.training.optimiser import Adam
 from latentia.training.settings import Training
+from latentia.training.step import TERMS, Measured, Step, compiled
 from latentia.types import LatentModel
 
 HEALTH_CHECKS = 20
@@ -35,8 +35,6 @@ COLLAPSE_AFTER = 300
 """Steps before which a rate near zero means a model that has not learned yet."""
 MOST_SKIPPED = 100
 """Steps left out in a row after which a run is hopeless."""
-TERMS = ("loss", "distortion", "rate", "penalty")
-"""What a line of the log holds of each window of steps, in this order."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +66,7 @@ class Trainer:
         folder: RunFolder,
         *,
         quiet: bool = False,
+        say: Callable[[str], None] = lambda line: None,
     ) -> None:
         """Bring the parts together.
 
@@ -78,29 +77,31 @@ class Trainer:
             settings: how to train.
             folder: where everything is written.
             quiet: show no progress bar.
+            say: called with each line that a person wants to read.
         """
         self.model = model
+        _lay_out(model)
         self.objective = objective
         self.train = feeds["train"]
         self.validation = feeds["validation"]
         self.settings = settings
         self.folder = folder
         self.quiet = quiet
-        self.batch_size = min(settings.batch_size, len(self.train))
+        self.batch_size = settings.batch_of(len(self.train))
         self.epoch_steps = len(self.train) // self.batch_size  # the incomplete last batch is dropped
         self.total_steps = settings.epochs * self.epoch_steps
         self.device = next(model.parameters()).device
         self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        self.optimiser = Adam(self.parameters, settings.weight_decay)
-        self.lr = settings.lr
-        self.average = [p.detach().clone() for p in self.parameters] if settings.ema else []
+        optimiser = Adam(self.parameters, settings.weight_decay)
         adversary = objective.to(self.device).adversary
-        self.opponent = None if adversary is None else Opponent(adversary)
+        opponent = None if adversary is None else Opponent(adversary)
         self.terms = TERMS if adversary is None else (*TERMS, "adversary")
-        self.live = Checkpointed(model, self.optimiser, self.average, self.opponent)
+        measured = compiled(Measured(model, objective, self.train), settings.compile, self.total_steps, say)
+        self.step = Step(measured, optimiser, opponent, settings)
+        self.live = Checkpointed(model, optimiser, self.step.average, opponent)
         self.checkpoints = Checkpoints(folder.checkpoints)
         self.trackers = [registry.lookup("tracker", name)(folder.path) for name in settings.trackers]
-        self.window: list[tuple[Tensor, list[Tensor]]] = []
+        self.window: list[tuple[Tensor, Tensor, Tensor | None]] = []
         self.validated: dict[str, str] = {}
         self.warnings: list[str] = []
 
@@ -122,20 +123,18 @@ class Trainer:
         if progress.step < self.total_steps and progress.finished != "early":
             progress.finished = ""
         if restored is None:
-            torch.manual_seed(settings.seed + 1)
             self.checkpoints.save(progress, self.live)
 
         self.model.train()
-        order, order_epoch = None, -1
         saved = logged = started = time.monotonic()
         before = progress.seconds
         with Interrupts() as interrupts, self._bar(progress.step) as bar:
             while progress.step < self.total_steps and not progress.finished:
                 epoch, position = divmod(progress.step, self.epoch_steps)
-                if order is None or epoch != order_epoch:
-                    order, order_epoch = self.train.order(settings.seed, epoch), epoch
-                index = order[position * self.batch_size : (position + 1) * self.batch_size]
-                self._step(index, progress.step)
+                start = position * self.batch_size
+                index = self.train.chosen(settings.seed, epoch, start, start + self.batch_size)
+                share = (progress.step + 0.5) / self.total_steps
+                self.window.append((index, *self.step(index, progress.step, share)))
                 progress.step += 1
 
                 now = time.monotonic()
@@ -162,42 +161,13 @@ class Trainer:
             tracker.close()
         return Outcome(progress, interrupts.received, tuple(notes), tuple(self.warnings))
 
-    def _step(self, index: Tensor, step: int) -> None:
-        """Take one optimiser step; nothing here waits for the device."""
-        settings = self.settings
-        progress = (step + 0.5) / self.total_steps
-        self.lr = settings.lr * settings.schedule(progress)
-        with autocast(settings.precision, self.device):
-            state = self.model(self.train.batch(index), self.objective.samples)
-            terms = self.objective(state, progress)
-            losses = terms.loss
-            loss = losses.mean()
-        self.optimiser.zero_grad()
-        loss.backward()
-        skipped = self._unfit(settings.skip) if settings.skip else None
-        if settings.clip:
-            nn.utils.clip_grad_norm_(self.parameters, settings.clip)
-        self.optimiser.step(self.lr, skipped)
-        if self.average:
-            _drift(self.average, self.parameters, 1 - settings.ema)
-        left_out = losses.new_zeros(()) if skipped is None else skipped
-        seen = [values.detach() for values in (losses, terms.distortion, terms.rate, terms.penalty)]
-        if self.opponent is not None:
-            seen.append(self.opponent.step(state, skipped))
-        self.window.append((index, [*seen, left_out.expand_as(losses)]))
-
-    def _unfit(self, limit: float) -> Tensor:
-        """Give 1 if the gradient's norm is over the limit or not finite, else 0, on the device."""
-        norm = nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None])
-        return (~(norm <= limit)).to(norm.dtype)
-
     def _log(self, progress: Progress, bar: Any, since: float) -> float:
         """Write the means since the last line, and refuse to go on if one is not finite."""
         if not self.window:
             return since
-        per_step = [torch.stack(values) for _, values in self.window]  # (terms, B) each
-        *rows, skipped = torch.stack(per_step).mean(dim=2).cpu().unbind(dim=1)
-        rows, taken = torch.stack(rows, dim=1), skipped == 0
+        rows = torch.stack([terms for _, terms, _ in self.window]).mean(dim=2).cpu()  # (steps, terms)
+        left_out = [skipped for _, _, skipped in self.window if skipped is not None]
+        taken = torch.stack(left_out).cpu() == 0 if left_out else torch.ones(len(rows), dtype=torch.bool)
         if not taken.any():  # nothing to take a mean of: the next line says it
             if len(rows) < MOST_SKIPPED:
                 return since
@@ -216,7 +186,7 @@ class Trainer:
         rate = steps * self.batch_size / max(now - since, 1e-9)
         row = {"split": "train", "step": progress.step, "epoch": progress.step / self.epoch_steps, **means}
         row |= {
-            "lr": self.lr,
+            "lr": self.settings.lr * self.settings.schedule((progress.step - 0.5) / self.total_steps),
             "images_per_second": rate,
             "seconds": progress.seconds,
         }
@@ -246,7 +216,7 @@ class Trainer:
         step = progress.step - len(rows) + bad + 1
         path = self.folder.path / "failed-batch.safetensors"
         storage.save_tensors(
-            path, {"x": self.train.data.index_select(0, index), "index": index}, {"step": step}
+            path, {"x": self.train.stored(index), "index": index}, {"step": step}
         )
         good = self.checkpoints.files()[-1].name
         raise TrainingError(
@@ -316,7 +286,7 @@ class Trainer:
         self.checkpoints.save(progress, self.live)
 
     def _averaged(self) -> _Swapped:
-        return _Swapped(self.parameters, self.average)
+        return _Swapped(self.parameters, self.step.average)
 
     def _bar(self, start: int) -> Any:
         from tqdm import tqdm
@@ -325,10 +295,11 @@ class Trainer:
         return tqdm(total=self.total_steps, initial=start, unit="step", disable=disable, file=sys.stderr)
 
 
-@torch.no_grad()
-def _drift(average: list[Tensor], parameters: list[nn.Parameter], share: float) -> None:
-    """Move the average towards the parameters, in place."""
-    torch._foreach_lerp_(average, list(parameters), share)  # pyright: ignore[reportPrivateImportUsage]
+def _lay_out(model: nn.Module) -> None:
+    """Bring the weights of convolutions into the layout in which they are fastest, channels last."""
+    for parameter in model.parameters():
+        if parameter.dim() == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
 
 
 class _Swapped:

@@ -8,7 +8,6 @@ from torch import Tensor
 
 from latentia.objectives import Adversary
 from latentia.training.optimiser import Adam
-from latentia.types import Pass
 
 
 class Opponent:
@@ -23,21 +22,13 @@ class Opponent:
         self.adversary = adversary.train()
         self.optimiser = Adam(list(adversary.parameters()), betas=adversary.betas)
 
-    def step(self, state: Pass, skipped: Tensor | None = None) -> Tensor:
-        """Take one step of the adversary; nothing here waits for the device.
+    def step(self, skipped: Tensor | None = None) -> None:
+        """Take one step along the gradient that was gathered.
 
         Args:
-            state: the pass that the model took its own step on.
             skipped: 1 where the model's step was left out, and this one is, too; see `Adam`.
-
-        Returns:
-            The adversary's losses before the step, shape `(B,)`, in nats.
         """
-        losses = self.adversary.loss(state)
-        self.optimiser.zero_grad()
-        losses.mean().backward()
         self.optimiser.step(self.adversary.lr, skipped)
-        return losses.detach()
 
     def state(self) -> dict[str, Tensor]:
         """Give weights and moments, by name."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from latentia.compiling import Choice
 from latentia.errors import ConfigError
 from latentia.objectives import Cosine, Schedule
 
@@ -18,6 +19,8 @@ class Training:
     Attributes:
         epochs: passes over the training split.
         batch_size: examples in a step; more than there are is all of them.
+        accumulate: parts that a batch is worked through in, each with noise of its own; memory is that of one
+            part.
         lr: peak learning rate of Adam.
         schedule: what the learning rate is multiplied with along the run.
         weight_decay: decoupled weight decay (AdamW); 0 is Adam.
@@ -34,6 +37,10 @@ class Training:
         seed: seed of weights, order and noise.
         device: where to train, such as cpu, cuda, cuda:1, mps; auto takes the best there is.
         precision: type of the arithmetic; auto takes bfloat16 where the device has it, on a GPU.
+        compile: whether forward and backward pass are compiled: always, never, or auto, where the run is long
+            enough for it to pay.
+        recompute: compute the inside of residual blocks anew on the way back instead of keeping it
+            (activation checkpointing): their arithmetic half as often again, and the memory of their outputs.
         trackers: names of trackers beside metrics.jsonl, such as tensorboard.
     """
 
@@ -41,6 +48,7 @@ class Training:
 
     epochs: int
     batch_size: int = 128
+    accumulate: int = 1
     lr: float = 1e-3
     schedule: Schedule = Cosine()  # noqa: RUF009 - immutable
     weight_decay: float = 0.0
@@ -55,6 +63,8 @@ class Training:
     seed: int = 0
     device: str = "auto"
     precision: Precision = "auto"
+    compile: Choice = "auto"
+    recompute: bool = False
     trackers: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -62,6 +72,7 @@ class Training:
         for name in (
             "epochs",
             "batch_size",
+            "accumulate",
             "validate_every",
             "log_every",
             "lr",
@@ -73,9 +84,33 @@ class Training:
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise ConfigError(f"'training.{name}' must be positive, not {value}")
+        if self.batch_size % self.accumulate:
+            raise ConfigError(
+                f"'training.batch_size' ({self.batch_size}) must be a multiple of 'training.accumulate' "
+                f"({self.accumulate})"
+            )
         if not 0 <= self.ema < 1:
             raise ConfigError(f"'training.ema' must be at least 0 and less than 1, not {self.ema}")
         if not 0 <= self.seed < 2**32:
             raise ConfigError(f"'training.seed' must be from 0 to 4294967295, not {self.seed}")
         if self.weight_decay < 0:
             raise ConfigError(f"'training.weight_decay' must not be negative, not {self.weight_decay}")
+
+    def batch_of(self, examples: int) -> int:
+        """Give the size of a batch: `batch_size`, or what there is, in whole parts.
+
+        Args:
+            examples: how many the training split has.
+
+        Returns:
+            Examples in a step.
+
+        Raises:
+            ConfigError: if they are fewer than the parts.
+        """
+        size = min(self.batch_size, examples)
+        if size < self.accumulate:
+            raise ConfigError(
+                f"'training.accumulate' is {self.accumulate}, and the training split has {examples} examples"
+            )
+        return size // self.accumulate * self.accumulate

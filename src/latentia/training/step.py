@@ -1,0 +1,189 @@
+"""One step of training: from the positions of a batch to updated weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from latentia.compiling import Choice, Compiled, Cost, decide
+from latentia.data.feed import Feed
+from latentia.objectives import Objective
+from latentia.training.devices import autocast, seed_noise
+from latentia.training.opponent import Opponent
+from latentia.training.optimiser import Adam
+from latentia.training.settings import Training
+from latentia.types import LatentModel
+
+TERMS = ("loss", "distortion", "rate", "penalty")
+"""What a step says of each example, in this order; the adversary's loss follows, where there is one."""
+
+
+COST = Cost(28.0, 1.2)
+"""What compiling a small network's step takes and gives, measured on two cores."""
+SMALL_STEP = 0.0014
+"""Seconds of such a step; a larger network gains no more of them."""
+
+
+class Measured(nn.Module):
+    """What a step differentiates: gather, transform, forward pass, objective.
+
+    All that learns in a run is a parameter of it: the model, and the adversary where there is one.
+    """
+
+    def __init__(self, model: LatentModel, objective: Objective, feed: Feed) -> None:
+        """Bring the parts together.
+
+        Args:
+            model: maps a `Batch` to a `Pass`.
+            objective: maps a `Pass` to `Terms`.
+            feed: the training split.
+        """
+        super().__init__()
+        self.model = model
+        self.adversary = objective.adversary
+        self.objective = objective
+        self.feed = feed
+
+    def forward(self, index: Tensor, progress: float = 1.0) -> tuple[Tensor, ...]:
+        """Score examples.
+
+        Args:
+            index: their positions in the data, shape `(B,)`.
+            progress: share of the run that is done.
+
+        Returns:
+            The terms, each of shape `(B,)`, in nats, in the order of `TERMS`.
+        """
+        state = self.model(self.feed.batch(index), self.objective.samples)
+        terms = self.objective(state, progress)
+        found = (terms.loss, terms.distortion, terms.rate, terms.penalty)
+        return found if self.adversary is None else (*found, self.adversary.loss(state))
+
+
+def compiled(
+    measured: Measured, choice: Choice, steps: int, say: Callable[[str], None]
+) -> Callable[..., Any]:
+    """Compile what a step differentiates, where that is asked for or pays; the backward pass comes with it.
+
+    It draws the noise that uncompiled code draws, so that the curve is the same to float accuracy.
+
+    Args:
+        measured: what to compile.
+        choice: always, never, or auto.
+        steps: how many steps the run has, from its start: a resumed run decides as the unbroken one.
+        say: called with the decision, where one was made.
+
+    Returns:
+        What to call in its place: itself where it is not compiled.
+    """
+    parameters = list(measured.parameters())
+    device = parameters[0].device
+    # oneDNN's convolutions gain nothing: compiled ones had 0.8 of the speed of channels-last eager ones.
+    convolves = device.type == "cpu" and any(p.dim() > 2 for p in parameters)
+    if choice == "never" or (choice == "auto" and (convolves or COST.saved(steps * SMALL_STEP) <= 0)):
+        return measured
+    decision = decide(choice, device, steps * SMALL_STEP, COST)
+    say(decision.why)
+    if not decision.compile:
+        return measured
+    schedule, factor = measured.objective.schedule, torch.ones((), device=device)
+    held = Measured(measured.model, measured.objective.held(factor), measured.feed)
+    options = {"fallback_random": True, "triton.cudagraphs": device.type == "cuda"}
+    # In parts where it must be: data that stream are gathered by Python.
+    fast = Compiled(held.forward, say, whole=False, options=options)
+
+    def forward(index: Tensor, progress: float) -> tuple[Tensor, ...]:
+        factor.fill_(schedule(progress))
+        return fast(index)
+
+    return forward
+
+
+class Step:
+    """Gather, forward, backward, clip, update; nothing in it waits for the device.
+
+    A batch is worked through in `training.accumulate` parts of one size. The noise of a part is a function of
+    the seed, the step and the part alone: which process draws it, and what was drawn before, makes no
+    difference, so that a resumed run and a run on several processes draw the same.
+    """
+
+    def __init__(
+        self,
+        measured: Callable[..., tuple[Tensor, ...]],
+        optimiser: Adam,
+        opponent: Opponent | None,
+        settings: Training,
+    ) -> None:
+        """Bring the parts together.
+
+        Args:
+            measured: gives the terms; `Measured`, or the same compiled.
+            optimiser: of the model's parameters.
+            opponent: the adversary with its optimiser, if the objective has one.
+            settings: how to train.
+        """
+        self.measured = measured
+        self.optimiser = optimiser
+        self.opponent = opponent
+        self.settings = settings
+        self.device = optimiser.parameters[0].device
+        self.average = [p.detach().clone() for p in optimiser.parameters] if settings.ema else []
+
+    def __call__(self, index: Tensor, number: int, progress: float) -> tuple[Tensor, Tensor | None]:
+        """Take one optimiser step.
+
+        Args:
+            index: positions of the batch's examples in the data, shape `(B,)`.
+            number: which step of the run it is, from 0.
+            progress: share of the run that is done.
+
+        Returns:
+            The terms before the step, shape `(terms, B)`, in nats; and 1 if the step was left out, else 0,
+            shape `()`, or None where no step is ever left out.
+        """
+        self.optimiser.zero_grad()
+        if self.opponent is not None:
+            self.opponent.optimiser.zero_grad()
+        count = self.settings.accumulate
+        parts = [index] if count == 1 else index.chunk(count)
+        terms = [self._backward(part, number, position, progress) for position, part in enumerate(parts)]
+        skipped = self._update(progress)
+        return terms[0] if count == 1 else torch.cat(terms, dim=1), skipped
+
+    def _backward(self, index: Tensor, number: int, part: int, progress: float) -> Tensor:
+        """Add the gradient of one part's share of the mean loss."""
+        seed_noise(self.device, self.settings.seed, number, part)
+        with autocast(self.settings.precision, self.device):
+            found = self.measured(index, progress)
+        loss = found[0].mean()
+        if self.opponent is not None:
+            loss = loss + found[-1].mean()  # neither reaches the other's parameters
+        (loss if self.settings.accumulate == 1 else loss / self.settings.accumulate).backward()
+        return torch.stack(found).detach()
+
+    def _update(self, progress: float) -> Tensor | None:
+        """Move the weights along the gradient that was gathered."""
+        settings, parameters = self.settings, self.optimiser.parameters
+        skipped = self._unfit(settings.skip) if settings.skip else None
+        if settings.clip:
+            nn.utils.clip_grad_norm_(parameters, settings.clip)
+        self.optimiser.step(settings.lr * settings.schedule(progress), skipped)
+        if self.opponent is not None:
+            self.opponent.step(skipped)
+        if self.average:
+            _drift(self.average, parameters, 1 - settings.ema)
+        return skipped
+
+    def _unfit(self, limit: float) -> Tensor:
+        """Give 1 if the gradient's norm is over the limit or not finite, else 0, on the device."""
+        norm = nn.utils.get_total_norm([p.grad for p in self.optimiser.parameters if p.grad is not None])
+        return (~(norm <= limit)).to(norm.dtype)
+
+
+@torch.no_grad()
+def _drift(average: list[Tensor], parameters: list[nn.Parameter], share: float) -> None:
+    """Move the average towards the parameters, in place."""
+    torch._foreach_lerp_(average, list(parameters), share)  # pyright: ignore[reportPrivateImportUsage]
