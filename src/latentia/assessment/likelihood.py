@@ -25,7 +25,7 @@ SPEED = (1.3e11, 4e10)
 """Such operations of one thread in a second, uncompiled, in matrix products and in convolutions, the sum over
 pixels included: measured with the networks `mlp` and `conv` on a Xeon."""
 COST = compiling.Cost(15.0, 1.2)
-"""For log p(x) on two busy cores: 12 to 18 s, and 1.2 to 1.9 times the speed (docs/evaluation.md)."""
+"""For log p(x) on two busy cores: 12 to 18 s, and 1.2 to 1.9 times the speed, by network."""
 MISTRUST = 0.05
 """A larger share of examples with few effective samples than this is worth a warning."""
 TEMPERATURES, CHAINS = 500, 16
