@@ -366,8 +366,8 @@ def evaluate(
         run: the run, or its folder.
         quiet: show no progress bars.
         say: called with each line that a person wants to read.
-        settings: `data`, `split`, `samples`, `limit`, `ais`, `seed`, `inception`, `samplers` and `only`,
-            as the attributes of `latentia.assessment.Settings`.
+        settings: `data`, `split`, `samples`, `limit`, `ais`, `seed`, `inception`, `samplers`, `only`
+            and `compile`, as the attributes of `latentia.assessment.Settings`.
 
     Returns:
         The figures, why others are missing, a diagnosis, and warnings.
