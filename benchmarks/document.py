@@ -2,7 +2,8 @@
 
 python -m benchmarks.document
 
-A table stands between the comments `<!-- result: NAME -->` and `<!-- end -->`; NAME is a file in benchmarks/results.
+A table stands between the comments `<!-- result: NAME -->` and `<!-- end -->`; NAME is a file in
+benchmarks/results.
 """
 
 from __future__ import annotations

@@ -38,9 +38,11 @@ def run(seconds: float) -> Result:
             }
         )
     notes = [
-        f"{MLP.network}, batch {MLP.batch}, grey pixels, Adam, {name}; {torch.get_num_threads()} threads, one after another",
-        f"test loss: negative ELBO in nats on {about}, one sample with the same noise for all, the weights put "
-        "into the same torch modules; compiling is not in the seconds, a whole number of epochs is",
+        f"{MLP.network}, batch {MLP.batch}, grey pixels, Adam, {name}; {torch.get_num_threads()} threads, one "
+        "after another",
+        f"test loss: negative ELBO in nats on {about}, one sample with the same noise for all, the weights "
+        "put into the same torch modules",
+        "each trains as many whole epochs as its speed gives it in the time; compiling is not timed",
         *(f"{peer} is not installed here: use make bench" for peer in missing),
     ]
     return Result(f"Loss after {seconds:g} seconds", rows, notes)

@@ -18,7 +18,7 @@ from benchmarks.workload import BATCH, Workload
 GIGA = 1e9
 SQUARE = 2048
 PRODUCTS = ((BATCH, 784, 512), (BATCH, 512, 784), (784, BATCH, 512), (1024, 784, 512), (SQUARE,) * 3)
-"""Rows, inner dimension and columns: the large layer forwards and backwards, a large batch, a large square."""
+"""Rows, inner dimension and columns: the large layer forwards and backwards, a large batch, a square."""
 ELEMENTS = 32_000_000
 """Numbers in an array for the bandwidth: 128 MB, far more than a cache holds."""
 WEIGHTS = 829_232
@@ -44,8 +44,8 @@ def run(rounds: int) -> Result:
         rows.append(cells)
     notes = [
         f"float32, best of {rounds}; a product of (m, k) and (k, n) counts 2 m k n operations",
-        f"copy and triad a = b + s c over arrays of {4 * ELEMENTS // 10**6} MB; fused Adam reads four arrays and "
-        "writes three",
+        f"copy and triad a = b + s c over arrays of {4 * ELEMENTS // 10**6} MB; fused Adam reads four arrays "
+        "and writes three",
     ]
     return Result("Limits of the machine", rows, notes)
 

@@ -56,8 +56,8 @@ def run(rounds: int) -> Result:
     rows = [_row(speeds, network, layout) for network in WORKLOADS for layout in LAYOUTS]
     notes = [
         f"{name}; global batch {BATCH}, Adam, float32; {rounds} rounds in turns, medians",
-        "floor: a bare loop with fused Adam, under DistributedDataParallel where there are two processes; speed-up: "
-        "over the same contestant with one process and one thread",
+        "floor: a bare loop with fused Adam, under DistributedDataParallel where there are two processes; "
+        "speed-up: over the same contestant with one process and one thread",
         "latentia: `images_per_second` of metrics.jsonl, the first line left out, one epoch, --quiet",
         *(f"{case}: {reason}" for case, reason in failed.items()),
     ]

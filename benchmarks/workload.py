@@ -155,7 +155,7 @@ class Double(nn.Module):
 
 
 def resnet() -> Pair:
-    """Build residual blocks of 16 channels at 28x28 and of 32 at 14x14, a dense layer of 128, their mirror."""
+    """Build residual blocks of 16 and 32 channels, a dense layer of 128, and their mirror."""
     encoder = nn.Sequential(
         nn.Conv2d(1, 16, 3, padding=1),
         Block(16),
