@@ -49,7 +49,7 @@ def run(rounds: int) -> Result:
                 z = opened.encode(x)
                 rows.append(_row(workload, "decode", size, z, opened.decode, _decoder(opened), rounds))
     notes = [
-        f"{name}; arrays in, arrays out; {torch.get_num_threads()} threads, medians of {rounds} rounds in turns",
+        f"{name}; arrays in, arrays out; {torch.get_num_threads()} threads, medians of {rounds} rounds",
         f"bare: the same modules without a gradient, {CHUNK} images at a time, scaling and the copies from "
         "and to arrays included",
     ]

@@ -38,8 +38,7 @@ def run(seconds: float) -> Result:
             }
         )
     notes = [
-        f"{MLP.network}, batch {MLP.batch}, grey pixels, Adam, {name}; {torch.get_num_threads()} threads, one "
-        "after another",
+        f"{MLP.network}, batch {MLP.batch}, grey pixels, Adam, {name}; {torch.get_num_threads()} threads",
         f"test loss: negative ELBO in nats on {about}, one sample with the same noise for all, the weights "
         "put into the same torch modules",
         "each trains as many whole epochs as its speed gives it in the time; compiling is not timed",

@@ -62,9 +62,9 @@ def run(rounds: int, seconds: float) -> Result:
     notes = [
         f"{name}; Adam, float32, {torch.get_num_threads()} threads, no validation",
         f"{rounds} rounds in turns of about {seconds:g} s (batch {BATCH}; {min(rounds, SHORT)} of "
-        f"{seconds / 3:.1f} s at others); ratio: latentia's speed over the contestant's in the same round, median "
-        "(least to most), and the ratio of the best rounds, which stands other work on the machine better; "
-        "compiled is compared with compiled",
+        f"{seconds / 3:.1f} s at others); ratio: latentia's speed over the contestant's in the same round, "
+        "median (least to most), and the ratio of the best rounds, which stands other work on the machine "
+        "better; compiled is compared with compiled",
         "floor: a bare loop with uint8 tensors in memory and fused Adam; latentia: progress bar, log and its "
         "share of a checkpoint included; compiling is not timed",
         "of products: operations of all products and convolutions, forwards and backwards, at the median "
