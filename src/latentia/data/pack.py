@@ -96,9 +96,7 @@ def pack(
             state = cache.state_of(images)
             _begin(folder, {"source": str(images), "state": state, **settings, "shard_mb": shard_mb})
             path = _plain(images, folder)
-            split = partial(
-                make_splits, validation=validation, test=test, seed=seed, where=str(images)
-            )
+            split = partial(make_splits, validation=validation, test=test, seed=seed, where=str(images))
             job: Job = ImageJob(
                 path, _opened(path, images, stack), options, str(images), split, workers or _cores()
             )
@@ -173,7 +171,10 @@ def _refuse(source: Source, folder: Path) -> None:
 def _begin(folder: Path, recipe: Mapping[str, Any]) -> None:
     """Write the plan, or hold what is asked for against the one that is there."""
     path = folder / packed.PLAN
-    recipe = {**recipe, "size": list(recipe["size"]) if isinstance(recipe["size"], Sequence) else recipe["size"]}
+    recipe = {
+        **recipe,
+        "size": list(recipe["size"]) if isinstance(recipe["size"], Sequence) else recipe["size"],
+    }
     if not path.is_file():
         storage.write_json(path, recipe)
         return
@@ -212,7 +213,9 @@ def _plain(images: Path, folder: Path) -> Path:
             with gzip.open(images, "rb") as packed_tar, storage.atomic_write(path) as handle:
                 shutil.copyfileobj(packed_tar, handle, 4 << 20)
         except EOFError as error:
-            raise DataError(f"{images}: cannot be read ({reason(error)}); copy or download it again") from error
+            raise DataError(
+                f"{images}: cannot be read ({reason(error)}); copy or download it again"
+            ) from error
     return path
 
 

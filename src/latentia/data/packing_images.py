@@ -87,7 +87,9 @@ class ImageJob(Job):
             DataError: if there are no images, or none can be decoded.
         """
         if not files.names:
-            raise DataError(f"{where}: holds no images; give a folder or archive of png, jpg or similar files")
+            raise DataError(
+                f"{where}: holds no images; give a folder or archive of png, jpg or similar files"
+            )
         self.path, self.files, self.options, self.where = path, files, options, where
         self.workers = 1 if len(files.names) < FEW else workers
         layout = arrange(files.names)
@@ -130,8 +132,7 @@ class ImageJob(Job):
             grey = np.load(folder / f"{shard.name}.npy", mmap_mode="r")
             step = max(1, CHUNK // int(np.prod(event)))
             blocks = (
-                np.repeat(grey[start : start + step], channels, axis=1)
-                for start in range(0, len(grey), step)
+                np.repeat(grey[start : start + step], channels, axis=1) for start in range(0, len(grey), step)
             )
             write_array(folder / f"{shard.name}.npy", event, _BYTES, blocks)
             told = {key: value for key, value in about.items() if key not in ("rows", "files")}
