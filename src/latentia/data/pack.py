@@ -19,6 +19,7 @@ import numpy as np
 
 from latentia import storage
 from latentia.data import cache, packed
+from latentia.data.decoding import decoders
 from latentia.data.files import open_files
 from latentia.data.packing import Job, Planned, plan, recorded
 from latentia.data.packing_arrays import ArrayJob
@@ -29,6 +30,8 @@ from latentia.data.splits import make_splits
 from latentia.data.streams import READ_ERRORS, reason
 from latentia.errors import ConfigError, DataError
 
+FEW = 1000
+"""Images for which starting other processes takes longer than decoding."""
 _UNPACKED = ".source.tar"
 _LOAD = ("size", "skip_bad", "label", "key", "validation", "test", "seed")
 
@@ -53,8 +56,7 @@ def pack(
     Folders and archives of images are decoded shard by shard in several processes; other sources are read
     as `load` reads them. Splits are settled here: those of the source, or drawn with the seed (before
     unreadable images are left out). An interrupted packing is continued by the same call, which also
-    checks every shard of a finished one and makes damaged ones anew. In a script, call it under
-    `if __name__ == "__main__":`, since the processes import the script.
+    checks every shard of a finished one and makes damaged ones anew.
 
     Args:
         source: what `load` takes.
@@ -84,6 +86,7 @@ def pack(
     settings: dict[str, Any] = dict(
         zip(_LOAD, (size, skip_bad, label, key, validation, test, seed), strict=True)
     )
+    recipe = {**settings, "shard_mb": shard_mb}
     folder = Path(out).expanduser()
     images = images_of(source)
     _refuse(source, folder)
@@ -95,19 +98,20 @@ def pack(
         for left in folder.glob(".*.part"):
             left.unlink(missing_ok=True)
         if images:
-            state = cache.state_of(images)
-            _begin(folder, {"source": str(images), "state": state, **settings, "shard_mb": shard_mb})
-            path = _plain(images, folder)
-            split = partial(make_splits, validation=validation, test=test, seed=seed, where=str(images))
-            job: Job = ImageJob(
-                path, _opened(path, images, stack), options, str(images), split, workers or _cores()
-            )
             where = str(images)
+            if not images.is_dir():
+                _begin(folder, {"source": where, "state": cache.state_of(images), **recipe})
+            files = _opened(_plain(images, folder), images, stack)
+            count = 1 if len(files.names) < FEW else workers or _cores()
+            pool = stack.enter_context(decoders(count, where))  # they start while the source is looked at
+            if images.is_dir():
+                _begin(folder, {"source": where, "state": cache.state_of(images, files.names), **recipe})
+            split = partial(make_splits, validation=validation, test=test, seed=seed, where=where)
+            job: Job = ImageJob(files, options, where, split, pool, count)
         else:
             dataset = load(source, **settings)
             where = dataset.source
-            state = _state(dataset.source, dataset.x)
-            _begin(folder, {"source": where, "state": state, **settings, "shard_mb": shard_mb})
+            _begin(folder, {"source": where, "state": _state(where, dataset.x), **recipe})
             job = ArrayJob(dataset)
         _pack(job, plan(job, shard_mb << 20), folder, where, quiet)
         (folder / _UNPACKED).unlink(missing_ok=True)
