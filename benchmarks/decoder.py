@@ -18,7 +18,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 PROCESSES = 2
-ROUNDS = 5
+ROUNDS = 3
 CHUNK = 256
 
 

@@ -102,7 +102,8 @@ def walk(folder: Path, names: Iterable[str] | None = None) -> Iterator[tuple[str
     Returns:
         Path inside the folder and status of each image file, in order.
     """
-    return ((name, _status(f"{folder}/{name}")) for name in (_names(folder) if names is None else names))
+    root = str(folder)
+    return ((name, _status(f"{root}/{name}")) for name in (_names(folder) if names is None else names))
 
 
 def _names(folder: Path) -> Iterator[str]:

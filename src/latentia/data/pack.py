@@ -11,6 +11,7 @@ import os
 import shutil
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,8 @@ from latentia.data.decoding import decoders
 from latentia.data.files import open_files
 from latentia.data.packing import Job, Planned, plan, recorded
 from latentia.data.packing_arrays import ArrayJob
-from latentia.data.packing_images import ImageJob
-from latentia.data.raw import SPLITS
+from latentia.data.packing_images import ImageJob, Split
+from latentia.data.raw import SPLITS, Options
 from latentia.data.sources import Source, images_of, load, make_options
 from latentia.data.splits import make_splits
 from latentia.data.streams import READ_ERRORS, reason
@@ -99,15 +100,8 @@ def pack(
             left.unlink(missing_ok=True)
         if images:
             where = str(images)
-            if not images.is_dir():
-                _begin(folder, {"source": where, "state": cache.state_of(images), **recipe})
-            files = _opened(_plain(images, folder), images, stack)
-            count = 1 if len(files.names) < FEW else workers or _cores()
-            pool = stack.enter_context(decoders(count, where))  # they start while the source is looked at
-            if images.is_dir():
-                _begin(folder, {"source": where, "state": cache.state_of(images, files.names), **recipe})
             split = partial(make_splits, validation=validation, test=test, seed=seed, where=where)
-            job: Job = ImageJob(files, options, where, split, pool, count)
+            job: Job = _image_job(images, folder, options, split, recipe, workers or _cores(), stack)
         else:
             dataset = load(source, **settings)
             where = dataset.source
@@ -116,6 +110,35 @@ def pack(
         _pack(job, plan(job, shard_mb << 20), folder, where, quiet)
         (folder / _UNPACKED).unlink(missing_ok=True)
     return folder
+
+
+def _image_job(
+    images: Path,
+    folder: Path,
+    options: Options,
+    split: Split,
+    recipe: Mapping[str, Any],
+    workers: int,
+    stack: contextlib.ExitStack,
+) -> ImageJob:
+    """Open a source of images, and start what decodes it; what is not there yet is made meanwhile."""
+    where = str(images)
+
+    def begin(names: Sequence[str] | None = None) -> None:
+        _begin(folder, {"source": where, "state": cache.state_of(images, names), **recipe})
+
+    if not images.is_dir():
+        begin()  # before a large archive is unpacked
+    files = _opened(_plain(images, folder), images, stack)
+    count = 1 if len(files.names) < FEW else workers
+    pool = stack.enter_context(decoders(count, where))
+    again = (folder / packed.PLAN).is_file()
+    begun = stack.enter_context(ThreadPoolExecutor(1)).submit(begin, files.names).result
+    if (
+        again
+    ):  # what does not fit is refused before anything is decoded; a new plan may come with the decoding
+        begun()
+    return ImageJob(files, options, where, split, begun, pool, count)
 
 
 def _pack(job: Job, shards: list[Planned], folder: Path, where: str, quiet: bool) -> None:

@@ -22,6 +22,9 @@ _TASK = 1 << 20  # bytes of pixels in a task, about
 _TASK_IMAGES = 256
 _BYTES = np.dtype(np.uint8)
 
+Split = Callable[[int, dict[str, np.ndarray]], dict[str, np.ndarray]]
+"""Completes the splits of a number of examples."""
+
 
 class _Open:
     """A shard that is being written."""
@@ -70,7 +73,8 @@ class ImageJob(Job):
         files: Files,
         options: Options,
         where: str,
-        split: Callable[[int, dict[str, np.ndarray]], dict[str, np.ndarray]],
+        split: Split,
+        begun: Callable[[], object],
         pool: Executor,
         workers: int,
     ) -> None:
@@ -81,6 +85,7 @@ class ImageJob(Job):
             options: size and skip_bad are used.
             where: what messages call it.
             split: completes the splits of a number of examples.
+            begun: returns when the plan is written, and raises if it cannot be; no shard is recorded before.
             pool: what does tasks.
             workers: how many processes it has.
 
@@ -92,7 +97,7 @@ class ImageJob(Job):
                 f"{where}: holds no images; give a folder or archive of png, jpg or similar files"
             )
         self.files, self.options, self.where = files, options, where
-        self.pool, self.workers = pool, workers
+        self.begun, self.pool, self.workers = begun, pool, workers
         layout = arrange(files.names)
         self.file_of = np.argsort(layout.rank)
         self.splits = split(len(files.names), layout.parts)
@@ -189,6 +194,7 @@ class ImageJob(Job):
                 )
 
     def _finish(self, shard: _Open) -> None:
+        self.begun()
         kept = shard.finish()
         about = {
             "event": list(shard.event),
