@@ -110,18 +110,17 @@ def main() -> None:
     source, scratch = Path(sys.argv[1]), Path(sys.argv[2])
     rounds = [_round(source, scratch / f"packed-{number}") for number in range(ROUNDS)]
     count = len(_listed(source))
-    rows = []
+    rows = {}
     for name in rounds[0]:
         shares = [[each["packing"][k] / each[name][k] for each in rounds] for k in range(2)]
-        rows.append(
-            {
-                "packing beside": name,
+        rows |= {
+            name: {
                 "images/s": round(count / statistics.median(each[name][0] for each in rounds)),
                 "images/s of a processor": round(count / statistics.median(each[name][1] for each in rounds)),
                 "share": round(1 / statistics.median(shares[0]), 2),
                 "share of processors": round(1 / statistics.median(shares[1]), 2),
             }
-        )
+        }
     print(json.dumps(rows))
 
 
