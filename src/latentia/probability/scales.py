@@ -80,6 +80,17 @@ class HeavyTailed(D.StudentT):
         constant = torch.lgamma((nu + 1) / 2) - torch.lgamma(nu / 2) - 0.5 * torch.log(math.pi * nu)
         self.constant = constant.to(loc.dtype)
 
+    @property
+    def mean(self) -> Tensor:
+        """The location: there are more than one degree of freedom."""
+        return self.loc
+
+    @property
+    def variance(self) -> Tensor:
+        """s^2 nu / (nu - 2), infinite for two degrees of freedom or fewer."""
+        spread = self.scale**2 * self.df / (self.df - 2)
+        return torch.where(self.df > 2, spread, torch.inf)
+
     def log_prob(self, value: Tensor) -> Tensor:
         """Give log p(value) of each entry, in nats."""
         z = (value - self.loc) / self.scale
