@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, Independent
 
 from latentia.errors import ConfigError
+from latentia.probability.moving import Moving
 from latentia.registry import register
 
 Link = Literal["identity", "sigmoid"]
@@ -261,7 +262,7 @@ class GaussianLearned(_Located):
 
 
 @register("likelihood", "gaussian_optimal")
-class GaussianOptimal(_Located):
+class GaussianOptimal(_Located, Moving):
     r"""N(x; mu(z), sigma^2) with the sigma that maximises the likelihood, in closed form.
 
     The maximum is at sigma^2 = mean (x - mu)^2. Training keeps a running mean of it over about the
@@ -293,9 +294,13 @@ class GaussianOptimal(_Located):
     def observe(self, h: Tensor, x: Tensor) -> None:
         """Move the running mean of (x - mu)^2 towards this batch's."""
         with torch.no_grad():
-            self.batches += 1
-            seen = torch.mean((x - self.location(h)) ** 2)
-            self.variance += (seen - self.variance) / self.batches.clamp(max=self.window)
+            self.see(torch.mean((x - self.location(h)) ** 2))
+
+    @torch.no_grad()
+    def move(self, *seen: Tensor) -> None:
+        """Move by the mean of (x - mu)^2; see `Moving`."""
+        self.batches += 1
+        self.variance += (seen[0] - self.variance) / self.batches.clamp(max=self.window)
 
     def pixels(self, h: Tensor) -> Distribution:
         """Give N(mu, sigma^2)."""
