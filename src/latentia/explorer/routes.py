@@ -19,6 +19,7 @@ from starlette.concurrency import run_in_threadpool
 from latentia.errors import DataError, LatentiaError
 from latentia.explorer import asked
 from latentia.explorer.jobs import Job
+from latentia.explorer.refusals import NotThere, status_of
 from latentia.explorer.view import View
 
 PAGE = Path(__file__).parent / "page"
@@ -65,8 +66,7 @@ def build(views: Sequence[View], title: str, axis: Mapping[str, Any] | None = No
 
     @app.exception_handler(LatentiaError)
     async def refused(request: Request, error: LatentiaError) -> Response:
-        gone = any(not view.run.folder.run_file.is_file() for view in views)
-        return JSONResponse({"error": str(error)}, 410 if gone else 422)
+        return JSONResponse({"error": str(error)}, status_of(error))
 
     @app.exception_handler(RequestValidationError)
     async def misread(request: Request, error: RequestValidationError) -> Response:
@@ -74,7 +74,7 @@ def build(views: Sequence[View], title: str, axis: Mapping[str, Any] | None = No
 
     def view_of(number: int) -> View:
         if not 0 <= number < len(views):
-            raise DataError(f"there is no run {number} on this page")
+            raise NotThere(f"there is no run {number} on this page")
         views[number].alive()
         return views[number]
 
@@ -113,7 +113,7 @@ def build(views: Sequence[View], title: str, axis: Mapping[str, Any] | None = No
     def column(number: int, place: int) -> Response:
         columns = view_of(number).columns
         if not 0 <= place < len(columns):
-            raise DataError(f"there is no column {place}; they run from 0 to {len(columns) - 1}")
+            raise NotThere(f"there is no column {place}; they run from 0 to {len(columns) - 1}")
         return binary({"values": columns[place][3]})
 
     @app.post("/explore/{number}/examples")

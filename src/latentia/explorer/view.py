@@ -17,6 +17,8 @@ from latentia.explorer import planes
 from latentia.explorer.encoded import Encoded, encode_all, label_of
 from latentia.explorer.jobs import Job
 from latentia.explorer.planes import Plane
+from latentia.explorer.refusals import Gone, NotThere, TooMuch
+from latentia.explorer.service import Decode, Service
 from latentia.run import Run
 
 DECODED = 1024
@@ -32,18 +34,20 @@ CATEGORIES = 20
 class View:
     """One run under the eyes of the page. Methods may be called from any thread."""
 
-    def __init__(self, run: Run, number: int, label: str = "") -> None:
+    def __init__(self, run: Run, number: int, label: str = "", decode: Decode | None = None) -> None:
         """Look at a run.
 
         Args:
             run: the run.
             number: its place among the runs of the page.
             label: what it is called in a sweep; its name by default.
+            decode: decodes in the place of the run's own decoder, such as an ONNX session.
         """
         self.run = run
         self.number = number
         self.label = label or run.name
-        self.lock = threading.Lock()  # torch's generator is the process's: one draw at a time
+        self.service = Service(run, decode=decode)
+        self.lock = self.service.lock  # torch's generator is the process's: one draw at a time
         self._jobs: dict[str, Job] = {}
         self._starting = threading.Lock()
 
@@ -61,10 +65,10 @@ class View:
         """Check that the run folder is still there.
 
         Raises:
-            RunError: if it was deleted or moved.
+            Gone: if it was deleted or moved.
         """
         if not self.run.folder.run_file.is_file():
-            raise RunError(f"{self.run.name}: the run folder is gone; start latentia explore anew")
+            raise Gone(f"{self.run.name}: the run folder is gone; start latentia explore anew")
 
     @property
     def form(self) -> str:
@@ -162,11 +166,11 @@ class View:
             The job.
 
         Raises:
-            DataError: if there is no such way.
+            NotThere: if there is no such way.
         """
         encoded = self.encoded
         if way not in planes.ways(encoded.latents):
-            raise DataError(f"there is no map '{way[:40]}' of this run")
+            raise NotThere(f"there is no map '{way[:40]}' of this run")
         with self._starting:
             if way not in self._jobs:
                 self._jobs[way] = Job(f"computing the map ({way})").start(
@@ -258,11 +262,12 @@ class View:
             The same, as int64.
 
         Raises:
-            DataError: if there are none or too many, or one does not exist.
+            TooMuch: if there are none or too many.
+            DataError: if one does not exist.
         """
         count = len(self.run.dataset)
         if not 0 < len(asked) <= most:
-            raise DataError(f"from 1 to {most:,} examples can be asked for at once, not {len(asked):,}")
+            raise TooMuch(f"from 1 to {most:,} examples can be asked for at once, not {len(asked):,}")
         if not 0 <= int(asked.min()) <= int(asked.max()) < count:
             raise DataError(f"there is no such example; they run from 0 to {count - 1}")
         return asked.astype(np.int64)
@@ -301,11 +306,13 @@ class View:
             Data, shape `(n, *event)`, float32.
 
         Raises:
-            DataError: if there are too many, or one is not finite.
+            TooMuch: if there are too many.
+            DataError: if one is not finite.
         """
         if not 0 < len(z) <= DECODED:
-            raise DataError(f"from 1 to {DECODED:,} latents can be decoded at once, not {len(z):,}")
+            raise TooMuch(f"from 1 to {DECODED:,} latents can be decoded at once, not {len(z):,}")
         if not np.isfinite(z).all():
             raise DataError("a latent holds a value that is not finite")
-        with self.lock:
-            return np.ascontiguousarray(self.run.decode(z, c), dtype=np.float32)
+        c = None if self.run.condition is None else c
+        decoded = self.service.decode_rows(z.reshape(len(z), *self.run.latent), c)
+        return np.ascontiguousarray(decoded, dtype=np.float32)

@@ -1,9 +1,8 @@
 // The cursor's latent: exact where the plane is the latent, else a mean of the neighbours' latents with its spread.
 
-import { h, percent, shown } from "./dom.js";
+import { h, percent, settled, shown } from "./dom.js";
 import { Follower } from "./follow.js";
 import { draw } from "./picture.js";
-import { settled } from "./dom.js";
 import { store } from "./store.js";
 
 const NEIGHBOURS = 8;
@@ -55,13 +54,12 @@ export class Aim {
     const { look, plane } = this.tab;
     const near = plane.nearest.find(x, y, NEIGHBOURS);
     const rows = near.map(({ index }) => this.tab.row(index));
+    if (this.known.size > KEPT) this.known.clear();
     const missing = rows.filter((row) => !this.known.has(row));
     if (missing.length) {
       const { z, c } = await look.latents(missing);
-      if (this.known.size > KEPT) this.known.clear();
-      for (const row of rows) if (!missing.includes(row) && !this.known.has(row)) missing.push(row);
-      const width = c ? c.length / (z.length / look.size) : 0;
-      missing.slice(0, z.length / look.size).forEach((row, i) => {
+      const width = c ? c.length / missing.length : 0;
+      missing.forEach((row, i) => {
         this.known.set(row, { z: z.subarray(i * look.size, (i + 1) * look.size), c: c?.subarray(i * width, (i + 1) * width) });
       });
     }
@@ -69,7 +67,7 @@ export class Aim {
     const weights = near.map(({ distance }) => Math.exp(-((distance / reach) ** 2) / 2) + 1e-9);
     const total = weights.reduce((a, b) => a + b);
     const z = new Float32Array(look.size);
-    const latents = rows.map((row) => this.known.get(row)).filter(Boolean);
+    const latents = rows.map((row) => this.known.get(row));
     latents.forEach(({ z: own }, i) => own.forEach((value, d) => (z[d] += (weights[i] / total) * value)));
     let square = 0;
     latents.forEach(({ z: own }, i) => own.forEach((value, d) => (square += (weights[i] / total) * (value - z[d]) ** 2)));

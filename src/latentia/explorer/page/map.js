@@ -1,15 +1,15 @@
 // The tab Map: all encoded data on a plane, a cursor whose latent is decoded, what lies under the pointer, the lasso.
 
+import { Aim } from "./aim.js";
 import { coloured, css, drawScale } from "./colour.js";
 import { check, choice, failure, field, h, loading, settled, shown, switcher } from "./dom.js";
 import { dropCard } from "./drop.js";
-import { Aim } from "./aim.js";
+import { Follower } from "./follow.js";
 import { Manifold } from "./manifold.js";
 import { draw, frame } from "./picture.js";
 import { Plane } from "./plane.js";
 import { selectionCard } from "./selection.js";
 import { store } from "./store.js";
-import { Follower } from "./follow.js";
 
 const SIDE = 224;
 const SMALL = 96;
