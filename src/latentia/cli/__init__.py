@@ -27,6 +27,7 @@ VERBS = {
     "compare": "compare",
     "sweep": "sweep",
     "report": "report",
+    "explore": "explore",
     "export": "export",
     "list": "list_runs",
 }

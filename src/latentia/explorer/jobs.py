@@ -1,0 +1,57 @@
+"""Work that takes its time, done once beside the server, with a share that can be asked for."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from latentia.errors import LatentiaError
+
+Tick = Callable[[float], None]
+_one_at_a_time = threading.Lock()
+
+
+@dataclass
+class Job:
+    """Something that is being computed.
+
+    Attributes:
+        what: what it is, as a person reads it.
+        share: how much of it is done, from 0 to 1.
+        result: what came of it.
+        failure: the line that says why nothing did.
+        done: set when it is over.
+    """
+
+    what: str
+    share: float = 0.0
+    result: Any = None
+    failure: str = ""
+    done: threading.Event = field(default_factory=threading.Event)
+
+    def start(self, work: Callable[[Tick], Any]) -> Job:
+        """Begin in a thread of its own; one job computes at a time, the others wait.
+
+        Args:
+            work: is given what to tell of progress, and returns the result.
+
+        Returns:
+            The job itself.
+        """
+        threading.Thread(target=self._run, args=(work,), daemon=True).start()
+        return self
+
+    def _run(self, work: Callable[[Tick], Any]) -> None:
+        try:
+            with _one_at_a_time:
+                self.result = work(self._tick)
+        except LatentiaError as error:
+            self.failure = str(error)
+        except Exception as error:  # a thread has nobody to raise to: whoever asks is told
+            self.failure = f"{self.what} failed: {type(error).__name__}: {error}"
+        self.done.set()
+
+    def _tick(self, share: float) -> None:
+        self.share = min(1.0, self.share + share)
