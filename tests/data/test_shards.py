@@ -71,7 +71,11 @@ def test_a_streamed_file_becomes_what_a_resident_one_becomes(rng, tmp_path, kind
     np.save(tmp_path / "a.npy", array)
     streamed, resident = load(tmp_path / "a.npy", buffer=BUFFER), load(tmp_path / "a.npy")
     assert isinstance(streamed.x, Shards)
-    assert (streamed.x.dtype, streamed.high, streamed.event) == (resident.x.dtype, resident.high, resident.event)
+    assert (streamed.x.dtype, streamed.high, streamed.event) == (
+        resident.x.dtype,
+        resident.high,
+        resident.event,
+    )
     np.testing.assert_array_equal(streamed.x[:], resident.x)
     assert streamed.observed == resident.observed
 
