@@ -12,10 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks import (
+    bigger,
     codes,
     equal_time,
     likelihood,
     limits,
+    loading,
     memory,
     quality,
     scaling,
@@ -25,7 +27,18 @@ from benchmarks import (
 from benchmarks.result import Result, describe_machine
 
 RESULTS = Path(__file__).parent / "results"
-DEFAULT = ("limits", "throughput", "equal-time", "codes", "scaling", "likelihood", "memory", "startup")
+DEFAULT = (
+    "limits",
+    "throughput",
+    "equal-time",
+    "codes",
+    "scaling",
+    "loading",
+    "bigger",
+    "likelihood",
+    "memory",
+    "startup",
+)
 
 
 def main() -> None:
@@ -42,6 +55,8 @@ def main() -> None:
         "likelihood": lambda: likelihood.run(arguments.rounds),
         "memory": memory.run,
         "startup": lambda: startup.run(arguments.rounds),
+        "loading": loading.run,
+        "bigger": bigger.run,
         "quality": lambda: quality.run(recipes),
     }
     unknown = [name for name in names if name not in benchmarks]

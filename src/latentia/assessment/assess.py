@@ -124,12 +124,12 @@ def _about(subject: Subject) -> dict[str, Any]:
     state = json.dumps([FORMAT, asked, run.spec, latentia.__version__], sort_keys=True, default=str)
     digest = hashlib.sha256(state.encode())
     digest.update(weights)
-    x = dataset.x.state.encode() if isinstance(dataset.x, Shards) else dataset.x
-    held = [x, dataset.labels, dataset.factors, *dataset.splits.values()]
-    for part in held:
-        digest.update(
-            part if isinstance(part, bytes) else b"" if part is None else np.ascontiguousarray(part)
-        )
+    x = dataset.x
+    if isinstance(x, Shards):
+        digest.update(x.state.encode())
+        x = None
+    for part in (x, dataset.labels, dataset.factors, *dataset.splits.values()):
+        digest.update(b"" if part is None else np.ascontiguousarray(part).data)
     return {
         "run": run.name,
         "latentia": latentia.__version__,
