@@ -49,7 +49,7 @@ def spawn(command, count, **environment):
     ]  # fmt: skip
 
 
-def ended(processes, timeout=60):
+def ended(processes, timeout=300):
     found = [process.communicate(timeout=timeout) for process in processes]
     return [(process.returncode, *texts) for process, texts in zip(processes, found, strict=True)]
 
