@@ -53,7 +53,7 @@ class Job(abc.ABC):
     about: Mapping[str, Any]
     beside: Mapping[str, np.ndarray]
 
-    def settle(self, shards: list[Planned], folder: Path) -> None:
+    def settle(self, shards: list[Planned], folder: Path) -> None:  # noqa: B027 - most have nothing to do
         """Make all shards alike; nothing where they are.
 
         Args:
@@ -62,7 +62,7 @@ class Job(abc.ABC):
         """
 
     @abc.abstractmethod
-    def write(self, todo: list[Planned], folder: Path, done: Callable[[int], None]) -> None:
+    def write(self, todo: list[Planned], folder: Path, done: Callable[[int], object]) -> None:
         """Write shards and record each.
 
         Args:
@@ -138,7 +138,9 @@ def header(rows: int, event: tuple[int, ...], dtype: np.dtype) -> bytes:
     """
     # Format 1.0: magic, version, length of the text, the text padded to a multiple of 64 in all.
     shape = ", ".join(map(str, (rows, *event))) + ("," if not event else "")
-    text = f"{{'descr': {np.lib.format.dtype_to_descr(dtype)!r}, 'fortran_order': False, 'shape': ({shape}), }}"
+    text = (
+        f"{{'descr': {np.lib.format.dtype_to_descr(dtype)!r}, 'fortran_order': False, 'shape': ({shape}), }}"
+    )
     size = -(-(10 + 20 + len(f"{text}") - len(str(rows)) + 1) // 64) * 64
     padded = text.ljust(size - 11).encode("latin1") + b"\n"
     return b"\x93NUMPY\x01\x00" + len(padded).to_bytes(2, "little") + padded

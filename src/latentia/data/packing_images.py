@@ -87,7 +87,9 @@ class ImageJob(Job):
             DataError: if there are no images, or none can be decoded.
         """
         if not files.names:
-            raise DataError(f"{where}: holds no images; give a folder or archive of png, jpg or similar files")
+            raise DataError(
+                f"{where}: holds no images; give a folder or archive of png, jpg or similar files"
+            )
         self.path, self.files, self.options, self.where = path, files, options, where
         self.workers = 1 if len(files.names) < FEW else workers
         layout = arrange(files.names)
@@ -107,7 +109,7 @@ class ImageJob(Job):
         count, first = len(self.files.names), self.files.names[0]
         raise DataError(f"{self.where}: none of its {count} images can be decoded, the first is '{first}'")
 
-    def write(self, todo: list[Planned], folder: Path, done: Callable[[int], None]) -> None:
+    def write(self, todo: list[Planned], folder: Path, done: Callable[[int], object]) -> None:
         """Decode shards and record each; see `Job`. Grey shards become colour ones if any image is colour."""
         left = self._pass(todo, folder, done)
         if left:  # a colour image among grey ones: from here on all are written as colour
@@ -130,15 +132,14 @@ class ImageJob(Job):
             grey = np.load(folder / f"{shard.name}.npy", mmap_mode="r")
             step = max(1, CHUNK // int(np.prod(event)))
             blocks = (
-                np.repeat(grey[start : start + step], channels, axis=1)
-                for start in range(0, len(grey), step)
+                np.repeat(grey[start : start + step], channels, axis=1) for start in range(0, len(grey), step)
             )
             write_array(folder / f"{shard.name}.npy", event, _BYTES, blocks)
             told = {key: value for key, value in about.items() if key not in ("rows", "files")}
             kept = np.array(about["kept"]) if "kept" in about else shard.rows
             record(shard, folder, self.beside, kept, {**told, "event": list(event)})
 
-    def _pass(self, todo: list[Planned], folder: Path, done: Callable[[int], None]) -> list[Planned]:
+    def _pass(self, todo: list[Planned], folder: Path, done: Callable[[int], object]) -> list[Planned]:
         """Decode shards until all are whole, or a colour image turns up; give those that are not."""
         left = list(todo)
         opened: list[_Open] = []
