@@ -28,9 +28,12 @@ from latentia import storage
 from latentia.folder import RunFolder
 
 RESULTS = Path(__file__).parent / "results"
+EVERY = 5
+"""Steps between lines of the log."""
 SETTINGS = [
     "digits", "--latent-dim", "4", "--epochs", "60", "--network", "mlp", "--hidden", "64", "--device", "cpu",
-    "objective.name=factor", "likelihood.name=gaussian_optimal", "training.ema=0.99", "training.log_every=5",
+    "objective.name=factor", "likelihood.name=gaussian_optimal", "training.ema=0.99",
+    f"training.log_every={EVERY}",
     "training.checkpoint_seconds=0.2", "training.compile=never",
 ]  # fmt: skip
 """With an adversary, averaged weights and a likelihood that follows the data: all that a run may keep."""
@@ -44,7 +47,8 @@ class Tally:
 
     Attributes:
         processes: how many worked on a run.
-        steps: the step that the log had reached at each kill; 0 before its first line.
+        steps: the step that the log had reached at each kill.
+        early: kills before a process that was started or resumed had logged anything.
         victims: the rank that was killed, each time.
         stopping: seconds from each kill to the end of the last process.
         silent: kills after which a process that was left said no line of its own.
@@ -54,6 +58,7 @@ class Tally:
 
     processes: int
     steps: list[int] = field(default_factory=list)
+    early: int = 0
     victims: list[int] = field(default_factory=list)
     stopping: list[float] = field(default_factory=list)
     silent: int = 0
@@ -65,9 +70,10 @@ class Tally:
         return {
             "processes": self.processes,
             "kills": len(self.steps),
-            "before the first line": sum(step == 0 for step in self.steps),
+            "while starting": self.early,
             "of rank 0": self.victims.count(0),
             "longest stop, s": round(max(self.stopping), 1),
+            "without a word": self.silent,
             "runs": self.runs,
             "lost": len(self.lost),
         }
@@ -187,6 +193,7 @@ def shoot(tally: Tally, folder: RunFolder, words: list[str], chance: random.Rand
     tally.stopping.append(time.monotonic() - shot)
     started.wait()
     tally.steps.append(step)
+    tally.early += step <= before
     tally.victims.append(victim)
     said = errors.read_text(errors="replace")
     tally.silent += tally.processes > 1 and "stops: another one has ended" not in said
@@ -215,17 +222,18 @@ def differences(unbroken: RunFolder, folder: RunFolder) -> list[str]:
         )
         if first.keys() != second.keys() or any(not torch.equal(first[k], second[k]) for k in first):
             found.append(f"the {name} differ")
-    for split in ("train", "validation", "health", "test"):
-        wanted, got = (
-            [
-                {key: value for key, value in row.items() if key not in ("seconds", "images_per_second")}
-                for row in run.metrics()
-                if row["split"] == split
-            ]
-            for run in (unbroken, folder)
-        )
-        if [row["step"] for row in got] != [row["step"] for row in wanted]:
-            found.append(f"the log of {split} has other steps")
+    for split in ("validation", "health", "test"):
+        wanted, got = ([row for row in run.metrics() if row["split"] == split] for run in (unbroken, folder))
+        if got != wanted:
+            found.append(f"the figures of {split} differ")
+    steps, wanted = (
+        [row["step"] for row in r.metrics() if row["split"] == "train"] for r in (folder, unbroken)
+    )
+    if steps != sorted(set(steps)):
+        found.append("the log of train has a step twice")
+    # There is a line at each checkpoint, too, and the clock says when that is.
+    if {step for step in wanted if step % EVERY == 0 or step == wanted[-1]} - set(steps):
+        found.append("the log of train lacks steps")
     return found
 
 
@@ -281,8 +289,8 @@ def run(kills: int, seed: int) -> Result:
     notes = [
         "Training of the embedded digits with an adversary, averaged weights and a checkpoint every 0.2 s; "
         "SIGKILL to one process at random, a quarter of the kills while the run starts.",
-        "Lost: a run whose weights, last checkpoint or logged steps differ from the undisturbed run's, or a "
-        f"process that went on for {STOPS_WITHIN:g} s.",
+        "Lost: a run whose weights, last checkpoint or figures differ from the undisturbed run's by a bit, "
+        f"whose log has a step twice or lacks one, or a process that went on for {STOPS_WITHIN:g} s.",
         *[f"{tally.processes}: {line}" for tally in tallies for line in tally.lost],
     ]
     raw = {str(tally.processes): vars(tally) for tally in tallies}
