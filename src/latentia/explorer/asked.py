@@ -6,6 +6,7 @@ import io
 from typing import Any
 
 import numpy as np
+import torch
 
 from latentia import storage
 from latentia.assessment import Assessment
@@ -13,9 +14,12 @@ from latentia.data.decode import decode
 from latentia.errors import ConfigError, DataError, shell
 from latentia.explorer.encoded import measured
 from latentia.explorer.view import View
+from latentia.probability.codes import nearest
 
 SAMPLES = 256
 """Samples that are drawn at once, at most."""
+CLOSE = 1e-3
+"""How far a latent may lie from the vectors of its codes."""
 
 
 def sample(view: View, asked: dict[str, Any]) -> tuple[dict[str, np.ndarray | None], dict[str, Any]]:
@@ -27,7 +31,7 @@ def sample(view: View, asked: dict[str, Any]) -> tuple[dict[str, np.ndarray | No
             `kept`, the levels of a hierarchy that all samples share; each may be left out.
 
     Returns:
-        Arrays: the data `x`, the latents `z`, flat, the `codes` of a model that has codes. Plain values: `n`
+        Arrays: the data `x`, the latents `z`, flat, the `codes` of a model that has codes, `(n, levels, *grid)`. Plain values: `n`
         and `shape`.
 
     Raises:
@@ -54,9 +58,22 @@ def sample(view: View, asked: dict[str, Any]) -> tuple[dict[str, np.ndarray | No
         if kept:
             z = run.redraw(np.repeat(z[:1], n, axis=0), _whole(asked, "kept", 0, 0, 100), seed=seed + 1)
         x = run.decode(z, c, noise=bool(asked.get("noise")), seed=seed)
-        codes = None if run.model.coder is None else run.codes(run.decode(z, c), c)
-    arrays = {"x": x, "z": z.reshape(n, -1), "codes": codes}
+    arrays = {"x": x, "z": z.reshape(n, -1), "codes": _codes(view, z)}
     return arrays, {"n": n, "shape": [n, *run.event]}
+
+
+def _codes(view: View, z: np.ndarray) -> np.ndarray | None:
+    """Find the codes that latents consist of, level by level; None where that does not give them back."""
+    coder: Any = view.run.model.coder
+    if coder is None:
+        return None
+    points = torch.from_numpy(z).movedim(1, -1)
+    rest, found = points, []
+    for table in coder.tables:
+        found.append(nearest(rest, table))
+        rest = rest - table[found[-1]]
+    codes = torch.stack(found, dim=1)
+    return codes.numpy().astype(np.int32) if float(rest.abs().max()) < CLOSE else None
 
 
 def _whole(asked: dict[str, Any], name: str, default: int, low: int, high: int) -> int:

@@ -95,7 +95,7 @@ class View:
             "bound": run.objective.bound,
             "samplers": self._samplers(),
             "levels": run.model.levels,
-            "codes": None if coder is None else {"shape": coder.code_shape, "size": coder.size},
+            "codes": None if coder is None else {"shape": run.latent[1:], "size": coder.size},
             "condition": self._condition(),
             "rate_distortion": self._rate_distortion(),
         }

@@ -83,7 +83,7 @@ export class Aim {
     this.latest = { z, c };
     tab.plane.links = links ?? [];
     if (links) tab.plane.paintOver();
-    const lines = [h("p", {}, `${tab.map.axes[0] || "x"} ${shown(x)}, ${tab.map.axes[1] || "y"} ${shown(y)}`)];
+    const lines = [h("p", {}, `${tab.map.axes[0] || "x"}: ${shown(x)}, ${tab.map.axes[1] || "y"}: ${shown(y)}`)];
     if (uncertainty !== undefined) {
       const meter = h("meter", { min: 0, max: 1, low: 0.35, high: 0.7, optimum: 0, value: Math.min(1, uncertainty), "aria-label": "Uncertainty" });
       const far = away > 30 ? " No data are near: this is a guess." : "";

@@ -4,7 +4,6 @@ import { css } from "./colour.js";
 
 const SINGLE = 25000;
 /** Points in view, at most, that are drawn one by one. */
-const SPRITE = 12;
 
 /** What is in view: screen = scale * (x - cx) + width / 2, upward in y. */
 export class View {
@@ -36,7 +35,7 @@ export function drawPoints(context, view, points, colours, rows, ratio) {
     drawDensity(context, view, points, colours, rows);
     return { inside, single: false };
   }
-  const radius = Math.max(1.3, Math.min(4, 26 / Math.sqrt(Math.sqrt(inside * 40) + 1)));
+  const radius = Math.max(1.4, Math.min(4.5, 14 * inside ** -0.22));
   const sprites = spritesOf(colours, radius * ratio);
   context.save();
   context.globalAlpha = inside > 4000 ? 0.7 : 0.85;
@@ -70,8 +69,11 @@ function spritesOf(colours, radius) {
     const context = canvas.getContext("2d");
     context.fillStyle = css(colour);
     context.beginPath();
-    context.arc(canvas.width / 2, canvas.height / 2, Math.min(radius, SPRITE), 0, 7);
+    context.arc(canvas.width / 2, canvas.height / 2, radius, 0, 7);
     context.fill();
+    context.strokeStyle = "rgba(255,255,255,0.6)"; // told apart from a decoded grid below, and from each other
+    context.lineWidth = radius * 0.22;
+    context.stroke();
     return canvas;
   });
   sprites.key = key;
@@ -121,7 +123,7 @@ function drawDensity(context, { cx, cy, scale, width, height }, points, colours,
 export function ticks(low, high, count) {
   const raw = (high - low) / count;
   const power = 10 ** Math.floor(Math.log10(raw));
-  const step = power * [1, 2, 5, 10].find((factor) => factor * power >= raw);
+  const step = power * [1, 2, 5, 10].find((factor) => 1.35 * factor * power >= raw);
   const found = [];
   for (let value = Math.ceil(low / step) * step; value <= high; value += step) found.push(Number(value.toPrecision(6)));
   return found;
