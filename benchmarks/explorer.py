@@ -69,7 +69,8 @@ def key_to_picture(browser: Any, address: str, way: str = "") -> tuple[list[floa
         way: the map.
 
     Returns:
-        Milliseconds from each key press until the changed picture was drawn, and until the next frame was done.
+        Milliseconds from each key press until the changed picture was drawn, and until the next frame was
+        done.
     """
     page = opened(browser, address, f"way={way}")
     page.evaluate(WATCH)
@@ -115,7 +116,18 @@ def size_run(count: int, folder: Path) -> Path:
     x = (rng.normal(size=(10, 8))[labels] * 3 + rng.normal(size=(count, 8))).astype(np.float32)
     np.savez(folder / "blobs.npz", x=x, y=labels)
     out = folder / f"blobs-{count}"
-    sized = ("--latent-dim", "2", "--network", "mlp", "--hidden", "32", "--epochs", "1", "--batch-size", "4096")
+    sized = (
+        "--latent-dim",
+        "2",
+        "--network",
+        "mlp",
+        "--hidden",
+        "32",
+        "--epochs",
+        "1",
+        "--batch-size",
+        "4096",
+    )
     words = latentia("train", str(folder / "blobs.npz"), *sized, "--quiet", "--out", str(out))
     subprocess.run(words, check=True)
     return out
@@ -156,7 +168,9 @@ def run(mnist: list[Path]) -> Result:
     def row(what: str, values: list[float], unit: str) -> None:
         high = round(float(np.percentile(values, 95)), 1)
         load = round(os.getloadavg()[0], 1)
-        rows.append({"what": what, "median": round(median(values), 1), "95 %": high, "unit": unit, "load": load})
+        rows.append(
+            {"what": what, "median": round(median(values), 1), "95 %": high, "unit": unit, "load": load}
+        )
         raw[what] = values
         print(rows[-1], flush=True)
 
@@ -191,8 +205,8 @@ def run(mnist: list[Path]) -> Result:
         browser.close()
     notes = [
         f"{PRESSES} key presses on the map, {PAUSE} ms apart, headless Chromium without a GPU, 1280x900",
-        "page ready: from the address to the map drawn, data encoded before; memory: proportional set size of all "
-        "of the browser's processes",
+        "page ready: from the address to the map drawn, data encoded before; memory: proportional set size "
+        "of all of the browser's processes",
     ]
     return Result("The explorer", rows, notes, raw)
 

@@ -123,8 +123,8 @@ def measured(run: Run, x: np.ndarray, c: np.ndarray | None) -> dict[str, torch.T
         c: their conditions, shape `(N, C)`, or None.
 
     Returns:
-        `latents`, `(N, D)`, and `error`, `(N,)`; of a model with a bound `rate`, `(N,)`, and `kl`, `(N, D)`, where
-        it can be split.
+        `latents`, `(N, D)`, and `error`, `(N,)`; of a model with a bound `rate`, `(N,)`, and `kl`, `(N, D)`,
+        where it can be split.
     """
     found: dict[str, list[torch.Tensor]] = {}
     done = 0

@@ -27,8 +27,8 @@ SHOWN = 4096
 """Examples that are handed out at once, at most."""
 LISTED = 64
 """Latent dimensions that the map can be coloured by, at most."""
-CATEGORIES = 20
-"""Labels that have colours of their own, at most; of more, the colours repeat."""
+ENCODING, ARRANGING = threading.Lock(), threading.Lock()
+"""One run is encoded at a time, and one map arranged."""
 
 
 class View:
@@ -91,27 +91,32 @@ class View:
             "low": float(low),
             "high": float(high),
             "columns": run.dataset.columns,
-            "ranges": self._ranges(),
+            "ranges": self._ranges,
             "bound": run.objective.bound,
-            "samplers": self._samplers(),
+            "samplers": self.samplers,
             "levels": run.model.levels,
             "codes": None if coder is None else {"shape": run.latent[1:], "size": coder.size},
-            "condition": self._condition(),
+            "condition": self.condition,
             "rate_distortion": self._rate_distortion(),
         }
 
+    @cached_property
     def _ranges(self) -> list[tuple[float, float]]:
         if self.form != "table":
             return []
         x = self.run.dataset.x
         return list(zip(x.min(axis=0).astype(float).tolist(), x.max(axis=0).astype(float).tolist()))
 
-    def _samplers(self) -> list[str]:
+    @property
+    def samplers(self) -> list[str]:
+        """Where samples can come from without a fit that takes minutes."""
         if self.run.model.coder is None:
             return ["prior", "mixture"]
         return ["prior"] + ["autoregressive"] * (self.run.kept_sampler("autoregressive") is not None)
 
-    def _condition(self) -> dict[str, Any] | None:
+    @cached_property
+    def condition(self) -> dict[str, Any] | None:
+        """The size of a condition and those that can be chosen by name, or None."""
         if self.run.condition is None:
             return None
         options = self.run.condition.examples(self.run.label_names)
@@ -138,7 +143,7 @@ class View:
         with self._starting:
             if "encoded" not in self._jobs:
                 what = f"encoding {len(self.run.dataset):,} examples"
-                self._jobs["encoded"] = Job(what).start(
+                self._jobs["encoded"] = Job(what, ENCODING).start(
                     lambda tick: encode_all(self.run, self.folder, tick)
                 )
             return self._jobs["encoded"]
@@ -173,7 +178,7 @@ class View:
             raise NotThere(f"there is no map '{way[:40]}' of this run")
         with self._starting:
             if way not in self._jobs:
-                self._jobs[way] = Job(f"computing the map ({way})").start(
+                self._jobs[way] = Job(f"computing the map ({way})", ARRANGING).start(
                     lambda tick: planes.plane(encoded, way, self.folder, label_of(self.run), tick)
                 )
             return self._jobs[way]
@@ -212,7 +217,9 @@ class View:
         return {
             "count": len(encoded.latents),
             "ways": planes.ways(encoded.latents),
-            "columns": [{"name": name, "names": names, "unit": unit} for name, names, unit, _ in self.columns],
+            "columns": [
+                {"name": name, "names": names, "unit": unit} for name, names, unit, _ in self.columns
+            ],
             "dims": dims,
             "order": np.argsort(-encoded.use, kind="stable").tolist(),
             "centre": self._centre(mean).tolist(),

@@ -169,7 +169,9 @@ def visit(browser, address, request):
     name = re.sub(r"\W+", "-", request.node.name).strip("-")
     for number, page in enumerate(pages):
         page.screenshot(path=SHOTS / f"{name}{f'-{number}' if number else ''}.png", full_page=True)
-    left = [line for page in pages for line in page.problems if not any(part in line for part in page.expected)]
+    left = [
+        line for page in pages for line in page.problems if not any(part in line for part in page.expected)
+    ]
     for context in contexts:
         context.close()
     assert left == []

@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 
 COUNT = "+(document.querySelector('.aside canvas').dataset.count ?? 0)"
-PIXELS = "(() => {const c = document.querySelector('%s'); return [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]})()"
+PIXELS = (
+    "(() => {const c = document.querySelector('%s'); "
+    "return [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]})()"
+)
 
 
 def picture(page, selector=".aside canvas"):
@@ -55,7 +58,9 @@ def test_keys_move_the_cursor_and_the_url_remembers_it(visit):
     settle(page, count)
     assert picture(page) != before
     page.until("location.hash.includes('x=')")
-    again = visit(at=page.url.split("#")[0], **dict(pair.split("=") for pair in page.url.split("#")[1].split("&")))
+    again = visit(
+        at=page.url.split("#")[0], **dict(pair.split("=") for pair in page.url.split("#")[1].split("&"))
+    )
     again.until(f"{COUNT} > 0")
     now, then = np.array(picture(again)), np.array(picture(page))
     assert np.abs(now - then).max() <= 2
@@ -154,7 +159,9 @@ def test_an_own_image_is_placed_and_scored(visit):
     file = io.BytesIO()
     Image.new("RGB", (40, 40), "grey").save(file, "PNG")
     page = visit()
-    page.set_input_files(".drop input", {"name": "mine.png", "mimeType": "image/png", "buffer": file.getvalue()})
+    page.set_input_files(
+        ".drop input", {"name": "mine.png", "mimeType": "image/png", "buffer": file.getvalue()}
+    )
     page.wait_for_selector(".drop .pair")
     words = page.locator(".drop").inner_text()
     assert "Error" in words and "KL" in words and "% of the data" in words

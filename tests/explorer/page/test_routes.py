@@ -150,7 +150,8 @@ def test_a_hundred_megabytes_are_refused(client):
 @pytest.mark.parametrize(
     "path",
     [
-        "/../routes.py", "/..%2froutes.py", "/%2e%2e/routes.py", "/....//routes.py", "//etc/passwd", "/%2fetc/passwd",
+        "/../routes.py", "/..%2froutes.py", "/%2e%2e/routes.py", "/....//routes.py", "//etc/passwd",
+        "/%2fetc/passwd",
         "/explore/0/map/..%2f..%2frun.toml", "/explore/0/map/../../run.toml", "/explore/0/column/..",
     ],
 )  # fmt: skip

@@ -57,7 +57,9 @@ def test_traversals_paths_and_arithmetic(visit, plane):
     page.wait_for_selector(".strips .picture >> nth=17")
     page.wait_for_selector(".path .gallery .picture >> nth=8")
     page.click("text=Spherical")
-    page.locator(".path input[type=range]").evaluate("e => {e.value = 1; e.dispatchEvent(new Event('input'))}")
+    page.locator(".path input[type=range]").evaluate(
+        "e => {e.value = 1; e.dispatchEvent(new Event('input'))}"
+    )
     page.wait_for_timeout(500)
     end = np.array(first(page, ".path > .row > .picture")).reshape(8, 8, 4)[..., 0]
     want = plane.reconstruct(plane.dataset.x[[1]])[0, 0] * 255 / 16
@@ -75,7 +77,8 @@ def test_the_spherical_path_is_the_librarys(visit):
 
     page = visit("plane", tab="move")
     got = page.evaluate(
-        "import('./between.js').then(m => [...m.between(Float32Array.of(1, 2, 0.5), Float32Array.of(-1, 0.3, 2), 0.3, 'spherical')])"
+        "import('./between.js').then(m => "
+        "[...m.between(Float32Array.of(1, 2, 0.5), Float32Array.of(-1, 0.3, 2), 0.3, 'spherical')])"
     )
     want = spherical(torch.tensor([1, 2, 0.5]), torch.tensor([-1, 0.3, 2]), torch.tensor([0.3]))[0]
     assert got == pytest.approx(want.tolist(), abs=1e-5)
@@ -144,10 +147,19 @@ def test_an_autoencoder_beside_a_vae_on_the_same_inputs(visit, served, plane, po
 def test_health_is_the_evaluations(visit, wide):
     page = visit("wide", tab="health")
     assert "latentia evaluate" in page.locator("pre").inner_text()
-    figure = {"value": 1.25, "unit": "nats", "split": "test", "protocol": "KL", "error": 0.5, "examples": 9, "better": "", "parts": []}
+    figure = {
+        "value": 1.25,
+        "unit": "nats",
+        "split": "test",
+        "protocol": "KL",
+        "error": 0.5,
+        "examples": 9,
+        "better": "",
+        "parts": [],
+    }
     kept = {
         "about": {}, "figures": {"rate": figure}, "missing": {"ssim": "too small"},
-        "diagnosis": [{"name": "partial collapse", "what": "3 of 8 <b>dead</b>", "advice": "lower objective.beta"}],
+        "diagnosis": [{"name": "partial collapse", "what": "3 of 8 <b>dead</b>", "advice": "lower beta"}],
         "warnings": ["few examples"],
     }  # fmt: skip
     wide.folder.evaluation_file.write_text(json.dumps(kept))

@@ -32,7 +32,7 @@
 //               { x: Float32Array, n, z, codes: Int32Array | null, shapes: {codes: [n, levels, ...grid]} }
 //   backend.select(id, rows) -> { n, mean: [D], std: [D] }
 //   backend.export(id, rows) -> Blob (.npz)
-//   backend.place(id, blob, {invert}) -> { x, z, c, reconstruction, point: {way: [x, y]}, error, error_rank, rate, rate_rank }
+//   backend.place(id, blob, {invert, condition: number of an option | ""}) -> { x, z, c, reconstruction, point: {way: [x, y]}, error, error_rank, rate, rate_rank }
 //   backend.health(id) -> { figures, missing, diagnosis, warnings, about } | { command }
 
 const TYPES = { f4: Float32Array, i4: Int32Array };
@@ -182,8 +182,8 @@ class Server {
     return (await ask(`${id}/export`, post(Int32Array.from(rows)))).blob();
   }
 
-  place(id, blob, { invert = false } = {}) {
-    return packed(`${id}/place?invert=${invert}`, post(blob));
+  place(id, blob, { invert = false, condition = "" } = {}) {
+    return packed(`${id}/place?invert=${invert}${condition === "" ? "" : `&condition=${condition}`}`, post(blob));
   }
 
   health(id) {
