@@ -26,6 +26,7 @@ VERBS = {
     "compare": "compare",
     "sweep": "sweep",
     "report": "report",
+    "serve": "serve",
     "list": "list_runs",
 }
 """Each verb and the module that holds it, in the order of the help."""
