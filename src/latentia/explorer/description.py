@@ -28,7 +28,7 @@ ERRORS = {
 BINARY = {"type": "string", "format": "binary"}
 NUMBERS = {"type": "array", "items": {}, "description": "numbers in nested lists"}
 CONDITION = {
-    "description": "for a conditional model: a label by number or name, a vector, or one of these for each example"
+    "description": "for a conditional model: a label by number or name, a vector, or one for each example"
 }
 SEED = {"type": "integer", "minimum": 0, "maximum": 2**32 - 1, "default": 0}
 FIELDS: Mapping[str, Mapping[str, Any]] = {
@@ -57,7 +57,7 @@ FIELDS: Mapping[str, Mapping[str, Any]] = {
     },
 }
 SUMMARIES = {
-    "encode": "Data to latents: mean and standard deviation of q(z|x); in npy the mean, or that with part=std",
+    "encode": "Data to latents: mean and standard deviation of q(z|x); in npy one, by part=mean or std",
     "decode": "Latents to data: the mean of p(x|z)",
     "reconstruct": "Data to latents and back",
     "sample": "New data; the same request gives the same data",
