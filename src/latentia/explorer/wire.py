@@ -105,23 +105,29 @@ def read_npy(body: bytes) -> np.ndarray:
     Raises:
         Refusal: if it is none, holds Python objects, or says that it is longer than it is.
     """
-    stream = io.BytesIO(body)
-    readers = {
-        (1, 0): np.lib.format.read_array_header_1_0,
-        (2, 0): np.lib.format.read_array_header_2_0,
-    }
-    try:
-        shape, fortran, dtype = readers[np.lib.format.read_magic(stream)](stream)
-    except Exception as error:  # a header is a Python literal, which fails in many ways
-        raise Refusal("the body is no array in numpy's .npy format; write it with numpy.save") from error
-    if dtype.kind not in "biuf":
-        raise Refusal(f"the array holds '{dtype.str[:20]}' and no numbers; nothing else is read")
-    start, count = stream.tell(), math.prod(shape)
+    start = 10 + int.from_bytes(body[8:10], "little")
+    shape, fortran, dtype = _parsed(body[:start])
+    count = math.prod(shape)
     if any(size < 0 for size in shape) or len(body) - start != count * dtype.itemsize:
         raise Refusal(
             f"the array's header promises {count:,} values, and the body holds others; send it whole"
         )
     return np.frombuffer(body, dtype, count, start).reshape(shape, order="F" if fortran else "C")
+
+
+@lru_cache(maxsize=64)
+def _parsed(header: bytes) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Read the header of format 1.0, which numpy writes of all arrays of numbers."""
+    stream = io.BytesIO(header)
+    try:
+        if np.lib.format.read_magic(stream) != (1, 0):
+            raise ValueError("another format")
+        shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
+    except Exception as error:  # a header is a Python literal, which fails in many ways
+        raise Refusal("the body is no array in numpy's .npy format; write it with numpy.save") from error
+    if dtype.kind not in "biuf":
+        raise Refusal(f"the array holds '{dtype.str[:20]}' and no numbers; nothing else is read")
+    return shape, fortran, dtype
 
 
 def npy(array: np.ndarray) -> bytes:
