@@ -176,10 +176,14 @@ def serve(
     """
     token = read_token(token_file)
     with listen(host, port) as bound:
+        import torch
+
         from latentia.explorer.server import create_app
         from latentia.explorer.service import Service
         from latentia.run import Run
 
+        spare = max(1, (os.cpu_count() or 2) - 1)  # one core is the network's
+        torch.set_num_threads(min(torch.get_num_threads(), spare))
         opened = Run.open(path)
         app = create_app(Service(opened), hosts=allowed_hosts(host, allow), token=token, body=body, most=most)
         where = address(host, bound)
