@@ -27,6 +27,7 @@ VERBS = {
     "sweep": "sweep",
     "report": "report",
     "explore": "explore",
+    "serve": "serve",
     "list": "list_runs",
 }
 """Each verb and the module that holds it, in the order of the help."""

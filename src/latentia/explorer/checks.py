@@ -124,12 +124,12 @@ def examples(value: Any, event: tuple[int, ...], limit: int) -> np.ndarray:
         limit: how many at the most.
 
     Returns:
-        Shape `(N, *event)`, N at least 1.
+        Shape `(N, *event)`, N at least 1; uint8 as it is, else float32.
 
     Raises:
         Refusal: for another shape, no example or too many, or values that are not finite.
     """
-    array = np.asarray(value) if isinstance(value, np.ndarray) else numbers(value, "x")
+    array = value if isinstance(value, np.ndarray) else numbers(value, "x")
     if array.shape == event:
         array = array[None]
     if array.shape[1:] != event or not array.ndim:
@@ -137,7 +137,8 @@ def examples(value: Any, event: tuple[int, ...], limit: int) -> np.ndarray:
             f"'x' has shape {shape_of(array.shape)}; give examples of shape {shape_of(event)}, one or a list"
         )
     count_of(len(array), limit, "examples in x")
-    return numbers(array, "x")
+    array = numbers(array, "x")
+    return array if array.dtype == np.uint8 else array.astype(np.float32)
 
 
 def image(data: bytes, event: tuple[int, ...], high: float = 255.0) -> np.ndarray:

@@ -123,12 +123,13 @@ class Service:
         checks.count_of(len(found), self.limits.examples, "latents in z")
         return checks.numbers(found, "z")
 
-    def conditions(self, condition: Any, count: int) -> np.ndarray | None:
+    def conditions(self, condition: Any, count: int, *, inferred: bool = False) -> np.ndarray | None:
         """Turn conditions in the user's words into one row for each example.
 
         Args:
             condition: one or a list of them: labels by number or name, or vectors; or None.
             count: how many examples there are.
+            inferred: whether a model that classifies may tell from the data what is not given.
 
         Returns:
             Shape `(count, C)`, rows of NaN where they are not known, or None for a model without a condition.
@@ -141,6 +142,8 @@ class Service:
                 raise Refusal(
                     "'condition' is neither a label nor numbers; see /info for the labels"
                 ) from error
+        elif inferred and self.run.model.classifies:
+            rows = np.full((1, self.run.model.condition), np.nan, np.float32)
         told = self.run.told_each(rows, count)
         return None if told is None else told.numpy()
 
@@ -157,7 +160,7 @@ class Service:
             Each `(N, *latent)`, float32; None for the second where the posterior has no closed form of it.
         """
         x = self.examples(x)
-        return self.encode_rows(x, self.conditions(condition, len(x)))
+        return self.encode_rows(x, self.conditions(condition, len(x), inferred=True))
 
     def decode(self, z: Any, condition: Any = None) -> np.ndarray:
         """Give the likelihood's mean.
@@ -183,7 +186,7 @@ class Service:
             Data in the data's units, `(N, *event)`, float32.
         """
         x = self.examples(x)
-        return self.reconstruct_rows(x, self.conditions(condition, len(x)))
+        return self.reconstruct_rows(x, self.conditions(condition, len(x), inferred=True))
 
     def encode_rows(self, x: np.ndarray, c: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
         """Encode rows that are checked already; as `encode`."""
@@ -276,7 +279,7 @@ class Service:
             TooMuch: for more importance samples than one request may ask for.
         """
         x = self.examples(x)
-        c = self.conditions(condition, len(x))
+        c = self.conditions(condition, len(x), inferred=True)
         checks.within(samples, 0, self.limits.importance, "samples")
         checks.within(seed, 0, 2**32 - 1, "seed")
         if len(x) * samples > self.limits.importance:
