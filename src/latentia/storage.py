@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import tempfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -23,8 +24,18 @@ if TYPE_CHECKING:
 
 
 @contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """Give the path of a temporary neighbour that takes the place of `path` on success."""
+def replacing(path: Path) -> Iterator[Path]:
+    """Give the path of a temporary neighbour that takes the place of a file on success.
+
+    Args:
+        path: the file; its folder is made if it is missing.
+
+    Yields:
+        The neighbour, empty. A process that is killed leaves it behind, named `.NAME.*.part`.
+
+    Raises:
+        LatentiaError: if the disk is full or the place cannot be written.
+    """
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -87,8 +98,40 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     Raises:
         LatentiaError: if the disk is full or the place cannot be written.
     """
-    with _replacing(Path(path)) as temporary, temporary.open("wb") as handle:
+    with replacing(Path(path)) as temporary, temporary.open("wb") as handle:
         yield handle
+
+
+@contextlib.contextmanager
+def new_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Write a folder whole or not at all.
+
+    Args:
+        path: the folder, which must not exist, or be empty.
+
+    Yields:
+        A folder beside it to write into, which takes its place when the block ends without an exception.
+
+    Raises:
+        LatentiaError: if there is something in its place, or the place cannot be written.
+    """
+    path = Path(path)
+    try:
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise LatentiaError(f"{path} exists and is not empty; give the name of a new folder")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part"))
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    try:
+        yield temporary
+        temporary.chmod(0o777 & ~_umask())
+        temporary.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
@@ -189,7 +232,7 @@ def save_tensors(
     whole = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     # One entry: safetensors writes several in any order, and equal runs shall give equal bytes.
     metadata = {"latentia": json.dumps({"header": dict(header or {}), "crc32": checksum(whole)})}
-    with _replacing(Path(path)) as temporary:
+    with replacing(Path(path)) as temporary:
         try:
             save_file(whole, temporary, metadata=metadata)
         except SafetensorError as error:
@@ -251,6 +294,6 @@ def exclusive(folder: str | os.PathLike[str]) -> Iterator[None]:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise RunError(
-                f"{folder} is in use: another process is training into it; wait for it or use another --out"
+                f"{folder} is in use: another process writes into it; wait for it or choose another folder"
             ) from error
         yield

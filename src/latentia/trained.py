@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -12,8 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from latentia import sampling, storage
+from latentia import hub, sampling, storage
 from latentia.assembly import Parts, assemble
+from latentia.data.shards import Examples, as_examples
 from latentia.errors import ConfigError, DataError, RunError, shell
 from latentia.evaluation.terms import seeded, stream
 from latentia.probability import Hierarchy, codes_of
@@ -79,7 +81,7 @@ class Trained:
         """Read a model from a folder with `model.json` and `model.safetensors`.
 
         Args:
-            folder: a run folder, or what `save_pretrained` wrote.
+            folder: a run folder, or what `save_pretrained` wrote; or `hf:owner/name` of the Hugging Face Hub.
 
         Returns:
             The model.
@@ -87,7 +89,8 @@ class Trained:
         Raises:
             RunError: if a file is missing, damaged, or of another model.
         """
-        path = Path(folder)
+        name = os.fspath(folder)
+        path = hub.download(name.removeprefix(hub.PREFIX)) if name.startswith(hub.PREFIX) else Path(name)
         if not (path / "model.json").is_file():
             raise RunError(f"{path} holds no model (no model.json); give the folder of a run")
         if not (path / "model.safetensors").is_file():
@@ -108,21 +111,43 @@ class Trained:
             raise RunError(f"{path}: model.safetensors does not fit model.json: {reason}") from error
         return cls(recipe, parts)
 
-    def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
-        """Write `model.json` and `model.safetensors` into a folder.
+    def save_pretrained(self, folder: str | os.PathLike[str], name: str | None = None) -> None:
+        """Write `model.json`, `model.safetensors` and a model card, `README.md`, into a folder.
 
         Args:
             folder: made if it is missing.
+            name: what the model is called on the Hub, `owner/name`, for the card.
         """
-        storage.write_json(Path(folder) / "model.json", self.recipe)
+        recipe = hub.without_paths(self.recipe)
+        storage.write_json(Path(folder) / "model.json", recipe)
         storage.save_tensors(Path(folder) / "model.safetensors", self.model.state_dict())
+        storage.write_text(Path(folder) / "README.md", hub.card(recipe, name, self.evaluation()))
+
+    def push_to_hub(self, name: str, *, private: bool = False, token: str | None = None) -> str:
+        """Put the model onto the Hugging Face Hub; `from_pretrained("hf:" + name)` reads it.
+
+        Args:
+            name: `owner/name`, made if it is not there.
+            private: make it visible to its owner alone.
+            token: who asks; the login of `hf auth login` by default.
+
+        Returns:
+            The address of the commit.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            self.save_pretrained(folder, name)
+            return hub.upload(folder, name, private=private, token=token)
+
+    def evaluation(self) -> dict[str, Any]:
+        """Give what the last evaluation found, as `evaluation.json` holds it; empty without a run folder."""
+        return {}
 
     @property
     def latent(self) -> tuple[int, ...]:
         """The shape of one latent."""
         return self.model.latent
 
-    def prepare(self, x: np.ndarray) -> Iterator[Tensor]:
+    def prepare(self, x: Examples) -> Iterator[Tensor]:
         """Check data and give them in chunks, without the transform's noise.
 
         Args:
@@ -134,7 +159,7 @@ class Trained:
         Raises:
             DataError: if the shape is not the model's.
         """
-        x = np.asarray(x)
+        x = as_examples(x)
         if x.shape == self.event:
             x = x[None]
         if x.shape[1:] != self.event:
@@ -162,7 +187,7 @@ class Trained:
         return self.condition.rows(values, self.label_names)
 
     @torch.no_grad()
-    def complete(self, x: np.ndarray, c: np.ndarray | None = None) -> np.ndarray | None:
+    def complete(self, x: Examples, c: np.ndarray | None = None) -> np.ndarray | None:
         """Fill in conditions that are not known where the model infers them: with the most probable class.
 
         Args:
@@ -174,14 +199,14 @@ class Trained:
         """
         if not self.model.classifies:
             return c
-        x = np.asarray(x)
+        x = as_examples(x)
         unknown = np.full(self.model.condition, np.nan, np.float32)
         told = self._chunks(unknown if c is None else c, 1 if x.shape == self.event else len(x))
         filled = [self.model.complete(part, next(told)) for part in self.prepare(x)]
         return np.concatenate([np.asarray(part) for part in filled])
 
     @torch.no_grad()
-    def classify(self, x: np.ndarray) -> np.ndarray:
+    def classify(self, x: Examples) -> np.ndarray:
         """Give the probability of each class, q(y|x), for a model that infers labels.
 
         Args:
@@ -200,7 +225,7 @@ class Trained:
         return np.concatenate([model.classify(part).probs.numpy() for part in self.prepare(x)])
 
     @torch.no_grad()
-    def restore(self, x: np.ndarray, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    def restore(self, x: Examples, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
         """Corrupt examples as in training, and give the model's idea of the clean ones.
 
         Args:
@@ -267,7 +292,7 @@ class Trained:
 
     @torch.no_grad()
     def encode(
-        self, x: np.ndarray, c: np.ndarray | None = None, *, sample: bool = False, seed: int = 0
+        self, x: Examples, c: np.ndarray | None = None, *, sample: bool = False, seed: int = 0
     ) -> np.ndarray:
         """Encode data to the posterior's mean, or to a draw from it.
 
@@ -280,7 +305,7 @@ class Trained:
         Returns:
             Latents, shape `(N, *latent)`, float32.
         """
-        x, c = np.asarray(x), self.complete(x, c)
+        x, c = as_examples(x), self.complete(x, c)
         told = self._chunks(c, 1 if x.shape == self.event else len(x))
         with seeded(seed):
             codes = [self.model.encode(part, next(told)) for part in self.prepare(x)]
@@ -320,7 +345,7 @@ class Trained:
         return self.model.coder
 
     @torch.no_grad()
-    def codes(self, x: np.ndarray, c: np.ndarray | None = None) -> np.ndarray:
+    def codes(self, x: Examples, c: np.ndarray | None = None) -> np.ndarray:
         """Encode data to the likeliest codes.
 
         Args:
@@ -334,7 +359,7 @@ class Trained:
             ConfigError: if the model's latents are continuous.
         """
         self.coder  # noqa: B018 - raises where there are no codes
-        x = np.asarray(x)
+        x = as_examples(x)
         told = self._chunks(c, 1 if x.shape == self.event else len(x))
         found = [codes_of(self.model.encode(part, next(told))).numpy() for part in self.prepare(x)]
         return np.concatenate(found)
@@ -418,7 +443,7 @@ class Trained:
         return np.concatenate(out)
 
     def reconstruct(
-        self, x: np.ndarray, c: np.ndarray | None = None, *, edit: np.ndarray | None = None
+        self, x: Examples, c: np.ndarray | None = None, *, edit: np.ndarray | None = None
     ) -> np.ndarray:
         """Encode to the posterior's mean and decode to the likelihood's.
 
@@ -514,7 +539,7 @@ class Trained:
 
     def traverse(
         self,
-        x: np.ndarray | None = None,
+        x: Examples | None = None,
         c: np.ndarray | None = None,
         *,
         dims: list[int] | None = None,

@@ -16,6 +16,7 @@ from latentia import storage
 from latentia.assessment.records import TOPICS, Assessment, Settings
 from latentia.assessment.subject import Subject
 from latentia.assessment.topics import MEASURES
+from latentia.data.shards import Shards
 from latentia.errors import LatentiaError
 from latentia.evaluation.diagnosis import diagnose
 from latentia.evaluation.figures import Ledger
@@ -124,9 +125,12 @@ def _about(subject: Subject) -> dict[str, Any]:
     state = json.dumps([FORMAT, asked, run.spec, latentia.__version__], sort_keys=True, default=str)
     digest = hashlib.sha256(state.encode())
     digest.update(weights)
-    held = [dataset.x, dataset.labels, dataset.factors, *dataset.splits.values()]
+    x = dataset.x.state.encode() if isinstance(dataset.x, Shards) else dataset.x
+    held = [x, dataset.labels, dataset.factors, *dataset.splits.values()]
     for part in held:
-        digest.update(b"" if part is None else np.ascontiguousarray(part).data)
+        digest.update(
+            part if isinstance(part, bytes) else b"" if part is None else np.ascontiguousarray(part)
+        )
     return {
         "run": run.name,
         "latentia": latentia.__version__,
@@ -139,6 +143,7 @@ def _about(subject: Subject) -> dict[str, Any]:
         "data": dataset.name,
         "split": subject.split,
         "examples": len(subject.rows),
+        "of": len(dataset.splits[subject.split]),
         "samples": settings.samples,
         "seed": settings.seed,
         "key": digest.hexdigest(),

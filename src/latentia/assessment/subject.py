@@ -53,14 +53,14 @@ class Subject:
 
     @cached_property
     def rows(self) -> np.ndarray:
-        """Positions of the examples that the figures are about."""
+        """Positions of the examples that the figures are about: the split, or as many as fit into memory."""
         splits = self.dataset.splits
         if self.split not in splits:
             raise DataError(f"unknown split '{self.split}'{nearest(self.split, splits)}")
         if not len(splits[self.split]):
             full = [name for name, rows in splits.items() if len(rows)]
             raise DataError(f"{self.dataset.name} has no {self.split} split; give --split {full[0]}")
-        return splits[self.split]
+        return self.dataset.few(splits[self.split])
 
     @property
     def split(self) -> str:
@@ -94,7 +94,11 @@ class Subject:
     def feed(self) -> Feed:
         """The split as the likelihood sees it, in random order: any part of it stands for the whole."""
         told = self.run.told(slice(None), self.dataset)
-        return feeds(self.dataset, self.transform, c=told)[self.split].shuffled(self.settings.seed)
+        return (
+            feeds(self.dataset, self.transform, c=told)[self.split]
+            .over(self.rows)
+            .shuffled(self.settings.seed)
+        )
 
     @cached_property
     def observed(self) -> Feed:
@@ -102,7 +106,7 @@ class Subject:
         if not self.run.model.classifies or self.run.condition is None:
             return self.feed
         c = torch.from_numpy(self.run.condition.of(self.dataset))
-        return Feed(self.feed.data, self.feed.rows, self.feed.transform, c)
+        return self.feed.with_condition(c)
 
     @cached_property
     def x(self) -> np.ndarray:
@@ -122,7 +126,7 @@ class Subject:
     @cached_property
     def known_rows(self) -> np.ndarray:
         """Positions of up to 10,000 training examples; drawn, since sources may be sorted."""
-        rows = self.dataset.splits["train"]
+        rows = self.dataset.few(self.dataset.splits["train"])
         order = np.random.default_rng(self.settings.seed).permutation(len(rows))[:KNOWN]
         return rows[np.sort(order)]
 

@@ -47,9 +47,9 @@ def packed(arrays: Mapping[str, np.ndarray | None], values: Mapping[str, Any] | 
         if array is None:
             listed.append({"name": name, "type": "f4", "shape": []})
             continue
-        whole = np.issubdtype(array.dtype, np.integer)
-        bodies.append(np.ascontiguousarray(array, dtype="<i4" if whole else "<f4").tobytes())
-        listed.append({"name": name, "type": "i4" if whole else "f4", "shape": list(array.shape)})
+        kind = "u1" if array.dtype == np.uint8 else "i4" if np.issubdtype(array.dtype, np.integer) else "f4"
+        bodies.append(np.ascontiguousarray(array, dtype=f"<{kind}").tobytes())
+        listed.append({"name": name, "type": kind, "shape": list(array.shape)})
     header = json.dumps({**(values or {}), "arrays": listed}).encode()
     return struct.pack("<I", len(header)) + header + b"".join(bodies)
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, Independent
 
 from latentia.errors import ConfigError
+from latentia.probability.moving import Moving
 from latentia.registry import register
 
 Link = Literal["identity", "sigmoid"]
@@ -142,6 +143,40 @@ class Bernoulli(Likelihood):
         return D.Bernoulli(logits=h, validate_args=False)
 
 
+class _ContinuousBernoulli(D.ContinuousBernoulli):
+    """torch's distribution with moments that are exact to rounding.
+
+    Its own are differences of large numbers near logit 0, and lose four digits there.
+    """
+
+    @property
+    def mean(self) -> Tensor:
+        """1/(1 - exp(-h)) - 1/h for logit h, and its series about 0."""
+        h = self.logits
+        near, size = self._near_and_size(h)
+        half = 1 / -torch.expm1(-size) - 1 / size
+        far = torch.where(h < 0, 1 - half, half)
+        square = h * h
+        series = h * (1 / 12 - square * (1 / 720 - square * (1 / 30240 - square / 1209600)))
+        return torch.where(near, 0.5 + series, far)
+
+    @property
+    def variance(self) -> Tensor:
+        """1/h^2 - exp(-h)/(1 - exp(-h))^2, and its series about 0."""
+        h = self.logits
+        near, size = self._near_and_size(h)
+        far = 1 / size**2 - torch.exp(-size) / torch.expm1(-size) ** 2
+        square = h * h
+        series = 1 / 12 - square * (1 / 240 - square * (1 / 6048 - square / 172800))
+        return torch.where(near, series, far)
+
+    @staticmethod
+    def _near_and_size(h: Tensor) -> tuple[Tensor, Tensor]:
+        """Say where the series holds, and give |h|, or 1 where that is so, for a gradient without NaN."""
+        near = h.abs() < 1
+        return near, torch.where(near, torch.ones_like(h), h.abs())
+
+
 @register("likelihood", "continuous_bernoulli")
 class ContinuousBernoulli(Likelihood):
     """The Bernoulli form normalised on [0, 1], a density for grey values.
@@ -155,7 +190,7 @@ class ContinuousBernoulli(Likelihood):
 
     def pixels(self, h: Tensor) -> Distribution:
         """Give the continuous Bernoulli distribution with logits `h`."""
-        return D.ContinuousBernoulli(logits=h, validate_args=False)
+        return _ContinuousBernoulli(logits=h, validate_args=False)
 
 
 class _Located(Likelihood):
@@ -227,7 +262,7 @@ class GaussianLearned(_Located):
 
 
 @register("likelihood", "gaussian_optimal")
-class GaussianOptimal(_Located):
+class GaussianOptimal(_Located, Moving):
     r"""N(x; mu(z), sigma^2) with the sigma that maximises the likelihood, in closed form.
 
     The maximum is at sigma^2 = mean (x - mu)^2. Training keeps a running mean of it over about the
@@ -259,9 +294,13 @@ class GaussianOptimal(_Located):
     def observe(self, h: Tensor, x: Tensor) -> None:
         """Move the running mean of (x - mu)^2 towards this batch's."""
         with torch.no_grad():
-            self.batches += 1
-            seen = torch.mean((x - self.location(h)) ** 2)
-            self.variance += (seen - self.variance) / self.batches.clamp(max=self.window)
+            self.see(torch.mean((x - self.location(h)) ** 2))
+
+    @torch.no_grad()
+    def move(self, *seen: Tensor) -> None:
+        """Move by the mean of (x - mu)^2; see `Moving`."""
+        self.batches += 1
+        self.variance += (seen[0] - self.variance) / self.batches.clamp(max=self.window)
 
     def pixels(self, h: Tensor) -> Distribution:
         """Give N(mu, sigma^2)."""

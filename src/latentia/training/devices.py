@@ -7,13 +7,15 @@ import contextlib
 import torch
 
 from latentia.errors import ConfigError
+from latentia.processes import Processes
 
 
-def choose_device(name: str) -> torch.device:
+def choose_device(name: str, processes: Processes = Processes()) -> torch.device:  # noqa: B008 - immutable
     """Find the device to compute on.
 
     Args:
         name: 'auto', or what torch calls it.
+        processes: who computes; each of several on a machine takes a GPU of its own.
 
     Returns:
         The device.
@@ -22,10 +24,16 @@ def choose_device(name: str) -> torch.device:
         ConfigError: if there is no such device here.
     """
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name.startswith("cuda:") and processes.count > 1:
+        raise ConfigError(f"device '{name}' is one, and {processes.count} processes need one each; use cuda")
+    if name == "cuda" and processes.count > 1:
+        name = f"cuda:{processes.local}"
     try:
         device = torch.device(name)
         torch.empty(0, device=device)
+        if processes.count > 1 and device.type == "cuda":
+            torch.cuda.set_device(device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
         raise ConfigError(f"device '{name}' cannot be used here ({reason}); try --device cpu") from error

@@ -35,7 +35,7 @@
 //   backend.place(id, blob, {invert, condition: number of an option | ""}) -> { x, z, c, reconstruction, point: {way: [x, y]}, error, error_rank, rate, rate_rank }
 //   backend.health(id) -> { figures, missing, diagnosis, warnings, about } | { command }
 
-const TYPES = { f4: Float32Array, i4: Int32Array };
+const TYPES = { f4: Float32Array, i4: Int32Array, u1: Uint8Array };
 
 /** Read what routes.packed wrote: a length, a JSON header, and the arrays that it names. */
 export function unpack(buffer) {
@@ -44,9 +44,9 @@ export function unpack(buffer) {
   let at = 4 + size;
   for (const { name, type, shape } of header.arrays) {
     const count = shape.reduce((a, b) => a * b, 1);
-    header[name] = shape.length ? new TYPES[type](buffer.slice(at, at + 4 * count)) : null;
+    header[name] = shape.length ? new TYPES[type](buffer.slice(at, at + TYPES[type].BYTES_PER_ELEMENT * count)) : null;
     header.shapes = { ...header.shapes, [name]: shape };
-    at += 4 * count;
+    at += shape.length ? TYPES[type].BYTES_PER_ELEMENT * count : 0;
   }
   return header;
 }
