@@ -166,7 +166,7 @@ def place(
 
 
 def _told(view: View, x: np.ndarray, condition: int | None) -> np.ndarray | None:
-    """Give the condition of an example of the user's own: the chosen one, the inferred one, or an unknown one."""
+    """Give the condition of a user's example: the chosen one, the inferred one, or an unknown one."""
     if view.condition is None:
         return None
     options = view.condition["options"]

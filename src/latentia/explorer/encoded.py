@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,13 +14,12 @@ import torch
 from latentia import storage
 from latentia.errors import LatentiaError, RunError
 from latentia.evaluation.terms import seeded
+from latentia.explorer.jobs import Tick
 from latentia.probability import kl_per_dimension
 
 if TYPE_CHECKING:
     from latentia.run import Run
 
-Tick = Callable[[float], None]
-"""Is told the share of a job that was done since it was last told."""
 PART = 8192
 """Examples between two signs of progress."""
 ACTIVE = 0.01

@@ -10,6 +10,7 @@ from typing import Any
 from latentia.errors import LatentiaError
 
 Tick = Callable[[float], None]
+"""Is told the share of a job that was done since it was last told."""
 
 
 @dataclass

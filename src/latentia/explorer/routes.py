@@ -186,7 +186,7 @@ def _progress(job: Job, result: Any) -> dict[str, Any]:
 
 
 class _Line:
-    """Frames on their way to the decoder; of one stream the newest alone is decoded: a drag never queues up."""
+    """Frames on their way to the decoder; of a stream the newest alone is decoded: no drag queues up."""
 
     def __init__(self, views: Sequence[View]) -> None:
         self.views = views

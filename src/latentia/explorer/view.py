@@ -15,7 +15,7 @@ from latentia.data.splits import spread
 from latentia.errors import DataError, RunError
 from latentia.explorer import planes
 from latentia.explorer.encoded import Encoded, encode_all, label_of
-from latentia.explorer.jobs import Job
+from latentia.explorer.jobs import Job, Tick
 from latentia.explorer.planes import Plane
 from latentia.explorer.refusals import Gone, NotThere, TooMuch
 from latentia.explorer.service import Decode, Service
@@ -25,6 +25,8 @@ DECODED = 1024
 """Latents that are decoded at once, at most."""
 SHOWN = 4096
 """Examples that are handed out at once, at most."""
+RANGED = 100_000
+"""Rows among which the smallest and the largest value of a table's columns are looked for."""
 LISTED = 64
 """Latent dimensions that the map can be coloured by, at most."""
 ENCODING, ARRANGING = threading.Lock(), threading.Lock()
@@ -34,20 +36,20 @@ ENCODING, ARRANGING = threading.Lock(), threading.Lock()
 class View:
     """One run under the eyes of the page. Methods may be called from any thread."""
 
-    def __init__(self, run: Run, number: int, label: str = "", decode: Decode | None = None) -> None:
+    def __init__(self, run: Run, number: int, label: str = "") -> None:
         """Look at a run.
 
         Args:
             run: the run.
             number: its place among the runs of the page.
             label: what it is called in a sweep; its name by default.
-            decode: decodes in the place of the run's own decoder, such as an ONNX session.
         """
         self.run = run
         self.number = number
         self.label = label or run.name
-        self.service = Service(run, decode=decode)
+        self.service = Service(run)
         self.lock = self.service.lock  # torch's generator is the process's: one draw at a time
+        self._quick: Decode | None = None
         self._jobs: dict[str, Job] = {}
         self._starting = threading.Lock()
 
@@ -104,7 +106,7 @@ class View:
     def _ranges(self) -> list[tuple[float, float]]:
         if self.form != "table":
             return []
-        x = self.run.dataset.x
+        x = self.run.dataset.x[spread(np.arange(len(self.run.dataset)), RANGED)]
         return list(zip(x.min(axis=0).astype(float).tolist(), x.max(axis=0).astype(float).tolist()))
 
     @property
@@ -147,6 +149,20 @@ class View:
                     lambda tick: encode_all(self.run, self.folder, tick)
                 )
             return self._jobs["encoded"]
+
+    def quicken(self) -> Job:
+        """Begin to make a quicker decoder of the same outputs; until it is there, the run's own decodes."""
+
+        def work(tick: Tick) -> None:
+            from latentia.explorer.decoder import decoder
+
+            found = decoder(self.run)
+            self._quick = None if found == self.run.decode else found
+
+        with self._starting:
+            if "decoder" not in self._jobs:
+                self._jobs["decoder"] = Job("making a quicker decoder", ARRANGING).start(work)
+            return self._jobs["decoder"]
 
     @property
     def encoded(self) -> Encoded:
@@ -321,5 +337,5 @@ class View:
         if not np.isfinite(z).all():
             raise DataError("a latent holds a value that is not finite")
         c = None if self.run.condition is None else c
-        decoded = self.service.decode_rows(z.reshape(len(z), *self.run.latent), c)
+        decoded = (self._quick or self.service.decode_rows)(z.reshape(len(z), *self.run.latent), c)
         return np.ascontiguousarray(decoded, dtype=np.float32)

@@ -99,10 +99,10 @@ def served():
 
     servers = []
 
-    def start(*runs, **settings):
+    def start(*runs, quick=False, **settings):
         listening = socket.socket()
         listening.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(app_of(runs, **settings), log_level="warning"))
+        server = uvicorn.Server(uvicorn.Config(app_of(runs, quick=quick, **settings), log_level="warning"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
         thread.start()
         servers.append((server, thread))

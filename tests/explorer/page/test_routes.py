@@ -12,13 +12,14 @@ from starlette.websockets import WebSocketDisconnect
 from latentia.explorer.encoded import encode_all
 from latentia.explorer.explore import app_of
 from latentia.explorer.planes import plane as plane_of
+from latentia.explorer.view import View
 
 FRAME = struct.Struct("<5I")
 
 
 @pytest.fixture(scope="module")
 def client(plane, conditional, table):
-    with TestClient(app_of([plane, conditional, table]), base_url="http://localhost") as opened:
+    with TestClient(app_of([plane, conditional, table], quick=False), base_url="http://localhost") as opened:
         yield opened
 
 
@@ -71,6 +72,14 @@ def test_the_socket_decodes_what_the_run_decodes(client, plane, conditional):
     found = asked(client, [frame(1, z), frame(2, z, run=1, c=c)])
     assert np.array_equal(np.frombuffer(found[1][1], "<f4").reshape(2, 1, 8, 8), plane.decode(z))
     assert np.array_equal(np.frombuffer(found[2][1], "<f4").reshape(2, 1, 8, 8), conditional.decode(z, c))
+
+
+def test_the_quicker_decoder_gives_the_same(plane):
+    view = View(plane, 0)
+    slow = view.decode(np.array([[0.3, -1]], np.float32))
+    view.quicken().done.wait(60)
+    assert view.quicken().failure == ""
+    assert np.allclose(view.decode(np.array([[0.3, -1]], np.float32)), slow, atol=1e-4)
 
 
 def test_of_one_stream_the_newest_is_always_decoded(client, plane):
