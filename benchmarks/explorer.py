@@ -101,6 +101,18 @@ def opened(browser: Any, address: str, state: str = "") -> Any:
     return page
 
 
+def settle(folder: Path) -> None:
+    """Wait until the quicker decoder is made, which happens beside the page.
+
+    Args:
+        folder: the run.
+    """
+    end = time.monotonic() + 120
+    while not any((folder / "onnx").glob("decoder-*.onnx")) and time.monotonic() < end:
+        time.sleep(0.5)
+    time.sleep(5)
+
+
 def size_run(count: int, folder: Path) -> Path:
     """Train a small run with two latents on blobs.
 
@@ -179,6 +191,7 @@ def run(mnist: list[Path]) -> Result:
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         for folder in mnist:
             with explored(folder) as address:
+                settle(folder)
                 drawn, framed = key_to_picture(browser, address)
                 row(f"{folder.name}: key to picture drawn", drawn, "ms")
                 row(f"{folder.name}: key to frame done", framed, "ms")

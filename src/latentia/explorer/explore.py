@@ -55,7 +55,8 @@ def app_of(
         view.prepared()
         if quick:
             view.quicken()
-    app: FastAPI = build(views, title or ", ".join(run.name for run in runs[:3]), axis)
+    more = f" and {len(runs) - 3} more" if len(runs) > 3 else ""
+    app: FastAPI = build(views, title or ", ".join(run.name for run in runs[:3]) + more, axis)
     return Guard(app, hosts=allowed_hosts(host))
 
 

@@ -31,7 +31,7 @@ def trained(tmp_path_factory):
         if name not in known:
             network = network or {"name": "mlp", "hidden": [16]}
             table = {"name": "vae", **(model or {})}
-            training = {"epochs": epochs, "validate_every": 1}
+            training = {"epochs": epochs, "validate_every": 1, "batch_size": settings.pop("batch_size", 128)}
             known[name] = api.train(
                 source, out=root / name, model=table, network=network, training=training, **settings
             )
@@ -117,6 +117,14 @@ def served():
 @pytest.fixture(scope="session")
 def address(served, plane, wide, point, conditional, hierarchical, coded, table, series):
     return served(plane, wide, point, conditional, hierarchical, coded, table, series)
+
+
+@pytest.fixture(scope="session")
+def crowd(trained, tmp_path_factory):
+    """More points than are drawn one by one."""
+    path = tmp_path_factory.mktemp("crowd") / "many.npy"
+    np.save(path, np.random.default_rng(0).normal(size=(30_000, 3)).astype(np.float32))
+    return trained("crowd", str(path), model={"latent_dim": 2}, epochs=1, batch_size=2048)
 
 
 RUNS = ("plane", "wide", "point", "conditional", "hierarchical", "coded", "table", "series")

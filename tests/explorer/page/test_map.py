@@ -86,6 +86,30 @@ def test_zoom_pan_and_back(visit):
     page.until(f"{inside} == {every}")
 
 
+def test_many_points_are_a_density_until_few_are_in_view(visit, served, crowd):
+    page = visit(at=served(crowd))
+    assert page.get_attribute(".plane", "data-drawn") == "density"
+    assert page.get_attribute(".plane", "data-inside") == "30000"
+    page.focus(".plane")
+    for _ in range(5):
+        page.keyboard.press("+")
+    page.until("document.querySelector('.plane').dataset.drawn == 'points'")
+
+
+def test_the_nearest_points_are_the_nearest(visit):
+    page = visit()
+    points = np.random.default_rng(0).normal(size=(500, 2)).astype(np.float32)
+    places = [[0, 0], [0.5, -1], [4, 4], [-9, 0.1]]
+    found = page.evaluate(
+        "async ([points, places]) => {const {Nearest} = await import('./nearest.js'); "
+        "const near = new Nearest(Float32Array.from(points)); "
+        "return places.map(([x, y]) => near.find(x, y, 7).map(({index}) => index))}",
+        [points.ravel().tolist(), places],
+    )
+    for place, near in zip(places, found, strict=True):
+        assert near == np.argsort(((points - place) ** 2).sum(axis=1))[:7].tolist()
+
+
 def test_hover_shows_input_and_reconstruction(visit):
     page = visit()
     box = page.locator(".plane").bounding_box()

@@ -4,6 +4,8 @@ import { css } from "./colour.js";
 
 const SINGLE = 25000;
 /** Points in view, at most, that are drawn one by one. */
+const CROWD = 200000;
+/** Points in view, at most, whose density is counted in squares of two pixels. */
 
 /** What is in view: screen = scale * (x - cx) + width / 2, upward in y. */
 export class View {
@@ -32,7 +34,7 @@ export function drawPoints(context, view, points, colours, rows, ratio) {
   const { cx, cy, scale, width, height } = view;
   const inside = countInside(view, points);
   if (inside > SINGLE) {
-    drawDensity(context, view, points, colours, rows);
+    drawDensity(context, view, points, colours, rows, inside < CROWD ? 2 : 1);
     return { inside, single: false };
   }
   const radius = Math.max(1.4, Math.min(4.5, 14 * inside ** -0.22));
@@ -83,8 +85,10 @@ function spritesOf(colours, radius) {
 
 let bins = null;
 
-/** Count points in each screen pixel; the colour is the points' mean, the opacity the logarithm of their number. */
-function drawDensity(context, { cx, cy, scale, width, height }, points, colours, rows) {
+/** Count points in each square of the screen; the colour is the points' mean, the opacity the logarithm of their number. */
+function drawDensity(context, view, points, colours, rows, side) {
+  const [width, height, scale] = [view.width / side, view.height / side, view.scale / side];
+  const { cx, cy } = view;
   const [columns, lines] = [Math.ceil(width), Math.ceil(height)];
   const cells = columns * lines;
   if (bins?.length !== 4 * cells) bins = new Float32Array(4 * cells);
@@ -112,11 +116,12 @@ function drawDensity(context, { cx, cy, scale, width, height }, points, colours,
     image.data[bin] = bins[bin] / count;
     image.data[bin + 1] = bins[bin + 1] / count;
     image.data[bin + 2] = bins[bin + 2] / count;
-    image.data[bin + 3] = 55 + 200 * Math.log1p(count) * factor;
+    image.data[bin + 3] = 90 + 165 * Math.log1p(count) * factor;
   }
   const layer = new OffscreenCanvas(columns, lines);
   layer.getContext("2d").putImageData(image, 0, 0);
-  context.drawImage(layer, 0, 0);
+  context.imageSmoothingEnabled = false;
+  context.drawImage(layer, 0, 0, columns * side, lines * side);
 }
 
 /** Choose round numbers for an axis between low and high. */
