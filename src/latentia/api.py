@@ -112,8 +112,7 @@ def start(
 
     def load() -> tuple[dict[str, Any], Dataset]:
         assembly.check_sections(settings)
-        given = {key: value for key, value in settings.get("data", {}).items() if key != "fingerprint"}
-        options = data_options(given)
+        options = data_options(settings.get("data", {}))
         return options, latentia.data.load(source, **options)
 
     def prepare() -> tuple[dict[str, Any], assembly.Parts]:
@@ -228,6 +227,8 @@ def _check_same_data(folder: RunFolder, dataset: Dataset) -> None:
 def data_options(table: Mapping[str, Any]) -> dict[str, Any]:
     """Check the section `data` against the signature of `load`.
 
+    A fingerprint that another run recorded is left out: a new run takes the data as they are.
+
     Args:
         table: what was given.
 
@@ -236,7 +237,8 @@ def data_options(table: Mapping[str, Any]) -> dict[str, Any]:
     """
     from latentia.data import load
 
-    checked = config.check(load, table, "data", supplied=("source",))
+    given = {key: value for key, value in table.items() if key != "fingerprint"}
+    checked = config.check(load, given, "data", supplied=("source",))
     return {key: value for key, value in checked.items() if value is not None}
 
 
@@ -364,8 +366,8 @@ def evaluate(
         run: the run, or its folder.
         quiet: show no progress bars.
         say: called with each line that a person wants to read.
-        settings: `data`, `split`, `samples`, `limit`, `ais`, `seed`, `inception`, `samplers` and `only`,
-            as the attributes of `latentia.assessment.Settings`.
+        settings: `data`, `split`, `samples`, `limit`, `ais`, `seed`, `inception`, `samplers`, `only`
+            and `compile`, as the attributes of `latentia.assessment.Settings`.
 
     Returns:
         The figures, why others are missing, a diagnosis, and warnings.

@@ -64,7 +64,12 @@ def test_given_splits_are_kept(packed, encoded, tmp_path):
 def test_other_sources_are_packed_as_load_reads_them(rng, tmp_path, source):
     if source == "npz":
         source = tmp_path / "a.npz"
-        np.savez(source, x=rng.normal(size=(50, 3)), y=np.array(["red", "blue"] * 25), factors=np.arange(50)[:, None])
+        np.savez(
+            source,
+            x=rng.normal(size=(50, 3)),
+            y=np.array(["red", "blue"] * 25),
+            factors=np.arange(50)[:, None],
+        )
     elif source == "memory":
         source = (rng.normal(size=(9, 3)), np.arange(9))
     pack(source, tmp_path / "out", shard_mb=1)
@@ -184,7 +189,10 @@ def digits(tmp_path):
     ("harm", "said"),
     [
         (lambda at: (at / "train-00000.npy").unlink(), "train-00000.npy: the shard is missing"),
-        (lambda at: os.truncate(at / "test-00000.npy", 900), "test-00000.npy: the shard has 900 bytes instead"),
+        (
+            lambda at: os.truncate(at / "test-00000.npy", 900),
+            "test-00000.npy: the shard has 900 bytes instead",
+        ),
         (lambda at: (at / "train-00000.labels.npy").unlink(), "train-00000.labels.npy: the shard is missing"),
         (lambda at: os.truncate(at / "index.json", 300), "index.json: is damaged"),
         (lambda at: (at / "index.json").unlink(), "is not packed to the end"),

@@ -1,5 +1,6 @@
 """Arrays in files: every index as numpy has it, every example once an epoch, memory set by the buffer."""
 
+import itertools
 import subprocess
 import sys
 
@@ -46,7 +47,7 @@ def test_many_files_are_one_array(rng, tmp_path):
     array = rng.normal(size=(50, 4)).astype(np.float32)
     edges = (0, 7, 7, 30, 50)
     parts = []
-    for number, (start, stop) in enumerate(zip(edges, edges[1:])):
+    for number, (start, stop) in enumerate(itertools.pairwise(edges)):
         np.save(tmp_path / f"{number}.npy", array[start:stop])
         parts.append(open_shard(tmp_path / f"{number}.npy")[0])
     x = Shards(parts, (4,), array.dtype)
@@ -71,7 +72,11 @@ def test_a_streamed_file_becomes_what_a_resident_one_becomes(rng, tmp_path, kind
     np.save(tmp_path / "a.npy", array)
     streamed, resident = load(tmp_path / "a.npy", buffer=BUFFER), load(tmp_path / "a.npy")
     assert isinstance(streamed.x, Shards)
-    assert (streamed.x.dtype, streamed.high, streamed.event) == (resident.x.dtype, resident.high, resident.event)
+    assert (streamed.x.dtype, streamed.high, streamed.event) == (
+        resident.x.dtype,
+        resident.high,
+        resident.event,
+    )
     np.testing.assert_array_equal(streamed.x[:], resident.x)
     assert streamed.observed == resident.observed
 
@@ -130,8 +135,7 @@ def test_a_reader_that_fails_says_so_in_one_line(images, feed):
     with images.open("r+b") as handle:
         handle.truncate(100_000)
     with pytest.raises(DataError, match="is cut short"):
-        for index in epoch(feed, 0):
-            feed.batch(index)
+        epoch(feed, 0)
 
 
 def test_a_streamed_run_resumes_in_mid_epoch_bit_for_bit(rng, tmp_path):

@@ -35,6 +35,7 @@ class Subject:
         run: the run.
         settings: how to assess it.
         quiet: show no progress bars.
+        say: called with a line that a person wants to read.
         ledger: the figures so far.
         warnings: what cannot be trusted, so far.
     """
@@ -42,6 +43,7 @@ class Subject:
     run: Run
     settings: Settings
     quiet: bool
+    say: Callable[[str], None] = lambda line: None
     ledger: Ledger = field(default_factory=lambda: Ledger({}, {}))
     warnings: list[str] = field(default_factory=list)
 
@@ -200,7 +202,7 @@ def named(bar: Any) -> Callable[[str], None]:
     return tick
 
 
-def flops(model: torch.nn.Module, z: torch.Tensor) -> int:
+def flops(model: torch.nn.Module, z: torch.Tensor) -> tuple[int, int]:
     """Count the floating-point operations of decoding.
 
     Args:
@@ -208,11 +210,13 @@ def flops(model: torch.nn.Module, z: torch.Tensor) -> int:
         z: latents, shape `(B, *latent)`.
 
     Returns:
-        Operations of the matrix products and convolutions for the whole batch.
+        Operations of the matrix products, and of the convolutions, for the whole batch.
     """
     from torch.utils.flop_counter import FlopCounterMode
 
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), counter:
         model.decode(z)  # pyright: ignore[reportCallIssue]
-    return counter.get_total_flops()
+    counts = counter.get_flop_counts()["Global"].items()
+    convolutions = sum(count for name, count in counts if "convolution" in str(name))
+    return counter.get_total_flops() - convolutions, convolutions

@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import connection, get_context, parent_process
@@ -100,11 +100,11 @@ def decode_into(task: Task, files: Files, where: str) -> Decoded:
 
 
 def _write(task: Task, x: np.ndarray) -> None:
-    left, at = memoryview(x.reshape(-1)), task.offset
+    left, at = memoryview(x.reshape(-1).data), task.offset
     try:
         descriptor = os.open(task.target, os.O_WRONLY)
         try:
-            while len(left):
+            while left.nbytes:
                 count = os.pwrite(descriptor, left, at)
                 left, at = left[count:], at + count
         finally:
@@ -144,7 +144,7 @@ class _Here(Executor):
     def __init__(self, files: Files, where: str) -> None:
         self._files, self._where = files, where
 
-    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Decoded]:  # noqa: ARG002
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Decoded]:
         done: Future[Decoded] = Future()
         done.set_result(decode_into(args[0], self._files, self._where))
         return done
@@ -152,7 +152,7 @@ class _Here(Executor):
 
 def decode_tasks(
     tasks: Iterable[tuple[Any, Task]], path: Path, files: Files, where: str, workers: int
-) -> Iterator[tuple[Any, Task, Decoded]]:
+) -> Generator[tuple[Any, Task, Decoded]]:
     """Do tasks in other processes, a few at a time, and give what became of them in their order.
 
     Args:
@@ -187,6 +187,6 @@ def decode_tasks(
                 yield owner, task, future.result()
         except (BrokenProcessPool, OSError) as error:  # OSError: it died while it was given something to do
             raise DataError(
-                f"{where}: a process that decoded images died, perhaps for want of memory; the same command goes "
-                "on where it stopped, with fewer --workers if need be"
+                f"{where}: a process that decoded images died, perhaps for want of memory; the same command "
+                "goes on where it stopped, with fewer --workers if need be"
             ) from error

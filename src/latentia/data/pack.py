@@ -1,7 +1,7 @@
 """Packing: any source becomes a folder of `.npy` shards that can be read in part.
 
-The plan is written first, each shard appears whole or not at all, and the index is written last: whatever stops
-a packing, the same call goes on where it stopped, and repairs what was damaged since.
+The plan is written first, each shard appears whole or not at all, and the index is written last: whatever
+stops a packing, the same call goes on where it stopped, and repairs what was damaged since.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from latentia.data.files import open_files
 from latentia.data.packing import Job, Planned, plan, recorded
 from latentia.data.packing_arrays import ArrayJob
 from latentia.data.packing_images import ImageJob
-from latentia.data.raw import SPLITS, Options
+from latentia.data.raw import SPLITS
 from latentia.data.sources import Source, images_of, load, make_options
 from latentia.data.splits import make_splits
 from latentia.data.streams import READ_ERRORS, reason
@@ -81,7 +81,9 @@ def pack(
     options = make_options(size, skip_bad, label, key, validation, test)
     if shard_mb < 1 or (workers is not None and workers < 1):
         raise ConfigError(f"shard_mb is {shard_mb} and workers is {workers}; numbers from 1 on are needed")
-    settings = dict(zip(_LOAD, (size, skip_bad, label, key, validation, test, seed), strict=True))
+    settings: dict[str, Any] = dict(
+        zip(_LOAD, (size, skip_bad, label, key, validation, test, seed), strict=True)
+    )
     folder = Path(out).expanduser()
     images = images_of(source)
     _refuse(source, folder)
@@ -184,10 +186,12 @@ def _begin(folder: Path, recipe: Mapping[str, Any]) -> None:
             continue
         if name == "state":
             raise DataError(
-                f"{recipe['source']}: has changed since {folder} was begun; pack into a new folder, or remove that"
+                f"{recipe['source']}: has changed since {folder} was begun; pack into a new folder, or "
+                "remove that one"
             )
         raise ConfigError(
-            f"{folder} was begun with {name}={begun.get(name)}, not {value}; give the same, or pack into a new folder"
+            f"{folder} was begun with {name}={begun.get(name)}, not {value}; give the same, or pack into a "
+            "new folder"
         )
 
 

@@ -53,7 +53,7 @@ class Job(abc.ABC):
     about: Mapping[str, Any]
     beside: Mapping[str, np.ndarray]
 
-    def settle(self, shards: list[Planned], folder: Path) -> None:
+    def settle(self, shards: list[Planned], folder: Path) -> None:  # noqa: B027 - most have nothing to do
         """Make all shards alike; nothing where they are.
 
         Args:
@@ -62,7 +62,7 @@ class Job(abc.ABC):
         """
 
     @abc.abstractmethod
-    def write(self, todo: list[Planned], folder: Path, done: Callable[[int], None]) -> None:
+    def write(self, todo: list[Planned], folder: Path, done: Callable[[int], object]) -> None:
         """Write shards and record each.
 
         Args:

@@ -34,7 +34,7 @@ class ArrayJob(Job):
         beside = {"labels": dataset.labels, "factors": dataset.factors}
         self.beside = {name: values for name, values in beside.items() if values is not None}
 
-    def write(self, todo: list[Planned], folder: Path, done: Callable[[int], None]) -> None:
+    def write(self, todo: list[Planned], folder: Path, done: Callable[[int], object]) -> None:
         """Write shards and record each; see `Job`."""
         x = self.dataset.x
         step = max(1, CHUNK // self.each)

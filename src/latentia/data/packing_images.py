@@ -109,7 +109,7 @@ class ImageJob(Job):
         count, first = len(self.files.names), self.files.names[0]
         raise DataError(f"{self.where}: none of its {count} images can be decoded, the first is '{first}'")
 
-    def write(self, todo: list[Planned], folder: Path, done: Callable[[int], None]) -> None:
+    def write(self, todo: list[Planned], folder: Path, done: Callable[[int], object]) -> None:
         """Decode shards and record each; see `Job`. Grey shards become colour ones if any image is colour."""
         left = self._pass(todo, folder, done)
         if left:  # a colour image among grey ones: from here on all are written as colour
@@ -139,7 +139,7 @@ class ImageJob(Job):
             kept = np.array(about["kept"]) if "kept" in about else shard.rows
             record(shard, folder, self.beside, kept, {**told, "event": list(event)})
 
-    def _pass(self, todo: list[Planned], folder: Path, done: Callable[[int], None]) -> list[Planned]:
+    def _pass(self, todo: list[Planned], folder: Path, done: Callable[[int], object]) -> list[Planned]:
         """Decode shards until all are whole, or a colour image turns up; give those that are not."""
         left = list(todo)
         opened: list[_Open] = []

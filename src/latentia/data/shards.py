@@ -113,6 +113,7 @@ class Shards:
         probe = convert(np.zeros((1, *stored), stored_dtype))
         self.event: tuple[int, ...] = probe.shape[1:]
         self.dtype: np.dtype = probe.dtype
+        self._plain = (self.event, self.dtype) == (stored, stored_dtype)  # read without an array between
 
     def __len__(self) -> int:
         """Count the examples."""
@@ -165,6 +166,9 @@ class Shards:
             dtype: not used.
             copy: not used.
 
+        Returns:
+            Nothing, ever.
+
         Raises:
             TypeError: always.
         """
@@ -211,13 +215,15 @@ class Shards:
         start = 0
         for stop in self._run_ends(places):
             run = places[start:stop]
-            block = self._span(int(run[0]), int(run[-1]) + 1)
-            consecutive = len(run) == len(block) and (len(run) < 2 or bool((np.diff(run) == 1).all()))
-            values = self._convert(block if consecutive else block[run - run[0]])
-            if ascending:
-                found[start:stop] = values
+            first, end = int(run[0]), int(run[-1]) + 1
+            consecutive = len(run) == end - first and (len(run) < 2 or bool((np.diff(run) == 1).all()))
+            if consecutive and ascending and self._plain:
+                self._fill(found[start:stop], first)
             else:
-                found[cast("np.ndarray", order)[start:stop]] = values
+                block = np.empty((end - first, *self._stored), self._stored_dtype)
+                self._fill(block, first)
+                where = slice(start, stop) if ascending else cast("np.ndarray", order)[start:stop]
+                found[where] = self._convert(block if consecutive else block[run - first])
             start = stop
         return found
 
@@ -237,17 +243,16 @@ class Shards:
             yield end
             start = end
 
-    def _span(self, start: int, stop: int) -> np.ndarray:
-        """Read consecutive examples of one file, as stored."""
+    def _fill(self, block: np.ndarray, start: int) -> None:
+        """Read consecutive examples of one file, as stored, into an array."""
         number = int(np.searchsorted(self._edges, start, side="right")) - 1
         part = self.parts[number]
-        block = np.empty((stop - start, *self._stored), self._stored_dtype)
-        into = memoryview(block.reshape(-1).view(np.uint8))
+        into = memoryview(block.reshape(-1).view(np.uint8).data)
         at = part.offset + (start - int(self._edges[number])) * self._bytes
         try:
             descriptor = os.open(part.path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
             try:
-                while len(into):
+                while into.nbytes:
                     count = os.preadv(descriptor, [into], at)
                     if not count:
                         raise DataError(f"{part.path}: is cut short; copy it again, or pack it again")
@@ -258,7 +263,6 @@ class Shards:
             raise DataError(
                 f"{part.path}: cannot be read ({reason(error)}); copy it again, or pack it again"
             ) from error
-        return block
 
 
 Examples = np.ndarray | Shards

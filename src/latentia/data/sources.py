@@ -82,15 +82,16 @@ def load(
 ) -> Dataset:
     """Load data from wherever they are.
 
-    Packed data (`latentia.pack`) and `.npy` files that are larger than `buffer` stay in their files: `x` reads
-    what it is asked for, and training streams them through memory in a shuffled order. All other
+    Packed data (`latentia.pack`) and `.npy` files that are larger than `buffer` stay in their files: `x`
+    reads what it is asked for, and training streams them through memory in a shuffled order. All other
     data are resident.
 
     Args:
         source: `digits` or `sprites`; a path of an IDX file or a folder with MNIST's four, of a folder,
-            zip or tar archive of images, of a folder that `latentia.pack` wrote, of a `.npy`, `.npz`, `.csv`, `.tsv` or `.parquet` file, or of a
-            folder that holds one such file; `hf:owner/name` or `hf:` and a local folder; an array, a
-            tensor, a data frame, or a tuple of one of these and labels.
+            zip or tar archive of images, of a folder that `latentia.pack` wrote, of a `.npy`, `.npz`,
+            `.csv`, `.tsv` or `.parquet` file, or of a folder that holds one such file; `hf:owner/name` or
+            `hf:` and a local folder; an array, a tensor, a data frame, or a tuple of one of these and
+            labels.
         size: bring images to this height and width in pixels (one number for both): scaled until they
             cover it, then cut to it around the middle.
         skip_bad: leave images out that cannot be decoded, instead of stopping at the first.

@@ -92,7 +92,7 @@ def _allocate(shape: tuple[int, ...], where: str) -> np.ndarray:
         gigabytes = float(np.prod(shape, dtype=np.float64)) / 1e9
         raise DataError(
             f"{where}: {shape[0]:,} images of {shape[2]}x{shape[3]} need {gigabytes:.1f} GB of memory; "
-            "give a smaller --size"
+            "give a smaller --size, or use latentia pack first"
         ) from error
 
 

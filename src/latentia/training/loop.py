@@ -6,7 +6,7 @@ import math
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,7 +112,7 @@ class Trainer:
         self.live = Checkpointed(model, optimiser, self.step.average, opponent)
         self.checkpoints = Checkpoints(folder.checkpoints, self.engine)
         self.trackers = processes.alone(self._track) or []
-        self.window: list[tuple[Tensor, Tensor, Tensor | None]] = []
+        self.window: list[tuple[Tensor, Sequence[Tensor], Tensor | None]] = []
         self.validated: dict[str, str] = {}
         self.warnings: list[str] = []
 
@@ -187,7 +187,7 @@ class Trainer:
         """Write the means since the last line, and refuse to go on if one is not finite."""
         if not self.window:
             return since
-        summed = torch.stack([terms for _, terms, _ in self.window]).sum(dim=2)
+        summed = torch.stack([torch.stack(tuple(terms)) for _, terms, _ in self.window]).sum(dim=2)
         rows = self.processes.sum(summed) / self.batch_size  # (steps, terms)
         left_out = [skipped for _, _, skipped in self.window if skipped is not None]
         taken = torch.stack(left_out).cpu() == 0 if left_out else torch.ones(len(rows), dtype=torch.bool)

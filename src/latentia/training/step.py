@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from latentia.compiling import Choice, Compiled, Cost, decide
 from latentia.data.feed import Feed
+from latentia.noise import seed_next
 from latentia.objectives import Objective
-from latentia.training.devices import autocast, seed_noise
+from latentia.training.devices import autocast
 from latentia.training.engines import Engine, local, whole
 from latentia.training.moved import Moved
 from latentia.training.opponent import Opponent
@@ -99,7 +100,9 @@ def compiled(
 
     def forward(index: Tensor, progress: float) -> tuple[Tensor, ...]:
         factor.fill_(schedule(progress))
-        return fast(index)
+        found = fast(index)
+        # What a replayed graph gave is overwritten by the next replay, and the log reads it later.
+        return tuple(values.clone() for values in found) if device.type == "cuda" else found
 
     return forward
 
@@ -130,9 +133,10 @@ class Step:
         self.settings = settings
         self.device = optimiser.parameters[0].device
         self.average = [p.detach().clone() for p in optimiser.parameters] if settings.ema else []
+        self.weights: dict[tuple[int, bool], Tensor] = {}
         self.moved = Moved(engine.measured, engine.processes, settings.accumulate)
 
-    def __call__(self, index: Tensor, number: int, progress: float) -> tuple[Tensor, Tensor | None]:
+    def __call__(self, index: Tensor, number: int, progress: float) -> tuple[Sequence[Tensor], Tensor | None]:
         """Take one optimiser step.
 
         Args:
@@ -141,8 +145,8 @@ class Step:
             progress: share of the run that is done.
 
         Returns:
-            The terms before the step of the examples that this process works on, shape `(terms, b)`, in nats;
-            and 1 if the step was left out, else 0, shape `()`, or None where no step is ever left out.
+            The terms before the step of the examples that this process works on, each of shape `(b,)`, in
+            nats; and 1 if the step was left out, else 0, shape `()`, or None where no step is ever left out.
         """
         self.optimiser.zero_grad()
         if self.opponent is not None:
@@ -155,26 +159,32 @@ class Step:
         for part, counts in dealt:
             last = len(terms) + 1 == len(dealt)
             found = self._backward(parts[part], number, part, progress, last, counts)
-            terms.append(found if counts else found[:, :0])
+            terms.append(found if counts else [values[:0] for values in found])
             self.moved.note()
         self.moved.finish()
         skipped = self._update(progress)
-        return terms[0] if len(terms) == 1 else torch.cat(terms, dim=1), skipped
+        return terms[0] if len(terms) == 1 else [torch.cat(parts) for parts in zip(*terms)], skipped
 
     def _backward(
         self, index: Tensor, number: int, part: int, progress: float, last: bool, counts: bool
-    ) -> Tensor:
+    ) -> tuple[Tensor, ...]:
         """Add the gradient of one part's share of the mean loss."""
-        seed_noise(self.device, self.settings.seed, number, part)
+        seed_next(self.settings.seed, number, part)
         with autocast(self.settings.precision, self.device):
             found = self.engine(index, progress, last)
-        loss = found[0].mean()
-        if self.opponent is not None:
-            loss = loss + found[-1].mean()  # neither reaches the other's parameters
-        # Several processes average their gradients.
-        share = self.engine.processes.count / self.settings.accumulate if counts else 0.0
-        (loss if share == 1 else loss * share).backward()
-        return torch.stack(found).detach()
+        # Losses of the model and of the adversary: neither reaches the other's parameters.
+        losses = found[:1] if self.opponent is None else (found[0], found[-1])
+        torch.autograd.backward(losses, self._weights(found[0], counts) * len(losses))
+        return tuple([values.detach() for values in found])
+
+    def _weights(self, losses: Tensor, counts: bool) -> tuple[Tensor]:
+        """Give what a part's losses add to the loss, each: made once, where a mean costs two operations."""
+        key = len(losses), counts
+        if key not in self.weights:
+            # Several processes average their gradients.
+            share = self.engine.processes.count / self.settings.accumulate if counts else 0.0
+            self.weights[key] = torch.full_like(losses, share / len(losses), requires_grad=False)
+        return (self.weights[key],)
 
     def _update(self, progress: float) -> Tensor | None:
         """Move the weights along the gradient that was gathered."""
