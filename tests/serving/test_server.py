@@ -209,6 +209,7 @@ BAD_JSON = {
     "too many digits": b'{"z": [[' + b"9" * 9000 + b", 0]]}",
     "nested too deep": b'{"z": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
     "a condition for a model without one": b'{"z": [[0, 0]], "condition": 3}',
+    "texts, one of them long": b'{"z": ["' + b"a" * 10**6 + b'"' + b', ""' * 10**6 + b"]}",
     "not UTF-8": b'{"z": "\xff"}',
 }
 
@@ -321,6 +322,12 @@ def test_a_small_file_that_holds_a_huge_image_is_refused_before_it_is_decoded(cl
     assert len(stream.getvalue()) < 100_000
     headers = {"content-type": "image/png"}
     assert "pixels" in _line(client.post("/encode", content=stream.getvalue(), headers=headers), 413)
+
+
+def test_a_line_quotes_no_more_than_a_few_words_of_what_was_sent(labelled):
+    with asked_at(create_app(Service(labelled))) as client:
+        answer = client.post("/decode", json={"z": [[0, 0]], "condition": "a" * 10**6})
+    assert len(_line(answer, 422)) <= 500
 
 
 def test_types_that_are_not_read_or_made_are_refused(client):

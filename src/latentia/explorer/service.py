@@ -17,6 +17,8 @@ from latentia.explorer.scoring import score
 from latentia.run import Run
 from latentia.sampling import Sampler
 
+LINE = 500
+"""Characters of an error's line at the most: it may quote what was sent."""
 Decode = Callable[[np.ndarray, "np.ndarray | None"], np.ndarray]
 """Latents `(N, *latent)` and conditions `(N, C)` or None to the likelihood's mean, `(N, *event)`, float32."""
 
@@ -319,4 +321,5 @@ class Service:
         Returns:
             One line.
         """
-        return record.without_paths(self.run, " ".join(str(error).split()))
+        line = " ".join(str(error)[:10_000].split())
+        return record.without_paths(self.run, line)[:LINE]
