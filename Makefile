@@ -14,10 +14,11 @@ ENV := .venv/.installed
 BENCH_BIN := .venv-bench/bin
 BENCH_ENV := .venv-bench/.installed
 
-# The peer is installed without its dependencies: it asks for the PyPI package "dataclasses", a copy
+# pythae is installed without its dependencies: it asks for the PyPI package "dataclasses", a copy
 # of the standard library's from Python 3.6. What it does need is listed here.
-PEER := pythae==0.1.2
-PEER_NEEDS := cloudpickle imageio "pydantic>=2"
+PEERS := jax==0.10.2 flax==0.12.8 optax==0.2.8 lightning==2.6.6
+PYTHAE := pythae==0.1.2
+PYTHAE_NEEDS := cloudpickle imageio "pydantic>=2"
 
 .DELETE_ON_ERROR:
 .PHONY: install demo test check bench lock clean browser
@@ -65,8 +66,8 @@ $(ENV): pyproject.toml constraints.txt
 
 $(BENCH_ENV): pyproject.toml constraints.txt
 	$(new_venv)
-	$(BENCH_BIN)/python -m pip install -q -c constraints.txt -e . $(PEER_NEEDS)
-	$(BENCH_BIN)/python -m pip install -q --no-deps $(PEER)
+	$(BENCH_BIN)/python -m pip install -q -c constraints.txt -e . $(PEERS) $(PYTHAE_NEEDS)
+	$(BENCH_BIN)/python -m pip install -q --no-deps $(PYTHAE)
 	@touch $@
 
 # The explorer's tests drive a real browser.

@@ -37,6 +37,21 @@ def training_images() -> tuple[np.ndarray, str]:
     return np.ascontiguousarray(dataset.x[dataset.splits["train"]]), "MNIST's training images"
 
 
+def test_images() -> tuple[np.ndarray, str]:
+    """Give the images that nobody trains on.
+
+    Returns:
+        uint8 images, shape `(10000, 1, 28, 28)`, and what to call them.
+    """
+    folder = mnist()
+    if folder is None:
+        return synthetic(10_000), "synthetic images"
+    import latentia
+
+    dataset = latentia.load(str(folder))
+    return np.ascontiguousarray(dataset.x[dataset.splits["test"]]), "MNIST's 10,000 test images"
+
+
 def synthetic(count: int) -> np.ndarray:
     """Draw images that are mostly black, as digits are.
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmarks.workload import BATCH, LATENTS, LEARNING_RATE, Lap, Terminal, Workload
+from benchmarks.workload import LATENTS, LEARNING_RATE, Lap, Terminal, Workload, weights_of
 
 
 def available() -> bool:
@@ -43,7 +43,7 @@ def train(workload: Workload, images: np.ndarray, epochs: int) -> Lap:
         with tempfile.TemporaryDirectory() as scratch, contextlib.redirect_stderr(Terminal()):
             settings = BaseTrainerConfig(
                 output_dir=scratch,
-                per_device_train_batch_size=BATCH,
+                per_device_train_batch_size=workload.batch,
                 num_epochs=epochs,
                 learning_rate=LEARNING_RATE,
                 no_cuda=True,
@@ -53,8 +53,8 @@ def train(workload: Workload, images: np.ndarray, epochs: int) -> Lap:
             trainer.train()
     finally:
         logging.disable(logging.NOTSET)
-    count = sum(parameter.numel() for parameter in model.parameters())
-    return Lap(epochs * len(images), clock.seconds, float(np.mean(clock.losses)), count)
+    weights = weights_of(model.encoder, model.decoder)
+    return Lap(epochs * len(images), clock.seconds, float(np.mean(clock.losses)), weights)
 
 
 def _dataset(images: np.ndarray) -> Any:

@@ -1,6 +1,6 @@
 """Run benchmarks: print a table for each and keep it as JSON beside a description of the machine.
 
-python -m benchmarks.run                                    throughput, likelihood, memory, startup
+python -m benchmarks.run                                    all of the default ones, within half an hour
 python -m benchmarks.run throughput --rounds 9
 python -m benchmarks.run quality recipes/mnist-vae.toml     trains for minutes, so only when asked
 """
@@ -11,11 +11,34 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import likelihood, memory, quality, startup, throughput
+from benchmarks import (
+    bigger,
+    codes,
+    equal_time,
+    likelihood,
+    limits,
+    loading,
+    memory,
+    quality,
+    scaling,
+    startup,
+    throughput,
+)
 from benchmarks.result import Result, describe_machine
 
 RESULTS = Path(__file__).parent / "results"
-DEFAULT = ("throughput", "likelihood", "memory", "startup")
+DEFAULT = (
+    "limits",
+    "throughput",
+    "equal-time",
+    "codes",
+    "scaling",
+    "loading",
+    "bigger",
+    "likelihood",
+    "memory",
+    "startup",
+)
 
 
 def main() -> None:
@@ -24,10 +47,16 @@ def main() -> None:
     names = [word for word in arguments.words if not word.endswith(".toml")]
     recipes = [Path(word) for word in arguments.words if word.endswith(".toml")]
     benchmarks: dict[str, Callable[[], Result]] = {
+        "limits": lambda: limits.run(arguments.rounds),
         "throughput": lambda: throughput.run(arguments.rounds, arguments.seconds),
+        "equal-time": lambda: equal_time.run(8 * arguments.seconds),
+        "codes": lambda: codes.run(arguments.rounds),
+        "scaling": lambda: scaling.run(arguments.rounds),
         "likelihood": lambda: likelihood.run(arguments.rounds),
         "memory": memory.run,
         "startup": lambda: startup.run(arguments.rounds),
+        "loading": loading.run,
+        "bigger": bigger.run,
         "quality": lambda: quality.run(recipes),
     }
     unknown = [name for name in names if name not in benchmarks]
@@ -48,12 +77,13 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.run", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument(
-        "words", nargs="*", metavar="BENCHMARK", help="throughput, likelihood, memory, startup, quality"
-    )
+    parser.add_argument("words", nargs="*", metavar="BENCHMARK", help=f"{', '.join(DEFAULT)}, quality")
     parser.add_argument("--rounds", type=int, default=5, help="repeats of each measurement (default 5)")
     parser.add_argument(
-        "--seconds", type=float, default=3.0, help="length of one throughput measurement, roughly (default 3)"
+        "--seconds",
+        type=float,
+        default=3.0,
+        help="length of one throughput measurement, roughly; an eighth of equal-time (default 3)",
     )
     return parser
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from latentia.api import evaluate, open_run, train
     from latentia.assessment import Assessment
     from latentia.data import load
+    from latentia.data.pack import pack
     from latentia.errors import LatentiaError
     from latentia.run import Run
     from latentia.trained import Trained
@@ -27,10 +28,11 @@ _HOMES = {
     "evaluate": "latentia.api",
     "load": "latentia.data",
     "open_run": "latentia.api",
+    "pack": "latentia.data.pack",
     "train": "latentia.api",
 }
 
-__all__ = ["Assessment", "LatentiaError", "Run", "Trained", "evaluate", "load", "open_run", "train"]
+__all__ = ["Assessment", "LatentiaError", "Run", "Trained", "evaluate", "load", "open_run", "pack", "train"]
 
 
 def __getattr__(name: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from collections.abc import Callable, Mapping, Sequence
@@ -13,12 +14,15 @@ import latentia.data
 from latentia import assembly, config, storage
 from latentia.errors import ConfigError, RunError, shell
 from latentia.folder import RunFolder, free_name, recorded_source
+from latentia.processes import Processes, join
 
 if TYPE_CHECKING:
     from latentia.assessment import Assessment
     from latentia.data.dataset import Dataset
+    from latentia.objectives import Objective
     from latentia.run import Run
-    from latentia.training import Outcome
+    from latentia.training import Outcome, Training
+    from latentia.types import LatentModel
 
 RUNS = Path("runs")
 
@@ -103,20 +107,36 @@ def start(
     """
     from latentia.training import Training, choose_device
 
-    assembly.check_sections(settings)
-    options = data_options(settings.get("data", {}))
-    dataset = latentia.data.load(source, **options)
-    say(dataset.summary())
-    given = {**settings, "data": {}}
-    spec = assembly.complete(given, dataset, Training)
-    spec["data"] = {"source": dataset.source, **options}
-    training = config.construct(Training, spec["training"])
-    training.batch_of(len(dataset.splits["train"]))
-    choose_device(training.device)
-    folder = RunFolder(out) if out else RunFolder(free_name(RUNS, f"{dataset.name}-{spec['model']['name']}"))
-    parts = assembly.fresh(spec, dataset.event, spec["training"]["seed"])
-    folder.create(spec)
-    return _work(folder, spec, dataset, parts, quiet=quiet, say=say)
+    processes = join()
+    say = say if processes.first else silent
+
+    def load() -> tuple[dict[str, Any], Dataset]:
+        assembly.check_sections(settings)
+        options = data_options(settings.get("data", {}))
+        return options, latentia.data.load(source, **options)
+
+    def prepare() -> tuple[dict[str, Any], assembly.Parts]:
+        spec = assembly.complete({**settings, "data": {}}, dataset, Training)
+        spec["data"] = {"source": dataset.source, **options}
+        if dataset.fingerprint:
+            spec["data"]["fingerprint"] = dataset.fingerprint
+        _divide(spec["training"], processes)
+        training = config.construct(Training, spec["training"])
+        training.batch_of(len(dataset.splits["train"]))
+        choose_device(training.device, processes)
+        return spec, assembly.fresh(spec, dataset.event, spec["training"]["seed"])
+
+    def create() -> str:
+        place = out or free_name(RUNS, f"{dataset.name}-{spec['model']['name']}")
+        RunFolder(place).create(spec)
+        return str(place)
+
+    with processes.watched():
+        options, dataset = processes.in_turn(load)
+        say(dataset.summary())
+        spec, parts = processes.together(prepare)
+        folder = RunFolder(processes.tell(processes.alone(create)) or "")
+        return _work(folder, spec, dataset, parts, processes, quiet=quiet, say=say)
 
 
 def resume(
@@ -140,22 +160,57 @@ def resume(
     Raises:
         LatentiaError: if the folder or the data cannot be used.
     """
-    folder = RunFolder.existing(path)
-    spec = folder.spec()
-    for name, value in (changes or {}).items():
-        if name not in ("epochs", "max_minutes", "device"):
-            raise ConfigError(f"'training.{name}' cannot change when a run is resumed; see {folder.run_file}")
-        spec["training"][name] = value
-    dataset = latentia.data.load(**recorded_source(folder, spec))
-    say(dataset.summary())
-    _check_same_data(folder, dataset)
-    from latentia.training import Training
+    from latentia.training import Training, choose_device
 
-    spec = {**assembly.complete({**spec, "data": {}}, dataset, Training), "data": spec["data"]}
-    parts = assembly.fresh(spec, dataset.event, spec["training"]["seed"])
-    if changes:
-        storage.write_text(folder.run_file, config.write_toml(spec))
-    return _work(folder, spec, dataset, parts, quiet=quiet, say=say)
+    processes = join()
+    say = say if processes.first else silent
+    folder = RunFolder(path)
+
+    def read() -> config.Table:
+        spec = RunFolder.existing(path).spec()
+        for name, value in (changes or {}).items():
+            if name not in ("epochs", "max_minutes", "device"):
+                raise ConfigError(
+                    f"'training.{name}' cannot change when a run is resumed; see {folder.run_file}"
+                )
+            spec["training"][name] = value
+        return spec
+
+    def prepare() -> tuple[dict[str, Any], assembly.Parts]:
+        _check_same_data(folder, dataset)
+        spec = {**assembly.complete({**recorded, "data": {}}, dataset, Training), "data": recorded["data"]}
+        choose_device(config.construct(Training, spec["training"]).device, processes)
+        return spec, assembly.fresh(spec, dataset.event, spec["training"]["seed"])
+
+    with processes.watched():
+        recorded = processes.tell(processes.alone(read)) or {}
+        dataset = processes.in_turn(lambda: latentia.data.load(**recorded_source(folder, recorded)))
+        say(dataset.summary())
+        spec, parts = processes.together(prepare)
+        if changes:
+            processes.alone(lambda: storage.write_text(folder.run_file, config.write_toml(spec)))
+        return _work(folder, spec, dataset, parts, processes, quiet=quiet, say=say)
+
+
+def _divide(training: dict[str, Any], processes: Processes) -> None:
+    """Give each process a part of every batch to work on, and refuse what several cannot do."""
+    if processes.count == 1:
+        if training["sharding"] != "none":
+            raise ConfigError(
+                "training.sharding=full divides weights between processes, and there is one; start several "
+                "with: torchrun --nproc-per-node N -m latentia train ..."
+            )
+        return
+    if training["sharding"] != "none" and training["compile"] == "always":
+        raise ConfigError("training.compile=always does not go with training.sharding=full; leave out one")
+    if training["accumulate"] < processes.count:
+        training["accumulate"] = processes.count
+    if training["batch_size"] % training["accumulate"]:
+        raise ConfigError(
+            f"'training.batch_size' ({training['batch_size']}) must be a multiple of the {processes.count} "
+            f"processes and of 'training.accumulate', the parts of a batch that they work on "
+            f"({training['accumulate']})"
+        )
 
 
 def _check_same_data(folder: RunFolder, dataset: Dataset) -> None:
@@ -172,6 +227,8 @@ def _check_same_data(folder: RunFolder, dataset: Dataset) -> None:
 def data_options(table: Mapping[str, Any]) -> dict[str, Any]:
     """Check the section `data` against the signature of `load`.
 
+    A fingerprint that another run recorded is left out: a new run takes the data as they are.
+
     Args:
         table: what was given.
 
@@ -180,7 +237,8 @@ def data_options(table: Mapping[str, Any]) -> dict[str, Any]:
     """
     from latentia.data import load
 
-    checked = config.check(load, table, "data", supplied=("source",))
+    given = {key: value for key, value in table.items() if key != "fingerprint"}
+    checked = config.check(load, given, "data", supplied=("source",))
     return {key: value for key, value in checked.items() if value is not None}
 
 
@@ -189,27 +247,33 @@ def _work(
     spec: Mapping[str, Any],
     dataset: Dataset,
     parts: assembly.Parts,
+    processes: Processes,
     *,
     quiet: bool,
     say: Say,
 ) -> Trainings:
-    """Train in an existing run folder, held for this process alone."""
+    """Train in an existing run folder, held for this run alone."""
     from latentia.data.feed import feeds
     from latentia.trained import describe
     from latentia.training import Trainer, Training, choose_device
 
     settings = config.construct(Training, spec["training"])
-    with storage.exclusive(folder.path):
-        device = choose_device(settings.device)
-        storage.write_json(folder.model_file, describe(spec, dataset.event, dataset.label_names))
+    with contextlib.ExitStack() as held:
+        processes.alone(lambda: held.enter_context(storage.exclusive(folder.path)))
+        device = choose_device(settings.device, processes)
+        recipe = describe(spec, dataset.event, dataset.label_names)
+        processes.alone(lambda: storage.write_json(folder.model_file, recipe))
         say(_describe_run(folder, spec, parts, device))
+        if processes.count > 1 or settings.sharding != "none":
+            say(_describe_sharing(settings, processes))
         assembly.begin(parts, dataset, settings.seed)
         told = parts.condition.of(dataset) if parts.condition else None
         splits = feeds(dataset, parts.transform, device, told)
         if parts.condition:
             splits["train"] = splits["train"].over(parts.condition.training_rows(dataset))
+        model = parts.model.to(device)
         trainer = Trainer(
-            parts.model.to(device), parts.objective, splits, settings, folder, quiet=quiet, say=say
+            model, parts.objective, splits, settings, folder, quiet=quiet, processes=processes, say=say
         )
         outcome = trainer.fit()
         for note in outcome.notes:
@@ -218,7 +282,9 @@ def _work(
             say(f"warning: {warning}")
         finished = bool(outcome.progress.finished)
         if not outcome.interrupted:
-            _test(folder, outcome, parts, splits, say)
+            if settings.sharding != "none":  # what is tested is whole in every process
+                parts = assembly.fresh(spec, dataset.event, settings.seed)
+            _test(folder, outcome, parts.model.to(device), parts.objective, splits, processes, say)
     return Trainings(folder, dataset, outcome.interrupted, finished)
 
 
@@ -232,23 +298,42 @@ def _describe_run(folder: RunFolder, spec: Mapping[str, Any], parts: assembly.Pa
     )
 
 
+def _describe_sharing(settings: Training, processes: Processes) -> str:
+    count, parts = processes.count, settings.accumulate
+    if count == 1:
+        return "training.sharding: one process holds all weights"
+    idle = " (who has none helps to evaluate)" if count > parts else ""
+    shards = ", each with its share of the weights," if settings.sharding == "full" else ""
+    return (
+        f"{count} processes{shards} work on {parts} part{'s' * (parts != 1)} of a batch{idle}; one process "
+        f"with training.accumulate={parts} gives the same curve"
+    )
+
+
 def _test(
-    folder: RunFolder, outcome: Outcome, parts: assembly.Parts, splits: Mapping[str, Any], say: Say
+    folder: RunFolder,
+    outcome: Outcome,
+    model: LatentModel,
+    objective: Objective,
+    splits: Mapping[str, Any],
+    processes: Processes,
+    say: Say,
 ) -> None:
     """Score the chosen weights on the test split, once, and log it."""
     from latentia.evaluation import average_terms
+    from latentia.training import Engine
 
     if not len(splits["test"]):
         say("no test split: the data are too few")
         return
-    tensors, header = storage.load_tensors(folder.weights_file)
-    parts.model.load_state_dict(tensors)
-    scores = average_terms(parts.model, parts.objective, splits["test"])
+    tensors, header = processes.alone(lambda: storage.load_tensors(folder.weights_file)) or (None, {})
+    Engine(model, processes).fill(model.state_dict(), tensors)
+    scores = average_terms(model, objective, splits["test"], processes=processes)
     row = {"split": "test", "step": outcome.progress.step, "weights_step": header.get("step"), **scores.row()}
-    if row not in folder.metrics():
+    if processes.first and row not in folder.metrics():
         folder.log(row)
     figures = [f"MSE {scores.mse:.5f}"]
-    if parts.objective.bound:
+    if objective.bound:
         bits = f" ({scores.bits_per_dim:.4f} bits/dim)"
         elbo = f"-ELBO {scores.negative_elbo:.2f} nats{bits}"
         figures = [elbo, f"distortion {scores.distortion:.2f}", f"rate {scores.rate:.2f}", *figures]
@@ -281,8 +366,8 @@ def evaluate(
         run: the run, or its folder.
         quiet: show no progress bars.
         say: called with each line that a person wants to read.
-        settings: `data`, `split`, `samples`, `limit`, `ais`, `seed`, `inception`, `samplers` and `only`,
-            as the attributes of `latentia.assessment.Settings`.
+        settings: `data`, `split`, `samples`, `limit`, `ais`, `seed`, `inception`, `samplers`, `only`
+            and `compile`, as the attributes of `latentia.assessment.Settings`.
 
     Returns:
         The figures, why others are missing, a diagnosis, and warnings.

@@ -6,6 +6,7 @@ of the compiler is imported before somebody wants it (it takes 1.5 seconds).
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import sysconfig
 from collections.abc import Callable
@@ -147,6 +148,7 @@ class Compiled(Generic[P, R]):
         say: Callable[[str], None],
         *,
         whole: bool = True,
+        constant: bool = False,
         options: dict[str, Any] | None = None,
     ) -> None:
         """Prepare to compile; that alone costs the import of the compiler.
@@ -159,6 +161,8 @@ class Compiled(Generic[P, R]):
                 run by then, so it may change things.
             say: called with one line if it cannot be compiled.
             whole: refuse to compile it in parts, between which Python runs.
+            constant: the weights that it reads never change again, and no gradient is wanted: they are laid
+                out once for the matrix products.
             options: inductor's settings.
         """
         import torch
@@ -169,6 +173,7 @@ class Compiled(Generic[P, R]):
             settings["isolate_recompiles"] = True
         self._plain, self._say = function, say
         self._fast = torch.compile(function, **settings)
+        self._constant = constant
         self._ran = False
         self.reason = ""
 
@@ -177,9 +182,12 @@ class Compiled(Generic[P, R]):
         if self.reason:
             return self._plain(*args, **kwargs)
         from torch._dynamo.exc import FailOnRecompileLimitHit, TorchDynamoException
+        from torch._inductor import config
 
         try:
-            result = self._fast(*args, **kwargs)
+            # Given as an option it would reach inductor, but not the tracing before it.
+            with config.patch(freezing=True) if self._constant else contextlib.nullcontext():
+                result = self._fast(*args, **kwargs)
         except (TorchDynamoException, FailOnRecompileLimitHit) as error:
             self.reason = _line(error)
         except Exception as error:

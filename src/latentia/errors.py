@@ -33,6 +33,10 @@ class TrainingError(LatentiaError):
     """Training that cannot go on, such as a loss that is not finite."""
 
 
+class ToldElsewhere(LatentiaError):
+    """A failure that stops all processes of a run, and of which another one tells the user."""
+
+
 class MissingExtra(LatentiaError):
     """An optional dependency that is not installed."""
 

@@ -12,6 +12,7 @@ import numpy as np
 import latentia.data
 from latentia.assembly import Parts
 from latentia.data.dataset import Dataset
+from latentia.data.shards import Examples
 from latentia.data.splits import spread
 from latentia.errors import ConfigError, DataError, RunError, nearest
 from latentia.evaluation import LatentStatistics, latent_statistics
@@ -192,7 +193,7 @@ class Run(Trained):
             if not len(rows):
                 continue
             c = None if told is None else told[rows]
-            found[f"x_{split}"] = self.encode(dataset.x[rows], c, sample=sample, seed=seed)
+            found[f"x_{split}"] = self.encode(dataset.part(rows), c, sample=sample, seed=seed)
             if dataset.labels is not None:
                 labels, names = dataset.labels[rows], np.array([*dataset.label_names, ""])
                 found[f"y_{split}"] = names[labels] if dataset.label_names else labels
@@ -207,7 +208,7 @@ class Run(Trained):
     def known_codes(self) -> np.ndarray:
         """The codes of the training split, shape `(N, *code_shape)`, of a model that has codes."""
         rows = self.dataset.splits["train"]
-        return self.codes(self.dataset.x[rows], self.told(rows))
+        return self.codes(self.dataset.part(rows), self.told(rows))
 
     def sampler(self, name: str = "prior", *, quiet: bool = True, **settings: Any) -> Sampler:
         """Give a sampler of latents, fitted to the aggregate posterior where it needs to be.
@@ -292,7 +293,7 @@ class Run(Trained):
 
     def take(
         self, source: Any = None, split: str = "test", n: int | None = None
-    ) -> tuple[np.ndarray, np.ndarray | None]:
+    ) -> tuple[Examples, np.ndarray | None]:
         """Give examples of a split, of the run's own data or of others prepared like them.
 
         Args:
@@ -309,13 +310,13 @@ class Run(Trained):
         dataset = self.dataset if source is None else self.other(source)
         if split == "all":
             rows = np.arange(len(dataset))[:n]
-            return dataset.x[:n], self.told(rows, dataset)
+            return dataset.part(rows), self.told(rows, dataset)
         if split not in dataset.splits:
             raise DataError(f"unknown split '{split}'{nearest(split, [*dataset.splits, 'all'])}")
         rows = dataset.splits[split][:n]
         if not len(rows):
             raise DataError(f"{dataset.name} has no {split} split; give --split all")
-        return dataset.x[rows], self.told(rows, dataset)
+        return dataset.part(rows), self.told(rows, dataset)
 
     @property
     def image_range(self) -> tuple[float, float]:

@@ -23,8 +23,18 @@ if TYPE_CHECKING:
 
 
 @contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """Give the path of a temporary neighbour that takes the place of `path` on success."""
+def replacing(path: Path) -> Iterator[Path]:
+    """Give the path of a temporary neighbour that takes the place of a file on success.
+
+    Args:
+        path: the file; its folder is made if it is missing.
+
+    Yields:
+        The neighbour, empty. A process that is killed leaves it behind, named `.NAME.*.part`.
+
+    Raises:
+        LatentiaError: if the disk is full or the place cannot be written.
+    """
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -87,7 +97,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     Raises:
         LatentiaError: if the disk is full or the place cannot be written.
     """
-    with _replacing(Path(path)) as temporary, temporary.open("wb") as handle:
+    with replacing(Path(path)) as temporary, temporary.open("wb") as handle:
         yield handle
 
 
@@ -189,7 +199,7 @@ def save_tensors(
     whole = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     # One entry: safetensors writes several in any order, and equal runs shall give equal bytes.
     metadata = {"latentia": json.dumps({"header": dict(header or {}), "crc32": checksum(whole)})}
-    with _replacing(Path(path)) as temporary:
+    with replacing(Path(path)) as temporary:
         try:
             save_file(whole, temporary, metadata=metadata)
         except SafetensorError as error:
@@ -251,6 +261,6 @@ def exclusive(folder: str | os.PathLike[str]) -> Iterator[None]:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise RunError(
-                f"{folder} is in use: another process is training into it; wait for it or use another --out"
+                f"{folder} is in use: another process writes into it; wait for it or choose another folder"
             ) from error
         yield

@@ -208,10 +208,10 @@ def _check(source: Any, family: Sequence[Member]) -> latentia.data.Dataset:
 
 def _is_done(place: RunFolder) -> bool:
     """Say whether a run is over and scored; one that ran out of time is scored, too, and not over."""
-    from latentia.training import Checkpoints
+    from latentia.training import checkpoint_files
 
     scored = any(row.get("split") == "test" for row in place.metrics())
-    files = Checkpoints(place.checkpoints).files() if scored else []
+    files = checkpoint_files(place.checkpoints) if scored else []
     return bool(files) and bool(storage.load_tensors(files[-1])[1].get("finished"))
 
 

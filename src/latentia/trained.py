@@ -14,8 +14,10 @@ from torch import Tensor
 
 from latentia import sampling, storage
 from latentia.assembly import Parts, assemble
+from latentia.data.shards import Examples, as_examples
 from latentia.errors import ConfigError, DataError, RunError, shell
-from latentia.evaluation.terms import seeded, stream
+from latentia.evaluation.terms import stream
+from latentia.noise import seeded
 from latentia.probability import Hierarchy, codes_of
 from latentia.types import Coder
 
@@ -122,7 +124,7 @@ class Trained:
         """The shape of one latent."""
         return self.model.latent
 
-    def prepare(self, x: np.ndarray) -> Iterator[Tensor]:
+    def prepare(self, x: Examples) -> Iterator[Tensor]:
         """Check data and give them in chunks, without the transform's noise.
 
         Args:
@@ -134,7 +136,7 @@ class Trained:
         Raises:
             DataError: if the shape is not the model's.
         """
-        x = np.asarray(x)
+        x = as_examples(x)
         if x.shape == self.event:
             x = x[None]
         if x.shape[1:] != self.event:
@@ -162,7 +164,7 @@ class Trained:
         return self.condition.rows(values, self.label_names)
 
     @torch.no_grad()
-    def complete(self, x: np.ndarray, c: np.ndarray | None = None) -> np.ndarray | None:
+    def complete(self, x: Examples, c: np.ndarray | None = None) -> np.ndarray | None:
         """Fill in conditions that are not known where the model infers them: with the most probable class.
 
         Args:
@@ -174,14 +176,14 @@ class Trained:
         """
         if not self.model.classifies:
             return c
-        x = np.asarray(x)
+        x = as_examples(x)
         unknown = np.full(self.model.condition, np.nan, np.float32)
         told = self._chunks(unknown if c is None else c, 1 if x.shape == self.event else len(x))
         filled = [self.model.complete(part, next(told)) for part in self.prepare(x)]
         return np.concatenate([np.asarray(part) for part in filled])
 
     @torch.no_grad()
-    def classify(self, x: np.ndarray) -> np.ndarray:
+    def classify(self, x: Examples) -> np.ndarray:
         """Give the probability of each class, q(y|x), for a model that infers labels.
 
         Args:
@@ -200,7 +202,7 @@ class Trained:
         return np.concatenate([model.classify(part).probs.numpy() for part in self.prepare(x)])
 
     @torch.no_grad()
-    def restore(self, x: np.ndarray, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    def restore(self, x: Examples, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
         """Corrupt examples as in training, and give the model's idea of the clean ones.
 
         Args:
@@ -267,7 +269,7 @@ class Trained:
 
     @torch.no_grad()
     def encode(
-        self, x: np.ndarray, c: np.ndarray | None = None, *, sample: bool = False, seed: int = 0
+        self, x: Examples, c: np.ndarray | None = None, *, sample: bool = False, seed: int = 0
     ) -> np.ndarray:
         """Encode data to the posterior's mean, or to a draw from it.
 
@@ -280,7 +282,7 @@ class Trained:
         Returns:
             Latents, shape `(N, *latent)`, float32.
         """
-        x, c = np.asarray(x), self.complete(x, c)
+        x, c = as_examples(x), self.complete(x, c)
         told = self._chunks(c, 1 if x.shape == self.event else len(x))
         with seeded(seed):
             codes = [self.model.encode(part, next(told)) for part in self.prepare(x)]
@@ -320,7 +322,7 @@ class Trained:
         return self.model.coder
 
     @torch.no_grad()
-    def codes(self, x: np.ndarray, c: np.ndarray | None = None) -> np.ndarray:
+    def codes(self, x: Examples, c: np.ndarray | None = None) -> np.ndarray:
         """Encode data to the likeliest codes.
 
         Args:
@@ -334,7 +336,7 @@ class Trained:
             ConfigError: if the model's latents are continuous.
         """
         self.coder  # noqa: B018 - raises where there are no codes
-        x = np.asarray(x)
+        x = as_examples(x)
         told = self._chunks(c, 1 if x.shape == self.event else len(x))
         found = [codes_of(self.model.encode(part, next(told))).numpy() for part in self.prepare(x)]
         return np.concatenate(found)
@@ -418,7 +420,7 @@ class Trained:
         return np.concatenate(out)
 
     def reconstruct(
-        self, x: np.ndarray, c: np.ndarray | None = None, *, edit: np.ndarray | None = None
+        self, x: Examples, c: np.ndarray | None = None, *, edit: np.ndarray | None = None
     ) -> np.ndarray:
         """Encode to the posterior's mean and decode to the likelihood's.
 
@@ -514,7 +516,7 @@ class Trained:
 
     def traverse(
         self,
-        x: np.ndarray | None = None,
+        x: Examples | None = None,
         c: np.ndarray | None = None,
         *,
         dims: list[int] | None = None,

@@ -85,7 +85,9 @@ class Terms:
     @property
     def loss(self) -> Tensor:
         """What training minimises, shape `(B,)`, in nats."""
-        return self.distortion + self.rate * self.weight + self.penalty
+        if isinstance(self.weight, Tensor):
+            return self.distortion + self.rate * self.weight + self.penalty
+        return self.distortion.add(self.rate, alpha=self.weight) + self.penalty
 
     @property
     def elbo(self) -> Tensor:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import latentia
-from latentia import api, storage
+from latentia import api, compiling, storage
 from latentia.assessment import TOPICS, Assessment
 from latentia.assessment.text import lines, value_and_error
 from latentia.errors import ConfigError, DataError, RunError
@@ -248,6 +248,20 @@ def test_annealing_is_reported_beside_the_estimate(runs):
     found = latentia.evaluate(runs["vae"], only=["likelihood"], ais=4, samples=200, limit=8)
     assert found.figures["log_likelihood_ais"].examples == 4
     assert abs(found.figures["ais_gap"].value) < 5
+
+
+def test_it_says_whether_it_compiles_and_that_changes_no_figure(runs, monkeypatch):
+    said: list[str] = []
+    ask = {"only": ["likelihood"], "samples": 50, "limit": 4, "say": said.append}
+    first = latentia.evaluate(runs["vae"], **ask)
+    assert any(line.startswith("log p(x) not compiled: about 0 s of work do not pay") for line in said)
+    said.clear()
+    assert latentia.evaluate(runs["vae"], compile="never", **ask).figures == first.figures
+    assert not said  # nothing is measured again
+    monkeypatch.setattr(compiling, "unavailable", lambda device: "no compiler")
+    again = latentia.evaluate(runs["vae"], compile="always", **{**ask, "limit": 5})
+    assert "log p(x) not compiled: no compiler" in said
+    assert again.figures["log_likelihood"].examples == 5
 
 
 def test_the_text_has_a_line_for_every_figure(whole):

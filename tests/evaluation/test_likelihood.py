@@ -6,11 +6,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from latentia.compiling import Compiled
 from latentia.data.feed import Feed
 from latentia.data.transforms import Binarise, Dequantise, Identity, Jittered, Scale, dequantising
 from latentia.errors import ConfigError
 from latentia.evaluation.annealing import annealed
-from latentia.evaluation.likelihood import importance_weighted
+from latentia.evaluation.likelihood import importance_weighted, scorer
 from latentia.evaluation.terms import per_example
 from latentia.models import VAE
 from latentia.networks import MLP
@@ -68,6 +69,21 @@ def test_it_depends_neither_on_how_much_is_decoded_at_once_nor_on_how_many_are_l
     assert np.array_equal(again.log_likelihood, whole.log_likelihood)
     other = importance_weighted(known.model, known.feed, 1500, seed=1)
     assert not np.array_equal(other.log_likelihood, whole.log_likelihood)
+
+
+@pytest.mark.slow
+def test_compiled_code_gives_the_same_to_float_accuracy():
+    torch.manual_seed(0)
+    vae = VAE((1, 6, 6), 2, network=MLP((8,)), likelihood=Bernoulli()).eval().requires_grad_(False)
+    feed = Feed(torch.randint(0, 256, (12, 1, 6, 6), dtype=torch.uint8), torch.arange(12), Binarise())
+    said: list[str] = []
+    score = Compiled(scorer(vae), said.append, constant=True)
+    compiled = [importance_weighted(vae, feed, 40, score=score) for _ in range(2)]
+    assert not said and not score.reason
+    plain = importance_weighted(vae, feed, 40)
+    for found in compiled:
+        assert np.allclose(found.log_likelihood, plain.log_likelihood, rtol=1e-5)
+    assert np.array_equal(compiled[0].log_likelihood, compiled[1].log_likelihood)
 
 
 def test_a_posterior_in_the_wrong_place_is_not_trusted(known):
@@ -137,7 +153,7 @@ def test_annealing_and_importance_sampling_see_the_same_binarised_data():
         annealed(vae, feed, chains=0)
 
 
-@pytest.mark.parametrize("size", [1, 50, 96, 97, 784])
+@pytest.mark.parametrize("size", [1, 50, 120, 121, 784, 787])
 def test_the_summed_bernoulli_is_the_cross_entropy(size):
     rng = torch.Generator().manual_seed(size)
     h = torch.randn(4, 3, size, generator=rng) * 20

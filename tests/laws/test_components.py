@@ -8,6 +8,7 @@ from torch.distributions import Independent, Normal
 
 from latentia import assembly, config, registry, storage
 from latentia.errors import ConfigError
+from latentia.evaluation.likelihood import scorer
 from latentia.objectives import Objective
 from latentia.types import Batch, Pass
 
@@ -335,6 +336,22 @@ def test_a_likelihood_integrates_to_one(name):
     density = likelihood(h.expand(count, -1), 1).log_prob(x[:, None]).exp()
     total = density.sum() if likelihood.discrete else torch.trapezoid(density, x)
     assert float(total.detach()) == pytest.approx(1.0, abs=1e-4)
+
+
+SCORED = [("vae", name) for name in registry.names("likelihood")]
+SCORED += [(name, "bernoulli") for name in registry.names("model") if name != "vae"]
+
+
+@pytest.mark.parametrize(("name", "likelihood"), SCORED)
+def test_what_scores_latents_can_be_compiled_as_a_whole(name, likelihood):
+    torch.manual_seed(0)
+    model = model_of(name, (1, 8, 8), likelihood=likelihood).eval().requires_grad_(False)
+    x = data_for(model.likelihood, (1, 1, 8, 8))
+    c = model.complete(x, batch_of(model, x).c)
+    score, z = scorer(model), torch.randn(6, *model.latent)
+    torch._dynamo.reset()
+    traced = torch.compile(score, fullgraph=True, dynamic=False, backend="eager")
+    assert torch.allclose(traced(z, x[0], c), score(z, x[0], c))
 
 
 @pytest.mark.parametrize("name", registry.names("schedule"))

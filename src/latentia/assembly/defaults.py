@@ -43,7 +43,7 @@ def nearly_binary(dataset: Dataset) -> bool:
     """Whether grey images are mostly ink and paper, as MNIST's digits are and photographs are not."""
     if not (is_picture(dataset) and dataset.event[0] == 1 and dataset.x.dtype == np.uint8):
         return False
-    some = dataset.x[dataset.splits["train"][:1000]] / dataset.high
+    some = dataset.x[dataset.few(dataset.splits["train"])[:1000]] / dataset.high
     return float(np.mean((some < 0.1) | (some > 0.9))) > 0.75
 
 
@@ -51,12 +51,12 @@ def extremes(dataset: Dataset) -> tuple[float, float]:
     """Give the smallest and the largest stored value that there can be."""
     if dataset.x.dtype == np.uint8:
         return 0.0, dataset.high
-    return float(dataset.x.min()), float(dataset.x.max())
+    return dataset.observed
 
 
 def reach(transform: Table, dataset: Dataset) -> tuple[float, float]:
     """Give the ends of the transformed training data, whose columns are scaled each in its own way."""
-    train = torch.from_numpy(dataset.x[dataset.splits["train"]])
+    train = torch.from_numpy(dataset.some(dataset.splits["train"]))
     x = config.build("transform", transform).expected(train)
     return float(x.min()), float(x.max())
 
@@ -86,7 +86,7 @@ def choose_transform(table: Table, dataset: Dataset, likelihood: Callable[..., A
         if "low" in known:
             table.setdefault("low", low)
     if "mean" in known:
-        train = dataset.x[dataset.splits["train"]].astype(np.float64)
+        train = dataset.some(dataset.splits["train"]).astype(np.float64)
         table.setdefault(
             "mean", train.mean(axis=0).ravel().tolist() if train.ndim == 2 else [float(train.mean())]
         )

@@ -16,6 +16,7 @@ from latentia import storage
 from latentia.assessment.records import TOPICS, Assessment, Settings
 from latentia.assessment.subject import Subject
 from latentia.assessment.topics import MEASURES
+from latentia.data.shards import Shards
 from latentia.errors import LatentiaError
 from latentia.evaluation.diagnosis import diagnose
 from latentia.evaluation.figures import Ledger
@@ -45,7 +46,7 @@ def assess(
         run: the run.
         settings: what to assess, and how.
         quiet: show no progress bars.
-        say: called with a line before each topic.
+        say: called with a line before each topic, and with others that a person wants to read.
 
     Returns:
         The assessment.
@@ -54,15 +55,14 @@ def assess(
         LatentiaError: if the data or the split cannot be used; a figure that cannot be measured is
             reported as missing instead.
     """
-    subject = Subject(run, settings, quiet)
+    subject = Subject(run, settings, quiet, say or (lambda line: None))
     about = _about(subject)
     kept = _kept(run, about["key"]) or Assessment({**about, "topics": {}}, {}, {})
     for topic in TOPICS:
         own = _own(run, settings, topic)
         if topic not in settings.only or _measured(kept, topic, own):
             continue
-        if say:
-            say(f"{topic} ...")
+        subject.say(f"{topic} ...")
         subject.ledger, subject.warnings = Ledger({}, {}), []
         MEASURES[topic](subject)
         subject.ledger.drop_what_is_not_finite()
@@ -118,14 +118,17 @@ def _without(table: Mapping[str, Any], names: set[str]) -> dict[str, Any]:
 def _about(subject: Subject) -> dict[str, Any]:
     """Say what the figures are about; `key` changes whenever they would."""
     run, settings, dataset = subject.run, subject.settings, subject.dataset
-    apart = {"only", *(name for names in OWN.values() for name in names)}
+    apart = {"only", "compile", *(name for names in OWN.values() for name in names)}
     asked = {name: value for name, value in asdict(settings).items() if name not in apart}
     weights = run.folder.weights_file.read_bytes()
     state = json.dumps([FORMAT, asked, run.spec, latentia.__version__], sort_keys=True, default=str)
     digest = hashlib.sha256(state.encode())
     digest.update(weights)
-    held = [dataset.x, dataset.labels, dataset.factors, *dataset.splits.values()]
-    for part in held:
+    x = dataset.x
+    if isinstance(x, Shards):
+        digest.update(x.state.encode())
+        x = None
+    for part in (x, dataset.labels, dataset.factors, *dataset.splits.values()):
         digest.update(b"" if part is None else np.ascontiguousarray(part).data)
     return {
         "run": run.name,
@@ -139,6 +142,7 @@ def _about(subject: Subject) -> dict[str, Any]:
         "data": dataset.name,
         "split": subject.split,
         "examples": len(subject.rows),
+        "of": len(dataset.splits[subject.split]),
         "samples": settings.samples,
         "seed": settings.seed,
         "key": digest.hexdigest(),

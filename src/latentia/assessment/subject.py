@@ -35,6 +35,7 @@ class Subject:
         run: the run.
         settings: how to assess it.
         quiet: show no progress bars.
+        say: called with a line that a person wants to read.
         ledger: the figures so far.
         warnings: what cannot be trusted, so far.
     """
@@ -42,6 +43,7 @@ class Subject:
     run: Run
     settings: Settings
     quiet: bool
+    say: Callable[[str], None] = lambda line: None
     ledger: Ledger = field(default_factory=lambda: Ledger({}, {}))
     warnings: list[str] = field(default_factory=list)
 
@@ -53,14 +55,14 @@ class Subject:
 
     @cached_property
     def rows(self) -> np.ndarray:
-        """Positions of the examples that the figures are about."""
+        """Positions of the examples that the figures are about: the split, or as many as fit into memory."""
         splits = self.dataset.splits
         if self.split not in splits:
             raise DataError(f"unknown split '{self.split}'{nearest(self.split, splits)}")
         if not len(splits[self.split]):
             full = [name for name, rows in splits.items() if len(rows)]
             raise DataError(f"{self.dataset.name} has no {self.split} split; give --split {full[0]}")
-        return splits[self.split]
+        return self.dataset.few(splits[self.split])
 
     @property
     def split(self) -> str:
@@ -94,7 +96,11 @@ class Subject:
     def feed(self) -> Feed:
         """The split as the likelihood sees it, in random order: any part of it stands for the whole."""
         told = self.run.told(slice(None), self.dataset)
-        return feeds(self.dataset, self.transform, c=told)[self.split].shuffled(self.settings.seed)
+        return (
+            feeds(self.dataset, self.transform, c=told)[self.split]
+            .over(self.rows)
+            .shuffled(self.settings.seed)
+        )
 
     @cached_property
     def observed(self) -> Feed:
@@ -102,7 +108,7 @@ class Subject:
         if not self.run.model.classifies or self.run.condition is None:
             return self.feed
         c = torch.from_numpy(self.run.condition.of(self.dataset))
-        return Feed(self.feed.data, self.feed.rows, self.feed.transform, c)
+        return self.feed.with_condition(c)
 
     @cached_property
     def x(self) -> np.ndarray:
@@ -122,7 +128,7 @@ class Subject:
     @cached_property
     def known_rows(self) -> np.ndarray:
         """Positions of up to 10,000 training examples; drawn, since sources may be sorted."""
-        rows = self.dataset.splits["train"]
+        rows = self.dataset.few(self.dataset.splits["train"])
         order = np.random.default_rng(self.settings.seed).permutation(len(rows))[:KNOWN]
         return rows[np.sort(order)]
 
@@ -196,7 +202,7 @@ def named(bar: Any) -> Callable[[str], None]:
     return tick
 
 
-def flops(model: torch.nn.Module, z: torch.Tensor) -> int:
+def flops(model: torch.nn.Module, z: torch.Tensor) -> tuple[int, int]:
     """Count the floating-point operations of decoding.
 
     Args:
@@ -204,11 +210,13 @@ def flops(model: torch.nn.Module, z: torch.Tensor) -> int:
         z: latents, shape `(B, *latent)`.
 
     Returns:
-        Operations of the matrix products and convolutions for the whole batch.
+        Operations of the matrix products, and of the convolutions, for the whole batch.
     """
     from torch.utils.flop_counter import FlopCounterMode
 
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), counter:
         model.decode(z)  # pyright: ignore[reportCallIssue]
-    return counter.get_total_flops()
+    counts = counter.get_flop_counts()["Global"].items()
+    convolutions = sum(count for name, count in counts if "convolution" in str(name))
+    return counter.get_total_flops() - convolutions, convolutions

@@ -24,8 +24,10 @@ def lines(assessment: Assessment) -> Iterator[str]:
         The lines.
     """
     about = assessment.about
+    count, whole = about["examples"], about.get("of", about["examples"])
+    sampled = f" evenly spaced of {whole:,}, for the data outgrow memory" if count < whole else ""
     yield (
-        f"{about['run']}: {about['data']}, {about['split']} split, {about['examples']:,} examples, "
+        f"{about['run']}: {about['data']}, {about['split']} split, {count:,} examples{sampled}, "
         f"seed {about['seed']}"
     )
     width = max((len(name) for name in assessment.figures), default=0)

@@ -310,7 +310,8 @@ def _feature_space(subject: Subject) -> Any:
             "Inception network (--inception FILE)"
         )
     heads = dataset.factor_names if dataset.labels is None else ("label",)
-    train, test = split["train"], split["test"] if len(split["test"]) else subject.rows
+    train = dataset.few(split["train"])
+    test = dataset.few(split["test"]) if len(split["test"]) else subject.rows
     return classifier_features(
         dataset.x[train], targets[train], dataset.x[test], targets[test],
         low=low, high=high, head_names=heads, quiet=subject.quiet,

@@ -11,11 +11,12 @@ from collections.abc import Sequence
 
 import click
 
-from latentia.errors import LatentiaError
+from latentia.errors import LatentiaError, ToldElsewhere
 
 VERBS = {
     "demo": "demo",
     "train": "train",
+    "pack": "pack",
     "sample": "sample",
     "reconstruct": "reconstruct",
     "interpolate": "interpolate",
@@ -31,6 +32,9 @@ VERBS = {
 }
 """Each verb and the module that holds it, in the order of the help."""
 
+TOGETHER = ("train",)
+"""The verbs that several processes may work on."""
+
 
 class Verbs(click.Group):
     """A group that imports a verb's module when the verb is asked for."""
@@ -43,6 +47,7 @@ class Verbs(click.Group):
         """Import a verb."""
         if cmd_name not in VERBS:
             return None
+        _check_alone(cmd_name)
         return importlib.import_module(f"latentia.cli.{VERBS[cmd_name]}").command
 
     def resolve_command(
@@ -79,6 +84,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = commands.main(arguments, prog_name="latentia", standalone_mode=False)
     except click.ClickException as error:
         _fail(error.format_message())
+    except ToldElsewhere:
+        sys.exit(2)
     except LatentiaError as error:
         _fail(str(error))
     except BrokenPipeError:
@@ -89,6 +96,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         click.echo("latentia: interrupted", err=True)
         sys.exit(130)
     sys.exit(code if isinstance(code, int) else 0)  # click gives back the status of ctx.exit
+
+
+def _check_alone(verb: str) -> None:
+    from latentia.processes import started
+
+    if started()[1] > 1 and verb not in TOGETHER:
+        raise click.UsageError(f"'{verb}' is the work of one process; start it without torchrun")
 
 
 def _fail(line: str) -> None:

@@ -32,6 +32,10 @@ def settings_options(function: click.decorators.FC) -> click.decorators.FC:
                 help="prior, mixture, flow, two_stage, autoregressive (for codes).  [default: prior,mixture]",
             ),
             click.option(
+                "--compile", type=click.Choice(["auto", "always", "never"]), default="auto",
+                show_default=True, help="Compile the decoding for log p(x); auto: where it pays.",
+            ),
+            click.option(
                 "--only", metavar="TOPIC,...",
                 help="likelihood, health, reconstruction, generation, representation, disentanglement.",
             ),

@@ -75,20 +75,23 @@ def command(
     objective=beta_tc, prior=vamp, posterior=iaf or condition=factors.
     """  # noqa: D205
     from latentia import api
+    from latentia.processes import join
 
-    say = api.silent if quiet else click.echo
-    if quiet:
+    processes = join()
+    say = api.silent if quiet or not processes.first else click.echo
+    if quiet or not processes.first:
         os.environ["TQDM_DISABLE"] = "1"  # reading images shows a bar, too
     given = {name: value for name, value in flags.items() if value is not None}
     if resume is not None:
-        _only_changeable(words, out, config, given)
+        processes.together(lambda: _only_changeable(words, out, config, given))
         ended = api.resume(resume, given, quiet=quiet, say=say)
     else:
-        source, settings = gather(words, config, given)
+        source, settings = processes.together(lambda: gather(words, config, given))
         ended = api.start(source, settings, out=out, quiet=quiet, say=say)
     path = shell(ended.folder.path)
     if ended.interrupted:
-        click.echo(f"interrupted, and saved; go on with: latentia train --resume {path}", err=True)
+        if processes.first:
+            click.echo(f"interrupted, and saved; go on with: latentia train --resume {path}", err=True)
         click.get_current_context().exit(128 + ended.interrupted)
     if not ended.finished:
         say(f"out of time, and saved; go on with: latentia train --resume {path} --max-minutes N")

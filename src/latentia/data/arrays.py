@@ -15,7 +15,7 @@ from latentia.data.factors import Factors
 from latentia.data.labels import NO_LABEL
 from latentia.data.raw import SPLIT_WORDS, SPLITS, Options, Raw, consecutive
 from latentia.data.streams import READ_ERRORS, reason
-from latentia.data.values import tidy
+from latentia.data.values import streamed, tidy
 from latentia.errors import DataError, nearest
 
 _DATA_NAMES = ("x", "data", "images", "imgs", "image", "features", "arr_0")
@@ -60,11 +60,11 @@ def _plain(array: Any, where: str) -> np.ndarray:
 
 
 def read_npy(path: Path, options: Options) -> Raw:
-    """Read one array.
+    """Read one array; one that is larger than the buffer stays in its file.
 
     Args:
         path: a `.npy` file.
-        options: none is used here.
+        options: buffer is used.
 
     Returns:
         Its examples, without labels.
@@ -78,6 +78,9 @@ def read_npy(path: Path, options: Options) -> Raw:
     except (ValueError, *READ_ERRORS) as error:
         detail = _NO_OBJECTS if "object" in str(error).lower() else "copy it again"
         raise DataError(f"{path}: cannot be read ({reason(error)}); {detail}") from error
+    if mapped.nbytes > options.buffer and mapped.flags.c_contiguous:
+        x, high = streamed(mapped, path)
+        return Raw(x, high=high)
     x, high = tidy(mapped, str(path))
     return Raw(x.copy() if np.may_share_memory(x, mapped) else x, high=high)
 

@@ -51,12 +51,24 @@ def entry(path: Path, size: tuple[int, int] | None) -> Path | None:
     home = folder()
     if home is None:
         return None
+    place = hashlib.sha256(f"{_FORMAT}\0{path}\0{size}".encode("utf-8", "surrogateescape"))
+    return home / f"{place.hexdigest()[:16]}-{state_of(path)[:24]}"
+
+
+def state_of(path: Path) -> str:
+    """Give a text that changes with the names, sizes and times of a source of images.
+
+    Args:
+        path: a folder or a file.
+
+    Returns:
+        Hexadecimal digits.
+    """
     listed = walk(path) if path.is_dir() else [(path.name, path.stat())]
     state = hashlib.sha256()
     for name, status in listed:
         state.update(f"{name}\0{status.st_size}\0{status.st_mtime_ns}\0".encode("utf-8", "surrogateescape"))
-    place = hashlib.sha256(f"{_FORMAT}\0{path}\0{size}".encode("utf-8", "surrogateescape"))
-    return home / f"{place.hexdigest()[:16]}-{state.hexdigest()[:24]}"
+    return state.hexdigest()
 
 
 def load(kept: Path) -> Raw | None:

@@ -9,16 +9,27 @@ from typing import Literal
 
 import numpy as np
 
+from latentia.data.shards import Examples, Shards
+from latentia.data.splits import spread
+
+SAMPLED = 64 << 20
+"""Bytes of examples that are looked at where all of them do not fit into memory."""
+
+
+def _ends(x: np.ndarray) -> tuple[float, float]:
+    return float(x.min()), float(x.max())
+
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """A source of data, whole and resident, with its splits.
+    """A source of data with its splits: whole in memory, or in its files where it outgrows that.
 
     Attributes:
         name: a short name, such as the stem of the file or folder.
         source: what was given: an absolute path, a name such as `digits`, or `memory`.
         x: all examples of all splits, `(N, *event)`: uint8 where the source has small whole
-            numbers, else float32. Images are `(N, C, H, W)`, tables `(N, F)`.
+            numbers, else float32. Images are `(N, C, H, W)`, tables `(N, F)`. An array, or `Shards`,
+            indexed alike, that are read in part.
         splits: 'train', 'validation' and 'test' as disjoint int64 positions into `x`;
             validation and test are empty for fewer than ten examples.
         labels: the class of each example, `(N,)` int64, -1 where it has none, or None.
@@ -31,11 +42,13 @@ class Dataset:
         factors: the known factors of variation from which the examples were made, `(N, F)` int64,
             column f holding the classes 0..n_f-1 of factor f, or None where none are known.
         factor_names: what the factors are called, one name for each column of `factors`.
+        buffer: bytes of examples that training may hold in memory.
+        fingerprint: changes with the content of packed data; empty for others.
     """
 
     name: str
     source: str
-    x: np.ndarray
+    x: Examples
     splits: Mapping[str, np.ndarray]
     labels: np.ndarray | None = None
     label_names: tuple[str, ...] = ()
@@ -46,6 +59,8 @@ class Dataset:
     skipped: tuple[str, ...] = ()
     factors: np.ndarray | None = None
     factor_names: tuple[str, ...] = ()
+    buffer: int = 1 << 30
+    fingerprint: str = ""
 
     def __len__(self) -> int:
         return len(self.x)
@@ -65,7 +80,48 @@ class Dataset:
     @cached_property
     def observed(self) -> tuple[float, float]:
         """The smallest and the largest value of the data, in the units of `x`; looked up once."""
-        return float(self.x.min()), float(self.x.max())
+        if isinstance(self.x, Shards):
+            return self.x.observed or _ends(self.some(self.splits["train"]))
+        return _ends(self.x)
+
+    def part(self, rows: np.ndarray) -> Examples:
+        """Take examples to go through chunk by chunk.
+
+        Args:
+            rows: their positions.
+
+        Returns:
+            The examples: an array, or unread where the data stay in their files.
+        """
+        return self.x.over(rows) if isinstance(self.x, Shards) else self.x[rows]
+
+    def few(self, rows: np.ndarray) -> np.ndarray:
+        """Choose as many positions as memory has room for the examples of, evenly spaced.
+
+        Args:
+            rows: positions.
+
+        Returns:
+            All of them where the data are in memory anyway.
+        """
+        each = int(np.prod(self.event, dtype=np.int64)) * self.x.dtype.itemsize
+        return spread(rows, max(2, SAMPLED // each)) if isinstance(self.x, Shards) else rows
+
+    def some(self, rows: np.ndarray) -> np.ndarray:
+        """Read the examples that `few` chooses: all, or a sample of data that stay in their files.
+
+        Args:
+            rows: positions.
+
+        Returns:
+            Shape `(n, *event)`.
+        """
+        return self.x[self.few(rows)]
+
+    @property
+    def sampled(self) -> bool:
+        """Whether `observed` is that of a sample."""
+        return isinstance(self.x, Shards) and (self.x.estimated or self.x.observed is None)
 
     @cached_property
     def classes(self) -> int:
@@ -82,12 +138,14 @@ class Dataset:
         classes = self.classes
         facts = [
             self._form(),
-            f"{self.x.dtype} {low:.4g}..{high:.4g}",
+            f"{self.x.dtype} {low:.4g}..{high:.4g}{' in a sample' * self.sampled}",
             f"{classes} label{'s' * (classes != 1)}" if classes else "no labels",
         ]
         if self.factor_names:
             facts.append(f"{len(self.factor_names)} known factor{'s' * (len(self.factor_names) != 1)}")
         facts.append(self._split_sizes())
+        if isinstance(self.x, Shards):
+            facts.append(f"streamed from files through {self.buffer >> 20:,} MiB")
         if self.skipped:
             facts.append(f"{len(self.skipped)} unreadable left out")
         return f"{self.name}: {', '.join(facts)}"

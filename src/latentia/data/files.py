@@ -67,25 +67,33 @@ def walk(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
     Args:
         folder: where to start.
 
-    Yields:
-        Path inside the folder and status of each image file.
+    Returns:
+        Path inside the folder and status of each image file, in order.
     """
+    return ((name, _status(f"{folder}/{name}")) for name in _names(folder))
+
+
+def _names(folder: Path) -> Iterator[str]:
+    """Give the path of each image file inside a folder; a million are listed without a Path for each."""
 
     def fail(error: OSError) -> None:
         raise error
 
     seen: set[str] = set()
     for place, folders, files in os.walk(folder, followlinks=True, onerror=fail):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        folders[:] = sorted(name for name in folders if not _hidden(name))
         real = os.path.realpath(place)
         if real in seen:  # a link that leads back
             folders.clear()
             continue
         seen.add(real)
-        inside = PurePosixPath(Path(place).relative_to(folder).as_posix())
-        for name in sorted(files):
-            if _wanted(str(inside / name)):
-                yield str(inside / name), _status(os.path.join(place, name))
+        inside = Path(place).relative_to(folder).as_posix()
+        above = "" if inside == "." else f"{inside}/"
+        yield from (f"{above}{name}" for name in sorted(files) if _wanted(name))
+
+
+def _hidden(name: str) -> bool:
+    return name.startswith(".") or name == "__MACOSX"
 
 
 def _status(path: str) -> os.stat_result:
@@ -96,18 +104,17 @@ def _status(path: str) -> os.stat_result:
 
 
 def _wanted(name: str) -> bool:
-    parts = PurePosixPath(name).parts
-    hidden = any(part.startswith(".") or part == "__MACOSX" for part in parts)
-    return not hidden and os.path.splitext(name)[1].lower() in SUFFIXES
+    return os.path.splitext(name)[1].lower() in SUFFIXES and not any(map(_hidden, name.split("/")))
 
 
 class _Folder(Files):
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self.names = [name for name, _ in walk(folder)]
+        self.names = list(_names(folder))
 
     def read(self, index: int) -> bytes:
-        return (self._folder / self.names[index]).read_bytes()
+        with open(f"{self._folder}/{self.names[index]}", "rb") as handle:
+            return handle.read()
 
 
 class _Zip(Files):

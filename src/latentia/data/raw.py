@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from latentia.data.shards import Examples
+
 SPLITS = ("train", "validation", "test")
 
 SPLIT_WORDS = {
@@ -32,12 +34,14 @@ class Options(NamedTuple):
         skip_bad: leave unreadable images out instead of stopping.
         label: the column or key that holds the labels, or None to look for it.
         key: the key or column that holds the data, or None to look for it.
+        buffer: bytes of examples that may be in memory; more stay in their files, where a reader can.
     """
 
     size: tuple[int, int] | None = None
     skip_bad: bool = False
     label: str | None = None
     key: str | None = None
+    buffer: int = 1 << 30
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,9 +59,12 @@ class Raw:
         factors: the known factors of variation, `(N, F)` int64, column f holding the classes 0..n_f-1
             of factor f, or None where none are known.
         factor_names: what the factors are called, one name for each column.
+        given: the parts that the source brought when it was packed, the others having been drawn; None
+            where those that are missing are still to be drawn.
+        fingerprint: changes with the content of packed data; empty for others.
     """
 
-    x: np.ndarray
+    x: Examples
     labels: np.ndarray | None = None
     label_names: tuple[str, ...] = ()
     parts: Mapping[str, np.ndarray] = field(default_factory=dict)
@@ -66,6 +73,8 @@ class Raw:
     skipped: tuple[str, ...] = ()
     factors: np.ndarray | None = None
     factor_names: tuple[str, ...] = ()
+    given: tuple[str, ...] | None = None
+    fingerprint: str = ""
 
 
 def consecutive(counts: Mapping[str, int]) -> dict[str, np.ndarray]:

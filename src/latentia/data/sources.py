@@ -10,12 +10,13 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
-from latentia.data import arrays, digits, hub, idx, images, sprites, tables
+from latentia.data import arrays, digits, hub, idx, images, packed, sprites, tables
 from latentia.data.dataset import Dataset
 from latentia.data.decode import SUFFIXES
 from latentia.data.files import walk
 from latentia.data.raw import Options, Raw
 from latentia.data.resize import resize_all
+from latentia.data.shards import Examples, Shards
 from latentia.data.splits import make_splits
 from latentia.data.streams import reason
 from latentia.errors import ConfigError, DataError, nearest
@@ -38,6 +39,7 @@ class _Reader(NamedTuple):
 
 
 _IMAGES = _Reader(images.read)
+_PACKED = _Reader(packed.read)
 _IDX_FILE = _Reader(lambda path, options: idx.read_file(path))
 _IDX_FOLDER = _Reader(lambda path, options: idx.read_folder(path))
 _CSV = _Reader(tables.read_csv, frozenset({"label"}))
@@ -75,14 +77,21 @@ def load(
     validation: float = 0.05,
     test: float = 0.1,
     seed: int = 0,
+    buffer: int = 1024,
+    fingerprint: str | None = None,
 ) -> Dataset:
     """Load data from wherever they are.
 
+    Packed data (`latentia.pack`) and `.npy` files that are larger than `buffer` stay in their files: `x`
+    reads what it is asked for, and training streams them through memory in a shuffled order. All other
+    data are resident.
+
     Args:
         source: `digits` or `sprites`; a path of an IDX file or a folder with MNIST's four, of a folder,
-            zip or tar archive of images, of a `.npy`, `.npz`, `.csv`, `.tsv` or `.parquet` file, or of a
-            folder that holds one such file; `hf:owner/name` or `hf:` and a local folder; an array, a
-            tensor, a data frame, or a tuple of one of these and labels.
+            zip or tar archive of images, of a folder that `latentia.pack` wrote, of a `.npy`, `.npz`,
+            `.csv`, `.tsv` or `.parquet` file, or of a folder that holds one such file; `hf:owner/name` or
+            `hf:` and a local folder; an array, a tensor, a data frame, or a tuple of one of these and
+            labels.
         size: bring images to this height and width in pixels (one number for both): scaled until they
             cover it, then cut to it around the middle.
         skip_bad: leave images out that cannot be decoded, instead of stopping at the first.
@@ -92,28 +101,37 @@ def load(
         validation: share of the training examples that validates, unless the source brings a
             validation split.
         test: share of the examples held out as test, unless the source brings a test split.
-        seed: seed of the splits that are drawn.
+        seed: seed of the splits that are drawn; packed data bring theirs.
+        buffer: MiB of examples that training may hold in memory.
+        fingerprint: that of the packed data that are meant, as a run records it; None for whatever is there.
 
     Returns:
-        The data, resident, with their splits.
+        The data with their splits.
 
     Raises:
-        DataError: if the source does not exist, cannot be read, or holds data that cannot be used.
+        DataError: if the source does not exist, cannot be read, holds data that cannot be used, or is
+            not the one that is meant.
         ConfigError: if a setting is out of range or does not apply to the source.
         MissingExtra: if reading it needs a package that is not installed.
     """
-    _require_share("validation", validation)
-    _require_share("test", test)
-    options = Options(_height_and_width(size), skip_bad, label, key)
+    options = make_options(size, skip_bad, label, key, validation, test, buffer)
     name, where, raw = _read(source, options)
+    if fingerprint is not None and raw.fingerprint != fingerprint:
+        raise DataError(
+            f"{where}: holds other data than the run was trained on (another list of shards); give the "
+            "run's own back, or train anew"
+        )
     if options.size:
         raw = replace(raw, x=_resized(raw.x, options.size, where))
     if len(raw.x) < 2:
         raise DataError(
             f"{where}: holds {len(raw.x)} example{'s' * (len(raw.x) != 1)}; at least 2 are needed"
         )
-    splits = make_splits(len(raw.x), raw.parts, validation, test, seed, where)
-    given = {part for part, at in raw.parts.items() if len(at)}
+    if raw.given is None:
+        splits = make_splits(len(raw.x), raw.parts, validation, test, seed, where)
+        given = {part for part, at in raw.parts.items() if len(at)}
+    else:
+        splits, given = dict(raw.parts), set(raw.given)
     return Dataset(
         name,
         where,
@@ -128,7 +146,42 @@ def load(
         skipped=raw.skipped,
         factors=raw.factors,
         factor_names=raw.factor_names,
+        buffer=options.buffer,
+        fingerprint=raw.fingerprint,
     )
+
+
+def make_options(
+    size: int | Sequence[int] | None,
+    skip_bad: bool,
+    label: str | None,
+    key: str | None,
+    validation: float,
+    test: float,
+    buffer: int = 1024,
+) -> Options:
+    """Check the settings of `load`.
+
+    Args:
+        size: as `load`.
+        skip_bad: as `load`.
+        label: as `load`.
+        key: as `load`.
+        validation: as `load`.
+        test: as `load`.
+        buffer: as `load`.
+
+    Returns:
+        Those that readers need.
+
+    Raises:
+        ConfigError: if one is out of range.
+    """
+    _require_share("validation", validation)
+    _require_share("test", test)
+    if buffer < 1:
+        raise ConfigError(f"data.buffer is {buffer}; a number of MiB from 1 on is needed")
+    return Options(_height_and_width(size), skip_bad, label, key, buffer << 20)
 
 
 def _require_share(name: str, share: float) -> None:
@@ -147,10 +200,14 @@ def _height_and_width(size: int | Sequence[int] | None) -> tuple[int, int] | Non
     return sides
 
 
-def _resized(x: np.ndarray, size: tuple[int, int], where: str) -> np.ndarray:
+def _resized(x: Examples, size: tuple[int, int], where: str) -> Examples:
     if x.ndim != 4:
         raise ConfigError(f"data.size applies to images, but {where} holds examples of shape {x.shape[1:]}")
-    return resize_all(x, size)
+    if isinstance(x, Shards) and x.shape[2:] != size:
+        raise ConfigError(
+            f"data.size does not apply to {where}, which is larger than data.buffer; pack it with --size"
+        )
+    return x if isinstance(x, Shards) else resize_all(x, size)
 
 
 def _read(source: Source, options: Options) -> tuple[str, str, Raw]:
@@ -234,6 +291,8 @@ def _reader_for_file(path: Path) -> _Reader | None:
 
 def _reader_for_folder(folder: Path) -> tuple[_Reader, Path]:
     try:
+        if packed.is_packed(folder):
+            return _PACKED, folder
         if idx.find(folder):
             return _IDX_FOLDER, folder
         if next(walk(folder), None):
@@ -252,6 +311,23 @@ def _reader_for_folder(folder: Path) -> tuple[_Reader, Path]:
             f"{folder}: holds no images but {len(readable)} data files ({names}); give one of them"
         )
     raise DataError(f"{folder}: holds no images and no data file; latentia reads {_KNOWN}")
+
+
+def images_of(source: Source) -> Path | None:
+    """Find out whether a source is one of image files.
+
+    Args:
+        source: what `load` would be given.
+
+    Returns:
+        The folder or archive, or None for other sources.
+    """
+    if not isinstance(source, (str, os.PathLike)) or not str(source).strip():
+        return None
+    if str(source) in _WORDS or str(source).startswith(_HUB):
+        return None
+    reader, path = _reader_for(Path(os.path.abspath(Path(source).expanduser())), bare=False)
+    return path if reader is _IMAGES else None
 
 
 def _near(path: Path, bare: bool) -> str:

@@ -41,20 +41,14 @@ def decode_all(
     # disable=None: no bar where nobody watches.
     bar = tqdm(files.names, "decoding", unit=" images", disable=None if count > _PROGRESS_FROM else True)
     for index, name in enumerate(bar):
-        try:
-            pixels = decode(files.read(index), options.size)
-        except (*READ_ERRORS, ValueError, RuntimeError) as error:  # zipfile: RuntimeError for a password
-            if not options.skip_bad:
-                raise DataError(
-                    f"{where}: '{name}' (image {index + 1} of {count}) cannot be decoded ({reason(error)}); "
-                    "remove it, or leave out such files with --skip-bad"
-                ) from error
+        pixels = decode_one(files, index, options, where)
+        if pixels is None:
             skipped.append(name)
             continue
         if x is None:
             x, first = _allocate((count, *pixels.shape), where), name
         if pixels.shape[1:] != x.shape[2:]:
-            raise _mixed(where, (first, x.shape[2:]), (name, pixels.shape[1:]))
+            raise mixed(where, (first, x.shape[2:]), (name, pixels.shape[1:]))
         if len(pixels) > x.shape[1]:  # the first colour image among grey ones
             grey, x = x, _allocate((count, *pixels.shape), where)
             x[good] = grey[good]
@@ -65,6 +59,32 @@ def decode_all(
     return _close_gaps(x, good), good, tuple(skipped)
 
 
+def decode_one(files: Files, index: int, options: Options, where: str) -> np.ndarray | None:
+    """Decode one file of a source.
+
+    Args:
+        files: the source.
+        index: which file.
+        options: size and skip_bad are used.
+        where: the source, for messages.
+
+    Returns:
+        Pixels, `(1 or 3, H, W)`; None for a file that cannot be decoded and may be skipped.
+
+    Raises:
+        DataError: if it cannot be decoded.
+    """
+    try:
+        return decode(files.read(index), options.size)
+    except (*READ_ERRORS, ValueError, RuntimeError) as error:  # zipfile: RuntimeError for a password
+        if options.skip_bad:
+            return None
+        raise DataError(
+            f"{where}: '{files.names[index]}' (image {index + 1} of {len(files.names)}) cannot be decoded "
+            f"({reason(error)}); remove it, or leave out such files with --skip-bad"
+        ) from error
+
+
 def _allocate(shape: tuple[int, ...], where: str) -> np.ndarray:
     try:
         return np.empty(shape, dtype=np.uint8)
@@ -72,11 +92,21 @@ def _allocate(shape: tuple[int, ...], where: str) -> np.ndarray:
         gigabytes = float(np.prod(shape, dtype=np.float64)) / 1e9
         raise DataError(
             f"{where}: {shape[0]:,} images of {shape[2]}x{shape[3]} need {gigabytes:.1f} GB of memory; "
-            "give a smaller --size"
+            "give a smaller --size, or use latentia pack first"
         ) from error
 
 
-def _mixed(where: str, one: tuple[str, tuple[int, ...]], other: tuple[str, tuple[int, ...]]) -> DataError:
+def mixed(where: str, one: tuple[str, tuple[int, ...]], other: tuple[str, tuple[int, ...]]) -> DataError:
+    """Say that two images differ in size.
+
+    Args:
+        where: the source.
+        one: name, height and width of one of them.
+        other: those of the other.
+
+    Returns:
+        The error to raise.
+    """
     (name, (height, width)), (another, (tall, wide)) = one, other
     return DataError(
         f"{where}: images differ in size (height x width): '{name}' is {height}x{width}, "

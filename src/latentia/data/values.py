@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 
+from latentia.data.shards import Examples, Shards, open_shard
 from latentia.errors import DataError
 
 CHANNELS = (1, 3, 4)
 _BLOCK = 1 << 22  # entries looked at together: checks need no second copy of the data
+_SAMPLE = 4 << 20  # bytes of a file that are looked at to learn what kind of bytes they are
 
 
 def tidy(array: np.ndarray, where: str) -> tuple[np.ndarray, float]:
@@ -30,6 +34,71 @@ def tidy(array: np.ndarray, where: str) -> tuple[np.ndarray, float]:
     Raises:
         DataError: if the array holds no numbers, NaN or infinity, or has fewer than two dimensions.
     """
+    _require_numbers(array, where)
+    if array.dtype.kind == "f":
+        require_finite(array, where)
+    x = np.ascontiguousarray(_channels_first(array), dtype=_compact(array))
+    if x.dtype == np.uint8:
+        return x, 1.0 if x.size and x.max() <= 1 else 255.0
+    return x, 1.0
+
+
+def streamed(array: np.ndarray, path: Path) -> tuple[Shards, float]:
+    """Do the same with a file that stays where it is: what is checked, is checked chunk by chunk.
+
+    Bytes are not looked through where a sample shows that they are more than 0 and 1; their range is then
+    that of the sample.
+
+    Args:
+        array: its array as mapped, of which shape and type are looked at.
+        path: the `.npy` file.
+
+    Returns:
+        The data, unread, and the value that stands for 1.0.
+
+    Raises:
+        DataError: if the array holds no numbers, NaN or infinity, or has fewer than two dimensions.
+    """
+    _require_numbers(array, str(path))
+    shard, stored, dtype = open_shard(path)
+    plain = Shards([shard], stored, dtype)
+    if dtype == np.uint8:
+        low, high, sampled = _byte_ends(plain)
+    else:
+        low, high, sampled = *_ends(plain, str(path)), False
+    whole = dtype.kind in "bui" and low >= 0 and high <= 255
+    arranged = partial(_arranged, np.uint8 if whole else np.float32)
+    x = Shards([shard], stored, dtype, arranged, (low, high), sampled)
+    return x, 255.0 if whole and high > 1 else 1.0
+
+
+def _byte_ends(x: Shards) -> tuple[float, float, bool]:
+    """Give the ends of bytes, and whether they are those of a sample."""
+    count = min(len(x), max(2, _SAMPLE // max(1, x.nbytes // len(x))))
+    sample = x[np.arange(count) * len(x) // count]
+    if sample.max() > 1:
+        return float(sample.min()), float(sample.max()), True
+    for _, block in _blocks(x):
+        if block.max() > 1:
+            return 0.0, 255.0, True
+    return 0.0, float(sample.max()), True
+
+
+def _ends(x: Shards, where: str) -> tuple[float, float]:
+    """Give the smallest and the largest value, after a pass that refuses what is not finite."""
+    ends = []
+    for start, block in _blocks(x):
+        if block.dtype.kind == "f":
+            _require_finite(block, start, where)
+        ends.append((np.float32(block.min()), np.float32(block.max())))
+    return float(min(low for low, _ in ends)), float(max(high for _, high in ends))
+
+
+def _arranged(target: type, block: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(_channels_first(block), dtype=target)
+
+
+def _require_numbers(array: np.ndarray, where: str) -> None:
     if array.dtype.kind not in "buif":
         raise DataError(
             f"{where}: holds {_kind_of(array)}, not plain numbers; save it as an array of numbers "
@@ -40,12 +109,6 @@ def tidy(array: np.ndarray, where: str) -> tuple[np.ndarray, float]:
             f"{where}: has shape {array.shape}; a shape (examples, features) or (examples, height, width) "
             "or (examples, height, width, channels) is needed"
         )
-    if array.dtype.kind == "f":
-        require_finite(array, where)
-    x = np.ascontiguousarray(_channels_first(array), dtype=_compact(array))
-    if x.dtype == np.uint8:
-        return x, 1.0 if x.size and x.max() <= 1 else 255.0
-    return x, 1.0
 
 
 def require_finite(array: np.ndarray, where: str) -> None:
@@ -59,18 +122,20 @@ def require_finite(array: np.ndarray, where: str) -> None:
         DataError: naming the row, the column (or the index) and the value.
     """
     for start, block in _blocks(array):
-        with np.errstate(over="ignore"):
-            bad = ~np.isfinite(block.astype(np.float32, copy=False))
-        if bad.any():
-            at = tuple(int(i) for i in np.argwhere(bad)[0])
-            value, at = block[at], (start + at[0], *at[1:])
-            index = f"[{', '.join(map(str, at))}]"
-            place = (
-                f"row {at[0] + 1}, column {at[1] + 1} (index {index})"
-                if array.ndim == 2
-                else f"index {index}"
-            )
-            raise DataError(f"{where}: {place} is {unusable(value)}; correct or remove it")
+        _require_finite(block, start, where)
+
+
+def _require_finite(block: np.ndarray, start: int, where: str) -> None:
+    with np.errstate(over="ignore"):
+        bad = ~np.isfinite(block.astype(np.float32, copy=False))
+    if not bad.any():
+        return
+    at = tuple(int(i) for i in np.argwhere(bad)[0])
+    value, at = block[at], (start + at[0], *at[1:])
+    index = f"[{', '.join(map(str, at))}]"
+    table = block.ndim == 2
+    place = f"row {at[0] + 1}, column {at[1] + 1} (index {index})" if table else f"index {index}"
+    raise DataError(f"{where}: {place} is {unusable(value)}; correct or remove it")
 
 
 def unusable(value: float) -> str:
@@ -87,7 +152,7 @@ def unusable(value: float) -> str:
     return "infinity" if np.isinf(value) else f"{value:g}, too large for float32"
 
 
-def _blocks(array: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+def _blocks(array: Examples) -> Iterator[tuple[int, np.ndarray]]:
     rows = max(1, _BLOCK // max(1, int(np.prod(array.shape[1:]))))
     for start in range(0, len(array), rows):
         yield start, array[start : start + rows]

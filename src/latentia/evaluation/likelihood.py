@@ -13,7 +13,8 @@ from torch import Tensor
 from latentia.data.feed import Feed
 from latentia.data.transforms import Binarise, Transform
 from latentia.errors import ConfigError
-from latentia.evaluation.terms import blocks, seeded
+from latentia.evaluation.terms import blocks
+from latentia.noise import seeded
 from latentia.types import Batch, LatentModel
 
 GROUP = 8
@@ -22,6 +23,8 @@ DRAWS = 2500
 """Latents drawn for an example at a time."""
 DECODED = 2_000_000
 """Values decoded at a time: of fewer, calls cost more than arithmetic."""
+Score = Callable[[Tensor, Tensor, Tensor | None], Tensor]
+"""log p(x|z) of an example: from latents `(n, *latent)`, the example `(*event,)`, its condition `(1, C)`."""
 HEAP = 30_000_000
 """Bytes up to which the C library shall keep what is freed."""
 FEW = 10.0
@@ -83,6 +86,7 @@ def importance_weighted(
     limit: int | None = None,
     seed: int = 0,
     rows: int | None = None,
+    score: Score | None = None,
     tick: Callable[[np.ndarray, np.ndarray], None] | None = None,
 ) -> Estimates:
     r"""Estimate log p(x) for each example of a split.
@@ -100,6 +104,7 @@ def importance_weighted(
         limit: how many examples at most.
         seed: seed of the noise in data and latents.
         rows: latents decoded at a time; about two million values by default.
+        score: gives log p(x|z), as `scorer` of the model does, which it is by default; compiled, say.
         tick: called after each group with its estimates and effective sample sizes, to show progress.
 
     Returns:
@@ -116,6 +121,7 @@ def importance_weighted(
     if samples < 1:
         raise ConfigError(f"'samples' must be at least 1, not {samples}")
     rows = rows or max(16, DECODED // model.decoded)
+    score = score or scorer(model)
     _keep_heap()
     limit = min(limit or len(feed), len(feed))
     values, effective = np.empty(0), np.empty(0)
@@ -124,7 +130,7 @@ def importance_weighted(
             for group in groups(feed.batch(positions), GROUP):
                 if len(values) >= limit:
                     break
-                sums = _weigh(model, group, samples, rows)
+                sums = _weigh(model, group, samples, rows, score)
                 one, two = (
                     (sums.first - math.log(samples)).numpy(),
                     (2 * sums.first - sums.second).exp().numpy(),
@@ -185,7 +191,7 @@ def groups(batch: Batch, size: int) -> Iterator[Batch]:
         yield Batch(batch.x[part], batch.index[part], c)
 
 
-def _weigh(model: LatentModel, batch: Batch, samples: int, rows: int) -> _Sums:
+def _weigh(model: LatentModel, batch: Batch, samples: int, rows: int, score: Score) -> _Sums:
     """Draw latents for a few examples and sum their weights."""
     sums = _Sums(len(batch.x))
     for c, log_p in model.readings(batch.x, batch.c):
@@ -194,16 +200,32 @@ def _weigh(model: LatentModel, batch: Batch, samples: int, rows: int) -> _Sums:
             z = q.sample(torch.Size((min(DRAWS, samples - done),)))
             log_weights = log_p + p.log_prob(z) - q.log_prob(z)
             for position, example in enumerate(groups(told, 1)):
-                log_weights[:, position] += log_likelihoods(model, z[:, position], example, rows)
+                log_weights[:, position] += log_likelihoods(score, z[:, position], example, rows)
             sums.add(log_weights)
     return sums
 
 
-def log_likelihoods(model: LatentModel, z: Tensor, example: Batch, rows: int) -> Tensor:
-    """Give log p(x|z) of one example for many latents, some at a time.
+def scorer(model: LatentModel) -> Score:
+    """Make the function in which importance sampling spends its time.
 
     Args:
         model: in evaluation mode.
+
+    Returns:
+        Decodes latents, and gives log p(x|z) of one example for each of them, in nats.
+    """
+
+    def score(z: Tensor, x: Tensor, c: Tensor | None) -> Tensor:
+        return model.decode(z, c).log_prob(x)
+
+    return score
+
+
+def log_likelihoods(score: Score, z: Tensor, example: Batch, rows: int) -> Tensor:
+    """Give log p(x|z) of one example for many latents, some at a time.
+
+    Args:
+        score: what gives it.
         z: latents, shape `(n, *latent)`.
         example: the example, alone in its batch.
         rows: latents at a time.
@@ -211,5 +233,4 @@ def log_likelihoods(model: LatentModel, z: Tensor, example: Batch, rows: int) ->
     Returns:
         Shape `(n,)`, in nats.
     """
-    x = example.x[0]
-    return torch.cat([model.decode(part, example.c).log_prob(x) for part in z.split(rows)])
+    return torch.cat([score(part, example.x[0], example.c) for part in z.split(rows)])

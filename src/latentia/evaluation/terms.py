@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from itertools import islice
 from typing import Any
 
 import torch
 
 from latentia.data.feed import Feed
+from latentia.noise import seeded
 from latentia.objectives import Objective
+from latentia.processes import Processes
 from latentia.types import LatentModel
 
 
@@ -54,21 +56,6 @@ class Averages:
         }
 
 
-@contextlib.contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Draw from a seed inside the context and leave torch's generators untouched.
-
-    Args:
-        seed: the seed.
-
-    Yields:
-        Nothing.
-    """
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        yield
-
-
 def stream(seed: int, purpose: str) -> int:
     """Give the seed of a stream of noise of its own: equal seeds for two purposes would draw equal noise.
 
@@ -82,6 +69,8 @@ def stream(seed: int, purpose: str) -> int:
     return zlib.crc32(f"{purpose} {seed}".encode())
 
 
+MEANS = ("loss", "distortion", "rate", "penalty", "mse")
+"""What is averaged beside the KL."""
 BLOCK = 512
 """Examples that share one stream of noise; fewer where they are large."""
 LARGE = 2**21
@@ -105,8 +94,8 @@ def blocks(
     Yields:
         The seed of the block, and the positions of its examples in the data.
     """
-    size = max(2, min(BLOCK, LARGE // (feed.data[0].numel() * samples) // 2 * 2))  # even: health halves them
-    rows = feed.rows.to(feed.data.device)
+    size = max(2, min(BLOCK, LARGE // (math.prod(feed.event) * samples) // 2 * 2))  # even: health halves them
+    rows = feed.rows.to(feed.device)
     for number, start in enumerate(range(0, min(len(rows), limit or len(rows)), size)):
         yield seed * 1_000_003 + number, rows[start : start + size]
 
@@ -137,7 +126,7 @@ def stored_bits(nats: float, model: LatentModel, feed: Feed) -> float:
         Bits per dimension.
     """
     unit = 0.0 if model.discrete else feed.transform.log2_unit
-    return bits_per_dim(nats, feed.data[0].numel(), unit)
+    return bits_per_dim(nats, math.prod(feed.event), unit)
 
 
 @torch.no_grad()
@@ -148,6 +137,7 @@ def per_example(
     *,
     progress: float = 1.0,
     seed: int = 0,
+    processes: Processes = Processes(),  # noqa: B008 - immutable
 ) -> Iterator[dict[str, torch.Tensor]]:
     """Score a split block by block, always with the same noise.
 
@@ -159,12 +149,15 @@ def per_example(
         feed: the split.
         progress: share of the run that is done, for weights on a schedule.
         seed: seed of the noise in data and latents.
+        processes: who shares the blocks.
 
     Yields:
-        For each block, figures by name, each `(B,)`: loss, distortion, rate and penalty in nats, mse in
-        the model's units squared; and `kl`, in nats, `(B, D)`, with no D where there is no rate.
+        For each block that is this process's, figures by name, each `(B,)`: loss, distortion, rate and
+        penalty in nats, mse in the model's units squared; and `kl`, in nats, `(B, D)`, with no D where there
+        is no rate.
     """
-    for noise, rows in blocks(feed, seed, samples=objective.samples):
+    every = blocks(feed, seed, samples=objective.samples)
+    for noise, rows in islice(every, processes.rank, None, processes.count):
         with seeded(noise):
             batch = feed.batch(rows)
             state = model(batch, objective.samples)
@@ -190,6 +183,7 @@ def average_terms(
     *,
     progress: float = 1.0,
     seed: int = 0,
+    processes: Processes = Processes(),  # noqa: B008 - immutable
 ) -> Averages:
     """Average an objective's terms over a split, in evaluation mode, always with the same noise.
 
@@ -202,25 +196,27 @@ def average_terms(
         feed: the split.
         progress: share of the run that is done, for weights on a schedule.
         seed: seed of the noise in data and latents.
+        processes: who shares the work; each of them gets the means.
 
     Returns:
         The means.
     """
-    total: dict[str, torch.Tensor] = {}
-    count = 0
+    total = torch.zeros(1, dtype=torch.float64)
     was_training = model.training
     model.eval()
     if objective.batchwise:
         feed = feed.shuffled(0)
-    for figures in per_example(model, objective, feed, progress=progress, seed=seed):
-        for name, values in figures.items():
-            summed = values.double().sum(dim=0)
-            total[name] = total[name] + summed if name in total else summed
-        count += len(figures["loss"])
+    scored = per_example(model, objective, feed, progress=progress, seed=seed, processes=processes)
+    for figures in scored:
+        single = torch.stack([torch.ones_like(figures["loss"]), *(figures[name] for name in MEANS)], dim=1)
+        summed = torch.cat([single, figures["kl"]], dim=1).double().sum(dim=0)
+        total = total.to(summed) + summed
     model.train(was_training)
-    kl = total.pop("kl") / count
+    total = processes.sum(total)
+    count = int(total[0])
+    values, kl = (total[1:] / count).split([len(MEANS), len(total) - len(MEANS) - 1])
     levels = tuple(by_level(kl, model.levels).tolist())
-    means = {name: float(value / count) for name, value in total.items()}
+    means = dict(zip(MEANS, values.tolist(), strict=True))
     bits = stored_bits(means["distortion"] + means["rate"], model, feed) if objective.bound else None
     return Averages(**means, kl=tuple(kl.tolist()), rate_by_level=levels, bits_per_dim=bits, examples=count)
 

@@ -121,9 +121,24 @@ class Service:
             raise Refusal(f"'z' holds no latent; give some of shape {checks.shape_of(self.latent)}")
         if array.size > self.limits.examples * int(np.prod(self.latent)):  # before anything is made of it
             raise TooMuch(f"'z' holds more than {self.limits.examples:,} latents; send them in parts")
-        found = self.run.as_latents(array)
+        found = self.run.as_latents(self._as_codes(array))
         checks.count_of(len(found), self.limits.examples, "latents in z")
         return checks.numbers(found, "z")
+
+    def _as_codes(self, z: np.ndarray) -> np.ndarray:
+        """Take what has the shape of codes, and not of latents, as whole numbers: JSON has one kind."""
+        coder = self.run.model.coder
+        if coder is None:
+            return z
+        codes = coder.code_shape
+        shapes = {codes, (int(np.prod(codes)),)}
+        if z.shape == codes and z.shape != self.latent:
+            z = z[None]
+        if z.shape == self.latent or z.shape[1:] not in shapes or z.shape[1:] == self.latent:
+            return z.astype(np.float32)
+        if (z != np.rint(z)).any():
+            raise Refusal("'z' has the shape of codes, and they are whole numbers; give such")
+        return z.astype(np.int64)
 
     def conditions(self, condition: Any, count: int, *, inferred: bool = False) -> np.ndarray | None:
         """Turn conditions in the user's words into one row for each example.

@@ -135,4 +135,5 @@ def distortion(state: Pass) -> Tensor:
     Returns:
         Shape `(B,)`, in nats, summed over the data's dimensions.
     """
-    return -state.p_x.log_prob(state.batch.x).mean(dim=0)
+    density = state.p_x.log_prob(state.batch.x)
+    return -(density.squeeze(0) if len(density) == 1 else density.mean(dim=0))

@@ -32,6 +32,7 @@ from latentia.probability.likelihoods import (
     mse,
 )
 from latentia.probability.mixtures import Mixture, MixturePrior, VampPrior
+from latentia.probability.moving import Moving
 from latentia.probability.posteriors import DeltaPosterior, DiagonalGaussian, FullGaussian, Posterior
 from latentia.probability.priors import ConditionalNormal, Prior, StandardNormal
 from latentia.probability.quantisers import (
@@ -73,6 +74,7 @@ __all__ = [
     "MAFPrior",
     "Mixture",
     "MixturePrior",
+    "Moving",
     "Posterior",
     "Prior",
     "Quantiser",

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, Independent
 
 from latentia.errors import ConfigError
+from latentia.probability.moving import Moving
 from latentia.registry import register
 
 Link = Literal["identity", "sigmoid"]
@@ -105,24 +106,30 @@ class _LogitBernoulli(Independent):
         return -losses.flatten(start_dim=len(self.batch_shape)).sum(dim=-1)
 
 
-FACTORS = 96
-"""Factors of at least 1/2 whose product float32 holds: 2^-96 is a normal number, 2^-127 is none."""
+FACTORS = 120
+"""Factors of at least 1/2 whose product float32 holds: 2^-126 is a normal number, 2^-127 is none."""
 
 
 def _bernoulli_sum(h: Tensor, x: Tensor) -> Tensor:
     r"""Sum x h - softplus(h) over the last dimension, without a gradient.
 
-    x h - softplus(h) = x h - max(h, 0) + log sigmoid(|h|), and the sum of the logarithms is taken as the
-    logarithm of products: a likelihood of thousands of latents spends its time here, and a
+    x h - softplus(h) = ((2 x - 1) h - |h|) / 2 + log sigmoid(|h|), and the sum of the logarithms is taken as
+    the logarithm of products: a likelihood of thousands of latents spends its time here, and a
     logarithm costs as much as ten multiplications. The first difference is taken entry by entry: sums of
     its two terms would cancel.
     """
-    linear = h.clamp(min=0).addcmul_(h, x, value=-1).sum(dim=-1).neg_()
-    size = h.abs().sigmoid_()
-    whole = size.shape[-1] // FACTORS * FACTORS
+    size = h.abs()
+    total = size.addcmul(h, 2 * x - 1, value=-1).sum(dim=-1).mul_(-0.5)
+    size.sigmoid_()
+    entries = size.shape[-1]
+    # Chunks that leave no rest make one loop of compiled code.
+    chunk = next((n for n in range(FACTORS, FACTORS // 2, -1) if entries % n == 0), FACTORS)
+    whole = entries // chunk * chunk
     if whole:
-        linear += size[..., :whole].unflatten(-1, (-1, FACTORS)).prod(dim=-1).log_().sum(dim=-1)
-    return linear + size[..., whole:].prod(dim=-1).log_()
+        total += size[..., :whole].unflatten(-1, (-1, chunk)).prod(dim=-1).log_().sum(dim=-1)
+    if whole < entries:
+        total += size[..., whole:].prod(dim=-1).log_()
+    return total
 
 
 @register("likelihood", "bernoulli")
@@ -227,7 +234,7 @@ class GaussianLearned(_Located):
 
 
 @register("likelihood", "gaussian_optimal")
-class GaussianOptimal(_Located):
+class GaussianOptimal(_Located, Moving):
     r"""N(x; mu(z), sigma^2) with the sigma that maximises the likelihood, in closed form.
 
     The maximum is at sigma^2 = mean (x - mu)^2. Training keeps a running mean of it over about the
@@ -259,9 +266,13 @@ class GaussianOptimal(_Located):
     def observe(self, h: Tensor, x: Tensor) -> None:
         """Move the running mean of (x - mu)^2 towards this batch's."""
         with torch.no_grad():
-            self.batches += 1
-            seen = torch.mean((x - self.location(h)) ** 2)
-            self.variance += (seen - self.variance) / self.batches.clamp(max=self.window)
+            self.see(torch.mean((x - self.location(h)) ** 2))
+
+    @torch.no_grad()
+    def move(self, *seen: Tensor) -> None:
+        """Move by the mean of (x - mu)^2; see `Moving`."""
+        self.batches += 1
+        self.variance += (seen[0] - self.variance) / self.batches.clamp(max=self.window)
 
     def pixels(self, h: Tensor) -> Distribution:
         """Give N(mu, sigma^2)."""

@@ -88,11 +88,17 @@ class StandardNormal(Prior):
         super().__init__(latent)
         self.register_buffer("zero", torch.zeros(latent), persistent=False)
         self.register_buffer("one", torch.ones(latent), persistent=False)
+        self._made = self._make()
 
-    def forward(self, c: Tensor | None = None) -> Distribution:
-        """Give N(0, I), independent over the latent's dimensions."""
-        unit = UnitNormal(self.zero, self.one, validate_args=False)
-        return Independent(unit, len(self.latent), validate_args=False)
+    def _make(self) -> Independent:
+        normal = UnitNormal(self.zero, self.one, validate_args=False)
+        return Independent(normal, len(self.latent), validate_args=False)
+
+    def forward(self, c: Tensor | None = None) -> Independent:
+        """Give N(0, I), whatever the condition."""
+        if self._made.base_dist.loc is not self.zero:  # the buffers have moved to another device
+            self._made = self._make()
+        return self._made  # always the same: to make it anew takes as long as a small layer
 
 
 @register("prior", "conditional_normal")

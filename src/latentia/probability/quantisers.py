@@ -11,6 +11,7 @@ from torch.distributions import Distribution
 
 from latentia.errors import ConfigError
 from latentia.probability.codes import CodeChoice, Coded, nearest
+from latentia.probability.moving import Moving
 from latentia.probability.posteriors import Posterior
 from latentia.registry import register
 
@@ -73,7 +74,7 @@ class Quantiser(Posterior):
         return Coded(loc, len(self.latent), codes.view(len(features), *self.code_shape), commitment)
 
 
-class Codebook(nn.Module):
+class Codebook(nn.Module, Moving):
     r"""K vectors that follow the mean of the points that chose them.
 
     With n_k the points of a batch nearest to e_k, and s_k their sum, N_k <- d N_k + (1 - d) n_k,
@@ -112,14 +113,29 @@ class Codebook(nn.Module):
         """
         size = len(self.table)
         far = (points - self.table[codes]).square().sum(dim=1) + torch.finfo(points.dtype).tiny
-        self.counts.lerp_(torch.bincount(codes, minlength=size).to(self.counts), 1 - self.decay)
-        self.sums.lerp_(torch.zeros_like(self.sums).index_add_(0, codes, points), 1 - self.decay)
-        share = len(points) / size
+        self.see(
+            torch.bincount(codes, minlength=size).to(self.counts),
+            torch.zeros_like(self.sums).index_add_(0, codes, points),
+            points[torch.multinomial(far, size, replacement=True)],
+        )
+
+    @torch.no_grad()
+    def move(self, *seen: Tensor) -> None:
+        """Move by n, s and a point for each code that may be dead; see `Moving`."""
+        chosen, total, fresh = seen
+        self.counts.lerp_(chosen, 1 - self.decay)
+        self.sums.lerp_(total, 1 - self.decay)
+        share = chosen.sum() / len(chosen)
         dead = self.counts <= self.revive * share  # also at 0, where a code has no mean
-        fresh = points[torch.multinomial(far, size, replacement=True)]
-        self.counts.masked_fill_(dead, share)
+        self.counts.copy_(torch.where(dead, share, self.counts))
         self.sums.copy_(torch.where(dead.unsqueeze(1), share * fresh, self.sums))
         self.table.copy_(self.sums / self.counts.unsqueeze(1))
+
+    def merge(self, *seen: Tensor) -> tuple[Tensor, ...]:
+        """Take the points in turn from the parts, as their mean is no point of the batch; see `Moving`."""
+        chosen, total, fresh = seen
+        code = torch.arange(fresh.shape[1], device=fresh.device)
+        return chosen.mean(dim=0), total.mean(dim=0), fresh[code % len(fresh), code]
 
 
 @register("posterior", "residual_codebook")

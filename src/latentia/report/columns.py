@@ -40,7 +40,7 @@ class Columns(Series):
             dataset: the data of the report.
         """
         super().__init__(dataset)
-        train = dataset.x[dataset.splits["train"]].astype(np.float64)
+        train = dataset.some(dataset.splits["train"]).astype(np.float64)
         mean, std = train.mean(axis=0), train.std(axis=0)
         self.varying = np.flatnonzero(std > 0)
         self.varying = self.varying if len(self.varying) else np.arange(train.shape[1])

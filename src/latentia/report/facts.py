@@ -292,7 +292,10 @@ def data_facts(inputs: Inputs) -> list[Fact]:
         Fact("Source", dataset.source),
         Fact("Examples", f"{len(dataset):,} {inputs.noun}"),
         Fact("Shape of one", f"({', '.join(map(str, dataset.event))})", _shape_note(inputs)),
-        Fact("Values", f"{dataset.x.dtype}, {number(low)} to {number(high)}{full}"),
+        Fact(
+            "Values",
+            f"{dataset.x.dtype}, {number(low)} to {number(high)}{' in a sample' * dataset.sampled}{full}",
+        ),
         Fact("Labels", f"{classes} classes" if classes else "none"),
         Fact("Splits", splits, origin),
     ]

@@ -140,7 +140,7 @@ def _labelled(dataset: Dataset, rows: np.ndarray) -> np.ndarray:
 
 
 def _pairs(dataset: Dataset, rows: np.ndarray, seed: int) -> tuple[tuple[int, int], ...]:
-    order = np.random.default_rng(seed).permutation(rows).tolist()
+    order = np.random.default_rng(seed).permutation(spread(rows, MOST_MAPPED)).tolist()
     labels = dataset.labels
     pairs: list[tuple[int, int]] = []
     used: set[int] = set()

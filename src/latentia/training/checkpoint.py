@@ -1,6 +1,7 @@
 """Checkpoints: one atomic file with everything that the future of a run depends on.
 
-Order and noise are functions of the seed and the step, so that the step is all there is to keep of them.
+Order and noise are functions of the seed and the step, so that the step is all there is to keep of them. The
+first of several processes writes all that they hold together, in shards or not, so that any number can go on.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 
 from latentia import storage
 from latentia.errors import RunError
+from latentia.training.engines import Engine
 from latentia.training.opponent import Opponent
 from latentia.training.optimiser import Adam
 
@@ -61,62 +63,75 @@ class Checkpointed:
             named |= {f"opponent.{name}": value for name, value in self.opponent.state().items()}
         return named
 
-    def load(self, tensors: Mapping[str, Tensor]) -> None:
-        """Put a collected state back.
+    def check(self, tensors: Mapping[str, Tensor]) -> None:
+        """Refuse a collected state that is not this one's.
 
         Args:
-            tensors: what `tensors` gave.
+            tensors: what is to be put back.
+
+        Raises:
+            ValueError: naming a tensor that is too many, missing, or of another shape.
         """
-        groups: dict[str, dict[str, Tensor]] = {
-            group: {} for group in ("model", "optimiser", "average", "opponent")
-        }
-        for key, value in tensors.items():
-            group, _, name = key.partition(".")
-            groups[group][name] = value
-        self.model.load_state_dict(groups["model"])
-        self.optimiser.load(groups["optimiser"])
-        for position, value in enumerate(self.average):
-            value.copy_(groups["average"][str(position)])
-        if self.opponent is not None:
-            self.opponent.load(groups["opponent"])
+        own = self.tensors()
+        for name in sorted(own.keys() ^ tensors.keys()):
+            raise ValueError(f"'{name}' is in one of them alone")
+        for name, tensor in own.items():
+            if tensor.shape != tensors[name].shape:
+                want, got = (list(shape) for shape in (tensor.shape, tensors[name].shape))
+                raise ValueError(f"'{name}' has shape {got}, and the model's has {want}")
+
+
+def checkpoint_files(folder: Path) -> list[Path]:
+    """List the checkpoints of a run, oldest first.
+
+    Args:
+        folder: where they are.
+
+    Returns:
+        The files.
+    """
+    return sorted(folder.glob("*.safetensors"))
 
 
 class Checkpoints:
     """The checkpoints of a run, newest last."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, engine: Engine) -> None:
         """Point at the folder.
 
         Args:
             folder: where they are.
+            engine: how the processes hold what they save.
         """
         self.folder = folder
+        self.engine = engine
 
     def files(self) -> list[Path]:
         """List them, oldest first."""
-        return sorted(self.folder.glob("*.safetensors"))
+        return checkpoint_files(self.folder)
 
-    def save(self, progress: Progress, live: Checkpointed) -> Path:
-        """Write one and drop those that are too old.
+    def save(self, progress: Progress, live: Checkpointed) -> None:
+        """Write one and drop those that are too old; the first process does, with all that there is.
 
         Args:
             progress: where the run is.
             live: the objects to save.
 
-        Returns:
-            The file.
-
         Raises:
             LatentiaError: if it cannot be written; the older ones stay.
         """
-        path = self.folder / f"{progress.step:010d}.safetensors"
-        storage.save_tensors(path, live.tensors(), asdict(progress))
-        for old in self.files()[:-KEPT]:
-            old.unlink(missing_ok=True)
-        return path
+        tensors = self.engine.collect(live.tensors())
+
+        def write() -> None:
+            path = self.folder / f"{progress.step:010d}.safetensors"
+            storage.save_tensors(path, tensors, asdict(progress))
+            for old in self.files()[:-KEPT]:
+                old.unlink(missing_ok=True)
+
+        self.engine.processes.alone(write)
 
     def load(self, live: Checkpointed) -> tuple[Progress | None, list[str]]:
-        """Restore the newest one that is whole.
+        """Restore the newest one that is whole: the first process reads it and tells the others.
 
         Args:
             live: the objects to restore.
@@ -128,6 +143,18 @@ class Checkpoints:
         Raises:
             RunError: if there are some but none is whole, or they fit another model.
         """
+        processes = self.engine.processes
+        tensors, header, passed_over = processes.alone(lambda: self._newest(live)) or (None, None, [])
+        header = processes.tell(header)
+        if header is None:
+            return None, passed_over
+        self.engine.fill(live.tensors(), tensors)
+        return Progress(**header), passed_over
+
+    def _newest(
+        self, live: Checkpointed
+    ) -> tuple[dict[str, Tensor] | None, dict[str, Any] | None, list[str]]:
+        """Read the newest one that is whole, and delete those after it."""
         passed_over: list[str] = []
         for path in reversed(self.files()):
             try:
@@ -135,24 +162,17 @@ class Checkpoints:
             except RunError as error:
                 passed_over.append(str(error))
                 continue
-            progress = _restore(path, live, tensors, header)
+            try:
+                live.check(tensors)
+                Progress(**header)
+            except (ValueError, TypeError) as error:
+                raise RunError(f"{path} belongs to another model than run.toml describes: {error}") from error
             for later in self.files():
                 if later > path:
                     later.unlink()
-            return progress, passed_over
+            return tensors, header, passed_over
         if passed_over:
             raise RunError(
                 f"no checkpoint in {self.folder} is whole ({passed_over[0]}); train anew with another --out"
             )
-        return None, []
-
-
-def _restore(
-    path: Path, live: Checkpointed, tensors: Mapping[str, Tensor], header: dict[str, Any]
-) -> Progress:
-    try:
-        live.load(tensors)
-        return Progress(**header)
-    except (KeyError, ValueError, RuntimeError, TypeError) as error:
-        reason = str(error).splitlines()[0]
-        raise RunError(f"{path} belongs to another model than run.toml describes: {reason}") from error
+        return None, None, []

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from types import FrameType, TracebackType
 from typing import Any
+
+from latentia.processes import Processes
 
 
 class Interrupts:
@@ -37,3 +40,42 @@ class Interrupts:
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.received = signal.Signals(number)
         self._restore()
+
+
+class Watch:
+    """Lets several processes stop, or save, after the same step.
+
+    What a clock or a signal says, they ask each other about ten times a second, at steps that they agreed on
+    the time before. A single process need not ask, and looks after every step.
+    """
+
+    def __init__(self, processes: Processes, step: int) -> None:
+        """Start watching.
+
+        Args:
+            processes: who is to agree.
+            step: steps done.
+        """
+        self.processes = processes
+        self.asked, self.next = (time.monotonic(), step), step
+
+    def __call__(self, step: int, received: int, late: bool, due: bool) -> tuple[bool, bool]:
+        """Look after a step.
+
+        Args:
+            step: steps done.
+            received: a signal that this process got, or 0.
+            late: whether its time is over.
+            due: whether a checkpoint is due.
+
+        Returns:
+            Whether all processes are to stop; and to save a checkpoint.
+        """
+        if step < self.next:
+            return False, False
+        now = time.monotonic()
+        rate = (step - self.asked[1]) / max(now - self.asked[0], 1e-9)
+        ahead = max(1, int(rate * self.processes.pause))
+        *found, furthest = self.processes.highest(received or late, due, ahead)
+        self.asked, self.next = (now, step), step + int(furthest)
+        return bool(found[0]), bool(found[1])

@@ -6,7 +6,7 @@ import math
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,12 +21,15 @@ from latentia.evaluation.diagnosis import carrying, collapse
 from latentia.evaluation.terms import stored_bits
 from latentia.folder import RunFolder
 from latentia.objectives import Objective
+from latentia.processes import Processes
 from latentia.training.checkpoint import Checkpointed, Checkpoints, Progress
-from latentia.training.interrupts import Interrupts
+from latentia.training.engines import engine
+from latentia.training.interrupts import Interrupts, Watch
 from latentia.training.opponent import Opponent
 from latentia.training.optimiser import Adam
 from latentia.training.settings import Training
 from latentia.training.step import TERMS, Measured, Step, compiled
+from latentia.training.trackers import Tracker
 from latentia.types import LatentModel
 
 HEALTH_CHECKS = 20
@@ -66,6 +69,7 @@ class Trainer:
         folder: RunFolder,
         *,
         quiet: bool = False,
+        processes: Processes = Processes(),  # noqa: B008 - immutable
         say: Callable[[str], None] = lambda line: None,
     ) -> None:
         """Bring the parts together.
@@ -77,6 +81,7 @@ class Trainer:
             settings: how to train.
             folder: where everything is written.
             quiet: show no progress bar.
+            processes: who trains it; the first one writes the folder.
             say: called with each line that a person wants to read.
         """
         self.model = model
@@ -86,22 +91,28 @@ class Trainer:
         self.validation = feeds["validation"]
         self.settings = settings
         self.folder = folder
-        self.quiet = quiet
+        self.quiet = quiet or not processes.first
+        self.processes = processes
         self.batch_size = settings.batch_of(len(self.train))
         self.epoch_steps = len(self.train) // self.batch_size  # the incomplete last batch is dropped
         self.total_steps = settings.epochs * self.epoch_steps
         self.device = next(model.parameters()).device
+        adversary = objective.to(self.device).adversary
+        measured = Measured(model, objective, self.train)
+        divided = settings.sharding != "none" and processes.count > 1  # its blocks come and go by hooks
+        fast = compiled(measured, "never" if divided else settings.compile, self.total_steps, say)
+        if fast is not measured:
+            measured.forward = fast
+        self.engine = engine(measured, processes, settings.sharding)
         self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
         optimiser = Adam(self.parameters, settings.weight_decay)
-        adversary = objective.to(self.device).adversary
         opponent = None if adversary is None else Opponent(adversary)
         self.terms = TERMS if adversary is None else (*TERMS, "adversary")
-        measured = compiled(Measured(model, objective, self.train), settings.compile, self.total_steps, say)
-        self.step = Step(measured, optimiser, opponent, settings)
+        self.step = Step(self.engine, optimiser, opponent, settings)
         self.live = Checkpointed(model, optimiser, self.step.average, opponent)
-        self.checkpoints = Checkpoints(folder.checkpoints)
-        self.trackers = [registry.lookup("tracker", name)(folder.path) for name in settings.trackers]
-        self.window: list[tuple[Tensor, Tensor, Tensor | None]] = []
+        self.checkpoints = Checkpoints(folder.checkpoints, self.engine)
+        self.trackers = processes.alone(self._track) or []
+        self.window: list[tuple[Tensor, Sequence[Tensor], Tensor | None]] = []
         self.validated: dict[str, str] = {}
         self.warnings: list[str] = []
 
@@ -119,22 +130,21 @@ class Trainer:
         settings = self.settings
         restored, notes = self.checkpoints.load(self.live)
         progress = restored or Progress()
-        self.folder.rewind(progress.step)
+        self.processes.alone(lambda: self.folder.rewind(progress.step))
         if progress.step < self.total_steps and progress.finished != "early":
             progress.finished = ""
         if restored is None:
             self.checkpoints.save(progress, self.live)
 
         self.model.train()
-        order, order_epoch = None, -1
         saved = logged = started = time.monotonic()
         before = progress.seconds
+        watch = Watch(self.processes, progress.step)
         with Interrupts() as interrupts, self._bar(progress.step) as bar:
             while progress.step < self.total_steps and not progress.finished:
                 epoch, position = divmod(progress.step, self.epoch_steps)
-                if order is None or epoch != order_epoch:
-                    order, order_epoch = self.train.order(settings.seed, epoch), epoch
-                index = order[position * self.batch_size : (position + 1) * self.batch_size]
+                start = position * self.batch_size
+                index = self.train.chosen(settings.seed, epoch, start, start + self.batch_size)
                 share = (progress.step + 0.5) / self.total_steps
                 self.window.append((index, *self.step(index, progress.step, share)))
                 progress.step += 1
@@ -148,12 +158,17 @@ class Trainer:
                     (epoch + 1) % settings.validate_every == 0 or progress.step == self.total_steps
                 ):
                     self._validate(progress)
-                out_of_time = settings.max_minutes and progress.seconds >= 60 * settings.max_minutes
-                if interrupts.received or out_of_time or now - saved >= settings.checkpoint_seconds:
+                stop, due = watch(
+                    progress.step,
+                    interrupts.received or 0,
+                    bool(settings.max_minutes) and progress.seconds >= 60 * (settings.max_minutes or 0),
+                    now - saved >= settings.checkpoint_seconds,
+                )
+                if stop or due:
                     logged = self._log(progress, bar, logged)
                     self.checkpoints.save(progress, self.live)
                     saved = time.monotonic()
-                    if interrupts.received or out_of_time:
+                    if stop:
                         break
             if progress.step == self.total_steps and not progress.finished:
                 progress.finished = "epochs"
@@ -161,24 +176,31 @@ class Trainer:
                 self._close(progress)
         for tracker in self.trackers:
             tracker.close()
-        return Outcome(progress, interrupts.received, tuple(notes), tuple(self.warnings))
+        received = int(self.processes.highest(interrupts.received or 0)[0])
+        signalled = signal.Signals(received) if received else None
+        return Outcome(progress, signalled, tuple(notes), tuple(self.warnings))
+
+    def _track(self) -> list[Tracker]:
+        return [registry.lookup("tracker", name)(self.folder.path) for name in self.settings.trackers]
 
     def _log(self, progress: Progress, bar: Any, since: float) -> float:
         """Write the means since the last line, and refuse to go on if one is not finite."""
         if not self.window:
             return since
-        rows = torch.stack([terms for _, terms, _ in self.window]).mean(dim=2).cpu()  # (steps, terms)
+        summed = torch.stack([torch.stack(tuple(terms)) for _, terms, _ in self.window]).sum(dim=2)
+        rows = self.processes.sum(summed) / self.batch_size  # (steps, terms)
         left_out = [skipped for _, _, skipped in self.window if skipped is not None]
         taken = torch.stack(left_out).cpu() == 0 if left_out else torch.ones(len(rows), dtype=torch.bool)
         if not taken.any():  # nothing to take a mean of: the next line says it
             if len(rows) < MOST_SKIPPED:
                 return since
-            raise TrainingError(
+            error = TrainingError(
                 f"training.skip={self.settings.skip:g} left out all of the last {len(rows)} steps up to step "
                 f"{progress.step}; raise it, or try a lower training.lr (now {self.settings.lr:g})"
             )
+            raise self.processes.refuse(error)
         if not torch.isfinite(rows[taken]).all():
-            self._fail(progress, rows.where(taken[:, None], 0))
+            self.processes.alone(lambda: self._fail(progress, rows.where(taken[:, None], 0)))
         steps, means = (
             len(rows),
             dict(zip(self.terms, rows[taken].double().mean(dim=0).tolist(), strict=True)),
@@ -204,6 +226,8 @@ class Trainer:
         return now
 
     def _record(self, row: Mapping[str, Any]) -> None:
+        if not self.processes.first:
+            return
         self.folder.log(row)
         for tracker in self.trackers:
             tracker.log(row)
@@ -217,9 +241,7 @@ class Trainer:
         value = rows[bad][self.terms.index(term)].item()
         step = progress.step - len(rows) + bad + 1
         path = self.folder.path / "failed-batch.safetensors"
-        storage.save_tensors(
-            path, {"x": self.train.data.index_select(0, index), "index": index}, {"step": step}
-        )
+        storage.save_tensors(path, {"x": self.train.stored(index), "index": index}, {"step": step})
         good = self.checkpoints.files()[-1].name
         raise TrainingError(
             f"the {term} is {value} at step {step}: the batch is in {path}, the last good checkpoint "
@@ -233,17 +255,8 @@ class Trainer:
             return
         share = progress.step / self.total_steps
         with self._averaged():
-            scores = average_terms(self.model, self.objective, self.validation, progress=share)
-            if not math.isfinite(scores.loss):
-                raise TrainingError(
-                    f"the validation loss is {scores.loss} at step {progress.step}; try a lower lr"
-                )
-            self._record({"split": "validation", "step": progress.step, **scores.row()})
-            self.validated["val"] = f"{scores.loss:.2f}"
-            if scores.rate_by_level:
-                self.validated["kl by level"] = "+".join(f"{rate:.1f}" for rate in scores.rate_by_level)
-            if self._health_due(progress.step):
-                self._check_health(progress.step, scores, share)
+            with self.engine.gathered():
+                scores = self._score(progress.step, share)
             if not self.objective.settled(share):
                 return
             if progress.best_score is None or scores.loss < progress.best_score:
@@ -253,6 +266,22 @@ class Trainer:
                 progress.stale += 1
                 if self.settings.patience and progress.stale >= self.settings.patience:
                     progress.finished = "early"
+
+    def _score(self, step: int, share: float) -> Averages:
+        """Log the validation split's figures, and now and then what the latents carry."""
+        scores = average_terms(
+            self.model, self.objective, self.validation, progress=share, processes=self.processes
+        )
+        if not math.isfinite(scores.loss):
+            error = TrainingError(f"the validation loss is {scores.loss} at step {step}; try a lower lr")
+            raise self.processes.refuse(error)
+        self._record({"split": "validation", "step": step, **scores.row()})
+        self.validated["val"] = f"{scores.loss:.2f}"
+        if scores.rate_by_level:
+            self.validated["kl by level"] = "+".join(f"{rate:.1f}" for rate in scores.rate_by_level)
+        if self._health_due(step):
+            self._check_health(step, scores, share)
+        return scores
 
     def _health_due(self, step: int) -> bool:
         """Say whether this validation looks at the latents: about twenty do, and the last one."""
@@ -278,7 +307,8 @@ class Trainer:
 
     def _keep(self, progress: Progress) -> None:
         header = {"step": progress.step, "score": progress.best_score}
-        storage.save_tensors(self.folder.weights_file, self.model.state_dict(), header)
+        weights = self.engine.collect(self.model.state_dict())
+        self.processes.alone(lambda: storage.save_tensors(self.folder.weights_file, weights, header))
 
     def _close(self, progress: Progress) -> None:
         """Leave a model and a last checkpoint behind."""

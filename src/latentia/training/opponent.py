@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from torch import Tensor
 
 from latentia.objectives import Adversary
@@ -34,16 +32,3 @@ class Opponent:
         """Give weights and moments, by name."""
         named = {f"weights.{name}": value for name, value in self.adversary.state_dict().items()}
         return named | {f"optimiser.{name}": value for name, value in self.optimiser.state().items()}
-
-    def load(self, state: Mapping[str, Tensor]) -> None:
-        """Put a state back.
-
-        Args:
-            state: what `state` gave.
-        """
-        groups: dict[str, dict[str, Tensor]] = {"weights": {}, "optimiser": {}}
-        for key, value in state.items():
-            group, _, name = key.partition(".")
-            groups[group][name] = value
-        self.adversary.load_state_dict(groups["weights"])
-        self.optimiser.load(groups["optimiser"])

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from latentia.training.engines import local
 
 
 class Adam:
@@ -34,11 +35,13 @@ class Adam:
         """Start with moments of zero.
 
         Args:
-            parameters: what to optimise, all on one device.
+            parameters: what to optimise, all on one device; where they are in shards, each process optimises
+                its own.
             weight_decay: share of a parameter, times the learning rate, that each step takes away.
             betas: decay of the first and of the second moment.
         """
         self.parameters = parameters
+        self.sharded = local(parameters[0]) is not parameters[0]
         self.weight_decay = weight_decay
         self.betas = betas
         self.first = [torch.zeros_like(p, memory_format=torch.preserve_format) for p in parameters]
@@ -61,11 +64,16 @@ class Adam:
         self.steps += 1 if skipped is None else 1 - skipped
         moved = [i for i, parameter in enumerate(self.parameters) if parameter.grad is not None]
         kernel: Any = getattr(torch, "_fused_adamw_" if self.weight_decay else "_fused_adam_")
-        kernel(
+        held = [
             [self.parameters[i] for i in moved],
             [self.parameters[i].grad for i in moved],
             [self.first[i] for i in moved],
             [self.second[i] for i in moved],
+        ]
+        if self.sharded:
+            held = [[local(tensor) for tensor in tensors] for tensors in held]
+        kernel(
+            *held,
             [],
             [self.steps] * len(moved),
             lr=lr,
@@ -84,12 +92,3 @@ class Adam:
         for position, (first, second) in enumerate(zip(self.first, self.second, strict=True)):
             named |= {f"first.{position}": first, f"second.{position}": second}
         return named
-
-    def load(self, state: Mapping[str, Tensor]) -> None:
-        """Put a state back.
-
-        Args:
-            state: what `state` gave.
-        """
-        for name, value in self.state().items():
-            value.copy_(state[name])

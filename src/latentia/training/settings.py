@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 from latentia.compiling import Choice
 from latentia.errors import ConfigError
 from latentia.objectives import Cosine, Schedule
+from latentia.training.engines import Sharding
 
 Precision = Literal["auto", "float32", "bfloat16"]
 
@@ -41,6 +42,8 @@ class Training:
             enough for it to pay.
         recompute: compute the inside of residual blocks anew on the way back instead of keeping it
             (activation checkpointing): their arithmetic half as often again, and the memory of their outputs.
+        sharding: whether each of several processes holds all weights, or (full) a share of them, of their
+            gradients and of their moments, for models that are too large for one device.
         trackers: names of trackers beside metrics.jsonl, such as tensorboard.
     """
 
@@ -65,6 +68,7 @@ class Training:
     precision: Precision = "auto"
     compile: Choice = "auto"
     recompute: bool = False
+    sharding: Sharding = "none"
     trackers: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -10,8 +10,11 @@ from torch import Tensor, nn
 
 from latentia.compiling import Choice, Compiled, Cost, decide
 from latentia.data.feed import Feed
+from latentia.noise import seed_next
 from latentia.objectives import Objective
-from latentia.training.devices import autocast, seed_noise
+from latentia.training.devices import autocast
+from latentia.training.engines import Engine, local, whole
+from latentia.training.moved import Moved
 from latentia.training.opponent import Opponent
 from latentia.training.optimiser import Adam
 from latentia.training.settings import Training
@@ -97,7 +100,9 @@ def compiled(
 
     def forward(index: Tensor, progress: float) -> tuple[Tensor, ...]:
         factor.fill_(schedule(progress))
-        return fast(index)
+        found = fast(index)
+        # What a replayed graph gave is overwritten by the next replay, and the log reads it later.
+        return tuple(values.clone() for values in found) if device.type == "cuda" else found
 
     return forward
 
@@ -107,32 +112,31 @@ class Step:
 
     A batch is worked through in `training.accumulate` parts of one size. The noise of a part is a function of
     the seed, the step and the part alone: which process draws it, and what was drawn before, makes no
-    difference, so that a resumed run and a run on several processes draw the same.
+    difference, so that a resumed run and a run on several processes draw the same. The gradient is that of
+    the mean over all parts, whoever works on them.
     """
 
     def __init__(
-        self,
-        measured: Callable[..., tuple[Tensor, ...]],
-        optimiser: Adam,
-        opponent: Opponent | None,
-        settings: Training,
+        self, engine: Engine, optimiser: Adam, opponent: Opponent | None, settings: Training
     ) -> None:
         """Bring the parts together.
 
         Args:
-            measured: gives the terms; `Measured`, or the same compiled.
+            engine: what gives the terms.
             optimiser: of the model's parameters.
             opponent: the adversary with its optimiser, if the objective has one.
             settings: how to train.
         """
-        self.measured = measured
+        self.engine = engine
         self.optimiser = optimiser
         self.opponent = opponent
         self.settings = settings
         self.device = optimiser.parameters[0].device
         self.average = [p.detach().clone() for p in optimiser.parameters] if settings.ema else []
+        self.weights: dict[tuple[int, bool], Tensor] = {}
+        self.moved = Moved(engine.measured, engine.processes, settings.accumulate)
 
-    def __call__(self, index: Tensor, number: int, progress: float) -> tuple[Tensor, Tensor | None]:
+    def __call__(self, index: Tensor, number: int, progress: float) -> tuple[Sequence[Tensor], Tensor | None]:
         """Take one optimiser step.
 
         Args:
@@ -141,28 +145,46 @@ class Step:
             progress: share of the run that is done.
 
         Returns:
-            The terms before the step, shape `(terms, B)`, in nats; and 1 if the step was left out, else 0,
-            shape `()`, or None where no step is ever left out.
+            The terms before the step of the examples that this process works on, each of shape `(b,)`, in
+            nats; and 1 if the step was left out, else 0, shape `()`, or None where no step is ever left out.
         """
         self.optimiser.zero_grad()
         if self.opponent is not None:
             self.opponent.optimiser.zero_grad()
         count = self.settings.accumulate
         parts = [index] if count == 1 else index.chunk(count)
-        terms = [self._backward(part, number, position, progress) for position, part in enumerate(parts)]
+        dealt = self.engine.processes.deal(count)
+        self.moved.start()
+        terms = []
+        for part, counts in dealt:
+            last = len(terms) + 1 == len(dealt)
+            found = self._backward(parts[part], number, part, progress, last, counts)
+            terms.append(found if counts else [values[:0] for values in found])
+            self.moved.note()
+        self.moved.finish()
         skipped = self._update(progress)
-        return terms[0] if count == 1 else torch.cat(terms, dim=1), skipped
+        return terms[0] if len(terms) == 1 else [torch.cat(parts) for parts in zip(*terms)], skipped
 
-    def _backward(self, index: Tensor, number: int, part: int, progress: float) -> Tensor:
+    def _backward(
+        self, index: Tensor, number: int, part: int, progress: float, last: bool, counts: bool
+    ) -> tuple[Tensor, ...]:
         """Add the gradient of one part's share of the mean loss."""
-        seed_noise(self.device, self.settings.seed, number, part)
+        seed_next(self.settings.seed, number, part)
         with autocast(self.settings.precision, self.device):
-            found = self.measured(index, progress)
-        loss = found[0].mean()
-        if self.opponent is not None:
-            loss = loss + found[-1].mean()  # neither reaches the other's parameters
-        (loss if self.settings.accumulate == 1 else loss / self.settings.accumulate).backward()
-        return torch.stack(found).detach()
+            found = self.engine(index, progress, last)
+        # Losses of the model and of the adversary: neither reaches the other's parameters.
+        losses = found[:1] if self.opponent is None else (found[0], found[-1])
+        torch.autograd.backward(losses, self._weights(found[0], counts) * len(losses))
+        return tuple([values.detach() for values in found])
+
+    def _weights(self, losses: Tensor, counts: bool) -> tuple[Tensor]:
+        """Give what a part's losses add to the loss, each: made once, where a mean costs two operations."""
+        key = len(losses), counts
+        if key not in self.weights:
+            # Several processes average their gradients.
+            share = self.engine.processes.count / self.settings.accumulate if counts else 0.0
+            self.weights[key] = torch.full_like(losses, share / len(losses), requires_grad=False)
+        return (self.weights[key],)
 
     def _update(self, progress: float) -> Tensor | None:
         """Move the weights along the gradient that was gathered."""
@@ -174,16 +196,17 @@ class Step:
         if self.opponent is not None:
             self.opponent.step(skipped)
         if self.average:
-            _drift(self.average, parameters, 1 - settings.ema)
+            _drift(list(map(local, self.average)), list(map(local, parameters)), 1 - settings.ema)
         return skipped
 
     def _unfit(self, limit: float) -> Tensor:
         """Give 1 if the gradient's norm is over the limit or not finite, else 0, on the device."""
-        norm = nn.utils.get_total_norm([p.grad for p in self.optimiser.parameters if p.grad is not None])
+        grads = [p.grad for p in self.optimiser.parameters if p.grad is not None]
+        norm = whole(nn.utils.get_total_norm(grads))
         return (~(norm <= limit)).to(norm.dtype)
 
 
 @torch.no_grad()
-def _drift(average: list[Tensor], parameters: list[nn.Parameter], share: float) -> None:
+def _drift(average: list[Tensor], parameters: list[Tensor], share: float) -> None:
     """Move the average towards the parameters, in place."""
-    torch._foreach_lerp_(average, list(parameters), share)  # pyright: ignore[reportPrivateImportUsage]
+    torch._foreach_lerp_(average, parameters, share)  # pyright: ignore[reportPrivateImportUsage]

@@ -1,0 +1,41 @@
+"""The verb `pack`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from latentia.errors import shell
+
+
+@click.command("pack", short_help="Write data as shards, for data larger than memory.")
+@click.argument("source")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--size", help="Resize images: one number, or HEIGHT,WIDTH.")
+@click.option("--skip-bad", is_flag=True, help="Leave out images that cannot be read.")
+@click.option("--label", help="The column, array or factor that holds the labels.")
+@click.option("--key", help="The array or column that holds the data.")
+@click.option("--validation", default=0.05, show_default=True, help="Share that validates, if none is given.")
+@click.option("--test", default=0.1, show_default=True, help="Share held out as test, if none is given.")
+@click.option("--seed", default=0, show_default=True, help="Seed of the splits that are drawn.")
+@click.option("--shard-mb", default=256, show_default=True, help="Size of a shard in MiB, about.")
+@click.option("--workers", type=int, help="Processes that decode; one for each core by default.")
+@click.option("--quiet", is_flag=True, help="Print errors alone.")
+def command(source: str, folder: Path, size: str | None, quiet: bool, **settings: Any) -> None:
+    """Decode SOURCE once and write it into FOLDER, as numpy arrays that training reads in part.
+
+    What was interrupted goes on with the same command, which also repairs damaged shards.
+    """
+    if quiet:
+        os.environ["TQDM_DISABLE"] = "1"
+    from latentia.config import parse_value
+    from latentia.data import load
+    from latentia.data.pack import pack
+
+    pack(source, folder, size=parse_value(size) if size else None, quiet=quiet, **settings)
+    if not quiet:
+        click.echo(load(folder).summary())
+        click.echo(f"done; train on it with: latentia train {shell(folder)}")

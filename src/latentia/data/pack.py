@@ -1,0 +1,245 @@
+"""Packing: any source becomes a folder of `.npy` shards that can be read in part.
+
+The plan is written first, each shard appears whole or not at all, and the index is written last: whatever
+stops a packing, the same call goes on where it stopped, and repairs what was damaged since.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from latentia import storage
+from latentia.data import cache, packed
+from latentia.data.files import open_files
+from latentia.data.packing import Job, Planned, plan, recorded
+from latentia.data.packing_arrays import ArrayJob
+from latentia.data.packing_images import ImageJob
+from latentia.data.raw import SPLITS
+from latentia.data.sources import Source, images_of, load, make_options
+from latentia.data.splits import make_splits
+from latentia.data.streams import READ_ERRORS, reason
+from latentia.errors import ConfigError, DataError
+
+_UNPACKED = ".source.tar"
+_LOAD = ("size", "skip_bad", "label", "key", "validation", "test", "seed")
+
+
+def pack(
+    source: Source,
+    out: str | os.PathLike[str],
+    *,
+    size: int | Sequence[int] | None = None,
+    skip_bad: bool = False,
+    label: str | None = None,
+    key: str | None = None,
+    validation: float = 0.05,
+    test: float = 0.1,
+    seed: int = 0,
+    shard_mb: int = 256,
+    workers: int | None = None,
+    quiet: bool = True,
+) -> Path:
+    """Write a source as a folder of shards, for data that outgrow memory.
+
+    Folders and archives of images are decoded shard by shard in several processes; other sources are read
+    as `load` reads them. Splits are settled here: those of the source, or drawn with the seed (before
+    unreadable images are left out). An interrupted packing is continued by the same call, which also
+    checks every shard of a finished one and makes damaged ones anew. In a script, call it under
+    `if __name__ == "__main__":`, since the processes import the script.
+
+    Args:
+        source: what `load` takes.
+        out: the folder, new or of an earlier packing of the same source.
+        size: as `load`.
+        skip_bad: as `load`.
+        label: as `load`.
+        key: as `load`.
+        validation: as `load`.
+        test: as `load`.
+        seed: as `load`.
+        shard_mb: size of a shard in MiB, about.
+        workers: processes that decode; one for each core by default.
+        quiet: show no progress bar.
+
+    Returns:
+        The folder, which `load` takes.
+
+    Raises:
+        DataError: if the source cannot be used, or changed since the packing was begun.
+        ConfigError: if a setting is out of range, or another one than that packing's.
+        LatentiaError: if the folder cannot be written.
+    """
+    options = make_options(size, skip_bad, label, key, validation, test)
+    if shard_mb < 1 or (workers is not None and workers < 1):
+        raise ConfigError(f"shard_mb is {shard_mb} and workers is {workers}; numbers from 1 on are needed")
+    settings: dict[str, Any] = dict(
+        zip(_LOAD, (size, skip_bad, label, key, validation, test, seed), strict=True)
+    )
+    folder = Path(out).expanduser()
+    images = images_of(source)
+    _refuse(source, folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise storage.cannot_write(folder, error) from error
+    with storage.exclusive(folder), contextlib.ExitStack() as stack:
+        for left in folder.glob(".*.part"):
+            left.unlink(missing_ok=True)
+        if images:
+            state = cache.state_of(images)
+            _begin(folder, {"source": str(images), "state": state, **settings, "shard_mb": shard_mb})
+            path = _plain(images, folder)
+            split = partial(make_splits, validation=validation, test=test, seed=seed, where=str(images))
+            job: Job = ImageJob(
+                path, _opened(path, images, stack), options, str(images), split, workers or _cores()
+            )
+            where = str(images)
+        else:
+            dataset = load(source, **settings)
+            where = dataset.source
+            state = _state(dataset.source, dataset.x)
+            _begin(folder, {"source": where, "state": state, **settings, "shard_mb": shard_mb})
+            job = ArrayJob(dataset)
+        _pack(job, plan(job, shard_mb << 20), folder, where, quiet)
+        (folder / _UNPACKED).unlink(missing_ok=True)
+    return folder
+
+
+def _pack(job: Job, shards: list[Planned], folder: Path, where: str, quiet: bool) -> None:
+    """Write the shards that are not there, and the index."""
+    from tqdm import tqdm
+
+    total = sum(len(shard.rows) for shard in shards)
+    todo = [shard for shard in shards if recorded(shard, folder) is None]
+    left = sum(len(shard.rows) for shard in todo)
+    disable = True if quiet else None
+    with tqdm(total=total, initial=total - left, desc="packing", unit=" examples", disable=disable) as bar:
+        if todo:
+            (folder / packed.INDEX).unlink(missing_ok=True)
+            job.write(todo, folder, bar.update)
+    job.settle(shards, folder)
+    known = [(shard.split, storage.read_json(folder / f"{shard.name}.json")) for shard in shards]
+    listed = {split: [about for part, about in known if part == split] for split in SPLITS}
+    full = [about for _, about in known if about["rows"]]
+    if sum(about["rows"] for about in full) < 2:
+        raise DataError(f"{where}: fewer than 2 of its examples can be used")
+    keep = ("rows", "files")
+    storage.write_json(
+        folder / packed.INDEX,
+        {
+            "format": packed.FORMAT,
+            "source": where,
+            "event": full[0]["event"],
+            "dtype": full[0]["dtype"],
+            "observed": [min(about["low"] for about in full), max(about["high"] for about in full)],
+            **job.about,
+            "labels": "labels" in job.beside,
+            "given": job.given,
+            "skipped": [name for _, about in known for name in about["skipped"]],
+            "shards": {
+                split: [{key: about[key] for key in keep} for about in listed[split] if about["rows"]]
+                for split in SPLITS
+            },
+        },
+    )
+
+
+def _refuse(source: Source, folder: Path) -> None:
+    """Refuse a folder that is not for this packing."""
+    if isinstance(source, (str, os.PathLike)) and Path(source).expanduser().exists():
+        place, target = Path(source).expanduser().resolve(), folder.resolve()
+        if place == target or place in target.parents:
+            raise ConfigError(f"{folder} is the source or lies in it; pack into a folder outside of {source}")
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"{folder} is a file; give a folder to pack into")
+    if folder.is_dir() and not packed.is_packed(folder):
+        try:
+            held = any(not path.name.startswith(".") for path in folder.iterdir())
+        except OSError as error:
+            raise storage.cannot_write(folder, error) from error
+        if held:
+            raise ConfigError(f"{folder} holds something else; pack into a new folder")
+
+
+def _begin(folder: Path, recipe: Mapping[str, Any]) -> None:
+    """Write the plan, or hold what is asked for against the one that is there."""
+    path = folder / packed.PLAN
+    recipe = {
+        **recipe,
+        "size": list(recipe["size"]) if isinstance(recipe["size"], Sequence) else recipe["size"],
+    }
+    if not path.is_file():
+        storage.write_json(path, recipe)
+        return
+    begun = storage.read_json(path)
+    for name, value in recipe.items():
+        if begun.get(name) == value:
+            continue
+        if name == "state":
+            raise DataError(
+                f"{recipe['source']}: has changed since {folder} was begun; pack into a new folder, or "
+                "remove that one"
+            )
+        raise ConfigError(
+            f"{folder} was begun with {name}={begun.get(name)}, not {value}; give the same, or pack into a "
+            "new folder"
+        )
+
+
+def _opened(path: Path, images: Path, stack: contextlib.ExitStack) -> Any:
+    try:
+        return stack.enter_context(open_files(path))
+    except READ_ERRORS as error:
+        raise DataError(f"{images}: cannot be read ({reason(error)}); copy or download it again") from error
+
+
+def _plain(images: Path, folder: Path) -> Path:
+    """Unpack a gzipped archive for the time of packing: many processes cannot seek in it."""
+    if images.is_dir():
+        return images
+    with images.open("rb") as head:
+        if head.read(2) != b"\x1f\x8b":
+            return images
+    import gzip
+
+    path = folder / _UNPACKED
+    if not path.is_file():
+        try:
+            with gzip.open(images, "rb") as packed_tar, storage.atomic_write(path) as handle:
+                shutil.copyfileobj(packed_tar, handle, 4 << 20)
+        except EOFError as error:
+            raise DataError(
+                f"{images}: cannot be read ({reason(error)}); copy or download it again"
+            ) from error
+    return path
+
+
+def _state(source: str, x: Any) -> str:
+    """Give a text that changes when a source of another kind does."""
+    if source == "memory":
+        return f"{zlib.crc32(np.ascontiguousarray(x).data):08x}"
+    path = Path(source.removeprefix("hf:"))
+    if not path.exists():
+        return ""
+    found = sorted(_files(path))
+    return f"{zlib.crc32(repr(found).encode()):08x}"
+
+
+def _files(path: Path) -> Iterator[tuple[str, int, int]]:
+    for each in path.rglob("*") if path.is_dir() else [path]:
+        if each.is_file():
+            about = each.stat()
+            yield str(each), about.st_size, about.st_mtime_ns
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,59 @@
+"""Packing of what `load` reads: arrays, tables, IDX files, data sets of the Hub."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from latentia.data.dataset import Dataset
+from latentia.data.packing import CHUNK, Job, Planned, record, write_array
+
+
+class ArrayJob(Job):
+    """A data set on its way into shards."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        """Take a data set.
+
+        Args:
+            dataset: the data.
+        """
+        self.dataset = dataset
+        self.splits = dataset.splits
+        held = {"test": dataset.given_test, "validation": dataset.given_validation}
+        self.given = tuple(name for name, given in held.items() if given)
+        self.each = int(np.prod(dataset.event, dtype=np.int64)) * dataset.x.dtype.itemsize
+        self.about = {
+            "high": dataset.high,
+            "label_names": dataset.label_names,
+            "columns": dataset.columns,
+            "factor_names": dataset.factor_names,
+        }
+        beside = {"labels": dataset.labels, "factors": dataset.factors}
+        self.beside = {name: values for name, values in beside.items() if values is not None}
+
+    def write(self, todo: list[Planned], folder: Path, done: Callable[[int], object]) -> None:
+        """Write shards and record each; see `Job`."""
+        x = self.dataset.x
+        step = max(1, CHUNK // self.each)
+        for shard in todo:
+            ends: list[tuple[float, float]] = []
+
+            def blocks(rows: np.ndarray = shard.rows, ends: list[tuple[float, float]] = ends) -> Iterator:
+                for start in range(0, len(rows), step):
+                    block = x[rows[start : start + step]]
+                    ends.append((float(block.min()), float(block.max())))
+                    yield block
+                    done(len(block))
+
+            write_array(folder / f"{shard.name}.npy", self.dataset.event, x.dtype, blocks())
+            about = {
+                "event": list(self.dataset.event),
+                "dtype": str(x.dtype),
+                "low": min(low for low, _ in ends),
+                "high": max(high for _, high in ends),
+                "skipped": [],
+            }
+            record(shard, folder, self.beside, shard.rows, about)

@@ -1,0 +1,186 @@
+"""Packing of folders and archives of images: decoded shard by shard, by all cores."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from latentia import storage
+from latentia.data.decoding import FEW, Decoded, Task, decode_tasks
+from latentia.data.files import Files
+from latentia.data.images import arrange
+from latentia.data.packing import CHUNK, Job, Planned, header, record, write_array
+from latentia.data.raw import Options
+from latentia.data.stack import decode_one
+from latentia.errors import DataError
+
+_TASK = 1 << 20  # bytes of pixels in a task, about
+_TASK_IMAGES = 256
+_BYTES = np.dtype(np.uint8)
+
+
+class _Open:
+    """A shard that is being written."""
+
+    def __init__(self, shard: Planned, folder: Path, event: tuple[int, ...]) -> None:
+        self.shard = shard
+        self.folder = folder
+        self.event = event
+        self.path = folder / f"{shard.name}.npy"
+        self.found: list[Decoded] = []
+        self.places = 0
+        self._stack = contextlib.ExitStack()
+        self.target = self._stack.enter_context(storage.replacing(self.path))
+        self.head = header(len(shard.rows), event, _BYTES)
+        try:
+            self.target.write_bytes(self.head)
+        except OSError as error:
+            raise storage.cannot_write(self.path, error) from error
+
+    def take(self, decoded: Decoded) -> bool:
+        """Note what became of a task; say whether it was the last one."""
+        self.found.append(decoded)
+        self.places += len(decoded.good)
+        return self.places == len(self.shard.rows)
+
+    def finish(self) -> np.ndarray:
+        """Close gaps, put the file in its place, and say which examples it holds."""
+        good = np.concatenate([some.good for some in self.found])
+        with self._stack:
+            if not good.all():
+                whole = np.fromfile(self.target, np.uint8, offset=len(self.head))
+                kept = whole[: len(good) * int(np.prod(self.event))].reshape(-1, *self.event)[good]
+                self.target.write_bytes(header(len(kept), self.event, _BYTES) + kept.tobytes())
+        return self.shard.rows[good]
+
+    def drop(self) -> None:
+        """Leave no file behind."""
+        self.target.unlink(missing_ok=True)
+
+
+class ImageJob(Job):
+    """Image files on their way into shards."""
+
+    def __init__(
+        self,
+        path: Path,
+        files: Files,
+        options: Options,
+        where: str,
+        split: Callable[[int, dict[str, np.ndarray]], dict[str, np.ndarray]],
+        workers: int,
+    ) -> None:
+        """Look at the names, and decode the first image.
+
+        Args:
+            path: the folder or archive, as other processes shall open it.
+            files: the same, open.
+            options: size and skip_bad are used.
+            where: what messages call it.
+            split: completes the splits of a number of examples.
+            workers: how many processes decode.
+
+        Raises:
+            DataError: if there are no images, or none can be decoded.
+        """
+        if not files.names:
+            raise DataError(
+                f"{where}: holds no images; give a folder or archive of png, jpg or similar files"
+            )
+        self.path, self.files, self.options, self.where = path, files, options, where
+        self.workers = 1 if len(files.names) < FEW else workers
+        layout = arrange(files.names)
+        self.file_of = np.argsort(layout.rank)
+        self.splits = split(len(files.names), layout.parts)
+        self.given = tuple(name for name, at in layout.parts.items() if len(at) and name != "train")
+        self.first, self.event = self._first()
+        self.each = int(np.prod(self.event))
+        self.about = {"high": 255.0, "label_names": layout.label_names, "columns": (), "factor_names": ()}
+        self.beside = {} if layout.labels is None else {"labels": layout.labels}
+
+    def _first(self) -> tuple[str, tuple[int, ...]]:
+        for index, name in enumerate(self.files.names):
+            pixels = decode_one(self.files, index, self.options, self.where)
+            if pixels is not None:
+                return name, pixels.shape
+        count, first = len(self.files.names), self.files.names[0]
+        raise DataError(f"{self.where}: none of its {count} images can be decoded, the first is '{first}'")
+
+    def write(self, todo: list[Planned], folder: Path, done: Callable[[int], object]) -> None:
+        """Decode shards and record each; see `Job`. Grey shards become colour ones if any image is colour."""
+        left = self._pass(todo, folder, done)
+        if left:  # a colour image among grey ones: from here on all are written as colour
+            self.event = (3, *self.event[1:])
+            self._pass(left, folder, done)
+
+    def settle(self, shards: list[Planned], folder: Path) -> None:
+        """Bring all shards to the same number of channels.
+
+        Args:
+            shards: all of them, written and recorded.
+            folder: where they are.
+        """
+        known = [storage.read_json(folder / f"{shard.name}.json") for shard in shards]
+        channels = max(about["event"][0] for about in known)
+        for shard, about in zip(shards, known, strict=True):
+            if about["event"][0] == channels:
+                continue
+            event = (channels, *about["event"][1:])
+            grey = np.load(folder / f"{shard.name}.npy", mmap_mode="r")
+            step = max(1, CHUNK // int(np.prod(event)))
+            blocks = (
+                np.repeat(grey[start : start + step], channels, axis=1) for start in range(0, len(grey), step)
+            )
+            write_array(folder / f"{shard.name}.npy", event, _BYTES, blocks)
+            told = {key: value for key, value in about.items() if key not in ("rows", "files")}
+            kept = np.array(about["kept"]) if "kept" in about else shard.rows
+            record(shard, folder, self.beside, kept, {**told, "event": list(event)})
+
+    def _pass(self, todo: list[Planned], folder: Path, done: Callable[[int], object]) -> list[Planned]:
+        """Decode shards until all are whole, or a colour image turns up; give those that are not."""
+        left = list(todo)
+        opened: list[_Open] = []
+        try:
+            outcomes = decode_tasks(
+                self._tasks(todo, folder, opened), self.path, self.files, self.where, self.workers
+            )
+            with contextlib.closing(outcomes):
+                for shard, _, decoded in outcomes:
+                    if decoded.colour:
+                        return left
+                    done(len(decoded.good))
+                    if shard.take(decoded):
+                        self._finish(shard)
+                        opened.remove(shard)
+                        left.remove(shard.shard)
+        finally:
+            for shard in opened:
+                shard.drop()
+        return left
+
+    def _tasks(self, todo: list[Planned], folder: Path, opened: list[_Open]) -> Iterator[tuple[_Open, Task]]:
+        each = int(np.prod(self.event))
+        step = max(1, min(_TASK_IMAGES, _TASK // each))
+        for planned in todo:
+            shard = _Open(planned, folder, self.event)
+            opened.append(shard)
+            for start in range(0, len(planned.rows), step):
+                files = self.file_of[planned.rows[start : start + step]]
+                at = len(shard.head) + start * each
+                yield shard, Task(shard.target, at, files, self.event, self.first, self.options)
+
+    def _finish(self, shard: _Open) -> None:
+        kept = shard.finish()
+        about = {
+            "event": list(shard.event),
+            "dtype": "uint8",
+            "low": min(some.low for some in shard.found),
+            "high": max(some.high for some in shard.found),
+            "skipped": [name for some in shard.found for name in some.skipped],
+        }
+        if len(kept) < len(shard.shard.rows):
+            about["kept"] = kept.tolist()
+        record(shard.shard, shard.folder, self.beside, kept, about)
