@@ -122,6 +122,34 @@ def test_conditions_are_labels_for_one_or_for_each(labelled):
             _line(client.post("/decode", json={"z": z.tolist(), "condition": wrong}), 422)
 
 
+def test_codes_and_latents_of_a_quantiser_are_told_apart_by_their_shape(tmp_path):
+    run = latentia.train("digits", model="vqvae", epochs=1, out=tmp_path / "run")
+    x = run.dataset.x[:2]
+    codes, z = run.codes(x), run.encode(x)
+    with asked_at(create_app(Service(run))) as client:
+        for asked in (codes, codes.reshape(2, -1), z, z.reshape(2, -1), np.round(z)):
+            expected = run.decode(asked)
+            body = client.post("/decode", json={"z": asked.tolist()}).json()
+            np.testing.assert_allclose(np.array(body["x"]), expected, rtol=1e-3, atol=1e-3)
+            found = _array(client.post("/decode", content=_npy(asked), headers=NPY))
+            np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
+        one = np.array(client.post("/decode", json={"z": codes[0].tolist()}).json()["x"])
+        np.testing.assert_allclose(one, run.decode(codes[:1]), rtol=1e-3, atol=1e-3)
+        _line(client.post("/decode", json={"z": (codes + 10**6).tolist()}), 422)
+        _line(client.post("/decode", json={"z": (codes + 0.5).tolist()}), 422)
+        answer = client.post("/score", json={"x": x.tolist()}).json()
+        assert "certain" in answer["missing"]["log_likelihood"] and len(answer["elbo"]) == 2
+        assert np.array(client.post("/encode", json={"x": x.tolist()}).json()["std"]).max() == 0
+
+
+def test_an_autoencoder_has_an_error_and_no_bound(tmp_path):
+    run = latentia.train("digits", model="autoencoder", network="mlp", epochs=1, out=tmp_path / "run")
+    with asked_at(create_app(Service(run))) as client:
+        answer = client.post("/score", json={"x": run.dataset.x[:2].tolist()}).json()
+    assert len(answer["mse"]) == 2 and "elbo" not in answer
+    assert "no bound" in answer["missing"]["elbo"] and "no bound" in answer["missing"]["log_likelihood"]
+
+
 def test_requests_at_once_are_answered_as_alone(service, run):
     app = create_app(service)
 
@@ -209,6 +237,7 @@ BAD_JSON = {
     "too many digits": b'{"z": [[' + b"9" * 9000 + b", 0]]}",
     "nested too deep": b'{"z": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
     "a condition for a model without one": b'{"z": [[0, 0]], "condition": 3}',
+    "texts, one of them long": b'{"z": ["' + b"a" * 10**6 + b'"' + b', ""' * 10**6 + b"]}",
     "not UTF-8": b'{"z": "\xff"}',
 }
 
@@ -321,6 +350,12 @@ def test_a_small_file_that_holds_a_huge_image_is_refused_before_it_is_decoded(cl
     assert len(stream.getvalue()) < 100_000
     headers = {"content-type": "image/png"}
     assert "pixels" in _line(client.post("/encode", content=stream.getvalue(), headers=headers), 413)
+
+
+def test_a_line_quotes_no_more_than_a_few_words_of_what_was_sent(labelled):
+    with asked_at(create_app(Service(labelled))) as client:
+        answer = client.post("/decode", json={"z": [[0, 0]], "condition": "a" * 10**6})
+    assert len(_line(answer, 422)) <= 500
 
 
 def test_types_that_are_not_read_or_made_are_refused(client):

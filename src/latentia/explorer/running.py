@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gc
 import os
 import signal
 import socket
@@ -186,6 +187,8 @@ def serve(
         torch.set_num_threads(min(torch.get_num_threads(), spare))
         opened = Run.open(path)
         app = create_app(Service(opened), hosts=allowed_hosts(host, allow), token=token, body=body, most=most)
+        gc.collect()
+        gc.freeze()  # all that was imported: the collector need not walk through it while requests wait
         where = address(host, bound)
         closed = "" if token is None else ", with the token"
         run(

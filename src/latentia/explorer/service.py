@@ -17,6 +17,8 @@ from latentia.explorer.scoring import score
 from latentia.run import Run
 from latentia.sampling import Sampler
 
+LINE = 500
+"""Characters of an error's line at the most: it may quote what was sent."""
 Decode = Callable[[np.ndarray, "np.ndarray | None"], np.ndarray]
 """Latents `(N, *latent)` and conditions `(N, C)` or None to the likelihood's mean, `(N, *event)`, float32."""
 
@@ -119,9 +121,24 @@ class Service:
             raise Refusal(f"'z' holds no latent; give some of shape {checks.shape_of(self.latent)}")
         if array.size > self.limits.examples * int(np.prod(self.latent)):  # before anything is made of it
             raise TooMuch(f"'z' holds more than {self.limits.examples:,} latents; send them in parts")
-        found = self.run.as_latents(array)
+        found = self.run.as_latents(self._as_codes(array))
         checks.count_of(len(found), self.limits.examples, "latents in z")
         return checks.numbers(found, "z")
+
+    def _as_codes(self, z: np.ndarray) -> np.ndarray:
+        """Take what has the shape of codes, and not of latents, as whole numbers: JSON has one kind."""
+        coder = self.run.model.coder
+        if coder is None:
+            return z
+        codes = coder.code_shape
+        shapes = {codes, (int(np.prod(codes)),)}
+        if z.shape == codes and z.shape != self.latent:
+            z = z[None]
+        if z.shape == self.latent or z.shape[1:] not in shapes or z.shape[1:] == self.latent:
+            return z.astype(np.float32)
+        if (z != np.rint(z)).any():
+            raise Refusal("'z' has the shape of codes, and they are whole numbers; give such")
+        return z.astype(np.int64)
 
     def conditions(self, condition: Any, count: int, *, inferred: bool = False) -> np.ndarray | None:
         """Turn conditions in the user's words into one row for each example.
@@ -319,4 +336,5 @@ class Service:
         Returns:
             One line.
         """
-        return record.without_paths(self.run, " ".join(str(error).split()))
+        line = " ".join(str(error)[:10_000].split())
+        return record.without_paths(self.run, line)[:LINE]
