@@ -80,9 +80,7 @@ class HeavyTailed(D.StudentT):
         self.df, self.loc, self.scale = broadcast_all(df.to(loc.dtype), loc, scale)
         self._chi2 = D.Chi2(self.df, validate_args=False)
         Distribution.__init__(self, self.loc.shape, validate_args=False)
-        nu = widened(df)
-        constant = torch.lgamma((nu + 1) / 2) - torch.lgamma(nu / 2) - 0.5 * torch.log(math.pi * nu)
-        self.constant = constant.to(loc.dtype)
+        self._nu = df
 
     @property
     def mean(self) -> Tensor:
@@ -97,8 +95,10 @@ class HeavyTailed(D.StudentT):
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Give log p(value) of each entry, in nats."""
+        nu = widened(self._nu)
+        constant = torch.lgamma((nu + 1) / 2) - torch.lgamma(nu / 2) - 0.5 * torch.log(math.pi * nu)
         z = (value - self.loc) / self.scale
-        return self.constant - self.scale.log() - 0.5 * (self.df + 1) * torch.log1p(z**2 / self.df)
+        return constant.to(self.loc.dtype) - self.scale.log() - 0.5 * (self.df + 1) * torch.log1p(z**2 / self.df)
 
 
 def _log_excess(df: float) -> Tensor:
