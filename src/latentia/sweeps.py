@@ -221,7 +221,9 @@ def opened_family(
         _, axes, family = _planned(path)
         done = [member for member in family if RunFolder(path / member.name).weights_file.is_file()]
         if not done:
-            raise RunError(f"{path} has no trained run yet; go on with: latentia sweep --resume {shell(path)}")
+            raise RunError(
+                f"{path} has no trained run yet; go on with: latentia sweep --resume {shell(path)}"
+            )
         folders += [path / member.name for member in done]
         labels += [member.label for member in done]
         if len(paths) == 1:

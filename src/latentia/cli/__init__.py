@@ -28,6 +28,7 @@ VERBS = {
     "sweep": "sweep",
     "report": "report",
     "explore": "explore",
+    "serve": "serve",
     "export": "export",
     "list": "list_runs",
 }

@@ -6,6 +6,7 @@ import io
 from typing import Any
 
 import numpy as np
+import torch
 
 from latentia import storage
 from latentia.assessment import Assessment
@@ -13,9 +14,12 @@ from latentia.data.decode import decode
 from latentia.errors import ConfigError, DataError, shell
 from latentia.explorer.encoded import measured
 from latentia.explorer.view import View
+from latentia.probability.codes import nearest
 
 SAMPLES = 256
 """Samples that are drawn at once, at most."""
+CLOSE = 1e-3
+"""How far a latent may lie from the vectors of its codes."""
 
 
 def sample(view: View, asked: dict[str, Any]) -> tuple[dict[str, np.ndarray | None], dict[str, Any]]:
@@ -23,12 +27,12 @@ def sample(view: View, asked: dict[str, Any]) -> tuple[dict[str, np.ndarray | No
 
     Args:
         view: the run.
-        asked: `n`, `seed`, `sampler`, `truncation`, `temperature`, `noise`, `condition` (a row of numbers), and
-            `kept`, the levels of a hierarchy that all samples share; each may be left out.
+        asked: `n`, `seed`, `sampler`, `truncation`, `temperature`, `noise`, `condition` (a row of numbers),
+            and `kept`, the levels of a hierarchy that all samples share; each may be left out.
 
     Returns:
-        Arrays: the data `x`, the latents `z`, flat, the `codes` of a model that has codes. Plain values: `n`
-        and `shape`.
+        Arrays: the data `x`, the latents `z`, flat, the `codes` of a model that has codes, `(n, levels,
+        *grid)`. Plain values: `n` and `shape`.
 
     Raises:
         ConfigError: for a setting that does not exist or does not fit.
@@ -38,7 +42,7 @@ def sample(view: View, asked: dict[str, Any]) -> tuple[dict[str, np.ndarray | No
         raise ConfigError(f"unknown setting '{min(set(asked) - known)[:40]}' of a sample")
     n, seed = _whole(asked, "n", 36, 1, SAMPLES), _whole(asked, "seed", 0, 0, 2**32 - 1)
     name, kept = asked.get("sampler") or "prior", asked.get("kept")
-    if name not in view.state()["samplers"]:
+    if name not in view.samplers:
         raise ConfigError(f"this run has no sampler '{str(name)[:40]}' here")
     settings = {key: asked[key] for key in ("truncation", "temperature") if asked.get(key) is not None}
     for key, value in settings.items():
@@ -54,9 +58,22 @@ def sample(view: View, asked: dict[str, Any]) -> tuple[dict[str, np.ndarray | No
         if kept:
             z = run.redraw(np.repeat(z[:1], n, axis=0), _whole(asked, "kept", 0, 0, 100), seed=seed + 1)
         x = run.decode(z, c, noise=bool(asked.get("noise")), seed=seed)
-        codes = None if run.model.coder is None else run.codes(run.decode(z, c), c)
-    arrays = {"x": x, "z": z.reshape(n, -1), "codes": codes}
+    arrays = {"x": x, "z": z.reshape(n, -1), "codes": _codes(view, z)}
     return arrays, {"n": n, "shape": [n, *run.event]}
+
+
+def _codes(view: View, z: np.ndarray) -> np.ndarray | None:
+    """Find the codes that latents consist of, level by level; None where that does not give them back."""
+    coder: Any = view.run.model.coder
+    if coder is None:
+        return None
+    points = torch.from_numpy(z).movedim(1, -1)
+    rest, found = points, []
+    for table in coder.tables:
+        found.append(nearest(rest, table))
+        rest = rest - table[found[-1]]
+    codes = torch.stack(found, dim=1)
+    return codes.numpy().astype(np.int32) if float(rest.abs().max()) < CLOSE else None
 
 
 def _whole(asked: dict[str, Any], name: str, default: int, low: int, high: int) -> int:
@@ -109,27 +126,27 @@ def exported(view: View, rows: np.ndarray) -> bytes:
     return file.getvalue()
 
 
-def place(view: View, body: bytes, invert: bool) -> tuple[dict[str, np.ndarray | None], dict[str, Any]]:
+def place(
+    view: View, body: bytes, invert: bool, condition: int | None = None
+) -> tuple[dict[str, np.ndarray | None], dict[str, Any]]:
     """Encode an example of the user's own, put it on the maps that are there, reconstruct and score it.
 
     Args:
         view: the run.
         body: an image, an .npy file, or numbers as text.
         invert: take the negative of an image first.
+        condition: which of the conditions that have names it has, for a conditional model.
 
     Returns:
-        Arrays: `x`, `z`, `c`, `reconstruction`. Plain values: `point` by way, `error` and `rate` with the share
-        of the data's own that are smaller.
+        Arrays: `x`, `z`, `c`, `reconstruction`. Plain values: `point` by way, `error` and `rate` with the
+        share of the data's own that are smaller.
 
     Raises:
         DataError: if it is none of these, has another shape, or holds a value that is not finite.
     """
     x = _example(view, body, invert)[None]
     run, encoded = view.run, view.encoded
-    c = None
-    if run.condition is not None:
-        unknown = np.full((1, run.condition.size), np.nan, np.float32)
-        c = run.complete(x, unknown if run.model.dropped or run.model.classifies else run.told(np.array([0])))
+    c = _told(view, x, condition)
     with view.lock:
         found = {name: value.numpy() for name, value in measured(run, x, c).items()}
         made = run.decode(found["latents"], c)
@@ -142,8 +159,24 @@ def place(view: View, body: bytes, invert: bool) -> tuple[dict[str, np.ndarray |
         scored["rate_rank"] = float((encoded.rate < found["rate"][0]).mean())
     z = found["latents"]
     ways = [way for way in view.ready()["ways"] if way in ("itself", "pca") or view.planed(way).done.is_set()]
-    scored["point"] = {way: view.plane(way).place(z[0], encoded.latents).astype(float).tolist() for way in ways}
+    scored["point"] = {
+        way: view.plane(way).place(z[0], encoded.latents).astype(float).tolist() for way in ways
+    }
     return {"x": x.astype(np.float32), "z": z, "c": c, "reconstruction": made}, scored
+
+
+def _told(view: View, x: np.ndarray, condition: int | None) -> np.ndarray | None:
+    """Give the condition of a user's example: the chosen one, the inferred one, or an unknown one."""
+    if view.condition is None:
+        return None
+    options = view.condition["options"]
+    if condition is not None:
+        if not 0 <= condition < len(options):
+            raise DataError(f"there is no condition {condition}; they run from 0 to {len(options) - 1}")
+        return _row(options[condition]["row"])
+    if not (view.run.model.dropped or view.run.model.classifies):
+        raise DataError("this run must be told the condition of an example; choose it above the map first")
+    return view.run.complete(x, np.full((1, view.condition["size"]), np.nan, np.float32))
 
 
 def _example(view: View, body: bytes, invert: bool) -> np.ndarray:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
 import numpy as np
 
-from latentia.data.decode import decode
+from latentia.data.decode import decode, pixels_of
 from latentia.errors import nearest
 from latentia.explorer.refusals import Refusal, TooMuch
 
@@ -35,15 +34,18 @@ def numbers(value: Any, what: str) -> np.ndarray:
         what: what they are called in the message.
 
     Returns:
-        An array: uint8 and whole numbers as they are, else float32.
+        An array: float32 of lists and of floating-point numbers; whole numbers of an array as they are.
 
     Raises:
         Refusal: if they are of unequal lengths, no numbers, or not finite in float32.
     """
     try:
-        array = np.asarray(value)
-    except (ValueError, OverflowError) as error:
-        raise Refusal(f"'{what}' holds lists of unequal lengths; give an array of numbers") from error
+        # As numbers at once: left to choose, numpy gives every text of a list the room of the longest.
+        array = value if isinstance(value, np.ndarray) else np.array(value, np.float64)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise Refusal(
+            f"'{what}' holds lists of unequal lengths or values that are no numbers; give an array of numbers"
+        ) from error
     if array.dtype.kind not in "biuf":
         raise Refusal(f"'{what}' holds values that are no numbers; give an array of numbers")
     if array.dtype.kind == "b":
@@ -124,12 +126,12 @@ def examples(value: Any, event: tuple[int, ...], limit: int) -> np.ndarray:
         limit: how many at the most.
 
     Returns:
-        Shape `(N, *event)`, N at least 1.
+        Shape `(N, *event)`, N at least 1; uint8 as it is, else float32.
 
     Raises:
         Refusal: for another shape, no example or too many, or values that are not finite.
     """
-    array = np.asarray(value) if isinstance(value, np.ndarray) else numbers(value, "x")
+    array = value if isinstance(value, np.ndarray) else numbers(value, "x")
     if array.shape == event:
         array = array[None]
     if array.shape[1:] != event or not array.ndim:
@@ -137,7 +139,8 @@ def examples(value: Any, event: tuple[int, ...], limit: int) -> np.ndarray:
             f"'x' has shape {shape_of(array.shape)}; give examples of shape {shape_of(event)}, one or a list"
         )
     count_of(len(array), limit, "examples in x")
-    return numbers(array, "x")
+    array = numbers(array, "x")
+    return array if array.dtype == np.uint8 else array.astype(np.float32)
 
 
 def image(data: bytes, event: tuple[int, ...], high: float = 255.0) -> np.ndarray:
@@ -156,16 +159,10 @@ def image(data: bytes, event: tuple[int, ...], high: float = 255.0) -> np.ndarra
     """
     if len(event) != 3 or event[0] not in (1, 3):
         raise Refusal(f"this run is not one of images: its examples have shape {shape_of(event)}")
-    from PIL import Image
-
     try:
-        with Image.open(io.BytesIO(data)) as opened:  # reads the header alone
-            pixels = opened.width * opened.height
-    except Exception as error:  # Pillow's decoders raise whatever they meet
-        raise Refusal("the body is not an image that can be read; give a PNG or JPEG file") from error
-    if pixels > PIXELS:
-        raise TooMuch(f"the image has {pixels:,} pixels, and {PIXELS:,} are the most; make it smaller")
-    try:
+        pixels = pixels_of(data)
+        if pixels > PIXELS:
+            raise TooMuch(f"the image has {pixels:,} pixels, and {PIXELS:,} are the most; make it smaller")
         x = decode(data, (event[1], event[2]))
     except ValueError as error:
         raise Refusal(f"the image cannot be decoded ({error}); give a PNG or JPEG file") from error

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,13 +14,12 @@ import torch
 from latentia import storage
 from latentia.errors import LatentiaError, RunError
 from latentia.evaluation.terms import seeded
+from latentia.explorer.jobs import Tick
 from latentia.probability import kl_per_dimension
 
 if TYPE_CHECKING:
     from latentia.run import Run
 
-Tick = Callable[[float], None]
-"""Is told the share of a job that was done since it was last told."""
 PART = 8192
 """Examples between two signs of progress."""
 ACTIVE = 0.01
@@ -123,8 +121,8 @@ def measured(run: Run, x: np.ndarray, c: np.ndarray | None) -> dict[str, torch.T
         c: their conditions, shape `(N, C)`, or None.
 
     Returns:
-        `latents`, `(N, D)`, and `error`, `(N,)`; of a model with a bound `rate`, `(N,)`, and `kl`, `(N, D)`, where
-        it can be split.
+        `latents`, `(N, D)`, and `error`, `(N,)`; of a model with a bound `rate`, `(N,)`, and `kl`, `(N, D)`,
+        where it can be split.
     """
     found: dict[str, list[torch.Tensor]] = {}
     done = 0

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-import socket
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from latentia.errors import LatentiaError, MissingExtra
+from latentia.errors import MissingExtra
 from latentia.explorer.view import View
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from latentia.run import Run
-
-FRAME = 4 * 2**20
-"""Bytes of a frame of the WebSocket at most."""
 
 
 def app_of(
@@ -26,6 +22,7 @@ def app_of(
     axis: Mapping[str, Any] | None = None,
     title: str = "",
     host: str = "127.0.0.1",
+    quick: bool = True,
 ) -> Any:
     """Make the guarded app that shows runs.
 
@@ -35,6 +32,7 @@ def app_of(
         axis: what differs between the runs of a sweep: `name` and `values`.
         title: what the page is called; the runs' names by default.
         host: what the server is bound to.
+        quick: make a quicker decoder of each run beside the page, which takes some seconds.
 
     Returns:
         The ASGI app.
@@ -55,7 +53,10 @@ def app_of(
     views = [View(run, number, label) for number, (run, label) in enumerate(zip(runs, names, strict=True))]
     for view in views:
         view.prepared()
-    app: FastAPI = build(views, title or ", ".join(run.name for run in runs[:3]), axis)
+        if quick:
+            view.quicken()
+    more = f" and {len(runs) - 3} more" if len(runs) > 3 else ""
+    app: FastAPI = build(views, title or ", ".join(run.name for run in runs[:3]) + more, axis)
     return Guard(app, hosts=allowed_hosts(host))
 
 
@@ -67,41 +68,11 @@ def serve(app: Any, host: str, port: int, opened: Callable[[str], None]) -> None
         host: where to listen.
         port: the port; 0 takes a free one.
         opened: is told the address once the page can be asked for.
-
-    Raises:
-        LatentiaError: if the port is taken or the host is not this machine's.
     """
-    import uvicorn
+    import torch
 
-    listening = _listen(host, port)
-    name = f"[{host}]" if ":" in host else host
-    address = f"http://{name}:{listening.getsockname()[1]}/"
-    config = uvicorn.Config(app, log_level="warning", ws_max_size=FRAME, ws="websockets-sansio")
-    server = _server(config, lambda: opened(address))
-    with contextlib.suppress(KeyboardInterrupt):
-        server.run(sockets=[listening])
+    from latentia.explorer.running import address, listen, run
 
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((host, port))
-    except (OSError, OverflowError) as error:
-        listening.close()
-        reason = getattr(error, "strerror", None) or str(error)
-        raise LatentiaError(f"cannot listen on {host}:{port} ({reason}); choose another --port") from error
-    return listening
-
-
-def _server(config: Any, ready: Callable[[], None]) -> Any:
-    import uvicorn
-
-    class Server(uvicorn.Server):
-        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            await super().startup(sockets)
-            if self.started:
-                ready()
-
-    return Server(config)
+    torch.set_num_threads(max(1, min(torch.get_num_threads(), (os.cpu_count() or 2) - 1)))
+    with listen(host, port) as bound:
+        run(app, bound, ready=lambda: opened(address(host, bound) + "/"))

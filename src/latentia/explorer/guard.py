@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 MEGABYTE = 2**20
 BODY = 32 * MEGABYTE
 """Bytes of a request's body at the most."""
+HELD = 512 * MEGABYTE
+"""Bytes of bodies of all requests in flight at the most; one request is always let in."""
 LINGER = 256 * MEGABYTE, 5.0
 """Bytes and seconds that the rest of a refused body is read on, so that its sender reads the answer."""
 LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -26,6 +28,8 @@ ANYWHERE = frozenset({"0.0.0.0", "::", ""})
 """What a server is bound to that answers on every address."""
 POLICY = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
 """What a page may load, by default: what this server gives, and nothing of the internet."""
+CALLS = {401: (b"www-authenticate", b"Bearer"), 503: (b"retry-after", b"1")}
+"""What goes with a refusal."""
 HEADERS = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
@@ -78,6 +82,7 @@ class Guard:
       that are no browser send none and pass.
     - A token that is missing or wrong, where one is set: 401.
     - A body larger than the limit, whatever its `Content-Length` says: 413.
+    - A body for which there is no room beside those of other requests: 503.
 
     A refusal is `{"error": "one line"}`. Every answer gets the headers that keep a browser from guessing
     types, framing the page, telling others where it came from, and loading anything from elsewhere.
@@ -117,6 +122,7 @@ class Guard:
         self.body = body
         self.token = token
         self.open_paths = open_paths
+        self.held = 0
         self.headers = [
             (name.encode(), value.encode())
             for name, value in {**HEADERS, "content-security-policy": policy}.items()
@@ -171,14 +177,19 @@ class Guard:
 
     async def _counted(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
         """Pass a request on and count its body as it comes: a length may be absent or a lie."""
-        come, over = 0, False
+        come = 0
+        refusal: tuple[int, str] | None = None
 
         async def counted() -> Message:
-            nonlocal come, over
+            nonlocal come, refusal
             message = await receive()
-            come += len(message.get("body", b""))
+            size = len(message.get("body", b""))
+            come, self.held = come + size, self.held + size
             if come > self.body:
-                over = True
+                refusal = 413, self._too_large()
+            elif size and self.held > max(HELD, come):
+                refusal = 503, "the server is busy: too much is being sent to it; try again in a second"
+            if refusal:
                 answer.muted = not answer.started  # whatever the app makes of the failure
                 raise _TooLarge
             return message
@@ -186,11 +197,13 @@ class Guard:
         try:
             await self.app(scope, counted, answer.send)
         except Exception:
-            if not over or answer.started:
+            if not refusal or answer.started:
                 raise
-        if over and not answer.started:
+        finally:
+            self.held -= come
+        if refusal and not answer.started:
             answer.muted = False
-            await _refuse(scope, receive, answer, 413, self._too_large())
+            await _refuse(scope, receive, answer, *refusal)
 
 
 class _Answer:
@@ -230,8 +243,8 @@ async def _refuse(scope: Scope, receive: Receive, answer: _Answer, status: int, 
     """Answer with one line of JSON, and read on for a while what is still being sent."""
     body = json.dumps({"error": line}).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    if status == 401:
-        headers.append((b"www-authenticate", b"Bearer"))
+    if status in CALLS:
+        headers.append(CALLS[status])
     kind = "http"
     if scope["type"] == "websocket":
         if "websocket.http.response" not in scope.get("extensions", {}):

@@ -10,7 +10,7 @@ from typing import Any
 from latentia.errors import LatentiaError
 
 Tick = Callable[[float], None]
-_one_at_a_time = threading.Lock()
+"""Is told the share of a job that was done since it was last told."""
 
 
 @dataclass
@@ -19,6 +19,7 @@ class Job:
 
     Attributes:
         what: what it is, as a person reads it.
+        turn: held while it computes; jobs with the same lock take turns.
         share: how much of it is done, from 0 to 1.
         result: what came of it.
         failure: the line that says why nothing did.
@@ -26,13 +27,14 @@ class Job:
     """
 
     what: str
+    turn: threading.Lock
     share: float = 0.0
     result: Any = None
     failure: str = ""
     done: threading.Event = field(default_factory=threading.Event)
 
     def start(self, work: Callable[[Tick], Any]) -> Job:
-        """Begin in a thread of its own; one job computes at a time, the others wait.
+        """Begin in a thread of its own.
 
         Args:
             work: is given what to tell of progress, and returns the result.
@@ -45,7 +47,7 @@ class Job:
 
     def _run(self, work: Callable[[Tick], Any]) -> None:
         try:
-            with _one_at_a_time:
+            with self.turn:
                 self.result = work(self._tick)
         except LatentiaError as error:
             self.failure = str(error)

@@ -13,7 +13,8 @@ import torch
 from latentia import storage
 from latentia.data.splits import spread
 from latentia.errors import DataError, LatentiaError, nearest
-from latentia.explorer.encoded import Encoded, Tick, read
+from latentia.explorer.encoded import Encoded, read
+from latentia.explorer.jobs import Tick
 from latentia.report import maps
 
 ARRANGED = 10_000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,6 +26,8 @@ from latentia.explorer.view import View
 PAGE = Path(__file__).parent / "page"
 QUICK = 16
 """Latents that are decoded at once, without a thread."""
+WAITING = 64
+"""Frames that wait to be decoded, at most."""
 HEADER = struct.Struct("<5I")
 GOOD, DROPPED, BAD = 0, 1, 2
 
@@ -144,9 +147,11 @@ def build(views: Sequence[View], title: str, axis: Mapping[str, Any] | None = No
         return binary(*await run_in_threadpool(asked.sample, view_of(number), given))
 
     @app.post("/explore/{number}/place")
-    async def place(number: int, request: Request, invert: bool = False) -> Response:
+    async def place(
+        number: int, request: Request, invert: bool = False, condition: int | None = None
+    ) -> Response:
         body = await request.body()
-        return binary(*await run_in_threadpool(asked.place, view_of(number), body, invert))
+        return binary(*await run_in_threadpool(asked.place, view_of(number), body, invert, condition))
 
     @app.get("/explore/{number}/health")
     def health(number: int) -> Any:
@@ -160,6 +165,8 @@ def build(views: Sequence[View], title: str, axis: Mapping[str, Any] | None = No
         try:
             while True:
                 line.take(await socket.receive_bytes())
+                while len(line.waiting) > WAITING:  # whoever sends more waits, too
+                    await asyncio.sleep(0.005)
         except (WebSocketDisconnect, KeyError):  # KeyError: a frame of text
             pass
         finally:
@@ -179,7 +186,7 @@ def _progress(job: Job, result: Any) -> dict[str, Any]:
 
 
 class _Line:
-    """Frames on their way to the decoder. Of one stream only the newest is decoded: a drag never queues up."""
+    """Frames on their way to the decoder; of a stream the newest alone is decoded: no drag queues up."""
 
     def __init__(self, views: Sequence[View]) -> None:
         self.views = views
@@ -217,6 +224,9 @@ class _Line:
             return struct.pack("<2I", number, GOOD) + decoded.tobytes()
         except LatentiaError as error:
             return struct.pack("<2I", number, BAD) + str(error).encode()
+        except Exception as error:  # the next frame is answered all the same
+            logging.getLogger(__name__).exception("decoding failed")
+            return struct.pack("<2I", number, BAD) + f"decoding failed: {type(error).__name__}".encode()
 
     def _read(self, frame: bytes) -> tuple[View, np.ndarray, np.ndarray | None]:
         if len(frame) < HEADER.size:
@@ -237,5 +247,3 @@ class _Line:
 
 def _stream(frame: bytes) -> int:
     return HEADER.unpack_from(frame)[3] if len(frame) >= HEADER.size else 0
-
-

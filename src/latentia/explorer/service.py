@@ -17,6 +17,8 @@ from latentia.explorer.scoring import score
 from latentia.run import Run
 from latentia.sampling import Sampler
 
+LINE = 500
+"""Characters of an error's line at the most: it may quote what was sent."""
 Decode = Callable[[np.ndarray, "np.ndarray | None"], np.ndarray]
 """Latents `(N, *latent)` and conditions `(N, C)` or None to the likelihood's mean, `(N, *event)`, float32."""
 
@@ -119,16 +121,32 @@ class Service:
             raise Refusal(f"'z' holds no latent; give some of shape {checks.shape_of(self.latent)}")
         if array.size > self.limits.examples * int(np.prod(self.latent)):  # before anything is made of it
             raise TooMuch(f"'z' holds more than {self.limits.examples:,} latents; send them in parts")
-        found = self.run.as_latents(array)
+        found = self.run.as_latents(self._as_codes(array))
         checks.count_of(len(found), self.limits.examples, "latents in z")
         return checks.numbers(found, "z")
 
-    def conditions(self, condition: Any, count: int) -> np.ndarray | None:
+    def _as_codes(self, z: np.ndarray) -> np.ndarray:
+        """Take what has the shape of codes, and not of latents, as whole numbers: JSON has one kind."""
+        coder = self.run.model.coder
+        if coder is None:
+            return z
+        codes = coder.code_shape
+        shapes = {codes, (int(np.prod(codes)),)}
+        if z.shape == codes and z.shape != self.latent:
+            z = z[None]
+        if z.shape == self.latent or z.shape[1:] not in shapes or z.shape[1:] == self.latent:
+            return z.astype(np.float32)
+        if (z != np.rint(z)).any():
+            raise Refusal("'z' has the shape of codes, and they are whole numbers; give such")
+        return z.astype(np.int64)
+
+    def conditions(self, condition: Any, count: int, *, inferred: bool = False) -> np.ndarray | None:
         """Turn conditions in the user's words into one row for each example.
 
         Args:
             condition: one or a list of them: labels by number or name, or vectors; or None.
             count: how many examples there are.
+            inferred: whether a model that classifies may tell from the data what is not given.
 
         Returns:
             Shape `(count, C)`, rows of NaN where they are not known, or None for a model without a condition.
@@ -141,6 +159,8 @@ class Service:
                 raise Refusal(
                     "'condition' is neither a label nor numbers; see /info for the labels"
                 ) from error
+        elif inferred and self.run.model.classifies:
+            rows = np.full((1, self.run.model.condition), np.nan, np.float32)
         told = self.run.told_each(rows, count)
         return None if told is None else told.numpy()
 
@@ -157,7 +177,7 @@ class Service:
             Each `(N, *latent)`, float32; None for the second where the posterior has no closed form of it.
         """
         x = self.examples(x)
-        return self.encode_rows(x, self.conditions(condition, len(x)))
+        return self.encode_rows(x, self.conditions(condition, len(x), inferred=True))
 
     def decode(self, z: Any, condition: Any = None) -> np.ndarray:
         """Give the likelihood's mean.
@@ -183,7 +203,7 @@ class Service:
             Data in the data's units, `(N, *event)`, float32.
         """
         x = self.examples(x)
-        return self.reconstruct_rows(x, self.conditions(condition, len(x)))
+        return self.reconstruct_rows(x, self.conditions(condition, len(x), inferred=True))
 
     def encode_rows(self, x: np.ndarray, c: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
         """Encode rows that are checked already; as `encode`."""
@@ -276,7 +296,7 @@ class Service:
             TooMuch: for more importance samples than one request may ask for.
         """
         x = self.examples(x)
-        c = self.conditions(condition, len(x))
+        c = self.conditions(condition, len(x), inferred=True)
         checks.within(samples, 0, self.limits.importance, "samples")
         checks.within(seed, 0, 2**32 - 1, "seed")
         if len(x) * samples > self.limits.importance:
@@ -316,4 +336,5 @@ class Service:
         Returns:
             One line.
         """
-        return record.without_paths(self.run, " ".join(str(error).split()))
+        line = " ".join(str(error)[:10_000].split())
+        return record.without_paths(self.run, line)[:LINE]

@@ -15,7 +15,7 @@ from latentia.data.splits import spread
 from latentia.errors import DataError, RunError
 from latentia.explorer import planes
 from latentia.explorer.encoded import Encoded, encode_all, label_of
-from latentia.explorer.jobs import Job
+from latentia.explorer.jobs import Job, Tick
 from latentia.explorer.planes import Plane
 from latentia.explorer.refusals import Gone, NotThere, TooMuch
 from latentia.explorer.service import Decode, Service
@@ -25,29 +25,31 @@ DECODED = 1024
 """Latents that are decoded at once, at most."""
 SHOWN = 4096
 """Examples that are handed out at once, at most."""
+RANGED = 100_000
+"""Rows among which the smallest and the largest value of a table's columns are looked for."""
 LISTED = 64
 """Latent dimensions that the map can be coloured by, at most."""
-CATEGORIES = 20
-"""Labels that have colours of their own, at most; of more, the colours repeat."""
+ENCODING, ARRANGING = threading.Lock(), threading.Lock()
+"""One run is encoded at a time, and one map arranged."""
 
 
 class View:
     """One run under the eyes of the page. Methods may be called from any thread."""
 
-    def __init__(self, run: Run, number: int, label: str = "", decode: Decode | None = None) -> None:
+    def __init__(self, run: Run, number: int, label: str = "") -> None:
         """Look at a run.
 
         Args:
             run: the run.
             number: its place among the runs of the page.
             label: what it is called in a sweep; its name by default.
-            decode: decodes in the place of the run's own decoder, such as an ONNX session.
         """
         self.run = run
         self.number = number
         self.label = label or run.name
-        self.service = Service(run, decode=decode)
+        self.service = Service(run)
         self.lock = self.service.lock  # torch's generator is the process's: one draw at a time
+        self._quick: Decode | None = None
         self._jobs: dict[str, Job] = {}
         self._starting = threading.Lock()
 
@@ -91,27 +93,32 @@ class View:
             "low": float(low),
             "high": float(high),
             "columns": run.dataset.columns,
-            "ranges": self._ranges(),
+            "ranges": self._ranges,
             "bound": run.objective.bound,
-            "samplers": self._samplers(),
+            "samplers": self.samplers,
             "levels": run.model.levels,
-            "codes": None if coder is None else {"shape": coder.code_shape, "size": coder.size},
-            "condition": self._condition(),
+            "codes": None if coder is None else {"shape": run.latent[1:], "size": coder.size},
+            "condition": self.condition,
             "rate_distortion": self._rate_distortion(),
         }
 
+    @cached_property
     def _ranges(self) -> list[tuple[float, float]]:
         if self.form != "table":
             return []
-        x = self.run.dataset.x
+        x = self.run.dataset.x[spread(np.arange(len(self.run.dataset)), RANGED)]
         return list(zip(x.min(axis=0).astype(float).tolist(), x.max(axis=0).astype(float).tolist()))
 
-    def _samplers(self) -> list[str]:
+    @property
+    def samplers(self) -> list[str]:
+        """Where samples can come from without a fit that takes minutes."""
         if self.run.model.coder is None:
             return ["prior", "mixture"]
         return ["prior"] + ["autoregressive"] * (self.run.kept_sampler("autoregressive") is not None)
 
-    def _condition(self) -> dict[str, Any] | None:
+    @cached_property
+    def condition(self) -> dict[str, Any] | None:
+        """The size of a condition and those that can be chosen by name, or None."""
         if self.run.condition is None:
             return None
         options = self.run.condition.examples(self.run.label_names)
@@ -138,10 +145,24 @@ class View:
         with self._starting:
             if "encoded" not in self._jobs:
                 what = f"encoding {len(self.run.dataset):,} examples"
-                self._jobs["encoded"] = Job(what).start(
+                self._jobs["encoded"] = Job(what, ENCODING).start(
                     lambda tick: encode_all(self.run, self.folder, tick)
                 )
             return self._jobs["encoded"]
+
+    def quicken(self) -> Job:
+        """Begin to make a quicker decoder of the same outputs; until it is there, the run's own decodes."""
+
+        def work(tick: Tick) -> None:
+            from latentia.explorer.decoder import decoder
+
+            found = decoder(self.run)
+            self._quick = None if found == self.run.decode else found
+
+        with self._starting:
+            if "decoder" not in self._jobs:
+                self._jobs["decoder"] = Job("making a quicker decoder", ARRANGING).start(work)
+            return self._jobs["decoder"]
 
     @property
     def encoded(self) -> Encoded:
@@ -173,7 +194,7 @@ class View:
             raise NotThere(f"there is no map '{way[:40]}' of this run")
         with self._starting:
             if way not in self._jobs:
-                self._jobs[way] = Job(f"computing the map ({way})").start(
+                self._jobs[way] = Job(f"computing the map ({way})", ARRANGING).start(
                     lambda tick: planes.plane(encoded, way, self.folder, label_of(self.run), tick)
                 )
             return self._jobs[way]
@@ -212,7 +233,9 @@ class View:
         return {
             "count": len(encoded.latents),
             "ways": planes.ways(encoded.latents),
-            "columns": [{"name": name, "names": names, "unit": unit} for name, names, unit, _ in self.columns],
+            "columns": [
+                {"name": name, "names": names, "unit": unit} for name, names, unit, _ in self.columns
+            ],
             "dims": dims,
             "order": np.argsort(-encoded.use, kind="stable").tolist(),
             "centre": self._centre(mean).tolist(),
@@ -314,5 +337,5 @@ class View:
         if not np.isfinite(z).all():
             raise DataError("a latent holds a value that is not finite")
         c = None if self.run.condition is None else c
-        decoded = self.service.decode_rows(z.reshape(len(z), *self.run.latent), c)
+        decoded = (self._quick or self.service.decode_rows)(z.reshape(len(z), *self.run.latent), c)
         return np.ascontiguousarray(decoded, dtype=np.float32)

@@ -144,7 +144,8 @@ def principal(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         codes: shape `(N, D)`, with D at least 2.
 
     Returns:
-        The mean, `(D,)`, the directions, `(2, D)`, and the share of the variance along each in percent, `(2,)`.
+        The mean, `(D,)`, the directions, `(2, D)`, and the share of the variance along each in percent,
+        `(2,)`.
     """
     centre = codes.mean(axis=0)
     _, singular, directions = np.linalg.svd((codes - centre).astype(np.float64), full_matrices=False)

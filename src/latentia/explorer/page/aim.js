@@ -7,7 +7,8 @@ import { store } from "./store.js";
 
 const NEIGHBOURS = 8;
 const STREAM = 1;
-const KEPT = 4000;
+const KEPT = 8000;
+const AHEAD = 96;
 
 export class Aim {
   constructor(tab) {
@@ -55,8 +56,10 @@ export class Aim {
     const near = plane.nearest.find(x, y, NEIGHBOURS);
     const rows = near.map(({ index }) => this.tab.row(index));
     if (this.known.size > KEPT) this.known.clear();
-    const missing = rows.filter((row) => !this.known.has(row));
-    if (missing.length) {
+    if (!rows.every((row) => this.known.has(row))) {
+      // Further ones on the same way: the next steps of the cursor will ask for them.
+      const around = plane.nearest.find(x, y, AHEAD).map(({ index }) => this.tab.row(index));
+      const missing = around.filter((row) => !this.known.has(row));
       const { z, c } = await look.latents(missing);
       const width = c ? c.length / missing.length : 0;
       missing.forEach((row, i) => {
@@ -83,7 +86,7 @@ export class Aim {
     this.latest = { z, c };
     tab.plane.links = links ?? [];
     if (links) tab.plane.paintOver();
-    const lines = [h("p", {}, `${tab.map.axes[0] || "x"} ${shown(x)}, ${tab.map.axes[1] || "y"} ${shown(y)}`)];
+    const lines = [h("p", {}, `${tab.map.axes[0] || "x"}: ${shown(x)}, ${tab.map.axes[1] || "y"}: ${shown(y)}`)];
     if (uncertainty !== undefined) {
       const meter = h("meter", { min: 0, max: 1, low: 0.35, high: 0.7, optimum: 0, value: Math.min(1, uncertainty), "aria-label": "Uncertainty" });
       const far = away > 30 ? " No data are near: this is a guess." : "";

@@ -9,7 +9,7 @@
 //     run = { id: 0.., name, label, model, form: "image" | "table" | "array", event: [1, 28, 28], latent: [2],
 //             low, high,                 the values drawn as black and white
 //             columns: [names], ranges: [[low, high]],           of a table
-//             bound, samplers: [names], levels: [sizes], codes: {shape, size} | null,
+//             bound, samplers: [names], levels: [sizes], codes: {shape: grid, size} | null,
 //             condition: null | { size, options: [{name, row: [numbers]}] },
 //             rate_distortion: {rate, distortion, mse, split} }  (null where unknown)
 //
@@ -29,10 +29,10 @@
 //
 //   Optional, listed in state.can:
 //   backend.sample(id, {n, sampler, seed, truncation, temperature, noise, condition, kept}) ->
-//               { x: Float32Array, n, shape, z, codes: Int32Array | null }
+//               { x: Float32Array, n, z, codes: Int32Array | null, shapes: {codes: [n, levels, ...grid]} }
 //   backend.select(id, rows) -> { n, mean: [D], std: [D] }
 //   backend.export(id, rows) -> Blob (.npz)
-//   backend.place(id, blob, {invert}) -> { x, z, c, reconstruction, point: {way: [x, y]}, error, error_rank, rate, rate_rank }
+//   backend.place(id, blob, {invert, condition: number of an option | ""}) -> { x, z, c, reconstruction, point: {way: [x, y]}, error, error_rank, rate, rate_rank }
 //   backend.health(id) -> { figures, missing, diagnosis, warnings, about } | { command }
 
 const TYPES = { f4: Float32Array, i4: Int32Array, u1: Uint8Array };
@@ -182,8 +182,8 @@ class Server {
     return (await ask(`${id}/export`, post(Int32Array.from(rows)))).blob();
   }
 
-  place(id, blob, { invert = false } = {}) {
-    return packed(`${id}/place?invert=${invert}`, post(blob));
+  place(id, blob, { invert = false, condition = "" } = {}) {
+    return packed(`${id}/place?invert=${invert}${condition === "" ? "" : `&condition=${condition}`}`, post(blob));
   }
 
   health(id) {

@@ -68,7 +68,7 @@ export function pathCard(look, ready) {
   const pathSwitch = switcher("Kind of path", kinds, store.get("path"), (path) => (store.set("path", path), fill()));
   fill();
   const scroll = h("div", { class: "scroll", tabIndex: 0, role: "group", "aria-label": "The path in steps" }, strip);
-  return h("section", { class: "card half path" }, h("h2", {}, "From one input to another"), h("div", { class: "row" }, choose("a"), choose("b")), pathSwitch, h("div", { class: "row" }, picture), slider, note, scroll);
+  return h("section", { class: "card path" }, h("h2", {}, "From one input to another"), h("div", { class: "row" }, choose("a"), choose("b")), pathSwitch, h("div", { class: "row" }, picture), slider, note, scroll);
 }
 
 export function arithmeticCard(look, ready) {
@@ -84,5 +84,5 @@ export function arithmeticCard(look, ready) {
   const choose = (key, sign) => h("div", { class: "term" }, h("strong", {}, sign), exampleChoice(look, ready, key, store.get(key), (row) => (store.set(key, row), compute())));
   compute();
   const terms = [choose("a", ""), choose("b", "−"), choose("c", "+")];
-  return h("section", { class: "card half arithmetic" }, h("h2", {}, "a − b + c"), h("p", { class: "note" }, "On the means of the latents: what sets a apart from b, given to c."), h("div", { class: "row" }, terms, h("strong", {}, "="), picture), note);
+  return h("section", { class: "card arithmetic" }, h("h2", {}, "a − b + c"), h("p", { class: "note" }, "On the means of the latents: what sets a apart from b, given to c."), h("div", { class: "row" }, terms, h("strong", {}, "="), picture), note);
 }

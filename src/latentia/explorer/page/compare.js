@@ -63,7 +63,12 @@ function inputsCard(app, look, ready) {
       const { mse } = other.run.rate_distortion;
       const label = h("span", { class: other === look ? "label chosen" : "label" }, other.run.label, h("small", {}, `MSE ${shown(mse)}`));
       body.append(label, own);
-      other.ready().then(() => other.latents(rows)).then(({ z, c }) => other.decode(z, rows.length, c)).then(
+      const made = async () => {
+        await other.ready();
+        const { z, c } = await other.latents(rows);
+        return other.decode(z, rows.length, c);
+      };
+      other.once("compared", made).then(
         (values) => own.replaceChildren(strip(values, other.run.label)),
         (error) => own.replaceChildren(failure(error)),
       );

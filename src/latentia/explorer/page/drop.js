@@ -13,7 +13,7 @@ export function dropCard(tab) {
   const send = async (blob) => {
     last = blob;
     try {
-      const found = await tab.app.backend.place(run.id, blob, { invert });
+      const found = await tab.app.backend.place(run.id, blob, { invert, condition: store.get("condition") });
       result.replaceChildren(...placed(tab, found));
     } catch (error) {
       result.replaceChildren(failure(error));

@@ -61,7 +61,7 @@ class MapTab {
     const parts = [];
     if (this.ready.ways.length > 1) {
       const ways = this.ready.ways.map((way) => [way, names[way] ?? way]);
-      parts.push(field("Map", choice(ways, this.way, (way) => (store.set("way", way), this.load()))));
+      parts.push(field("Map", choice(ways, this.way, (way) => this.turn(way))));
     }
     const columns = this.ready.columns.map(({ name }) => name);
     parts.push(field("Colour", choice(columns, columns[this.columnNumber], (name) => (store.set("colour", name), this.colour()))));
@@ -78,6 +78,14 @@ class MapTab {
     const buttons = [["−", "Zoom out", () => this.plane.zoomBy(0.7)], ["+", "Zoom in", () => this.plane.zoomBy(1.4)], ["Whole map", "Show the whole map", () => this.plane.reset()]];
     parts.push(h("div", { class: "switcher" }, buttons.map(([text, title, onclick]) => h("button", { type: "button", title, "aria-label": title, onclick }, text))));
     return h("div", { class: "tools" }, parts);
+  }
+
+  /** Take another map, on which places mean something else. */
+  turn(way) {
+    store.set("way", way);
+    for (const key of ["x", "y", "cx", "cy"]) store.set(key, null);
+    store.set("zoom", 1);
+    this.load();
   }
 
   async load() {
@@ -156,7 +164,7 @@ class MapTab {
 
   hoverCard() {
     const { run } = this.look;
-    const [input, made] = ["An example", "Its reconstruction"].map((name) => frame(run, run.form === "image" ? SMALL : 150, name));
+    const [input, made] = ["An example", "Its reconstruction"].map((name) => frame(run, run.form === "image" ? SMALL : 132, name));
     const words = h("p", { class: "words" }, "Point at a dot to see its example and the reconstruction.");
     const follower = new Follower(({ x, pixels, text }) => {
       draw(input, run, x);

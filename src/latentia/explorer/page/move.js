@@ -15,8 +15,8 @@ const REACH = 3;
 export async function moveTab(app, look, ready, signal) {
   const mover = new Mover(look, ready);
   await mover.begin();
-  const cards = [traversalCard(mover, signal), pathCard(look, ready), arithmeticCard(look, ready)];
-  return h("div", { class: "move" }, mover.card(), mover.sliderCard(), ...cards);
+  const cards = [mover.sliderCard(), traversalCard(mover, signal), pathCard(look, ready), arithmeticCard(look, ready)];
+  return h("div", { class: "move" }, mover.card(), h("div", { class: "steps" }, cards));
 }
 
 class Mover {

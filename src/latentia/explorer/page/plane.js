@@ -115,7 +115,7 @@ export class Plane {
     context.fillStyle = ink;
     context.strokeStyle = line;
     context.textAlign = "center";
-    for (const x of ticks(left, right, Math.max(2, width / 90))) {
+    for (const x of ticks(left, right, Math.max(3, width / 80))) {
       const px = this.view.toScreen(x, 0)[0] + MARGIN.left;
       context.fillText(x, px, MARGIN.top + height + 14);
       context.strokeRect(px, MARGIN.top, 0, height);
@@ -123,7 +123,7 @@ export class Plane {
     context.fillText(this.map.axes[0], MARGIN.left + width / 2, this.height - 4);
     context.textAlign = "right";
     context.textBaseline = "middle";
-    for (const y of ticks(low, high, Math.max(2, height / 70))) {
+    for (const y of ticks(low, high, Math.max(3, height / 60))) {
       const py = this.view.toScreen(0, y)[1] + MARGIN.top;
       context.fillText(y, MARGIN.left - 4, py);
       context.strokeRect(MARGIN.left, py, width, 0);

@@ -38,8 +38,7 @@ export function rateChart(state, chosen, pick) {
   }
   svg.append(node("text", { x: (LEFT + WIDTH) / 2, y: HEIGHT - 6, "text-anchor": "middle" }, both ? "rate, nats" : "run"));
   svg.append(node("text", { x: 12, y: HEIGHT / 2 - 20, "text-anchor": "middle", transform: `rotate(-90 12 ${HEIGHT / 2 - 20})` }, both ? "distortion, nats" : "MSE"));
-  const sorted = [...shownRuns].sort((a, b) => x(a) - x(b));
-  svg.append(node("polyline", { points: sorted.map((run) => `${px(x(run))},${py(y(run))}`).join(" ") }));
+  if (state.axis) svg.append(node("polyline", { points: shownRuns.map((run) => `${px(x(run))},${py(y(run))}`).join(" ") }));
   for (const run of shownRuns) {
     const dot = node("circle", { cx: px(x(run)), cy: py(y(run)), r: run.id === chosen ? 8 : 5, class: run.id === chosen ? "chosen" : "" });
     dot.append(node("title", {}, `${run.label}: ${shown(x(run))}, ${shown(y(run))}`));

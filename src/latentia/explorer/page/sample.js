@@ -24,9 +24,9 @@ export async function sampleTab(app, look) {
     }
     clearTimeout(waiting);
   };
-  const number = (key, name, properties, note) => {
-    const input = h("input", { type: "number", value: store.get(key), ...properties, onchange: () => (store.set(key, properties.text ? input.value : Number(input.value)), draw()) });
-    delete input.text;
+  const number = (key, name, { text, ...properties }, note) => {
+    const keep = () => (store.set(key, text ? input.value : Number(input.value)), draw());
+    const input = h("input", { type: "number", value: store.get(key), ...properties, onchange: keep });
     return field(name, input, note);
   };
   const names = { prior: "prior", mixture: "mixture of Gaussians", autoregressive: "autoregressive" };
@@ -49,10 +49,10 @@ export async function sampleTab(app, look) {
     parts.push(field("Class", choice(options, store.get("class"), (value) => (store.set("class", value), draw()))));
   }
   if (run.levels.length) parts.push(check("level by level", store.get("kept") > 0, (on) => (store.set("kept", on ? 1 : 0), draw())));
-  const stem = `${run.name}-seed${store.get("seed")}`;
+  const stem = () => `${run.name}-seed${store.get("seed")}`;
   const downloads = [
-    h("button", { type: "button", onclick: () => made && savePng(result, `${stem}.png`) }, "Download PNG"),
-    h("button", { type: "button", onclick: () => made && saveAll(made, run, stem) }, "Download NPY"),
+    h("button", { type: "button", onclick: () => made && savePng(result, `${stem()}.png`) }, "Download PNG"),
+    h("button", { type: "button", onclick: () => made && saveAll(made, run, stem()) }, "Download NPY"),
   ];
   draw();
   return h("div", { class: "sample" }, h("section", { class: "card tools" }, parts, h("div", { class: "buttons" }, downloads)), result);
@@ -86,10 +86,10 @@ async function asked(app, look) {
   return [await draw(chosen ? `${chosen.name}, ${label}` : label, chosen ? { condition: chosen.row } : {})];
 }
 
-function shownGroup(run, { title, x, n, codes }) {
+function shownGroup(run, { title, x, n, codes, shapes }) {
   const side = run.form === "image" ? (n <= 64 ? 72 : 48) : 150;
   const parts = [h("h3", {}, title), gallery(run, x, n, side, `sample, ${title},`)];
-  if (codes) parts.push(codeGrid(run, codes, Math.min(n, 16)));
+  if (codes) parts.push(codeGrid(run, { values: codes, shape: shapes.codes }, Math.min(n, 16)));
   return h("section", { class: "card" }, parts);
 }
 

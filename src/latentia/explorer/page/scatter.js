@@ -4,7 +4,8 @@ import { css } from "./colour.js";
 
 const SINGLE = 25000;
 /** Points in view, at most, that are drawn one by one. */
-const SPRITE = 12;
+const CROWD = 200000;
+/** Points in view, at most, whose density is counted in squares of two pixels. */
 
 /** What is in view: screen = scale * (x - cx) + width / 2, upward in y. */
 export class View {
@@ -33,10 +34,10 @@ export function drawPoints(context, view, points, colours, rows, ratio) {
   const { cx, cy, scale, width, height } = view;
   const inside = countInside(view, points);
   if (inside > SINGLE) {
-    drawDensity(context, view, points, colours, rows);
+    drawDensity(context, view, points, colours, rows, inside < CROWD ? 2 : 1);
     return { inside, single: false };
   }
-  const radius = Math.max(1.3, Math.min(4, 26 / Math.sqrt(Math.sqrt(inside * 40) + 1)));
+  const radius = Math.max(1.4, Math.min(4.5, 14 * inside ** -0.22));
   const sprites = spritesOf(colours, radius * ratio);
   context.save();
   context.globalAlpha = inside > 4000 ? 0.7 : 0.85;
@@ -70,8 +71,11 @@ function spritesOf(colours, radius) {
     const context = canvas.getContext("2d");
     context.fillStyle = css(colour);
     context.beginPath();
-    context.arc(canvas.width / 2, canvas.height / 2, Math.min(radius, SPRITE), 0, 7);
+    context.arc(canvas.width / 2, canvas.height / 2, radius, 0, 7);
     context.fill();
+    context.strokeStyle = "rgba(255,255,255,0.6)"; // told apart from a decoded grid below, and from each other
+    context.lineWidth = radius * 0.22;
+    context.stroke();
     return canvas;
   });
   sprites.key = key;
@@ -81,8 +85,10 @@ function spritesOf(colours, radius) {
 
 let bins = null;
 
-/** Count points in each screen pixel; the colour is the points' mean, the opacity the logarithm of their number. */
-function drawDensity(context, { cx, cy, scale, width, height }, points, colours, rows) {
+/** Count points in each square of the screen; the colour is the points' mean, the opacity the logarithm of their number. */
+function drawDensity(context, view, points, colours, rows, side) {
+  const [width, height, scale] = [view.width / side, view.height / side, view.scale / side];
+  const { cx, cy } = view;
   const [columns, lines] = [Math.ceil(width), Math.ceil(height)];
   const cells = columns * lines;
   if (bins?.length !== 4 * cells) bins = new Float32Array(4 * cells);
@@ -110,19 +116,20 @@ function drawDensity(context, { cx, cy, scale, width, height }, points, colours,
     image.data[bin] = bins[bin] / count;
     image.data[bin + 1] = bins[bin + 1] / count;
     image.data[bin + 2] = bins[bin + 2] / count;
-    image.data[bin + 3] = 55 + 200 * Math.log1p(count) * factor;
+    image.data[bin + 3] = 90 + 165 * Math.log1p(count) * factor;
   }
   const layer = new OffscreenCanvas(columns, lines);
   layer.getContext("2d").putImageData(image, 0, 0);
-  context.drawImage(layer, 0, 0);
+  context.imageSmoothingEnabled = false;
+  context.drawImage(layer, 0, 0, columns * side, lines * side);
 }
 
 /** Choose round numbers for an axis between low and high. */
 export function ticks(low, high, count) {
   const raw = (high - low) / count;
   const power = 10 ** Math.floor(Math.log10(raw));
-  const step = power * [1, 2, 5, 10].find((factor) => factor * power >= raw);
+  const step = power * [1, 2, 5, 10].find((factor) => 1.35 * factor * power >= raw);
   const found = [];
-  for (let value = Math.ceil(low / step) * step; value <= high; value += step) found.push(Number(value.toPrecision(6)));
+  for (let i = Math.ceil(low / step); i * step <= high; i++) found.push(Number((i * step).toPrecision(6)));
   return found;
 }

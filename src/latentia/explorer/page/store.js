@@ -14,8 +14,11 @@ class Store {
     this.write = settled(200, () => history.replaceState(null, "", this.hash()));
     this.read();
     addEventListener("hashchange", () => {
+      const before = this.values;
       this.read();
-      this.tell("tab");
+      const changed = Object.keys(DEFAULTS).filter((key) => before[key] !== this.values[key]);
+      for (const key of changed) if (key !== "tab") this.tell(key);
+      if (changed.length) this.tell("tab");
     });
   }
 

@@ -40,7 +40,7 @@ export function traversalCard(mover, signal) {
   refresh();
   const follow = check("follow the sliders", true, (on) => ((live = on), on && refresh()));
   const note = `Each row moves one dimension from three standard deviations below its mean to three above.`;
-  return h("section", { class: "card full" }, h("h2", {}, "Traversals"), h("p", { class: "note" }, note), follow, h("div", { class: "scroll", tabIndex: 0, role: "group", "aria-label": "Traversal strips" }, body));
+  return h("section", { class: "card" }, h("h2", {}, "Traversals"), h("p", { class: "note" }, note), follow, h("div", { class: "scroll", tabIndex: 0, role: "group", "aria-label": "Traversal strips" }, body));
 }
 
 /** Give one condition n times. */
