@@ -145,7 +145,8 @@ def test_the_data_of_the_page_are_those_of_the_run(page, runs):
       const again = await backend.sample(0, { n: 3, seed: 7, truncation: 0.5 });
       const told = await backend.sample(1, { n: 2, seed: 1, condition: [1, 0, 0, 0, 0, 0, 0, 0, 0, 0] });
       return { count: ready.count, exact, points: [...points.slice(10, 12)], label: labels[5],
-               told: told.x.length, x: [...some.x], z: [...some.z], mean: selected.mean, made: [...made.z], again: [...again.z] };
+               told: told.x.length, x: [...some.x], z: [...some.z], mean: selected.mean,
+               made: [...made.z], again: [...again.z] };
     }"""
     found, run = page.evaluate(script), runs[0]
     z = run.encode_examples(slice(None))
