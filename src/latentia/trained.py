@@ -16,7 +16,8 @@ from latentia import sampling, storage
 from latentia.assembly import Parts, assemble
 from latentia.data.shards import Examples, as_examples
 from latentia.errors import ConfigError, DataError, RunError, shell
-from latentia.evaluation.terms import seeded, stream
+from latentia.evaluation.terms import stream
+from latentia.noise import seeded
 from latentia.probability import Hierarchy, codes_of
 from latentia.types import Coder
 

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from latentia.data.feed import Feed
 from latentia.errors import ConfigError
-from latentia.evaluation.terms import blocks, seeded
+from latentia.evaluation.terms import blocks
+from latentia.noise import seeded
 from latentia.types import Batch, LatentModel
 
 GROUP = 8
