@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -12,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from latentia import sampling, storage
+from latentia import hub, sampling, storage
 from latentia.assembly import Parts, assemble
 from latentia.data.shards import Examples, as_examples
 from latentia.errors import ConfigError, DataError, RunError, shell
@@ -81,7 +82,7 @@ class Trained:
         """Read a model from a folder with `model.json` and `model.safetensors`.
 
         Args:
-            folder: a run folder, or what `save_pretrained` wrote.
+            folder: a run folder, or what `save_pretrained` wrote; or `hf:owner/name` of the Hugging Face Hub.
 
         Returns:
             The model.
@@ -89,7 +90,8 @@ class Trained:
         Raises:
             RunError: if a file is missing, damaged, or of another model.
         """
-        path = Path(folder)
+        name = os.fspath(folder)
+        path = hub.download(name.removeprefix(hub.PREFIX)) if name.startswith(hub.PREFIX) else Path(name)
         if not (path / "model.json").is_file():
             raise RunError(f"{path} holds no model (no model.json); give the folder of a run")
         if not (path / "model.safetensors").is_file():
@@ -110,14 +112,36 @@ class Trained:
             raise RunError(f"{path}: model.safetensors does not fit model.json: {reason}") from error
         return cls(recipe, parts)
 
-    def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
-        """Write `model.json` and `model.safetensors` into a folder.
+    def save_pretrained(self, folder: str | os.PathLike[str], name: str | None = None) -> None:
+        """Write `model.json`, `model.safetensors` and a model card, `README.md`, into a folder.
 
         Args:
             folder: made if it is missing.
+            name: what the model is called on the Hub, `owner/name`, for the card.
         """
-        storage.write_json(Path(folder) / "model.json", self.recipe)
+        recipe = hub.without_paths(self.recipe)
+        storage.write_json(Path(folder) / "model.json", recipe)
         storage.save_tensors(Path(folder) / "model.safetensors", self.model.state_dict())
+        storage.write_text(Path(folder) / "README.md", hub.card(recipe, name, self.evaluation()))
+
+    def push_to_hub(self, name: str, *, private: bool = False, token: str | None = None) -> str:
+        """Put the model onto the Hugging Face Hub; `from_pretrained("hf:" + name)` reads it.
+
+        Args:
+            name: `owner/name`, made if it is not there.
+            private: make it visible to its owner alone.
+            token: who asks; the login of `hf auth login` by default.
+
+        Returns:
+            The address of the commit.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            self.save_pretrained(folder, name)
+            return hub.upload(folder, name, private=private, token=token)
+
+    def evaluation(self) -> dict[str, Any]:
+        """Give what the last evaluation found, as `evaluation.json` holds it; empty without a run folder."""
+        return {}
 
     @property
     def latent(self) -> tuple[int, ...]:

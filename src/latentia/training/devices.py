@@ -27,6 +27,8 @@ def choose_device(name: str, processes: Processes = Processes()) -> torch.device
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name.startswith("cuda:") and processes.count > 1:
         raise ConfigError(f"device '{name}' is one, and {processes.count} processes need one each; use cuda")
+    if processes.count > 1 and not name.startswith(("cpu", "cuda")):
+        raise ConfigError(f"several processes cannot share device '{name}'; use cuda or cpu, or one process")
     if name == "cuda" and processes.count > 1:
         name = f"cuda:{processes.local}"
     try:
