@@ -32,7 +32,9 @@ def download(name: str, revision: str | None = None) -> Path:
     try:
         return Path(hub.snapshot_download(name, revision=revision, allow_patterns=list(FILES)))
     except Exception as error:  # network, authentication, names: its exceptions have no common base
-        raise RunError(f"{PREFIX}{name} cannot be fetched ({_line(error)}); check the name and the network") from error
+        raise RunError(
+            f"{PREFIX}{name} cannot be fetched ({_line(error)}); check the name and the network"
+        ) from error
 
 
 def upload(
@@ -130,7 +132,10 @@ def without_paths(recipe: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _settings(part: Mapping[str, Any]) -> str:
-    listed = [f"`{part['name']}`", *(f"{key} {_plain(value)}" for key, value in part.items() if key != "name")]
+    listed = [
+        f"`{part['name']}`",
+        *(f"{key} {_plain(value)}" for key, value in part.items() if key != "name"),
+    ]
     return ", ".join(listed)
 
 
@@ -150,9 +155,8 @@ def _measured(evaluation: Mapping[str, Any]) -> list[str]:
         if not isinstance(value, (int, float)) or not math.isfinite(value):
             continue
         spread = f" ± {error:.2g}" if isinstance(error, (int, float)) else ""
-        rows.append(
-            f"| `{name}` | {value:.5g}{spread} | {figure['unit']} | {figure['split']} | {figure['examples']} |"
-        )
+        where = f"{figure['unit']} | {figure['split']} | {figure['examples']}"
+        rows.append(f"| `{name}` | {value:.5g}{spread} | {where} |")
     if not rows:
         return ["", "No figures: this model was not evaluated (`latentia evaluate`)."]
     about = evaluation.get("about", {})

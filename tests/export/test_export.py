@@ -83,7 +83,9 @@ def test_what_cannot_be_a_graph_is_told_in_one_line(run, tmp_path, monkeypatch):
         raise LatentiaError("no such operation")
 
     monkeypatch.setattr("latentia.export.onnx.as_onnx", fails)
-    with pytest.raises(LatentiaError, match=r"model 'conditional_vae', network 'mlp'.* cannot be written as ONNX"):
+    with pytest.raises(
+        LatentiaError, match=r"model 'conditional_vae', network 'mlp'.* cannot be written as ONNX"
+    ):
         write_onnx(run, tmp_path / "new")
     assert list(tmp_path.iterdir()) == []
 
@@ -93,7 +95,13 @@ def hub_folder(run, tmp_path_factory):
     figures = {
         "figures": {
             "mse": {"value": 0.0123, "error": 0.001, "unit": "", "split": "test", "examples": 180},
-            "rate_by_level": {"value": [1.0, 2.0], "error": None, "unit": "nats", "split": "test", "examples": 1},
+            "rate_by_level": {
+                "value": [1.0, 2.0],
+                "error": None,
+                "unit": "nats",
+                "split": "test",
+                "examples": 1,
+            },
         },
         "about": {"data": "digits", "latentia": "0.1.0"},
     }
@@ -123,7 +131,8 @@ def test_an_export_names_no_place_of_this_machine(run, onnx, hub_folder):
 @pytest.fixture
 def hub(monkeypatch):
     """The library of the Hub with a client that checks the signatures of its calls and sends nothing."""
-    library = pytest.importorskip("huggingface_hub")
+    import huggingface_hub as library
+
     client = mock.create_autospec(library.HfApi, instance=True)
     monkeypatch.setattr(library, "HfApi", mock.create_autospec(library.HfApi, return_value=client))
     monkeypatch.setattr(library, "snapshot_download", mock.create_autospec(library.snapshot_download))

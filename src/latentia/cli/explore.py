@@ -39,7 +39,7 @@ def command(
         from latentia.explorer.site import write_site
 
         size = write_site(opened_runs, folder, labels=labels, axis=axis, engine=runtime, say=click.echo)
-        click.echo(f"{folder}: {size / 2**20:.1f} MB; open {folder / 'index.html'}, or put the folder on any web host")
+        click.echo(f"{folder}: {size / 2**20:.1f} MB; open its index.html, or put the folder on any web host")
         return
     app = app_of(opened_runs, labels=labels, axis=axis, host=host)
 

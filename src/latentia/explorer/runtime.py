@@ -73,7 +73,9 @@ def _fetched(cached: Path | None, say: Callable[[str], None] | None) -> dict[str
         f"npm pack {PACKAGE}@{VERSION}"
     )
     if npm is None:
-        raise LatentiaError(f"a static export needs {PACKAGE} {VERSION}, and npm is not there to fetch it; {advice}")
+        raise LatentiaError(
+            f"a static export needs {PACKAGE} {VERSION}, and npm is not there to fetch it; {advice}"
+        )
     if say:
         say(f"fetching {PACKAGE} {VERSION} with npm, once (33 MB)")
     with tempfile.TemporaryDirectory() as place:

@@ -27,8 +27,8 @@ EXAMPLES = 5000
 """Examples that travel with a page, at most, evenly spaced."""
 DRAWN = 1024
 """Latents of a sampler that are drawn beforehand, where the browser cannot draw them."""
-NOTICE = f"""This folder was written by latentia (Apache-2.0). It holds parts of {runtime.PACKAGE} {runtime.VERSION},
-Copyright (c) Microsoft Corporation, licensed under the MIT License: https://github.com/microsoft/onnxruntime
+NOTICE = f"""This folder was written by latentia (Apache-2.0). It holds parts of
+{runtime.PACKAGE} {runtime.VERSION}, Copyright (c) Microsoft Corporation, licensed under the MIT License: https://github.com/microsoft/onnxruntime
 """
 
 
@@ -93,7 +93,8 @@ def _state(view: View) -> dict[str, Any]:
     """Describe a run as the server does, with what the browser can do of it."""
     state, run = view.state(), view.run
     if state["condition"] is not None:
-        state["condition"]["unknown"] = run.model.dropped and not run.model.classifies
+        known = run.model.dropped and not run.model.classifies
+        state["condition"] = {**state["condition"], "unknown": known}
     state["samplers"] = list(_samplers(run))
     return state
 
@@ -128,7 +129,9 @@ def _data(view: View) -> bytes:
     for name in _samplers(run):
         if name != "prior" or not _is_normal(run):
             c = run.conditions_for(DRAWN)
-            arrays[f"drawn {name}"] = run.sample_latents(DRAWN, c=c, sampler=run.sampler(name)).reshape(DRAWN, -1)
+            arrays[f"drawn {name}"] = run.sample_latents(DRAWN, c=c, sampler=run.sampler(name)).reshape(
+                DRAWN, -1
+            )
             arrays[f"told {name}"] = c
     values = {
         "ready": {**ready, "count": len(rows), "ways": list(maps)},
@@ -164,11 +167,13 @@ def _write(path: Path, content: bytes) -> None:
 def _pack(folder: Path, name: str, content: bytes) -> None:
     """Write a file as a script, which a page may load from a disk, too; see page/static.js."""
     text = base64.b64encode(gzip.compress(content, 9, mtime=0)).decode()
-    _write(folder / "files" / f"{name}.js", f'(globalThis.latentiaFiles??={{}})["{name}"]="{text}";\n'.encode())
+    _write(
+        folder / "files" / f"{name}.js", f'(globalThis.latentiaFiles??={{}})["{name}"]="{text}";\n'.encode()
+    )
 
 
 def _write_page(folder: Path) -> None:
-    """Write the page with its modules inside: a browser loads no module from a disk, but takes it from an import map.
+    """Write the page with its modules inside, in an import map: a browser loads none from a disk.
 
     Each module becomes a data: address under a bare name, and what it imports is named so, too.
     """

@@ -33,6 +33,9 @@ def session(model: bytes, threads: int = 0) -> Any:
 
     Returns:
         The session.
+
+    Raises:
+        LatentiaError: if ONNX Runtime does not open it.
     """
     import onnxruntime
 
@@ -41,7 +44,14 @@ def session(model: bytes, threads: int = 0) -> Any:
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    try:
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime's exceptions have no common base
+        raise LatentiaError(f"ONNX Runtime does not open the graph: {_line(error)}") from error
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
 
 
 def real_examples(run: Run) -> tuple[np.ndarray, np.ndarray | None]:
@@ -134,9 +144,8 @@ def difference(graph: Graph, model: bytes, given: tuple[Tensor, ...]) -> dict[st
         fed = dict(zip(graph.inputs, (value.numpy() for value in part)))
         try:
             got = dict(zip(want, opened.run(list(want), fed)))
-        except Exception as error:  # ONNX Runtime's exceptions have no common base
-            line = " ".join(str(error).split())[:200]
-            raise LatentiaError(f"ONNX Runtime does not take {count} rows: {line}") from error
+        except Exception as error:  # as above
+            raise LatentiaError(f"ONNX Runtime does not take {count} rows: {_line(error)}") from error
         for name, value in _compared(want, got).items():
             worst[name] = max(worst.get(name, 0.0), value)
     return worst

@@ -98,7 +98,9 @@ class HeavyTailed(D.StudentT):
         nu = widened(self._nu)
         constant = torch.lgamma((nu + 1) / 2) - torch.lgamma(nu / 2) - 0.5 * torch.log(math.pi * nu)
         z = (value - self.loc) / self.scale
-        return constant.to(self.loc.dtype) - self.scale.log() - 0.5 * (self.df + 1) * torch.log1p(z**2 / self.df)
+        return (
+            constant.to(self.loc.dtype) - self.scale.log() - 0.5 * (self.df + 1) * torch.log1p(z**2 / self.df)
+        )
 
 
 def _log_excess(df: float) -> Tensor:
