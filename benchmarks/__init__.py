@@ -1,4 +1,4 @@
-"""Benchmarks: speed, memory, start-up and quality, against a bare loop and against a peer.
+"""Benchmarks: speed, memory, start-up and quality, against bare loops, peers and the machine's limits.
 
 Run them with `make bench`, or `python -m benchmarks.run throughput` for one of them.
 """

@@ -102,10 +102,8 @@ def _call(layout: tuple[int, int], words: list[str]) -> str:
         _command(layout[0], words), capture_output=True, text=True, env=environment, check=False, timeout=300
     )
     if done.returncode:
-        lines = (
-            [line for line in done.stderr.splitlines() if "rror" in line] or done.stderr.splitlines() or [""]
-        )
-        raise RuntimeError(lines[0][:200])
+        lines = done.stderr.splitlines() or [f"exit status {done.returncode}"]
+        raise RuntimeError(next((line for line in lines if "Error: " in line), lines[-1])[:200])
     return done.stdout
 
 
