@@ -58,6 +58,22 @@ def autocast(precision: str, device: torch.device) -> contextlib.AbstractContext
     return torch.autocast(device.type, dtype=torch.bfloat16)
 
 
+def mixed(*numbers: int) -> int:
+    """Make one seed of some numbers, of neighbouring ones very different seeds.
+
+    Args:
+        numbers: not negative.
+
+    Returns:
+        64 bits.
+    """
+    seed = 0
+    for number in numbers:
+        seed = (seed ^ number) * 0x9E3779B97F4A7C15 % 2**64
+        seed ^= seed >> 29
+    return seed
+
+
 def seed_noise(device: torch.device, *numbers: int) -> None:
     """Make what is drawn next on a device a function of some numbers alone.
 
@@ -65,10 +81,7 @@ def seed_noise(device: torch.device, *numbers: int) -> None:
         device: where noise is drawn.
         numbers: not negative, such as seed, step and part.
     """
-    seed = 0
-    for number in numbers:  # a 64-bit mix: neighbours must not give neighbouring seeds
-        seed = (seed ^ number) * 0x9E3779B97F4A7C15 % 2**64
-        seed ^= seed >> 29
+    seed = mixed(*numbers)
     # The generators themselves: torch.manual_seed takes 75 us, which is a tenth of a small network's step.
     torch.default_generator.manual_seed(seed)
     if device.type == "cuda":
