@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import os
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from latentia.data import packed
 from latentia.data.claims import Claims
 from latentia.data.dataset import Dataset
 from latentia.data.packing import CHUNK, Planned, Record, plan, recorded, write_shard
+from latentia.data.packing_arrays import ArrayJob
 from latentia.data.packing_folder import begin, refuse_other, write_index
 from latentia.data.raw import SPLITS
 from latentia.data.shards import Shards
@@ -102,6 +102,7 @@ class Encoding:
         given: the splits that the source brought.
         about: what the index says beside the shards.
         beside: labels and factors.
+        each: bytes of an example of the source.
     """
 
     def __init__(self, run: Run, source: Any, latents: str, seed: int) -> None:
@@ -124,17 +125,16 @@ class Encoding:
         self.dtype = np.dtype(np.uint8 if coder is not None and coder.size <= 256 else np.float32)
         self.dataset = data = run.streamed(source)
         self.told = None if run.condition is None else run.condition.of(data)
-        self.shards = _cut(data)
-        held = {"test": data.given_test, "validation": data.given_validation}
-        self.given = tuple(name for name, given in held.items() if given)
-        self.about: dict[str, Any] = {
+        job = ArrayJob(data)
+        self.shards = _packed(data) if data.fingerprint else plan(job, _SHARD)
+        self.given, self.each = job.given, job.each
+        self.beside: Mapping[str, np.ndarray] = job.beside
+        self.about: Mapping[str, Any] = {
             "high": 255.0 if coder is None else max(1.0, float(coder.size - 1)),
             "label_names": data.label_names,
             "columns": (),
             "factor_names": data.factor_names,
         }
-        beside = {"labels": data.labels, "factors": data.factors}
-        self.beside = {name: values for name, values in beside.items() if values is not None}
 
     def begin(self, claims: Claims, folder: Path) -> None:
         """Write the plan, or see that the one that is there is the same.
@@ -219,7 +219,7 @@ class Encoding:
     def _blocks(self, number: int, done: Callable[[int], object]) -> Iterator[np.ndarray]:
         """Encode a shard block by block; its noise is a function of seed, shard and place in it."""
         rows, x = self.shards[number].rows, self.dataset.x
-        step = max(1, min(_LARGEST, CHUNK // max(1, math.prod(self.dataset.event) * x.dtype.itemsize)))
+        step = max(1, min(_LARGEST, CHUNK // max(1, self.each)))
         for start in range(0, len(rows), step):
             at = rows[start : start + step]
             c = None if self.told is None else self.told[at]
@@ -248,17 +248,13 @@ class Encoding:
         return True
 
 
-def _cut(data: Dataset) -> list[Planned]:
-    """Take the shards of packed data, and cut other data into such."""
-    if not data.fingerprint:
-        each = math.prod(data.event) * data.x.dtype.itemsize
-        return plan(data.splits, each, _SHARD)
+def _packed(data: Dataset) -> list[Planned]:
+    """Give the shards of packed data."""
     shards: list[Planned] = []
-    positions = np.concatenate([data.splits[split] for split in SPLITS])
-    start = 0
+    start: dict[str, int] = dict.fromkeys(SPLITS, 0)
     for name, split, rows in packed.parts(Path(data.source)):
-        shards.append(Planned(name, split, positions[start : start + rows]))
-        start += rows
+        shards.append(Planned(name, split, data.splits[split][start[split] : start[split] + rows]))
+        start[split] += rows
     return shards
 
 

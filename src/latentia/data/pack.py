@@ -109,7 +109,7 @@ def pack(
             state = _state(dataset.source, dataset.x)
             _begin(folder, {"source": where, "state": state, **settings, "shard_mb": shard_mb})
             job = ArrayJob(dataset)
-        _pack(job, plan(job.splits, job.each, shard_mb << 20), folder, where, quiet)
+        _pack(job, plan(job, shard_mb << 20), folder, where, quiet)
         (folder / _UNPACKED).unlink(missing_ok=True)
     return folder
 

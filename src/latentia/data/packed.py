@@ -99,7 +99,7 @@ def read(folder: Path, options: Options) -> Raw:
     """
     redo = again(folder)
     if not (folder / INDEX).is_file():
-        raise DataError(f"{folder}: is not written to the end (no {INDEX}); go on with: {redo}")
+        raise DataError(f"{folder}: is not packed to the end (no {INDEX}); go on with: {redo}")
     try:
         index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
         if index["format"] != FORMAT:

@@ -72,22 +72,21 @@ class Job(abc.ABC):
         """
 
 
-def plan(splits: Mapping[str, np.ndarray], each: int, shard_bytes: int) -> list[Planned]:
+def plan(job: Job, shard_bytes: int) -> list[Planned]:
     """Divide the splits of a source into shards.
 
     Args:
-        splits: positions of each.
-        each: bytes of an example.
+        job: the source.
         shard_bytes: size of a shard, about.
 
     Returns:
         The shards, in the order of the splits.
     """
-    size = max(1, shard_bytes // max(1, each))
+    size = max(1, shard_bytes // max(1, job.each))
     return [
-        Planned(f"{split}-{number:05d}", split, splits[split][start : start + size])
+        Planned(f"{split}-{number:05d}", split, job.splits[split][start : start + size])
         for split in SPLITS
-        for number, start in enumerate(range(0, len(splits[split]), size))
+        for number, start in enumerate(range(0, len(job.splits[split]), size))
     ]
 
 
