@@ -13,6 +13,7 @@ BIN := .venv/bin
 ENV := .venv/.installed
 BENCH_BIN := .venv-bench/bin
 BENCH_ENV := .venv-bench/.installed
+WEB := web/node_modules/.installed
 
 # pythae is installed without its dependencies: it asks for the PyPI package "dataclasses", a copy
 # of the standard library's from Python 3.6. What it does need is listed here.
@@ -30,7 +31,7 @@ demo: $(ENV)
 
 # One thread for each of the two workers: more would make them fight over the cores.
 test: export OMP_NUM_THREADS = 1
-test: $(ENV) browser
+test: $(ENV) browser $(WEB)
 	$(BIN)/python -m pytest -n 2
 
 check: export OMP_NUM_THREADS = 1
@@ -51,7 +52,7 @@ lock:
 	mv constraints.new constraints.txt
 
 clean:
-	rm -rf .venv .venv-bench build dist .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-bench web/node_modules build dist .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 define new_venv
@@ -70,11 +71,23 @@ $(BENCH_ENV): pyproject.toml constraints.txt
 	$(BENCH_BIN)/python -m pip install -q --no-deps $(PYTHAE)
 	@touch $@
 
-# The explorer's tests drive a real browser.
-APT_CHROMIUM := apt-get update -q && apt-get install -q -y chromium
+# The explorer's tests drive a real browser, and npm brings what a page without a server decodes with.
+APT := apt-get update -q && apt-get install -q -y
+define from_apt
+elif command -v apt-get && [ "$$(id -u)" = 0 ]; then DEBIAN_FRONTEND=noninteractive sh -c '$(APT) $(1)'; \
+elif command -v apt-get && command -v sudo; then sudo DEBIAN_FRONTEND=noninteractive sh -c '$(APT) $(1)'
+endef
+
 browser:
 	@if command -v chromium || command -v chromium-browser || command -v google-chrome; then :; \
-	elif command -v apt-get && [ "$$(id -u)" = 0 ]; then DEBIAN_FRONTEND=noninteractive sh -c '$(APT_CHROMIUM)'; \
-	elif command -v apt-get && command -v sudo; then sudo DEBIAN_FRONTEND=noninteractive sh -c '$(APT_CHROMIUM)'; \
+	$(call from_apt,chromium); \
 	else echo 'The tests need Chromium: put chromium, chromium-browser or google-chrome on the PATH.' >&2; exit 1; \
 	fi >/dev/null
+
+$(WEB): web/package.json web/package-lock.json
+	@if command -v npm; then :; \
+	$(call from_apt,--no-install-recommends nodejs npm); \
+	else echo 'The tests need npm (https://nodejs.org) on the PATH.' >&2; exit 1; \
+	fi >/dev/null
+	cd web && npm ci --ignore-scripts --no-audit --no-fund
+	@touch $@

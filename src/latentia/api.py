@@ -445,4 +445,5 @@ def demo(out: str | os.PathLike[str] | None = None, *, quiet: bool = True, say: 
             raise KeyboardInterrupt
     from latentia.report import build
 
+    say(f"move in it with: latentia explore {' '.join(shell(root / name) for name in reversed(DEMO))}")
     return build([open_run(root / name) for name in DEMO], root / "report.html", quiet=quiet)

@@ -28,9 +28,10 @@ from latentia.data.packing_folder import begin, refuse_other, write_index
 from latentia.data.raw import SPLITS
 from latentia.data.shards import Shards
 from latentia.errors import ConfigError, LatentiaError, RunError, ToldElsewhere, shell
+from latentia.noise import mixed
 from latentia.processes import apart
 from latentia.run import Run
-from latentia.training.devices import choose_device, mixed
+from latentia.training.devices import choose_device
 
 PAUSE = 0.2
 """Seconds between two looks at the shards that others work on."""

@@ -7,6 +7,7 @@ NAME/  run.toml           the resolved specification, enough to repeat the run
        checkpoints/       everything that the future of the run depends on
        evaluation.json    the figures of the last evaluation
        samplers/          fits of samplers to the latents, made on demand
+       explorer/          all data encoded, and maps, as the explorer made them
        report.html        self-contained; figures/ beside it
 ```
 """

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 import latentia.data
+from latentia import storage
 from latentia.assembly import Parts
 from latentia.data.dataset import Dataset
 from latentia.data.shards import Examples
@@ -61,6 +62,11 @@ class Run(Trained):
     def name(self) -> str:
         """The name of the folder."""
         return self.folder.path.resolve().name
+
+    def evaluation(self) -> dict[str, Any]:
+        """Give what the last evaluation found; see `Trained`."""
+        path = self.folder.evaluation_file
+        return storage.read_json(path) if path.is_file() else {}
 
     @cached_property
     def dataset(self) -> Dataset:

@@ -182,13 +182,53 @@ def resume(path: str | os.PathLike[str], *, quiet: bool = True, say: Say = silen
     if not (folder / "sweep.toml").is_file():
         what = "is not a sweep (no sweep.toml)" if folder.exists() else "does not exist"
         raise RunError(f"{folder} {what}; start one with 'latentia sweep'")
+    source, axes, family = _planned(folder)
+    return _work(folder, source, axes, family, quiet, say)
+
+
+def _planned(folder: Path) -> tuple[str, dict[str, Any], list[Member]]:
     plan = config.read_toml(folder / "sweep.toml")
     try:
         source, axes, settings = plan["source"], plan["over"], plan.get("settings", {})
-        family = members(settings, axes)
+        return source, axes, members(settings, axes)
     except (KeyError, AttributeError, TypeError, ValueError) as error:
         raise RunError(f"{folder / 'sweep.toml'} is damaged; start the sweep anew") from error
-    return _work(folder, source, axes, family, quiet, say)
+
+
+def opened_family(
+    paths: Sequence[Path],
+) -> tuple[list[Path], list[str], dict[str, Any] | None]:
+    """Let the folder of a sweep stand for its runs.
+
+    Args:
+        paths: run folders, or folders of sweeps.
+
+    Returns:
+        The run folders; what each is called; and what differs between them, `name` and `values`, where they
+        are one sweep.
+
+    Raises:
+        RunError: if a sweep has no finished run.
+    """
+    folders: list[Path] = []
+    labels: list[str] = []
+    axis: dict[str, Any] | None = None
+    for path in paths:
+        if not (path / "sweep.toml").is_file():
+            folders.append(path)
+            labels.append(path.resolve().name)
+            continue
+        _, axes, family = _planned(path)
+        done = [member for member in family if RunFolder(path / member.name).weights_file.is_file()]
+        if not done:
+            raise RunError(
+                f"{path} has no trained run yet; go on with: latentia sweep --resume {shell(path)}"
+            )
+        folders += [path / member.name for member in done]
+        labels += [member.label for member in done]
+        if len(paths) == 1:
+            axis = {"name": ", ".join(axes), "values": [member.label for member in done]}
+    return folders, labels, axis
 
 
 def _check(source: Any, family: Sequence[Member]) -> latentia.data.Dataset:

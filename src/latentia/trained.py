@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -12,11 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from latentia import sampling, storage
+from latentia import hub, sampling, storage
 from latentia.assembly import Parts, assemble
 from latentia.data.shards import Examples, as_examples
 from latentia.errors import ConfigError, DataError, RunError, shell
-from latentia.evaluation.terms import seeded, stream
+from latentia.evaluation.terms import stream
+from latentia.noise import seeded
 from latentia.probability import Hierarchy, codes_of
 from latentia.types import Coder
 
@@ -80,7 +82,7 @@ class Trained:
         """Read a model from a folder with `model.json` and `model.safetensors`.
 
         Args:
-            folder: a run folder, or what `save_pretrained` wrote.
+            folder: a run folder, or what `save_pretrained` wrote; or `hf:owner/name` of the Hugging Face Hub.
 
         Returns:
             The model.
@@ -88,7 +90,8 @@ class Trained:
         Raises:
             RunError: if a file is missing, damaged, or of another model.
         """
-        path = Path(folder)
+        name = os.fspath(folder)
+        path = hub.download(name.removeprefix(hub.PREFIX)) if name.startswith(hub.PREFIX) else Path(name)
         if not (path / "model.json").is_file():
             raise RunError(f"{path} holds no model (no model.json); give the folder of a run")
         if not (path / "model.safetensors").is_file():
@@ -109,14 +112,36 @@ class Trained:
             raise RunError(f"{path}: model.safetensors does not fit model.json: {reason}") from error
         return cls(recipe, parts)
 
-    def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
-        """Write `model.json` and `model.safetensors` into a folder.
+    def save_pretrained(self, folder: str | os.PathLike[str], name: str | None = None) -> None:
+        """Write `model.json`, `model.safetensors` and a model card, `README.md`, into a folder.
 
         Args:
             folder: made if it is missing.
+            name: what the model is called on the Hub, `owner/name`, for the card.
         """
-        storage.write_json(Path(folder) / "model.json", self.recipe)
+        recipe = hub.without_paths(self.recipe)
+        storage.write_json(Path(folder) / "model.json", recipe)
         storage.save_tensors(Path(folder) / "model.safetensors", self.model.state_dict())
+        storage.write_text(Path(folder) / "README.md", hub.card(recipe, name, self.evaluation()))
+
+    def push_to_hub(self, name: str, *, private: bool = False, token: str | None = None) -> str:
+        """Put the model onto the Hugging Face Hub; `from_pretrained("hf:" + name)` reads it.
+
+        Args:
+            name: `owner/name`, made if it is not there.
+            private: make it visible to its owner alone.
+            token: who asks; the login of `hf auth login` by default.
+
+        Returns:
+            The address of the commit.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            self.save_pretrained(folder, name)
+            return hub.upload(folder, name, private=private, token=token)
+
+    def evaluation(self) -> dict[str, Any]:
+        """Give what the last evaluation found, as `evaluation.json` holds it; empty without a run folder."""
+        return {}
 
     @property
     def latent(self) -> tuple[int, ...]:
@@ -235,8 +260,19 @@ class Trained:
                 made.append(self.transform.invert(self.model.decode(q.mean).mean).numpy())
         return np.concatenate(saw), np.concatenate(made)
 
-    def _told(self, c: np.ndarray | None, count: int) -> Tensor | None:
-        """Check conditions, and give one for each example."""
+    def told_each(self, c: np.ndarray | None, count: int) -> Tensor | None:
+        """Check conditions, and give one for each example.
+
+        Args:
+            c: conditions, shape `(count, C)`, `(1, C)`, `(C,)`, or None where they are not known.
+            count: how many examples.
+
+        Returns:
+            Shape `(count, C)`; None for a model without a condition.
+
+        Raises:
+            ConfigError: if the model needs one, has none, or they are of another shape.
+        """
         size = self.model.condition
         if not size:
             return None if c is None else torch.from_numpy(self.given(c))
@@ -257,7 +293,7 @@ class Trained:
         return torch.from_numpy(np.array(rows)).expand(count, size)
 
     def _chunks(self, c: np.ndarray | None, count: int) -> Iterator[Tensor | None]:
-        told = self._told(c, count)
+        told = self.told_each(c, count)
         for start in range(0, count, CHUNK):
             yield None if told is None else told[start : start + CHUNK].to(self.device)
 
@@ -281,6 +317,27 @@ class Trained:
         with seeded(seed):
             codes = [self.model.encode(part, next(told)) for part in self.prepare(x)]
             return np.concatenate([(q.sample() if sample else q.mean).cpu().numpy() for q in codes])
+
+    @torch.no_grad()
+    def posterior(self, x: np.ndarray, c: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray | None]:
+        """Encode data to the mean and the standard deviation of the posterior.
+
+        Args:
+            x: data, shape `(N, *event)`.
+            c: conditions, shape `(N, C)` or `(C,)`, for a conditional model.
+
+        Returns:
+            Each of shape `(N, *latent)`, float32; None for the second where the posterior has no closed
+            form of it, as a flow's. A point, as of an autoencoder or a quantiser, has a deviation of 0.
+        """
+        x, c = np.asarray(x), self.complete(x, c)
+        told = self._chunks(c, 1 if x.shape == self.event else len(x))
+        codes = [self.model.encode(part, next(told)) for part in self.prepare(x)]
+        mean = np.concatenate([q.mean.numpy() for q in codes])
+        try:
+            return mean, np.concatenate([q.stddev.numpy() for q in codes])
+        except NotImplementedError:
+            return mean, None
 
     @property
     def coder(self) -> Coder:
@@ -338,8 +395,18 @@ class Trained:
             raise DataError(f"the model's codes run from 0 to {coder.size - 1}, these to {int(codes.max())}")
         return coder.vectors(torch.from_numpy(codes.astype(np.int64))).numpy()
 
-    def _latents(self, z: np.ndarray) -> np.ndarray:
-        """Take latents or codes, in their shape or, as a table holds them, flat."""
+    def as_latents(self, z: np.ndarray) -> np.ndarray:
+        """Take latents or codes, in their shape or, as a table holds them, flat.
+
+        Args:
+            z: latents, `(N, *latent)`, or, as whole numbers, codes, `(N, *code_shape)`; or one without N.
+
+        Returns:
+            Latents, shape `(N, *latent)`, float32.
+
+        Raises:
+            DataError: if the shape is not the latents'.
+        """
         z, coder = np.asarray(z), self.model.coder
         if coder is not None:
             codes, rows = coder.code_shape, len(z) if z.ndim else 1
@@ -349,6 +416,11 @@ class Trained:
                 z = self.vectors(z.reshape(rows, *codes) if z.shape[1:] == flat else z)
         if z.ndim == 2 and z.shape[1] == math.prod(self.latent):
             z = z.reshape(len(z), *self.latent)
+        if z.shape == self.latent:
+            z = z[None]
+        if z.shape[1:] != self.latent:
+            want, got = ("x".join(map(str, shape)) for shape in (self.latent, z.shape[1:]))
+            raise DataError(f"the model's latents have shape {want}, and these have {got}")
         return z.astype(np.float32)
 
     @torch.no_grad()
@@ -369,12 +441,7 @@ class Trained:
         Raises:
             DataError: if the shape is not the latents'.
         """
-        z = self._latents(z)
-        if z.shape == self.latent:
-            z = z[None]
-        if z.shape[1:] != self.latent:
-            want, got = ("x".join(map(str, shape)) for shape in (self.latent, z.shape[1:]))
-            raise DataError(f"the model's latents have shape {want}, and these have {got}")
+        z = self.as_latents(z)
         out, told = [], self._chunks(c, len(z))
         with seeded(stream(seed, "decoder")):  # not the noise that the latents were drawn with
             for start in range(0, len(z), CHUNK):
@@ -418,7 +485,7 @@ class Trained:
         Returns:
             Shape `(n, *latent)`, float32.
         """
-        told = self._told(c, n)
+        told = self.told_each(c, n)
         if sampler is not None:
             return sampler.sample(n, seed, told)
         with seeded(seed), torch.no_grad():
@@ -472,7 +539,7 @@ class Trained:
         """
         c = self.complete(np.stack([a, b]), c)
         ends = torch.from_numpy(self.encode(np.stack([a, b]), c))
-        told = self._told(c, 2)
+        told = self.told_each(c, 2)
         if told is not None:
             told = sampling.interpolate(told[0], told[1], steps).numpy()
         return self.decode(sampling.interpolate(ends[0], ends[1], steps, path).numpy(), told)
@@ -497,7 +564,7 @@ class Trained:
         Returns:
             Data, shape `(len(dims), T, *event)`.
         """
-        told = self._told(c if x is None else self.complete(x, c), 1)
+        told = self.told_each(c if x is None else self.complete(x, c), 1)
         start = self.prior_mean(told) if x is None else torch.from_numpy(self.encode(x, c)[0])
         dims = list(range(self.latent[0])) if dims is None else dims
         line = torch.linspace(-3, 3, 9) if values is None else torch.as_tensor(values, dtype=torch.float32)

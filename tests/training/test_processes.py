@@ -49,7 +49,7 @@ def spawn(command, count, **environment):
     ]  # fmt: skip
 
 
-def ended(processes, timeout=60):
+def ended(processes, timeout=300):
     found = [process.communicate(timeout=timeout) for process in processes]
     return [(process.returncode, *texts) for process, texts in zip(processes, found, strict=True)]
 
@@ -206,8 +206,8 @@ def test_any_number_of_processes_goes_on_with_a_run(pairs, tmp_path):
 
 
 LONG = [
-    "train", "digits", "--quiet", "--latent-dim", "3", "--epochs", "20", "--network", "mlp", "--hidden", "48",
-    "training.checkpoint_seconds=0.05", "training.log_every=3", "training.ema=0.9",
+    "train", "digits", "--quiet", "--latent-dim", "3", "--epochs", "8", "--network", "mlp", "--hidden", "48",
+    "training.checkpoint_seconds=0.1", "training.log_every=3", "training.ema=0.9",
 ]  # fmt: skip
 
 
@@ -231,7 +231,7 @@ def test_a_killed_process_takes_the_others_along_and_the_run_goes_on(tmp_path):
     assert [code for code, _, _ in results] == [0, 0], results
     path = tmp_path / "killed"
     command = ["-m", "latentia", *LONG, "--out", str(path)]
-    for rank, step in ((0, 20), (1, 120)):
+    for rank, step in ((0, 12), (1, 50)):
         processes = spawn(command, 2)
         wait_for(path, step, processes)
         processes[rank].send_signal(signal.SIGKILL)

@@ -103,6 +103,25 @@ def test_the_moving_average_is_the_one_computed_by_hand():
     assert torch.allclose(book.table, torch.tensor([[1.0], [9.0]]))
 
 
+def test_a_batch_in_parts_moves_the_codes_as_the_whole_batch_does():
+    torch.manual_seed(0)
+    points = torch.randn(12, 2)
+    codes = torch.tensor([0, 1, 2]).repeat(4)
+    whole, parted = Codebook(3, 2, 0.9, 0.0), Codebook(3, 2, 0.9, 0.0)
+    whole.observe(points, codes)
+    seen = []
+    for part in (slice(0, 6), slice(6, 12)):
+        parted.observe(points[part], codes[part])
+        seen.append(parted.seen)
+        parted.counts.zero_()
+        parted.sums.zero_()
+    parted.move(*parted.merge(*map(torch.stack, zip(*seen))))
+    assert torch.allclose(parted.table, whole.table, atol=1e-6)
+    # What dead codes may become is a point of one of the parts, each in its turn.
+    fresh = parted.merge(*map(torch.stack, zip(*seen)))[2]
+    assert all(any(torch.equal(point, other) for other in points) for point in fresh)
+
+
 def test_dead_codes_start_anew_at_features_of_the_batch():
     torch.manual_seed(0)
     codebook = EMACodebook((2,), 4, decay=0.5).train()

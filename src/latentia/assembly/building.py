@@ -15,6 +15,7 @@ from latentia.data.conditions import Condition
 from latentia.data.dataset import Dataset
 from latentia.data.transforms import Transform
 from latentia.networks import recompute
+from latentia.noise import seeded
 from latentia.objectives import Objective
 from latentia.types import LatentModel
 
@@ -73,8 +74,7 @@ def fresh(spec: Mapping[str, Any], event: tuple[int, ...], seed: int) -> Parts:
     Raises:
         ConfigError: if the parts do not fit each other, the event or the way to train.
     """
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with seeded(seed):
         parts = assemble(spec, event)
     if spec["training"]["recompute"]:
         recompute(parts.model)
@@ -94,6 +94,5 @@ def begin(parts: Parts, dataset: Dataset, seed: int) -> None:
         seed: seed of the draw.
     """
     rows = np.random.default_rng(seed).permutation(dataset.splits["train"])[:SHOWN]
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with seeded(seed):
         parts.model.begin(parts.transform(torch.from_numpy(dataset.x[rows])))

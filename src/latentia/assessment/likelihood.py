@@ -11,11 +11,10 @@ import torch
 
 from latentia import compiling
 from latentia.assessment.subject import Subject, flops
-from latentia.data.transforms import Binarise
 from latentia.evaluation.annealing import annealed
 from latentia.evaluation.figures import Better, Figure, mean_and_error
 from latentia.evaluation.health import encode_split
-from latentia.evaluation.likelihood import Estimates, Score, importance_weighted, scorer
+from latentia.evaluation.likelihood import Estimates, Score, importance_weighted, scorer, unsound
 from latentia.evaluation.terms import by_level, per_example, stored_bits
 from latentia.probability import codes_drawn
 
@@ -102,19 +101,8 @@ def _unbounded(subject: Subject) -> str:
 
 def _unsound(subject: Subject) -> str:
     """Say why the likelihood is none of these data, if it is not."""
-    transform = subject.run.transform
-    if not subject.run.model.discrete:
-        drawn = isinstance(transform, Binarise)
-        return "a density of values that are only 0 and 1 has no bound" if drawn else ""
-    if not subject.run.model.binary:
-        return ""
     given = subject.scaled(subject.drawn(subject.x, CHECKED))
-    if isinstance(transform, Binarise) or np.isin(given, (0.0, 1.0)).all():
-        return ""
-    return (
-        "the cross-entropy of grey values is no likelihood: train with transform=binarise, or with "
-        "likelihood=continuous_bernoulli"
-    )
+    return unsound(subject.run.model, subject.run.transform, given)
 
 
 def _off_level(subject: Subject) -> str:

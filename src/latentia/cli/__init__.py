@@ -27,6 +27,9 @@ VERBS = {
     "compare": "compare",
     "sweep": "sweep",
     "report": "report",
+    "explore": "explore",
+    "serve": "serve",
+    "export": "export",
     "list": "list_runs",
 }
 """Each verb and the module that holds it, in the order of the help."""

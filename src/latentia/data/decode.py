@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -47,6 +48,29 @@ def decode(data: bytes, size: tuple[int, int] | None = None) -> np.ndarray:
     except Exception as error:  # Pillow's decoders raise whatever they meet, struct.error and SyntaxError too
         raise ValueError(_told(error)) from error
     return array[None] if array.ndim == 2 else array.transpose(2, 0, 1)
+
+
+def pixels_of(data: bytes) -> int:
+    """Read in the header of an image file how many pixels it has, before any is decoded.
+
+    Args:
+        data: the file's content.
+
+    Returns:
+        Width times height.
+
+    Raises:
+        ValueError: if it is no image.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(data), formats=_FORMATS) as opened:
+            return opened.width * opened.height
+    except Image.DecompressionBombError:
+        return sys.maxsize
+    except Exception as error:  # Pillow's decoders raise whatever they meet
+        raise ValueError(_told(error)) from error
 
 
 def _told(error: Exception) -> str:

@@ -15,7 +15,8 @@ from torch.distributions import Distribution
 from latentia.data.feed import Feed
 from latentia.errors import ConfigError
 from latentia.evaluation.likelihood import Estimates, groups
-from latentia.evaluation.terms import blocks, seeded
+from latentia.evaluation.terms import blocks
+from latentia.noise import seeded
 from latentia.types import Batch, LatentModel
 
 LEAPS = 10

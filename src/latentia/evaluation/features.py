@@ -19,8 +19,8 @@ from latentia import storage
 from latentia.data import cache
 from latentia.errors import LatentiaError
 from latentia.evaluation.figures import Unmeasurable
-from latentia.evaluation.terms import seeded
 from latentia.networks import MLP, Conv
+from latentia.noise import seeded
 
 FEATURES = 64
 EPOCHS = 40

@@ -14,7 +14,8 @@ from torch.distributions import Distribution, Independent, MultivariateNormal
 from latentia.data.feed import Feed
 from latentia.evaluation.codes import code_counts, code_use
 from latentia.evaluation.figures import Unmeasurable
-from latentia.evaluation.terms import blocks, seeded, stream
+from latentia.evaluation.terms import blocks, stream
+from latentia.noise import seeded
 from latentia.probability import CodeChoice, Coded, Delta, UniformChoice, codes_of, discrepancy
 from latentia.types import LatentModel
 

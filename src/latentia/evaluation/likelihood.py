@@ -11,8 +11,10 @@ import torch
 from torch import Tensor
 
 from latentia.data.feed import Feed
+from latentia.data.transforms import Binarise, Transform
 from latentia.errors import ConfigError
-from latentia.evaluation.terms import blocks, seeded
+from latentia.evaluation.terms import blocks
+from latentia.noise import seeded
 from latentia.types import Batch, LatentModel
 
 GROUP = 8
@@ -149,6 +151,28 @@ def _keep_heap() -> None:
     was freed so far; this frees one that is large enough, untouched, so that it costs nothing.
     """
     torch.empty(HEAP, dtype=torch.uint8)
+
+
+def unsound(model: LatentModel, transform: Transform, given: np.ndarray) -> str:
+    """Say why a model's likelihood is none of some data, if it is not.
+
+    Args:
+        model: the model.
+        transform: what prepares its data.
+        given: the data in the model's units without noise, shape `(N, *event)`.
+
+    Returns:
+        The reason; nothing where there is none.
+    """
+    drawn = isinstance(transform, Binarise)
+    if not model.discrete:
+        return "a density of values that are only 0 and 1 has no bound" if drawn else ""
+    if not model.binary or drawn or np.isin(given, (0.0, 1.0)).all():
+        return ""
+    return (
+        "the cross-entropy of grey values is no likelihood: train with transform=binarise, or with "
+        "likelihood=continuous_bernoulli"
+    )
 
 
 def groups(batch: Batch, size: int) -> Iterator[Batch]:

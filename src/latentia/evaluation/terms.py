@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import zlib
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from typing import Any
 import torch
 
 from latentia.data.feed import Feed
+from latentia.noise import seeded
 from latentia.objectives import Objective
 from latentia.processes import Processes
 from latentia.types import LatentModel
@@ -54,21 +54,6 @@ class Averages:
         return {
             name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()
         }
-
-
-@contextlib.contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Draw from a seed inside the context and leave torch's generators untouched.
-
-    Args:
-        seed: the seed.
-
-    Yields:
-        Nothing.
-    """
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        yield
 
 
 def stream(seed: int, purpose: str) -> int:

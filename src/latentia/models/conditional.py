@@ -140,7 +140,7 @@ class ConditionalVAE(VAE):
     def encode(self, x: Tensor, c: Tensor | None = None) -> Distribution:
         """Give q(z|x,c); see `LatentModel`."""
         e = self.embedding(self._rows(c, x))
-        return self.posterior(self.merge(self.encoder(x), e.expand(len(x), -1)).float())
+        return self.posterior(self.merge(self.encoder(x), e.expand(x.shape[0], -1)).float())
 
     def outputs(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """Run the decoder alone; see `VAE`.

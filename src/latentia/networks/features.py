@@ -5,12 +5,12 @@ from __future__ import annotations
 import abc
 from typing import ClassVar
 
-import torch
 from torch import nn
 
 from latentia import storage
 from latentia.errors import ConfigError
 from latentia.networks.base import Layered, Shape, check_positive
+from latentia.noise import seeded
 from latentia.registry import register
 
 
@@ -70,8 +70,7 @@ class ConvFeatures(Features):
                 f"features 'conv' with {len(self.channels)} stages need images, and an example has shape "
                 f"{shape}; use objective.features.channels=[16], or objective.name=elbo for what is no image"
             )
-        with torch.random.fork_rng():
-            torch.manual_seed(self.seed)
+        with seeded(self.seed):
             widths = (event[0], *self.channels)
             stages: list[nn.Module] = [
                 nn.Sequential(nn.Conv2d(before, after, 3, stride=1 if i == 0 else 2, padding=1), nn.ReLU())

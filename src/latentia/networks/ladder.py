@@ -107,7 +107,7 @@ class Zeros(nn.Module):
 
     def forward(self, h: Tensor) -> Tensor:
         """Give `(B, *shape)`."""
-        return h.new_zeros(len(h), *self.shape)
+        return h.new_zeros(h.shape[0], *self.shape)
 
 
 class Ladder(abc.ABC):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from types import ModuleType
@@ -84,10 +85,16 @@ class Flowed(Distribution):
     def _measured(self) -> Tensor:
         loc = self.base.loc
         count = MEASURED_EACH if self.batch_shape else MEASURED
-        noise = torch.randn(count // 2, loc.shape[-1], generator=torch.Generator().manual_seed(0))
-        noise = torch.cat([noise, -noise]).to(loc)
+        noise = _fixed_noise(count, loc.shape[-1]).to(loc)
         noise = noise.reshape(count, *(1,) * len(self.batch_shape), -1)
         return _through(self.transform, loc + self.base.scale * noise)[0]
+
+
+@functools.lru_cache(maxsize=8)
+def _fixed_noise(count: int, size: int) -> Tensor:
+    """Draw the same standard normal numbers at every call, in mirrored pairs, shape `(count, size)`."""
+    noise = torch.randn(count // 2, size, generator=torch.Generator().manual_seed(0))
+    return torch.cat([noise, -noise])
 
 
 def _through(transform: Any, u: Tensor) -> tuple[Tensor, Tensor]:

@@ -134,7 +134,7 @@ class FullGaussian(Posterior):
         """Give N(mu, L L^T)."""
         size = self.latent[0]
         mean, log_variance, entries = features.split([size, size, features.shape[1] - 2 * size], dim=1)
-        unit = torch.eye(size, device=features.device, dtype=features.dtype).repeat(len(features), 1, 1)
+        unit = torch.eye(size, device=features.device, dtype=features.dtype).repeat(features.shape[0], 1, 1)
         unit[:, self.below[0], self.below[1]] = F.hardtanh(entries, -self.REACH, self.REACH)
         factor = deviation(log_variance).unsqueeze(-1) * unit
         return MultivariateNormal(mean, scale_tril=factor, validate_args=False)

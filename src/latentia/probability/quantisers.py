@@ -71,7 +71,7 @@ class Quantiser(Posterior):
         """Put the chosen vectors in the place of the features, and let gradients pass straight through."""
         quantised = points.movedim(-1, -len(self.latent)).detach()
         loc = quantised + (features - features.detach())
-        return Coded(loc, len(self.latent), codes.view(len(features), *self.code_shape), commitment)
+        return Coded(loc, len(self.latent), codes.view(features.shape[0], *self.code_shape), commitment)
 
 
 class Codebook(nn.Module, Moving):
@@ -192,7 +192,7 @@ class ResidualCodebook(Quantiser):
         with torch.autocast(features.device.type, enabled=False):
             points = self._points(features)
             chosen = torch.zeros_like(points).detach()
-            commitment, codes = points.new_zeros(len(points)), []
+            commitment, codes = points.new_zeros(points.shape[0]), []
             for book in self._books:
                 left = (points.detach() - chosen).flatten(0, -2)
                 index = nearest(left, book.table)
@@ -304,7 +304,7 @@ class FiniteScalar(Quantiser):
         """Round; see `Posterior`."""
         squashed = features.tanh()
         codes = self.codes_of(self._points(squashed))
-        return self._coded(squashed, self.grid_table[codes], codes, features.new_zeros(len(features)))
+        return self._coded(squashed, self.grid_table[codes], codes, features.new_zeros(features.shape[0]))
 
 
 @register("posterior", "gumbel_codebook")

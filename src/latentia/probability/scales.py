@@ -10,6 +10,7 @@ import torch.distributions as D
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.distributions import Distribution
+from torch.distributions.utils import broadcast_all
 
 from latentia.errors import ConfigError
 from latentia.probability.discrete import widened
@@ -75,15 +76,31 @@ class HeavyTailed(D.StudentT):
             loc: location mu.
             scale: scale s, broadcastable against the location.
         """
-        super().__init__(df.to(loc.dtype), loc, scale, validate_args=False)
-        nu = widened(df)
-        constant = torch.lgamma((nu + 1) / 2) - torch.lgamma(nu / 2) - 0.5 * torch.log(math.pi * nu)
-        self.constant = constant.to(loc.dtype)
+        # Not torch's constructor: its chi-squared distribution looks at the values, which no graph can hold.
+        self.df, self.loc, self.scale = broadcast_all(df.to(loc.dtype), loc, scale)
+        self._chi2 = D.Chi2(self.df, validate_args=False)
+        Distribution.__init__(self, self.loc.shape, validate_args=False)
+        self._nu = df
+
+    @property
+    def mean(self) -> Tensor:
+        """The location: there are more than one degree of freedom."""
+        return self.loc
+
+    @property
+    def variance(self) -> Tensor:
+        """s^2 nu / (nu - 2), infinite for two degrees of freedom or fewer."""
+        spread = self.scale**2 * self.df / (self.df - 2)
+        return torch.where(self.df > 2, spread, torch.inf)
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Give log p(value) of each entry, in nats."""
+        nu = widened(self._nu)
+        constant = torch.lgamma((nu + 1) / 2) - torch.lgamma(nu / 2) - 0.5 * torch.log(math.pi * nu)
         z = (value - self.loc) / self.scale
-        return self.constant - self.scale.log() - 0.5 * (self.df + 1) * torch.log1p(z**2 / self.df)
+        return (
+            constant.to(self.loc.dtype) - self.scale.log() - 0.5 * (self.df + 1) * torch.log1p(z**2 / self.df)
+        )
 
 
 def _log_excess(df: float) -> Tensor:

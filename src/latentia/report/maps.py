@@ -133,16 +133,44 @@ def pca(codes: np.ndarray, remark: str = "") -> Flattened:
     Returns:
         The plane.
     """
-    centred = codes - codes.mean(axis=0)
-    _, singular, directions = np.linalg.svd(centred.astype(np.float64), full_matrices=False)
+    centre, directions, shares = principal(codes)
+    return described((codes - centre) @ directions.T, shares, remark)
+
+
+def principal(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Find the first two principal components.
+
+    Args:
+        codes: shape `(N, D)`, with D at least 2.
+
+    Returns:
+        The mean, `(D,)`, the directions, `(2, D)`, and the share of the variance along each in percent,
+        `(2,)`.
+    """
+    centre = codes.mean(axis=0)
+    _, singular, directions = np.linalg.svd((codes - centre).astype(np.float64), full_matrices=False)
     total = float((singular**2).sum())
     shares = 100 * singular[:2] ** 2 / total if total > 0 else np.zeros(2)
+    return centre, directions[:2], shares
+
+
+def described(points: np.ndarray, shares: np.ndarray, remark: str = "") -> Flattened:
+    """Describe codes that were projected onto their first two principal components.
+
+    Args:
+        points: shape `(N, 2)`.
+        shares: percent of the variance along each, shape `(2,)`.
+        remark: what else there is to say of the method.
+
+    Returns:
+        The plane.
+    """
     method = (
         f"The first two principal components, which explain {shares.sum():.0f} % of the latents' variance."
     )
     axes = tuple(f"component {index + 1} ({share:.0f} %)" for index, share in enumerate(shares))
     return Flattened(
-        centred @ directions[:2].T,
+        points,
         (axes[0], axes[1]),
         f"{method} {remark}".strip(),
         "PCA of the latents",

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from latentia import config, registry, storage
 from latentia.errors import ConfigError, LatentiaError, RunError
-from latentia.evaluation.terms import seeded, stream
+from latentia.evaluation.terms import stream
+from latentia.noise import seeded
 from latentia.types import LatentModel
 
 SEED = 0

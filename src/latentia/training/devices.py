@@ -27,6 +27,8 @@ def choose_device(name: str, processes: Processes = Processes()) -> torch.device
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name.startswith("cuda:") and processes.count > 1:
         raise ConfigError(f"device '{name}' is one, and {processes.count} processes need one each; use cuda")
+    if processes.count > 1 and not name.startswith(("cpu", "cuda")):
+        raise ConfigError(f"several processes cannot share device '{name}'; use cuda or cpu, or one process")
     if name == "cuda" and processes.count > 1:
         name = f"cuda:{processes.local}"
     try:
@@ -56,37 +58,3 @@ def autocast(precision: str, device: torch.device) -> contextlib.AbstractContext
     if precision == "float32":
         return contextlib.nullcontext()
     return torch.autocast(device.type, dtype=torch.bfloat16)
-
-
-def mixed(*numbers: int) -> int:
-    """Make one seed of some numbers, of neighbouring ones very different seeds.
-
-    Args:
-        numbers: not negative.
-
-    Returns:
-        64 bits.
-    """
-    seed = 0
-    for number in numbers:
-        seed = (seed ^ number) * 0x9E3779B97F4A7C15 % 2**64
-        seed ^= seed >> 29
-    return seed
-
-
-def seed_noise(device: torch.device, *numbers: int) -> None:
-    """Make what is drawn next on a device a function of some numbers alone.
-
-    Args:
-        device: where noise is drawn.
-        numbers: not negative, such as seed, step and part.
-    """
-    seed = mixed(*numbers)
-    # The generators themselves: torch.manual_seed takes 75 us, which is a tenth of a small network's step.
-    torch.default_generator.manual_seed(seed)
-    if device.type == "cuda":
-        torch.cuda.default_generators[
-            torch.cuda.current_device() if device.index is None else device.index
-        ].manual_seed(seed)
-    elif device.type == "mps":
-        torch.mps.manual_seed(seed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
@@ -111,6 +112,8 @@ class Replicated(Engine):
         from torch.nn.parallel import DistributedDataParallel
 
         super().__init__(measured, processes)
+        # A channels-last weight of one channel has strides that mean the same and are not equal.
+        warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
         # Buffers that training moves are merged by the step. Weights may be unused, as an objective pleases.
         known = inspect.signature(DistributedDataParallel).parameters
         unsynced = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from latentia.compiling import Choice, Compiled, Cost, decide
 from latentia.data.feed import Feed
+from latentia.noise import seed_next
 from latentia.objectives import Objective
-from latentia.training.devices import autocast, seed_noise
+from latentia.training.devices import autocast
 from latentia.training.engines import Engine, local, whole
 from latentia.training.moved import Moved
 from latentia.training.opponent import Opponent
@@ -168,7 +169,7 @@ class Step:
         self, index: Tensor, number: int, part: int, progress: float, last: bool, counts: bool
     ) -> tuple[Tensor, ...]:
         """Add the gradient of one part's share of the mean loss."""
-        seed_noise(self.device, self.settings.seed, number, part)
+        seed_next(self.settings.seed, number, part)
         with autocast(self.settings.precision, self.device):
             found = self.engine(index, progress, last)
         # Losses of the model and of the adversary: neither reaches the other's parameters.

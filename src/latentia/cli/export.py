@@ -1,0 +1,36 @@
+"""The verb `export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from latentia.cli.output import run_argument
+
+
+@click.command("export", short_help="Write a model for other programs: ONNX, or the folder of a hub.")
+@run_argument
+@click.option(
+    "--to",
+    "target",
+    type=click.Choice(["onnx", "hub"]),
+    required=True,
+    help="onnx: encoder.onnx, decoder.onnx and model.json, compared with torch. hub: the folder that "
+    "from_pretrained reads, with a model card.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="DIR",
+    help="A new folder, which appears whole or not at all.",
+)
+def command(run: Path, target: str, output: Path) -> None:
+    """Write the model of RUN into a folder for other programs."""
+    from latentia.api import open_run
+    from latentia.export import TARGETS
+
+    for line in TARGETS[target](open_run(run), output, lambda line: click.echo(f"note: {line}", err=True)):
+        click.echo(line)

@@ -1,0 +1,195 @@
+"""Arrays from strangers, checked before a model sees them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from latentia.data.decode import decode, pixels_of
+from latentia.errors import nearest
+from latentia.explorer.refusals import Refusal, TooMuch
+
+PIXELS = 40_000_000
+"""Pixels of an image at the most: a file of some kilobytes can hold far more than its size says."""
+
+
+def shape_of(shape: tuple[int, ...]) -> str:
+    """Write a shape.
+
+    Args:
+        shape: the shape.
+
+    Returns:
+        Such as `1x28x28`.
+    """
+    return "x".join(map(str, shape)) or "one number"
+
+
+def numbers(value: Any, what: str) -> np.ndarray:
+    """Take finite numbers from lists or an array.
+
+    Args:
+        value: nested lists, or an array.
+        what: what they are called in the message.
+
+    Returns:
+        An array: float32 of lists and of floating-point numbers; whole numbers of an array as they are.
+
+    Raises:
+        Refusal: if they are of unequal lengths, no numbers, or not finite in float32.
+    """
+    try:
+        # As numbers at once: left to choose, numpy gives every text of a list the room of the longest.
+        array = value if isinstance(value, np.ndarray) else np.array(value, np.float64)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise Refusal(
+            f"'{what}' holds lists of unequal lengths or values that are no numbers; give an array of numbers"
+        ) from error
+    if array.dtype.kind not in "biuf":
+        raise Refusal(f"'{what}' holds values that are no numbers; give an array of numbers")
+    if array.dtype.kind == "b":
+        array = array.astype(np.uint8)
+    if array.dtype.kind == "f":
+        with np.errstate(over="ignore"):  # what becomes infinite is found below
+            array = array.astype(np.float32)
+        if not np.isfinite(array).all():
+            raise Refusal(f"'{what}' holds NaN or values that are not finite; give finite numbers")
+    return array
+
+
+def count_of(n: int, limit: int, what: str = "n") -> int:
+    """Check how many are asked for.
+
+    Args:
+        n: how many.
+        limit: how many at the most.
+        what: what they are called in the message.
+
+    Returns:
+        The same.
+
+    Raises:
+        Refusal: if there are none, or more than the limit.
+    """
+    if n < 1:
+        raise Refusal(f"'{what}' must be at least 1, not {n}")
+    if n > limit:
+        raise TooMuch(f"'{what}' is {n:,}, and one request may hold {limit:,}; ask in parts")
+    return n
+
+
+def within(value: int, low: int, high: int, what: str) -> int:
+    """Check a whole number.
+
+    Args:
+        value: the number.
+        low: the smallest that may be.
+        high: the largest that may be.
+        what: what it is called in the message.
+
+    Returns:
+        The same.
+
+    Raises:
+        Refusal: if it is outside.
+    """
+    if not low <= value <= high:
+        raise Refusal(f"'{what}' must be from {low} to {high}, not {value}")
+    return value
+
+
+def positive(value: float, what: str) -> float:
+    """Check a factor.
+
+    Args:
+        value: the number.
+        what: what it is called in the message.
+
+    Returns:
+        The same.
+
+    Raises:
+        Refusal: if it is not finite, not positive, or beyond all sense.
+    """
+    if not 0 < value <= 1e6:  # NaN fails, too
+        raise Refusal(f"'{what}' must be a positive number up to 1,000,000, not {value}")
+    return value
+
+
+def examples(value: Any, event: tuple[int, ...], limit: int) -> np.ndarray:
+    """Take examples.
+
+    Args:
+        value: one, shape `event`, or several, `(N, *event)`.
+        event: the shape of one.
+        limit: how many at the most.
+
+    Returns:
+        Shape `(N, *event)`, N at least 1; uint8 as it is, else float32.
+
+    Raises:
+        Refusal: for another shape, no example or too many, or values that are not finite.
+    """
+    array = value if isinstance(value, np.ndarray) else numbers(value, "x")
+    if array.shape == event:
+        array = array[None]
+    if array.shape[1:] != event or not array.ndim:
+        raise Refusal(
+            f"'x' has shape {shape_of(array.shape)}; give examples of shape {shape_of(event)}, one or a list"
+        )
+    count_of(len(array), limit, "examples in x")
+    array = numbers(array, "x")
+    return array if array.dtype == np.uint8 else array.astype(np.float32)
+
+
+def image(data: bytes, event: tuple[int, ...], high: float = 255.0) -> np.ndarray:
+    """Decode an image file and bring it to the shape of an example, as `load` brings a folder's.
+
+    Args:
+        data: the file's content.
+        event: the shape of an example.
+        high: the value of the data that is white.
+
+    Returns:
+        Shape `(1, *event)`, uint8.
+
+    Raises:
+        Refusal: if it is no image, too large, or the run is not one of images.
+    """
+    if len(event) != 3 or event[0] not in (1, 3):
+        raise Refusal(f"this run is not one of images: its examples have shape {shape_of(event)}")
+    try:
+        pixels = pixels_of(data)
+        if pixels > PIXELS:
+            raise TooMuch(f"the image has {pixels:,} pixels, and {PIXELS:,} are the most; make it smaller")
+        x = decode(data, (event[1], event[2]))
+    except ValueError as error:
+        raise Refusal(f"the image cannot be decoded ({error}); give a PNG or JPEG file") from error
+    if len(x) < event[0]:
+        x = np.repeat(x, event[0], axis=0)
+    elif len(x) > event[0]:
+        red, green, blue = x.astype(np.uint32)  # Pillow's luma, ITU-R 601-2
+        x = ((red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16).astype(np.uint8)[None]
+    if high != 255:
+        x = np.rint(x * (high / 255.0)).astype(np.uint8 if high <= 255 else np.float32)
+    return x[None]
+
+
+def known(name: str, names: tuple[str, ...], what: str) -> str:
+    """Check a name.
+
+    Args:
+        name: the name.
+        names: those that there are.
+        what: what it is a name of.
+
+    Returns:
+        The same.
+
+    Raises:
+        Refusal: if it is none of them.
+    """
+    if name not in names:
+        raise Refusal(f"unknown {what} '{name[:60]}'{nearest(name[:60], names)}")
+    return name

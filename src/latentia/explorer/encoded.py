@@ -1,0 +1,144 @@
+"""All data of a run, encoded once: latents, errors and rates, kept in the run folder."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from latentia import storage
+from latentia.errors import LatentiaError, RunError
+from latentia.evaluation.terms import seeded
+from latentia.explorer.jobs import Tick
+from latentia.probability import kl_per_dimension
+
+if TYPE_CHECKING:
+    from latentia.run import Run
+
+PART = 8192
+"""Examples between two signs of progress."""
+ACTIVE = 0.01
+"""A latent dimension that carries less than this, in nats, is called dead."""
+
+
+@dataclass(frozen=True, eq=False)
+class Encoded:
+    """What a model says of all its data, each example under its own condition.
+
+    Attributes:
+        latents: posterior means, flat, shape `(N, D)`.
+        error: mean squared error of each reconstruction in the model's units, shape `(N,)`.
+        rate: KL(q(z|x) || p(z)) of each example in nats, shape `(N,)`, or None without a bound.
+        kl: its mean in each latent dimension, shape `(D,)`, or None where it cannot be split.
+    """
+
+    latents: np.ndarray
+    error: np.ndarray
+    rate: np.ndarray | None
+    kl: np.ndarray | None
+
+    @property
+    def use(self) -> np.ndarray:
+        """How much each dimension is used: its KL in nats, or its variance without one; shape `(D,)`."""
+        return self.latents.var(axis=0) if self.kl is None else self.kl
+
+    @property
+    def active(self) -> np.ndarray:
+        """Whether a dimension carries anything, shape `(D,)`: by its KL, or by its share of the variance."""
+        use = self.use
+        return use > (ACTIVE if self.kl is not None else ACTIVE * float(use.max(initial=0)))
+
+
+def label_of(run: Run) -> dict[str, int]:
+    """Say what kept results belong to.
+
+    Args:
+        run: the run.
+
+    Returns:
+        The checksum of the weights and the number of examples.
+    """
+    return {"weights": storage.checksum(run.model.state_dict()), "examples": len(run.dataset)}
+
+
+def encode_all(run: Run, folder: Path, tick: Tick) -> Encoded:
+    """Encode and reconstruct all examples, or read what is kept of the same weights.
+
+    Args:
+        run: the run.
+        folder: where results are kept; one that cannot be written is done without.
+        tick: is told of progress.
+
+    Returns:
+        The results.
+    """
+    path, label = folder / "encoded.safetensors", label_of(run)
+    kept = read(path, label)
+    if kept is None:
+        parts: list[dict[str, torch.Tensor]] = []
+        for start in range(0, len(run.dataset), PART):
+            rows = np.arange(start, min(start + PART, len(run.dataset)))
+            parts.append(measured(run, run.dataset.x[rows], run.told(rows)))
+            tick(len(rows) / len(run.dataset))
+        kept = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+        if "kl" in kept:
+            kept["kl"] = kept["kl"].double().mean(dim=0).float()
+        with contextlib.suppress(LatentiaError):
+            storage.save_tensors(path, kept, label)
+    arrays = {name: value.numpy() for name, value in kept.items()}
+    return Encoded(arrays["latents"], arrays["error"], arrays.get("rate"), arrays.get("kl"))
+
+
+def read(path: Path, label: dict[str, int]) -> dict[str, torch.Tensor] | None:
+    """Read what is kept, if it belongs to these weights and is whole.
+
+    Args:
+        path: the file.
+        label: what it must belong to.
+
+    Returns:
+        Tensors by name, or None.
+    """
+    try:
+        tensors, header = storage.load_tensors(path)
+    except RunError:
+        return None
+    return tensors if header == label else None
+
+
+@torch.no_grad()
+def measured(run: Run, x: np.ndarray, c: np.ndarray | None) -> dict[str, torch.Tensor]:
+    """Encode and reconstruct some examples.
+
+    Args:
+        run: the run.
+        x: data, shape `(N, *event)`.
+        c: their conditions, shape `(N, C)`, or None.
+
+    Returns:
+        `latents`, `(N, D)`, and `error`, `(N,)`; of a model with a bound `rate`, `(N,)`, and `kl`, `(N, D)`,
+        where it can be split.
+    """
+    found: dict[str, list[torch.Tensor]] = {}
+    done = 0
+    for part in run.prepare(x):
+        told = None if c is None else torch.from_numpy(np.array(c[done : done + len(part)]))
+        done += len(part)
+        q = run.model.encode(part, told)
+        z = q.mean
+        error = (run.model.decode(z, told).mean - part).square().flatten(1).mean(1)
+        values = {"latents": z.flatten(1), "error": error}
+        if run.objective.bound:
+            with seeded(0):
+                kl = kl_per_dimension(q, run.model.prior(told), q.sample((1,))).flatten(1)
+            values["rate"] = kl.sum(dim=1)
+            if kl.shape[1] == math.prod(run.latent):
+                values["kl"] = kl
+        for name, value in values.items():
+            found.setdefault(name, []).append(value)
+    return {name: torch.cat(parts) for name, parts in found.items()}

@@ -1,0 +1,78 @@
+"""The explorer's server: runs opened, a port found, the page shown."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from latentia.errors import MissingExtra
+from latentia.explorer.view import View
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from latentia.run import Run
+
+
+def app_of(
+    runs: Sequence[Run],
+    *,
+    labels: Sequence[str] = (),
+    axis: Mapping[str, Any] | None = None,
+    title: str = "",
+    host: str = "127.0.0.1",
+    quick: bool = True,
+) -> Any:
+    """Make the guarded app that shows runs.
+
+    Args:
+        runs: the runs, at least one.
+        labels: what each is called in a sweep; their names by default.
+        axis: what differs between the runs of a sweep: `name` and `values`.
+        title: what the page is called; the runs' names by default.
+        host: what the server is bound to.
+        quick: make a quicker decoder of each run beside the page, which takes some seconds.
+
+    Returns:
+        The ASGI app.
+
+    Raises:
+        MissingExtra: if the packages of the extra `serve` are not installed.
+    """
+    try:
+        import fastapi  # noqa: F401
+        import uvicorn  # noqa: F401
+        import websockets  # noqa: F401
+    except ImportError as error:
+        raise MissingExtra(error.name or "fastapi", "serve", "latentia explore") from error
+    from latentia.explorer.guard import Guard, allowed_hosts
+    from latentia.explorer.routes import build
+
+    names = labels or [""] * len(runs)
+    views = [View(run, number, label) for number, (run, label) in enumerate(zip(runs, names, strict=True))]
+    for view in views:
+        view.prepared()
+        if quick:
+            view.quicken()
+    more = f" and {len(runs) - 3} more" if len(runs) > 3 else ""
+    app: FastAPI = build(views, title or ", ".join(run.name for run in runs[:3]) + more, axis)
+    return Guard(app, hosts=allowed_hosts(host))
+
+
+def serve(app: Any, host: str, port: int, opened: Callable[[str], None]) -> None:
+    """Show an app until the process is interrupted.
+
+    Args:
+        app: the app.
+        host: where to listen.
+        port: the port; 0 takes a free one.
+        opened: is told the address once the page can be asked for.
+    """
+    import torch
+
+    from latentia.explorer.running import address, listen, run
+
+    torch.set_num_threads(max(1, min(torch.get_num_threads(), (os.cpu_count() or 2) - 1)))
+    with listen(host, port) as bound:
+        run(app, bound, ready=lambda: opened(address(host, bound) + "/"))

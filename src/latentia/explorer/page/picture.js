@@ -1,0 +1,153 @@
+// One example drawn into a canvas: an image, the bars of a table's row, the lines of an array, the frames of a video.
+
+import { h, shown } from "./dom.js";
+
+const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+const size = (event) => event.reduce((a, b) => a * b, 1);
+const MOST_BARS = 24;
+
+/** Make a canvas for examples of a run, `side` pixels wide. */
+export function frame(run, side, name) {
+  const canvas = h("canvas", { class: `picture ${run.form}`, role: "img", "aria-label": name });
+  const { width, height } = extent(run, side);
+  canvas.style.width = `${width}px`;
+  canvas.style.height = `${height}px`;
+  return canvas;
+}
+
+/** Give width and height of an example as it is shown. */
+export function extent(run, side) {
+  if (run.form === "image") {
+    const [, rows, columns] = run.event;
+    const factor = side / Math.max(rows, columns);
+    return { width: Math.round(columns * factor), height: Math.round(rows * factor) };
+  }
+  if (frames(run)) {
+    const [, count, rows, columns] = run.event;
+    return { width: Math.round(side * Math.min(4, count) / 2), height: Math.round((side / 2) * (rows / columns)) };
+  }
+  if (run.form === "table" && side >= 120) return { width: side, height: Math.min(MOST_BARS, run.event[0]) * 18 + 4 };
+  return { width: side, height: Math.round(side * 0.75) };
+}
+
+const frames = (run) => run.event.length === 4 && [1, 3].includes(run.event[0]);
+
+/** Draw the example that starts at `offset` of `values`. */
+export function draw(canvas, run, values, offset = 0) {
+  if (run.form === "image") drawImage(canvas, run, values, offset, run.event);
+  else if (frames(run)) drawFrames(canvas, run, values, offset);
+  else drawChart(canvas, run, values, offset);
+}
+
+/** Write an image of [C, H, W] into a context at (x, y), one pixel a value. */
+export function pixels(run, values, offset, event) {
+  const [channels, rows, columns] = event;
+  const image = new ImageData(columns, rows);
+  const factor = 255 / (run.high - run.low || 1);
+  const area = rows * columns;
+  const second = channels >= 3 ? area : 0;
+  const third = channels >= 3 ? 2 * area : 0;
+  for (let i = 0; i < area; i++) {
+    const at = offset + i;
+    image.data[4 * i] = (values[at] - run.low) * factor;
+    image.data[4 * i + 1] = (values[at + second] - run.low) * factor;
+    image.data[4 * i + 2] = (values[at + third] - run.low) * factor;
+    image.data[4 * i + 3] = channels === 4 ? (values[at + 3 * area] - run.low) * factor : 255;
+  }
+  return image;
+}
+
+function drawImage(canvas, run, values, offset, event) {
+  const image = pixels(run, values, offset, event);
+  if (canvas.width !== image.width) canvas.width = image.width;
+  if (canvas.height !== image.height) canvas.height = image.height;
+  canvas.getContext("2d").putImageData(image, 0, 0);
+}
+
+function drawFrames(canvas, run, values, offset) {
+  const [channels, count, rows, columns] = run.event;
+  canvas.width = count * columns;
+  canvas.height = rows;
+  const area = rows * columns;
+  for (let frame = 0; frame < count; frame++) {
+    const one = new Float32Array(channels * area);
+    for (let c = 0; c < channels; c++) {
+      const from = offset + (c * count + frame) * area;
+      one.set(values.subarray(from, from + area), c * area);
+    }
+    canvas.getContext("2d").putImageData(pixels(run, one, 0, [channels, rows, columns]), frame * columns, 0);
+  }
+}
+
+/** Draw the bars of a row or the lines of an array into a canvas at the screen's resolution. */
+function drawChart(canvas, run, values, offset) {
+  const ratio = devicePixelRatio || 1;
+  const [width, height] = [parseFloat(canvas.style.width), parseFloat(canvas.style.height)];
+  canvas.width = width * ratio;
+  canvas.height = height * ratio;
+  const context = canvas.getContext("2d");
+  context.scale(ratio, ratio);
+  chart(context, run, values, offset, width, height);
+}
+
+/** Draw bars or lines into a box of a context. */
+export function chart(context, run, values, offset, width, height) {
+  context.fillStyle = style("--panel");
+  context.fillRect(0, 0, width, height);
+  if (run.form === "table") bars(context, run, values, offset, width, height);
+  else lines(context, run, values, offset, width, height);
+}
+
+function bars(context, run, values, offset, width, height) {
+  const count = Math.min(MOST_BARS, run.event[0]);
+  const step = height / count;
+  const named = width >= 120;
+  const room = named ? Math.min(width * 0.45, 130) : 0;
+  context.font = "11px system-ui, sans-serif";
+  context.textBaseline = "middle";
+  for (let i = 0; i < count; i++) {
+    const [low, high] = run.ranges[i] ?? [run.low, run.high];
+    const share = Math.max(0, Math.min(1, (values[offset + i] - low) / (high - low || 1)));
+    const y = (i + 0.5) * step;
+    context.fillStyle = style("--faint");
+    context.fillRect(room, y - step * 0.35, width - room, step * 0.7);
+    context.fillStyle = style("--first");
+    context.fillRect(room, y - step * 0.35, Math.max(1, share * (width - room)), step * 0.7);
+    if (!named) continue;
+    context.fillStyle = style("--ink");
+    const name = run.columns[i] ?? `column ${i}`;
+    context.fillText(name.length > 18 ? name.slice(0, 17) + "…" : name, 2, y, room - 6);
+    context.textAlign = "right";
+    context.fillText(shown(values[offset + i]), width - 4, y);
+    context.textAlign = "left";
+  }
+}
+
+function lines(context, run, values, offset, width, height) {
+  const length = run.event[run.event.length - 1];
+  const count = size(run.event) / length;
+  for (let line = 0; line < Math.min(8, count); line++) {
+    context.strokeStyle = style(["--first", "--second", "--third", "--muted"][line % 4]);
+    context.lineWidth = 1.5;
+    context.beginPath();
+    for (let i = 0; i < length; i++) {
+      const share = (values[offset + line * length + i] - run.low) / (run.high - run.low || 1);
+      const x = (i / Math.max(1, length - 1)) * width;
+      context.lineTo(x, height - 3 - share * (height - 6));
+    }
+    context.stroke();
+  }
+}
+
+/** Lay examples out as a grid: an element of canvases, `columns` in a row where that is given. */
+export function gallery(run, values, n, side, name, columns) {
+  const box = h("div", { class: "gallery", role: "group", "aria-label": name });
+  if (columns) box.style.gridTemplateColumns = `repeat(${columns}, max-content)`;
+  const event = size(run.event);
+  for (let i = 0; i < n; i++) {
+    const canvas = frame(run, side, `${name} ${i + 1}`);
+    draw(canvas, run, values, i * event);
+    box.append(canvas);
+  }
+  return box;
+}

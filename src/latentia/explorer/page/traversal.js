@@ -1,0 +1,52 @@
+// Traversal strips: one latent dimension moves, the others stay where the sliders are.
+
+import { check, failure, h, settled } from "./dom.js";
+import { gallery } from "./picture.js";
+
+const STRIPS = 8;
+const STEPS = 9;
+const REACH = 3;
+
+export function traversalCard(mover, signal) {
+  const { look, ready } = mover;
+  const body = h("div", { class: "strips" });
+  let live = true;
+  const refresh = async () => {
+    if (signal.aborted) return;
+    const dims = ready.order.slice(0, STRIPS);
+    const z = new Float32Array(dims.length * STEPS * look.size);
+    dims.forEach((dim, row) => {
+      const { mean, std } = ready.dims[dim];
+      for (let step = 0; step < STEPS; step++) {
+        const at = (row * STEPS + step) * look.size;
+        z.set(mover.z, at);
+        z[at + dim] = mean + REACH * std * ((2 * step) / (STEPS - 1) - 1);
+      }
+    });
+    try {
+      const n = dims.length * STEPS;
+      const values = await look.decode(z, n, repeated(mover.c, n), 4);
+      if (!values) return;
+      body.replaceChildren(...dims.flatMap((dim, row) => [
+        h("span", { class: "label" }, `z${dim}`),
+        gallery(look.run, values.subarray(row * STEPS * look.values), STEPS, look.run.form === "image" ? 44 : 80, `latent ${dim}`, STEPS),
+      ]));
+    } catch (error) {
+      body.replaceChildren(failure(error));
+    }
+  };
+  const later = settled(80, refresh);
+  mover.listeners.push(() => live && later());
+  refresh();
+  const follow = check("follow the sliders", true, (on) => ((live = on), on && refresh()));
+  const note = `Each row moves one dimension from three standard deviations below its mean to three above.`;
+  return h("section", { class: "card" }, h("h2", {}, "Traversals"), h("p", { class: "note" }, note), follow, h("div", { class: "scroll", tabIndex: 0, role: "group", "aria-label": "Traversal strips" }, body));
+}
+
+/** Give one condition n times. */
+export function repeated(c, n) {
+  if (!c) return null;
+  const all = new Float32Array(n * c.length);
+  for (let i = 0; i < n; i++) all.set(c, i * c.length);
+  return all;
+}

@@ -1,0 +1,341 @@
+"""What the page asks of one run."""
+
+from __future__ import annotations
+
+import math
+import threading
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from latentia.data.splits import spread
+from latentia.errors import DataError, RunError
+from latentia.explorer import planes
+from latentia.explorer.encoded import Encoded, encode_all, label_of
+from latentia.explorer.jobs import Job, Tick
+from latentia.explorer.planes import Plane
+from latentia.explorer.refusals import Gone, NotThere, TooMuch
+from latentia.explorer.service import Decode, Service
+from latentia.run import Run
+
+DECODED = 1024
+"""Latents that are decoded at once, at most."""
+SHOWN = 4096
+"""Examples that are handed out at once, at most."""
+RANGED = 100_000
+"""Rows among which the smallest and the largest value of a table's columns are looked for."""
+LISTED = 64
+"""Latent dimensions that the map can be coloured by, at most."""
+ENCODING, ARRANGING = threading.Lock(), threading.Lock()
+"""One run is encoded at a time, and one map arranged."""
+
+
+class View:
+    """One run under the eyes of the page. Methods may be called from any thread."""
+
+    def __init__(self, run: Run, number: int, label: str = "") -> None:
+        """Look at a run.
+
+        Args:
+            run: the run.
+            number: its place among the runs of the page.
+            label: what it is called in a sweep; its name by default.
+        """
+        self.run = run
+        self.number = number
+        self.label = label or run.name
+        self.service = Service(run)
+        self.lock = self.service.lock  # torch's generator is the process's: one draw at a time
+        self._quick: Decode | None = None
+        self._jobs: dict[str, Job] = {}
+        self._starting = threading.Lock()
+
+    @property
+    def folder(self) -> Path:
+        """Where what was computed is kept."""
+        return self.run.folder.path / "explorer"
+
+    @property
+    def size(self) -> int:
+        """Numbers in a latent."""
+        return math.prod(self.run.latent)
+
+    def alive(self) -> None:
+        """Check that the run folder is still there.
+
+        Raises:
+            Gone: if it was deleted or moved.
+        """
+        if not self.run.folder.run_file.is_file():
+            raise Gone(f"{self.run.name}: the run folder is gone; start latentia explore anew")
+
+    @property
+    def form(self) -> str:
+        """How examples are shown: as image, table or array."""
+        kind = self.run.dataset.kind
+        return "array" if kind == "image" and min(self.run.event[1:]) < 4 else kind
+
+    def state(self) -> dict[str, Any]:
+        """Describe the run in plain values; the records are in page/backend.js."""
+        run, coder = self.run, self.run.model.coder
+        low, high = run.image_range
+        return {
+            "id": self.number,
+            "name": run.name,
+            "label": self.label,
+            "model": run.recipe["model"]["name"],
+            "form": self.form,
+            "event": run.event,
+            "latent": run.latent,
+            "low": float(low),
+            "high": float(high),
+            "columns": run.dataset.columns,
+            "ranges": self._ranges,
+            "bound": run.objective.bound,
+            "samplers": self.samplers,
+            "levels": run.model.levels,
+            "codes": None if coder is None else {"shape": run.latent[1:], "size": coder.size},
+            "condition": self.condition,
+            "rate_distortion": self._rate_distortion(),
+        }
+
+    @cached_property
+    def _ranges(self) -> list[tuple[float, float]]:
+        if self.form != "table":
+            return []
+        x = self.run.dataset.x[spread(np.arange(len(self.run.dataset)), RANGED)]
+        return list(zip(x.min(axis=0).astype(float).tolist(), x.max(axis=0).astype(float).tolist()))
+
+    @property
+    def samplers(self) -> list[str]:
+        """Where samples can come from without a fit that takes minutes."""
+        if self.run.model.coder is None:
+            return ["prior", "mixture"]
+        return ["prior"] + ["autoregressive"] * (self.run.kept_sampler("autoregressive") is not None)
+
+    @cached_property
+    def condition(self) -> dict[str, Any] | None:
+        """The size of a condition and those that can be chosen by name, or None."""
+        if self.run.condition is None:
+            return None
+        options = self.run.condition.examples(self.run.label_names)
+        return {
+            "size": self.run.condition.size,
+            "options": [{"name": str(name), "row": np.asarray(row).tolist()} for name, row in options],
+        }
+
+    def _rate_distortion(self) -> dict[str, Any]:
+        for split in ("test", "validation"):
+            rows = self.run.metrics(split)
+            if rows:
+                row, bound = rows[-1], self.run.objective.bound
+                return {
+                    "rate": row.get("rate") if bound else None,
+                    "distortion": row.get("distortion") if bound else None,
+                    "mse": row.get("mse"),
+                    "split": split,
+                }
+        return {"rate": None, "distortion": None, "mse": None, "split": None}
+
+    def prepared(self) -> Job:
+        """Begin to encode the data, or look how far that is."""
+        with self._starting:
+            if "encoded" not in self._jobs:
+                what = f"encoding {len(self.run.dataset):,} examples"
+                self._jobs["encoded"] = Job(what, ENCODING).start(
+                    lambda tick: encode_all(self.run, self.folder, tick)
+                )
+            return self._jobs["encoded"]
+
+    def quicken(self) -> Job:
+        """Begin to make a quicker decoder of the same outputs; until it is there, the run's own decodes."""
+
+        def work(tick: Tick) -> None:
+            from latentia.explorer.decoder import decoder
+
+            found = decoder(self.run)
+            self._quick = None if found == self.run.decode else found
+
+        with self._starting:
+            if "decoder" not in self._jobs:
+                self._jobs["decoder"] = Job("making a quicker decoder", ARRANGING).start(work)
+            return self._jobs["decoder"]
+
+    @property
+    def encoded(self) -> Encoded:
+        """All data, encoded; waits until they are.
+
+        Raises:
+            RunError: if they could not be.
+        """
+        job = self.prepared()
+        job.done.wait()
+        if job.failure:
+            raise RunError(job.failure)
+        return job.result
+
+    def planed(self, way: str) -> Job:
+        """Begin to bring the encoded data to the plane, or look how far that is.
+
+        Args:
+            way: one of `planes.ways`.
+
+        Returns:
+            The job.
+
+        Raises:
+            NotThere: if there is no such way.
+        """
+        encoded = self.encoded
+        if way not in planes.ways(encoded.latents):
+            raise NotThere(f"there is no map '{way[:40]}' of this run")
+        with self._starting:
+            if way not in self._jobs:
+                self._jobs[way] = Job(f"computing the map ({way})", ARRANGING).start(
+                    lambda tick: planes.plane(encoded, way, self.folder, label_of(self.run), tick)
+                )
+            return self._jobs[way]
+
+    def plane(self, way: str) -> Plane:
+        """Give the encoded data on the plane; waits until they are.
+
+        Args:
+            way: one of `planes.ways`.
+
+        Returns:
+            The plane.
+
+        Raises:
+            RunError: if it could not be made.
+        """
+        job = self.planed(way)
+        job.done.wait()
+        if job.failure:
+            raise RunError(job.failure)
+        return job.result
+
+    def ready(self) -> dict[str, Any]:
+        """Describe the encoded data in plain values."""
+        encoded = self.encoded
+        mean, std = encoded.latents.mean(axis=0), encoded.latents.std(axis=0)
+        dims = [
+            {
+                "kl": None if encoded.kl is None else float(encoded.kl[dim]),
+                "mean": float(mean[dim]),
+                "std": float(std[dim]),
+                "active": bool(encoded.active[dim]),
+            }
+            for dim in range(self.size)
+        ]
+        return {
+            "count": len(encoded.latents),
+            "ways": planes.ways(encoded.latents),
+            "columns": [
+                {"name": name, "names": names, "unit": unit} for name, names, unit, _ in self.columns
+            ],
+            "dims": dims,
+            "order": np.argsort(-encoded.use, kind="stable").tolist(),
+            "centre": self._centre(mean).tolist(),
+        }
+
+    def _centre(self, mean: np.ndarray) -> np.ndarray:
+        """Where moves start: the prior's mean, or that of the data's latents where no prior was trained."""
+        if not self.run.objective.bound or self.run.model.coder is not None:
+            return mean
+        told = self.run.told(spread(np.arange(len(self.run.dataset)), 1))
+        with torch.no_grad():
+            return self.run.prior_mean(None if told is None else torch.from_numpy(told)).numpy().reshape(-1)
+
+    @cached_property
+    def columns(self) -> list[tuple[str, list[str] | None, str, np.ndarray]]:
+        """What the map can be coloured by: name, names of categories or None, unit, values."""
+        dataset, encoded = self.run.dataset, self.encoded
+        found: list[tuple[str, list[str] | None, str, np.ndarray]] = []
+        if dataset.labels is not None and dataset.classes:
+            names = list(dataset.label_names) or [str(i) for i in range(int(dataset.labels.max()) + 1)]
+            found.append(("label", [str(name) for name in names], "", dataset.labels))
+        found.append(("reconstruction error", None, "MSE", encoded.error))
+        if encoded.rate is not None:
+            found.append(("KL", None, "nats", encoded.rate))
+        split = np.full(len(dataset), -1)
+        for number, rows in enumerate(dataset.splits.values()):
+            split[rows] = number
+        found.append(("split", list(dataset.splits), "", split))
+        if dataset.factors is not None:
+            for number, name in enumerate(dataset.factor_names):
+                found.append((name, None, "", dataset.factors[:, number]))
+        if self.form == "table":
+            names = dataset.columns or tuple(f"column {i}" for i in range(dataset.event[0]))
+            found += [(name, None, "", dataset.x[:, i]) for i, name in enumerate(names)]
+        if self.size <= LISTED:
+            found += [(f"latent {i}", None, "", encoded.latents[:, i]) for i in range(self.size)]
+        return found
+
+    def rows(self, asked: np.ndarray, most: int = SHOWN) -> np.ndarray:
+        """Check positions of examples.
+
+        Args:
+            asked: positions.
+            most: how many at most.
+
+        Returns:
+            The same, as int64.
+
+        Raises:
+            TooMuch: if there are none or too many.
+            DataError: if one does not exist.
+        """
+        count = len(self.run.dataset)
+        if not 0 < len(asked) <= most:
+            raise TooMuch(f"from 1 to {most:,} examples can be asked for at once, not {len(asked):,}")
+        if not 0 <= int(asked.min()) <= int(asked.max()) < count:
+            raise DataError(f"there is no such example; they run from 0 to {count - 1}")
+        return asked.astype(np.int64)
+
+    def examples(self, asked: np.ndarray) -> dict[str, np.ndarray | None]:
+        """Give examples as they are.
+
+        Args:
+            asked: positions.
+
+        Returns:
+            `x`, shape `(n, *event)`, float32.
+        """
+        return {"x": self.run.dataset.x[self.rows(asked)].astype(np.float32)}
+
+    def latents(self, asked: np.ndarray) -> dict[str, np.ndarray | None]:
+        """Give the latents of examples and the conditions that they were encoded under.
+
+        Args:
+            asked: positions.
+
+        Returns:
+            `z`, shape `(n, D)`, and `c`, `(n, C)` or None.
+        """
+        rows = self.rows(asked)
+        return {"z": self.encoded.latents[rows], "c": self.run.told(rows)}
+
+    def decode(self, z: np.ndarray, c: np.ndarray | None = None) -> np.ndarray:
+        """Decode latents.
+
+        Args:
+            z: shape `(n, D)`.
+            c: conditions, shape `(n, C)`, or None.
+
+        Returns:
+            Data, shape `(n, *event)`, float32.
+
+        Raises:
+            TooMuch: if there are too many.
+            DataError: if one is not finite.
+        """
+        if not 0 < len(z) <= DECODED:
+            raise TooMuch(f"from 1 to {DECODED:,} latents can be decoded at once, not {len(z):,}")
+        if not np.isfinite(z).all():
+            raise DataError("a latent holds a value that is not finite")
+        c = None if self.run.condition is None else c
+        decoded = (self._quick or self.service.decode_rows)(z.reshape(len(z), *self.run.latent), c)
+        return np.ascontiguousarray(decoded, dtype=np.float32)

@@ -1,0 +1,41 @@
+"""What a run can be exported to, by name, for the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from latentia import storage
+from latentia.export.onnx import write_onnx
+from latentia.run import Run
+
+Say = Callable[[str], None]
+
+
+def _onnx(run: Run, folder: Path, say: Say) -> Iterator[str]:
+    record = write_onnx(run, folder, say)
+    for name, graph in record["graphs"].items():
+        ins, outs = (
+            ", ".join(f"{port['name']} {'x'.join(map(str, port['shape']))}" for port in graph[way])
+            for way in ("inputs", "outputs")
+        )
+        compared = graph["compared"]
+        gap = max(compared["largest_relative_difference"].values())
+        yield f"{folder / graph['file']}: {ins} -> {outs}"
+        yield (
+            f"  against torch on {compared['random']} random and {compared['real']} real examples: "
+            f"largest difference {gap:.1e} of the output's largest value ({name})"
+        )
+
+
+def _hub(run: Run, folder: Path, say: Say) -> Iterator[str]:
+    with storage.new_folder(folder) as target:
+        run.save_pretrained(target)
+    yield f"{folder}: model.json, model.safetensors and the card README.md"
+    yield f"read it with: latentia.Trained.from_pretrained({str(folder)!r})"
+    if not run.evaluation():
+        say("the card has no figures yet; make some with: latentia evaluate RUN, and export again")
+
+
+TARGETS: dict[str, Callable[[Run, Path, Say], Iterator[str]]] = {"onnx": _onnx, "hub": _hub}
+"""Each writes a run into a folder and gives the lines that say what it wrote."""
