@@ -77,11 +77,10 @@ def test_more_than_memory_should_hold_is_read_block_by_block(made, tmp_path, mon
     x = np.random.default_rng(0).integers(0, 17, (20_000, 1, 8, 8), dtype=np.uint8)
     np.save(tmp_path / "big.npy", x)
     monkeypatch.setattr(encoding, "_LARGEST", 700)
-    read = []
-    get = Shards.__getitem__
-    monkeypatch.setattr(Shards, "__getitem__", lambda self, key: read.append(np.size(key)) or get(self, key))
-    found = latentia.load(latentia.encode(made[0], tmp_path / "big.npy", tmp_path / "out"))
-    assert len(found) == len(x) and max(size for size in read if size > 1) <= 8192  # the sample of its range
+    job = encoding.Encoding(latentia.open_run(made[0]), tmp_path / "big.npy", "mean", 0)
+    assert isinstance(job.dataset.x, Shards)
+    sizes = [len(block) for block in job._blocks(0, lambda count: None)]
+    assert max(sizes) == 700 and sum(sizes) == len(job.shards[0].rows)
 
 
 def test_noise_is_that_of_the_seed_and_the_place(made, tmp_path):
@@ -260,8 +259,13 @@ def test_one_of_several_processes_says_what_all_meet(made, tmp_path):
 
 
 def test_a_claim_is_held_by_one_process_and_ends_with_it(tmp_path):
-    code = "import sys, pathlib\nfrom latentia.data.claims import Claims\n"
-    code += "claims = Claims(pathlib.Path(sys.argv[1]))\nwith claims.held(3) as mine:\n    print(mine, flush=True)\n    sys.stdin.read()\n"
+    code = """
+import pathlib, sys
+from latentia.data.claims import Claims
+with Claims(pathlib.Path(sys.argv[1])) as claims, claims.held(3) as mine:
+    print(mine, flush=True)
+    sys.stdin.read()
+"""
     command = [sys.executable, "-c", code, str(tmp_path)]
     holder = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert holder.stdout.readline() == "True\n"
