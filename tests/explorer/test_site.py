@@ -209,6 +209,7 @@ def test_a_place_that_is_taken_and_a_missing_engine_are_one_line(site, runs, tmp
     with pytest.raises(LatentiaError, match=r"does not hold ort\.wasm\.min\.js, .* of onnxruntime-web 1\."):
         runtime.find(tmp_path)
     monkeypatch.setattr(runtime, "WEB", tmp_path)
+    monkeypatch.setenv("LATENTIA_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(runtime.shutil, "which", lambda _: None)
     with pytest.raises(LatentiaError, match=r"npm is not there to fetch it; .*--runtime.*npm pack"):
         runtime.find()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from latentia.data.decode import decode, pixels_of
 from latentia.errors import nearest
 from latentia.explorer.refusals import Refusal, TooMuch
+from latentia.types import Coder
 
 PIXELS = 40_000_000
 """Pixels of an image at the most: a file of some kilobytes can hold far more than its size says."""
@@ -141,6 +143,32 @@ def examples(value: Any, event: tuple[int, ...], limit: int) -> np.ndarray:
     count_of(len(array), limit, "examples in x")
     array = numbers(array, "x")
     return array if array.dtype == np.uint8 else array.astype(np.float32)
+
+
+def codes(z: np.ndarray, latent: tuple[int, ...], coder: Coder | None) -> np.ndarray:
+    """Take what has the shape of codes, and not of latents, as whole numbers: JSON has one kind of number.
+
+    Args:
+        z: latents or codes, one or several, in their shape or flat.
+        latent: the shape of a latent.
+        coder: the model's codes, or None.
+
+    Returns:
+        Codes with N as int64; else z, as float32 where the model has codes.
+
+    Raises:
+        Refusal: if they are no whole numbers.
+    """
+    if coder is None:
+        return z
+    shape = coder.code_shape
+    if z.shape == shape and z.shape != latent:
+        z = z[None]
+    if latent in (z.shape, z.shape[1:]) or z.shape[1:] not in (shape, (math.prod(shape),)):
+        return z.astype(np.float32)
+    if (z != np.rint(z)).any():
+        raise Refusal("'z' has the shape of codes, and they are whole numbers; give such")
+    return z.astype(np.int64)
 
 
 def image(data: bytes, event: tuple[int, ...], high: float = 255.0) -> np.ndarray:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +20,16 @@ from latentia.run import Run
 
 Decode = Callable[[np.ndarray, "np.ndarray | None"], np.ndarray]
 """Latents `(n, *latent)` and conditions `(n, C)` or None to the likelihood's mean, `(n, *event)`, float32."""
+
+
+MAKE = """
+import os, sys
+os.nice(10)
+from latentia.explorer.decoder import kept_graph
+from latentia.run import Run
+kept_graph(Run.open(sys.argv[1]))
+"""
+"""What a process of its own does to make a graph."""
 
 
 class OnnxDecoder:
@@ -66,6 +78,34 @@ def decoder(run: Run, *, threads: int = 0, say: Callable[[str], None] | None = N
         return run.decode
 
 
+def graph_file(run: Run) -> Path:
+    """Say where a run's decoder is kept as a graph.
+
+    Args:
+        run: the run.
+
+    Returns:
+        The file, which need not exist.
+    """
+    return run.folder.path / "onnx" / f"decoder-{storage.checksum(run.model.state_dict()):08x}.onnx"
+
+
+def made_apart(run: Run) -> Decode | None:
+    """Make the graph in a process of its own, so that nobody waits for it here, and open it.
+
+    Args:
+        run: the run.
+
+    Returns:
+        The decoder, or None where there is none to be had.
+    """
+    if not graph_file(run).is_file():
+        words = [sys.executable, "-c", MAKE, str(run.folder.path)]
+        subprocess.run(words, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    found = decoder(run) if graph_file(run).is_file() else None
+    return found if isinstance(found, OnnxDecoder) else None
+
+
 def kept_graph(run: Run) -> bytes:
     """Give a run's decoder as an ONNX model, from the run folder where it was made before.
 
@@ -78,7 +118,7 @@ def kept_graph(run: Run) -> bytes:
     Raises:
         LatentiaError: if it cannot be written as ONNX, or does not compute what torch computes.
     """
-    path = run.folder.path / "onnx" / f"decoder-{storage.checksum(run.model.state_dict()):08x}.onnx"
+    path = graph_file(run)
     kept = _read(run, path)
     if kept is not None:
         return kept

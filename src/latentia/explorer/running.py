@@ -179,6 +179,7 @@ def serve(
     with listen(host, port) as bound:
         import torch
 
+        from latentia.explorer.decoder import decoder
         from latentia.explorer.server import create_app
         from latentia.explorer.service import Service
         from latentia.run import Run
@@ -186,7 +187,8 @@ def serve(
         spare = max(1, (os.cpu_count() or 2) - 1)  # one core is the network's
         torch.set_num_threads(min(torch.get_num_threads(), spare))
         opened = Run.open(path)
-        app = create_app(Service(opened), hosts=allowed_hosts(host, allow), token=token, body=body, most=most)
+        service = Service(opened, decode=decoder(opened, threads=spare))
+        app = create_app(service, hosts=allowed_hosts(host, allow), token=token, body=body, most=most)
         gc.collect()
         gc.freeze()  # all that was imported: the collector need not walk through it while requests wait
         where = address(host, bound)

@@ -121,24 +121,9 @@ class Service:
             raise Refusal(f"'z' holds no latent; give some of shape {checks.shape_of(self.latent)}")
         if array.size > self.limits.examples * int(np.prod(self.latent)):  # before anything is made of it
             raise TooMuch(f"'z' holds more than {self.limits.examples:,} latents; send them in parts")
-        found = self.run.as_latents(self._as_codes(array))
+        found = self.run.as_latents(checks.codes(array, self.latent, self.run.model.coder))
         checks.count_of(len(found), self.limits.examples, "latents in z")
         return checks.numbers(found, "z")
-
-    def _as_codes(self, z: np.ndarray) -> np.ndarray:
-        """Take what has the shape of codes, and not of latents, as whole numbers: JSON has one kind."""
-        coder = self.run.model.coder
-        if coder is None:
-            return z
-        codes = coder.code_shape
-        shapes = {codes, (int(np.prod(codes)),)}
-        if z.shape == codes and z.shape != self.latent:
-            z = z[None]
-        if z.shape == self.latent or z.shape[1:] not in shapes or z.shape[1:] == self.latent:
-            return z.astype(np.float32)
-        if (z != np.rint(z)).any():
-            raise Refusal("'z' has the shape of codes, and they are whole numbers; give such")
-        return z.astype(np.int64)
 
     def conditions(self, condition: Any, count: int, *, inferred: bool = False) -> np.ndarray | None:
         """Turn conditions in the user's words into one row for each example.
@@ -151,18 +136,18 @@ class Service:
         Returns:
             Shape `(count, C)`, rows of NaN where they are not known, or None for a model without a condition.
         """
-        rows = None
-        if condition is not None:
-            try:
-                rows = self.run.given(condition)
-            except (TypeError, ValueError, OverflowError) as error:
-                raise Refusal(
-                    "'condition' is neither a label nor numbers; see /info for the labels"
-                ) from error
-        elif inferred and self.run.model.classifies:
+        rows = self._given(condition)
+        if rows is None and inferred and self.run.model.classifies:
             rows = np.full((1, self.run.model.condition), np.nan, np.float32)
         told = self.run.told_each(rows, count)
         return None if told is None else told.numpy()
+
+    def _given(self, condition: Any) -> np.ndarray | None:
+        try:
+            return None if condition is None else self.run.given(condition)
+        except (TypeError, ValueError, OverflowError) as error:
+            line = "'condition' is neither a label nor numbers; see /info for the labels"
+            raise Refusal(line) from error
 
     # What is answered.
 
@@ -255,12 +240,7 @@ class Service:
         }
         with self.lock:
             chosen = self._sampler(sampler, asked)
-            try:
-                c = self.run.conditions_for(n, condition, seed)
-            except (TypeError, ValueError, OverflowError) as error:
-                raise Refusal(
-                    "'condition' is neither a label nor numbers; see /info for the labels"
-                ) from error
+            c = self.run.conditions_for(n, self._given(condition), seed)
             z = self.run.sample_latents(n, c=c, sampler=chosen, seed=seed)
             return self.run.decode(z, c, noise=True, seed=seed) if noise else self._decode(z, c)
 

@@ -29,8 +29,8 @@ RANGED = 100_000
 """Rows among which the smallest and the largest value of a table's columns are looked for."""
 LISTED = 64
 """Latent dimensions that the map can be coloured by, at most."""
-ENCODING, ARRANGING = threading.Lock(), threading.Lock()
-"""One run is encoded at a time, and one map arranged."""
+ENCODING, ARRANGING, QUICKENING = threading.Lock(), threading.Lock(), threading.Lock()
+"""One run is encoded at a time, one map arranged, one decoder made."""
 
 
 class View:
@@ -154,14 +154,13 @@ class View:
         """Begin to make a quicker decoder of the same outputs; until it is there, the run's own decodes."""
 
         def work(tick: Tick) -> None:
-            from latentia.explorer.decoder import decoder
+            from latentia.explorer.decoder import made_apart
 
-            found = decoder(self.run)
-            self._quick = None if found == self.run.decode else found
+            self._quick = made_apart(self.run)
 
         with self._starting:
             if "decoder" not in self._jobs:
-                self._jobs["decoder"] = Job("making a quicker decoder", ARRANGING).start(work)
+                self._jobs["decoder"] = Job("making a quicker decoder", QUICKENING).start(work)
             return self._jobs["decoder"]
 
     @property

@@ -130,7 +130,7 @@ def crowd(trained, tmp_path_factory):
 RUNS = ("plane", "wide", "point", "conditional", "hierarchical", "coded", "table", "series")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # Playwright runs once in a process: other files start their own
 def browser():
     path = next(filter(None, map(shutil.which, NAMES)), None)
     if path is None:

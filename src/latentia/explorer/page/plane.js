@@ -145,7 +145,11 @@ export class Plane {
     const style = getComputedStyle(this.element);
     const ink = style.getPropertyValue("--ink");
     const accent = style.getPropertyValue("--second");
+    context.save();
     context.translate(MARGIN.left, MARGIN.top);
+    context.beginPath();
+    context.rect(0, 0, this.view.width, this.view.height);
+    context.clip();
     const at = (index) => this.view.toScreen(this.map.points[2 * index], this.map.points[2 * index + 1]);
     const ring = (px, py, radius, colour, width = 2) => {
       context.strokeStyle = colour;
@@ -192,6 +196,7 @@ export class Plane {
       context.fill();
       context.globalAlpha = 1;
     }
+    context.restore();
   }
 
   emit(name, detail) {

@@ -1,0 +1,63 @@
+"""The verb `explore`, as a user runs it."""
+
+import shutil
+import socket
+import subprocess
+import sys
+import urllib.request
+
+import pytest
+
+from latentia import config, storage
+from latentia.cli import main
+from latentia.errors import RunError
+from latentia.sweeps import opened_family
+
+COMMAND = [sys.executable, "-c", "from latentia.cli import main; main()"]
+
+
+def told(capsys, *words):
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 2
+    return capsys.readouterr().err
+
+
+def test_a_missing_run_is_one_line(capsys, tmp_path):
+    line = told(capsys, "explore", str(tmp_path / "nowhere"))
+    assert "does not exist" in line and line.count("\n") == 1
+
+
+def test_a_port_in_use_is_one_line(capsys, plane):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        line = told(capsys, "explore", str(plane.folder.path), "--port", port, "--no-browser")
+    assert "in use" in line and "--port" in line and line.count("\n") == 1
+
+
+def test_it_serves_the_page_and_ends_when_asked(plane):
+    words = [*COMMAND, "explore", str(plane.folder.path), "--no-browser"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+        address = process.stdout.readline().split()[1]
+        assert address.startswith("http://127.0.0.1:")
+        page = urllib.request.urlopen(address).read().decode()
+        process.terminate()
+        assert process.wait(20) == 0
+    assert '<script type="module" src="app.js">' in page
+
+
+def test_a_sweep_stands_for_its_runs(plane, tmp_path):
+    plan = {"source": "digits", "over": {"objective.beta": [0.5, 1, 4]}, "settings": {}}
+    storage.write_text(tmp_path / "sweep.toml", config.write_toml(plan))
+    with pytest.raises(RunError, match="no trained run yet"):
+        opened_family([tmp_path])
+    for name in ("objective.beta=0.5", "objective.beta=4"):
+        shutil.copytree(plane.folder.path, tmp_path / name)
+    folders, labels, axis = opened_family([tmp_path])
+    assert [folder.name for folder in folders] == ["objective.beta=0.5", "objective.beta=4"]
+    assert labels == ["0.5", "4"]
+    assert axis == {"name": "objective.beta", "values": ["0.5", "4"]}
+    folders, labels, axis = opened_family([plane.folder.path, tmp_path])
+    assert labels == ["plane", "0.5", "4"] and axis is None
