@@ -253,9 +253,16 @@ def test_damaged_shards_and_weights_are_named(made, tmp_path, capsys):
     refused(capsys, "train-00001.npy: the shard is missing", made[0], source, "-o", tmp_path / "new")
 
 
-def test_one_of_several_processes_says_what_all_meet(made, tmp_path):
-    results = [(p.communicate()[1], p.returncode) for p in spawn(2, 0, made[0], made[1], made[1])]
-    assert "holds what latentia pack began" in results[0][0] and "ToldElsewhere" in results[1][0]
+def test_the_first_process_of_a_machine_has_the_word_first(made, monkeypatch):
+    waited = []
+    monkeypatch.setattr(encoding.time, "sleep", waited.append)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for rank in "01":
+        monkeypatch.setenv("RANK", rank)
+        monkeypatch.setenv("LOCAL_RANK", rank)
+        with pytest.raises(LatentiaError, match="holds what latentia pack began"):
+            latentia.encode(*made, made[1])
+        assert waited == [encoding.TURN] * int(rank)
 
 
 def test_a_claim_is_held_by_one_process_and_ends_with_it(tmp_path):

@@ -27,7 +27,7 @@ from latentia.data.packing_arrays import ArrayJob
 from latentia.data.packing_folder import begin, refuse_other, write_index
 from latentia.data.raw import SPLITS
 from latentia.data.shards import Shards
-from latentia.errors import ConfigError, LatentiaError, RunError, ToldElsewhere, shell
+from latentia.errors import ConfigError, LatentiaError, RunError, shell
 from latentia.noise import mixed
 from latentia.processes import apart
 from latentia.run import Run
@@ -35,6 +35,8 @@ from latentia.training.devices import choose_device
 
 PAUSE = 0.2
 """Seconds between two looks at the shards that others work on."""
+TURN = 5.0
+"""Seconds in which the first process of a machine tells what all meet, and torchrun ends the others."""
 _SHARD = 64 << 20  # bytes of the source in a shard, where the source is not packed
 _LARGEST = 4096  # rows that are encoded at once
 
@@ -73,7 +75,6 @@ def encode(
         DataError: if the source cannot be used.
         RunError: if the run cannot be used, or its weights or the data are others than that folder's.
         LatentiaError: if the folder cannot be written.
-        ToldElsewhere: where another process of this machine raises the same.
     """
     processes = apart()
     place = choose_device(device, processes)
@@ -84,8 +85,10 @@ def encode(
             refuse_other(folder, "encode")
             claims = stack.enter_context(Claims(folder))
             job.begin(claims, folder)
-        except LatentiaError as error:  # all processes of a machine meet the same, and one tells it
-            raise error if processes.local == 0 else ToldElsewhere(str(error)) from error
+        except LatentiaError:
+            if processes.local:
+                time.sleep(TURN)
+            raise
         job.run.model.to(place)
         job.write(claims, folder, range(processes.rank, len(job.shards), processes.count), quiet)
     return folder
