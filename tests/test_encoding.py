@@ -106,6 +106,18 @@ def test_codes_are_whole_numbers(tmp_path):
     np.testing.assert_array_equal(found.x[found.splits["test"]], codes)
 
 
+@pytest.mark.parametrize(
+    ("model", "objective"), [("conditional_vae", "elbo"), ("semi_supervised_vae", "semi_supervised")]
+)
+def test_each_example_is_encoded_under_its_own_condition(tmp_path, model, objective):
+    settings = {"model": {"name": model}, "objective": {"name": objective}, "network": {"hidden": [8]}}
+    api.start("digits", {**settings, "training": {"epochs": 1}}, out=tmp_path / "run", quiet=True)
+    found = latentia.load(latentia.encode(tmp_path / "run", None, tmp_path / "out"))
+    expected = latentia.open_run(tmp_path / "run").encode_splits()
+    for split, rows in found.splits.items():
+        np.testing.assert_allclose(found.x[rows], expected[f"x_{split}"], rtol=1e-5, atol=1e-5)
+
+
 WORKER = """
 import sys, time
 import numpy as np
