@@ -1,66 +1,127 @@
 """Packing a folder of JPEG beside decoding the same files in as many processes and keeping nothing.
 
-python -m benchmarks.decoder FOLDER SCRATCH     prints images per second as JSON; a small process of its own
+python -m benchmarks.decoder FOLDER SCRATCH     prints figures as JSON; a small process of its own
 """
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import statistics
 import sys
 import time
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
 
 PROCESSES = 2
 ROUNDS = 3
+CHUNK = 256
 
 
-def decode_only(paths: list[str]) -> int:
-    """Read and decode files.
+def ready(seconds: float) -> None:
+    """Import what decodes, and stay busy so that the other process has to start, too.
+
+    Args:
+        seconds: for how long.
+    """
+    from latentia.data.decode import decode
+
+    time.sleep(seconds)
+    _ = decode
+
+
+def decode_only(paths: list[str]) -> tuple[float, float]:
+    """Read files, then decode them.
 
     Args:
         paths: the files.
 
     Returns:
-        How many there were.
+        Seconds of decoding, by the clock and of the processor.
     """
     from latentia.data.decode import decode
 
-    return sum(len(decode(Path(path).read_bytes())) > 0 for path in paths)
+    found = [Path(path).read_bytes() for path in paths]
+    wall, processor = time.perf_counter(), time.process_time()
+    for data in found:
+        decode(data)
+    return time.perf_counter() - wall, time.process_time() - processor
+
+
+def _used() -> float:
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+def _listed(source: Path) -> list[str]:
+    return sorted(f"{at}/{name}" for at, _, names in os.walk(source) for name in names)
+
+
+@contextmanager
+def _pool() -> Iterator[Executor]:
+    with ProcessPoolExecutor(PROCESSES, get_context("spawn")) as pool:
+        yield pool
+
+
+def _decode(pool: Executor, paths: list[str]) -> list[tuple[float, float]]:
+    return list(pool.map(decode_only, [paths[at : at + CHUNK] for at in range(0, len(paths), CHUNK)]))
+
+
+def _round(source: Path, out: Path) -> dict[str, tuple[float, float]]:
+    """Measure each way once; give seconds by the clock and seconds of processors."""
+    from latentia.data.pack import pack
+
+    paths = _listed(source)
+    found: dict[str, tuple[float, float]] = {}
+    before = _used()
+    with _pool() as pool:
+        list(pool.map(ready, [0.5] * PROCESSES))
+    start = _used() - before
+    before = _used()
+    with _pool() as pool:
+        list(pool.map(ready, [0.5] * PROCESSES))
+        wall = time.perf_counter()
+        inside = _decode(pool, paths)
+        wall = time.perf_counter() - wall
+    found["decoding, bytes in memory"] = (
+        sum(each for each, _ in inside) / PROCESSES,
+        sum(each for _, each in inside),
+    )
+    found["reading and decoding"] = wall, _used() - before - start
+    before, wall = _used(), time.perf_counter()
+    with _pool() as pool:
+        _decode(pool, _listed(source))
+    found["listing, starting, reading and decoding"] = time.perf_counter() - wall, _used() - before
+    before, wall = _used(), time.perf_counter()
+    pack(source, out, workers=PROCESSES)
+    found["packing"] = time.perf_counter() - wall, _used() - before
+    shutil.rmtree(out)
+    return found
 
 
 def main() -> None:
     """Measure in turn, several times, and print the medians."""
-    from latentia.data.pack import pack
+    import latentia.data.pack  # noqa: F401 - what is measured begins after this
 
     source, scratch = Path(sys.argv[1]), Path(sys.argv[2])
-    paths = sorted(map(str, source.rglob("*.jpg")))
-    chunks = [paths[start : start + 256] for start in range(0, len(paths), 256)]
-    found: dict[str, list[float]] = {"decoder": [], "decoder with start": [], "packing with start": []}
-    for number in range(ROUNDS):
-        started = time.perf_counter()
-        with ProcessPoolExecutor(PROCESSES, get_context("spawn")) as pool:
-            list(pool.map(decode_only, [paths[:8]] * 64))  # both have started and imported
-            begun = time.perf_counter()
-            list(pool.map(decode_only, chunks))
-            ended = time.perf_counter()
-        found["decoder"].append(len(paths) / (ended - begun))
-        found["decoder with start"].append(len(paths) / (ended - started))
-        out = scratch / f"packed-{number}"
-        started = time.perf_counter()
-        pack(source, out, workers=PROCESSES)
-        found["packing with start"].append(len(paths) / (time.perf_counter() - started))
-        shutil.rmtree(out)
-    ratios = {
-        f"share of the {name}": statistics.median(
-            ours / theirs for ours, theirs in zip(found["packing with start"], found[name])
-        )
-        for name in ("decoder", "decoder with start")
-    }
-    print(json.dumps({name: statistics.median(values) for name, values in found.items()} | ratios))
+    rounds = [_round(source, scratch / f"packed-{number}") for number in range(ROUNDS)]
+    count = len(_listed(source))
+    rows = {}
+    for name in rounds[0]:
+        shares = [[each["packing"][k] / each[name][k] for each in rounds] for k in range(2)]
+        rows |= {
+            name: {
+                "images/s": round(count / statistics.median(each[name][0] for each in rounds)),
+                "images/s of a processor": round(count / statistics.median(each[name][1] for each in rounds)),
+                "share": round(1 / statistics.median(shares[0]), 2),
+                "share of processors": round(1 / statistics.median(shares[1]), 2),
+            }
+        }
+    print(json.dumps(rows))
 
 
 if __name__ == "__main__":

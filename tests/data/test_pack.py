@@ -85,7 +85,7 @@ def test_more_than_the_buffer_stays_in_the_shards(rng, tmp_path):
 
 
 def test_many_processes_decode_the_same(packed, files, tmp_path, monkeypatch):
-    monkeypatch.setattr(packing_images, "FEW", 1)
+    monkeypatch.setattr("latentia.data.pack.FEW", 1)
     source = packed(files, "zip")
     pack(source, tmp_path / "out", workers=2)
     alike(load(source), load(tmp_path / "out"))
@@ -171,7 +171,7 @@ def test_a_worker_that_dies_is_one_line(packed, files, tmp_path, monkeypatch):
             process.kill()
         return decoding.Task(*task)
 
-    monkeypatch.setattr(packing_images, "FEW", 1)
+    monkeypatch.setattr("latentia.data.pack.FEW", 1)
     monkeypatch.setattr(packing_images, "_TASK_IMAGES", 8)
     monkeypatch.setattr(packing_images, "Task", kill_workers)
     source = packed(files)

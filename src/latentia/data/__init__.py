@@ -4,8 +4,24 @@
 labels. `transforms` and `feed` turn that into batches.
 """
 
-from latentia.data.dataset import Dataset
-from latentia.data.plain import read_array
-from latentia.data.sources import load
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from latentia.data.dataset import Dataset
+    from latentia.data.plain import read_array
+    from latentia.data.sources import load
+
+_HOMES = {"Dataset": "dataset", "load": "sources", "read_array": "plain"}
 
 __all__ = ["Dataset", "load", "read_array"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first asked for: a process that decodes images needs none of them."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'latentia.data' has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(f"latentia.data.{_HOMES[name]}"), name)

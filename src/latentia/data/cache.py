@@ -13,6 +13,7 @@ import contextlib
 import hashlib
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -55,16 +56,17 @@ def entry(path: Path, size: tuple[int, int] | None) -> Path | None:
     return home / f"{place.hexdigest()[:16]}-{state_of(path)[:24]}"
 
 
-def state_of(path: Path) -> str:
+def state_of(path: Path, names: Iterable[str] | None = None) -> str:
     """Give a text that changes with the names, sizes and times of a source of images.
 
     Args:
         path: a folder or a file.
+        names: the image files of a folder, where they are known.
 
     Returns:
         Hexadecimal digits.
     """
-    listed = walk(path) if path.is_dir() else [(path.name, path.stat())]
+    listed = walk(path, names) if path.is_dir() else [(path.name, path.stat())]
     state = hashlib.sha256()
     for name, status in listed:
         state.update(f"{name}\0{status.st_size}\0{status.st_mtime_ns}\0".encode("utf-8", "surrogateescape"))

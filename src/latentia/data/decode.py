@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm"}
 )
+_TINTS = {"Gray": ("GRAY", 1), "YCbCr": ("RGB", 3)}
 # Named, so that Pillow never hands a file to a format that runs a program (PostScript).
 _FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 
 
-def decode(data: bytes, size: tuple[int, int] | None = None) -> np.ndarray:
+def decode(data: bytes, size: tuple[int, int] | None = None, into: np.ndarray | None = None) -> np.ndarray:
     """Decode one image file.
 
     The orientation that a camera noted is applied. Black and white, grey, palettes of greys and
@@ -30,6 +31,8 @@ def decode(data: bytes, size: tuple[int, int] | None = None) -> np.ndarray:
     Args:
         data: the file's content.
         size: (height, width) to bring it to, or None to keep its own.
+        into: `(H, W, C)`, contiguous. A plain JPEG of that shape is decoded into it, and what is returned is
+            a view of it; whatever else there is, its content is then undefined.
 
     Returns:
         `(1, H, W)` or `(3, H, W)`, uint8.
@@ -37,7 +40,7 @@ def decode(data: bytes, size: tuple[int, int] | None = None) -> np.ndarray:
     Raises:
         ValueError: if it cannot be decoded, whatever the decoder raised.
     """
-    pixels = _decode_jpeg(data)
+    pixels = _decode_jpeg(data, into)
     if pixels is not None and size in (None, pixels.shape[:2]):
         return pixels.transpose(2, 0, 1)
     try:
@@ -79,15 +82,19 @@ def _told(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def _decode_jpeg(data: bytes) -> np.ndarray | None:
+def _decode_jpeg(data: bytes, into: np.ndarray | None) -> np.ndarray | None:
     """Decode a plain JPEG with simplejpeg, bit-equal to Pillow and faster; None where Pillow has to."""
     if not data.startswith(b"\xff\xd8") or b"Exif\0\0" in data[:4096]:  # Exif may ask for a rotation
         return None
     try:
         import simplejpeg
 
-        tint = {"Gray": "GRAY", "YCbCr": "RGB"}[simplejpeg.decode_jpeg_header(data)[2]]
-        return simplejpeg.decode_jpeg(data, colorspace=tint)
+        height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
+        tint, channels = _TINTS[colours]
+        if into is None or into.shape != (height, width, channels):
+            return simplejpeg.decode_jpeg(data, tint)
+        simplejpeg.decode_jpeg(data, tint, buffer=into)
+        return into
     except Exception:  # not installed, broken, or a file that it refuses: Pillow has the last word
         return None
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 import threading
+import types
 from collections import deque
-from collections.abc import Generator, Iterable
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from collections.abc import Generator, Iterable, Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import connection, get_context, parent_process
 from pathlib import Path
@@ -16,20 +18,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from latentia.data.files import Files, open_files
+from latentia.data.files import Files
 from latentia.data.raw import Options
 from latentia.data.stack import decode_one, mixed
 from latentia.errors import DataError
 from latentia.storage import cannot_write
-
-FEW = 1000
-"""Images for which starting other processes takes longer than decoding."""
 
 
 class Task(NamedTuple):
     """Some neighbouring images of one shard.
 
     Attributes:
+        source: what reads them.
         target: the file that they are written into.
         offset: where in it, in bytes.
         files: for each place the position of its file in the source.
@@ -38,6 +38,7 @@ class Task(NamedTuple):
         options: size and skip_bad are used.
     """
 
+    source: Files
     target: Path
     offset: int
     files: np.ndarray
@@ -64,12 +65,11 @@ class Decoded(NamedTuple):
     colour: bool = False
 
 
-def decode_into(task: Task, files: Files, where: str) -> Decoded:
+def decode_into(task: Task, where: str) -> Decoded:
     """Decode the images of a task and write them to their place.
 
     Args:
         task: which ones, and where to.
-        files: the source.
         where: the source, for messages.
 
     Returns:
@@ -79,20 +79,25 @@ def decode_into(task: Task, files: Files, where: str) -> Decoded:
         DataError: if an image cannot be decoded and may not be skipped, or is of another size.
         LatentiaError: if the file cannot be written.
     """
-    x = np.zeros((len(task.files), *task.event), np.uint8)
+    channels, height, width = task.event
+    rows = np.zeros((len(task.files), height, width, channels), np.uint8)  # as decoders give them
     good = np.zeros(len(task.files), dtype=bool)
     skipped = []
     for place in np.argsort(task.files).tolist():  # ascending in the source is the fast order
         index = int(task.files[place])
-        pixels = decode_one(files, index, task.options, where)
+        pixels = decode_one(task.source, index, task.options, where, rows[place])
         if pixels is None:
-            skipped.append(files.names[index])
+            skipped.append(task.source.name(index))
+            rows[place] = 0
             continue
-        if pixels.shape[1:] != task.event[1:]:
-            raise mixed(where, (task.first, task.event[1:]), (files.names[index], pixels.shape[1:]))
-        if len(pixels) > task.event[0]:
-            return Decoded(good, colour=True)
-        x[place], good[place] = pixels, True
+        if pixels.base is not rows:
+            if pixels.shape[1:] != (height, width):
+                raise mixed(where, (task.first, task.event[1:]), (task.source.name(index), pixels.shape[1:]))
+            if len(pixels) > channels:
+                return Decoded(good, colour=True)
+            rows[place] = pixels.transpose(1, 2, 0)
+        good[place] = True
+    x = np.ascontiguousarray(rows.transpose(0, 3, 1, 2))
     _write(task, x)
     seen = x[good] if skipped else x
     ends = (int(seen.min()), int(seen.max())) if len(seen) else (255, 0)
@@ -113,17 +118,11 @@ def _write(task: Task, x: np.ndarray) -> None:
         raise cannot_write(task.target.parent, error) from error
 
 
-class _Source:
-    """The archive that a worker process keeps open."""
-
-    files: Files | None = None
-    where: str = ""
-
-
-def _begin(path: Path, where: str) -> None:
+def _begin() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that has a user
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _Source.files, _Source.where = open_files(path), where
+    with contextlib.suppress(ImportError):  # while the others still look at the source
+        import simplejpeg  # noqa: F401
 
 
 def _end_with_parent() -> None:
@@ -132,61 +131,94 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _in_worker(task: Task) -> Decoded:
-    if _Source.files is None:
-        raise RuntimeError("a worker decodes after it has begun")
-    return decode_into(task, _Source.files, _Source.where)
-
-
 class _Here(Executor):
     """Does the work at once, in this process."""
 
-    def __init__(self, files: Files, where: str) -> None:
-        self._files, self._where = files, where
-
-    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Decoded]:
-        done: Future[Decoded] = Future()
-        done.set_result(decode_into(args[0], self._files, self._where))
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        done: Future[Any] = Future()
+        done.set_result(fn(*args, **kwargs))
         return done
 
 
+@contextlib.contextmanager
+def decoders(count: int, where: str) -> Iterator[Executor]:
+    """Start processes that decode; they import what that takes and nothing of the program that runs.
+
+    Args:
+        count: how many; with 1, this one does the work.
+        where: the source, for messages.
+
+    Yields:
+        What does tasks.
+
+    Raises:
+        DataError: if they cannot be started.
+    """
+    if count == 1:
+        yield _Here()
+        return
+    pool = ProcessPoolExecutor(count, get_context("spawn"), _begin)
+    try:
+        with _without_main():
+            try:
+                for _ in range(count):  # each starts one
+                    pool.submit(os.getpid)
+            except (BrokenProcessPool, OSError) as error:
+                raise _died(where) from error
+        yield pool
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextlib.contextmanager
+def _without_main() -> Iterator[None]:
+    """Hide the script: a new process would run it again up to its main block, and it may import much."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
+def _died(where: str) -> DataError:
+    return DataError(
+        f"{where}: a process that decoded images died, perhaps for want of memory; the same command "
+        "goes on where it stopped, with fewer --workers if need be"
+    )
+
+
 def decode_tasks(
-    tasks: Iterable[tuple[Any, Task]], path: Path, files: Files, where: str, workers: int
-) -> Generator[tuple[Any, Task, Decoded]]:
-    """Do tasks in other processes, a few at a time, and give what became of them in their order.
+    tasks: Iterable[tuple[Any, Task]], pool: Executor, workers: int, where: str
+) -> Generator[tuple[Any, Decoded]]:
+    """Do tasks, a few at a time, and give what became of them in their order.
 
     Args:
         tasks: the tasks, each with what the caller knows it by.
-        path: the source, which each process opens for itself.
-        files: the same, open in this process.
-        where: what messages call it.
-        workers: how many processes; with 1, this one does the work.
+        pool: what `decoders` gave.
+        workers: how many processes it has.
+        where: the source, for messages.
 
     Yields:
-        Each task with its outcome.
+        What the caller knows a task by, and its outcome.
 
     Raises:
         DataError: if a process dies.
         LatentiaError: whatever stopped a task.
     """
-    waiting: deque[tuple[Any, Task, Future[Decoded]]] = deque()
-    with contextlib.ExitStack() as stack:
-        if workers == 1:
-            pool: Executor = _Here(files, where)
-        else:
-            pool = ProcessPoolExecutor(workers, get_context("spawn"), _begin, (path, where))
-            stack.callback(pool.shutdown, wait=True, cancel_futures=True)
-        try:
-            for owner, task in tasks:
-                waiting.append((owner, task, pool.submit(_in_worker, task)))
-                if len(waiting) > 3 * workers:
-                    owner, task, future = waiting.popleft()
-                    yield owner, task, future.result()
-            while waiting:
-                owner, task, future = waiting.popleft()
-                yield owner, task, future.result()
-        except (BrokenProcessPool, OSError) as error:  # OSError: it died while it was given something to do
-            raise DataError(
-                f"{where}: a process that decoded images died, perhaps for want of memory; the same command "
-                "goes on where it stopped, with fewer --workers if need be"
-            ) from error
+    waiting: deque[tuple[Any, Future[Decoded]]] = deque()
+    try:
+        for owner, task in tasks:
+            waiting.append((owner, pool.submit(decode_into, task, where)))
+            if len(waiting) > 3 * workers:
+                owner, future = waiting.popleft()
+                yield owner, future.result()
+        while waiting:
+            owner, future = waiting.popleft()
+            yield owner, future.result()
+    except (BrokenProcessPool, OSError) as error:  # OSError: it died while it was given something to do
+        raise _died(where) from error
+    finally:
+        for _, future in waiting:
+            future.cancel()
+        wait([future for _, future in waiting])  # none writes any more

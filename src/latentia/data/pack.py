@@ -11,6 +11,7 @@ import os
 import shutil
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,16 +20,20 @@ import numpy as np
 
 from latentia import storage
 from latentia.data import cache, packed
+from latentia.data.decoding import decoders
 from latentia.data.files import open_files
 from latentia.data.packing import Job, Planned, plan, recorded
 from latentia.data.packing_arrays import ArrayJob
 from latentia.data.packing_folder import begin, refuse_other, write_index
-from latentia.data.packing_images import ImageJob
+from latentia.data.packing_images import ImageJob, Split
+from latentia.data.raw import Options
 from latentia.data.sources import Source, images_of, load, make_options
 from latentia.data.splits import make_splits
 from latentia.data.streams import READ_ERRORS, reason
 from latentia.errors import ConfigError, DataError
 
+FEW = 1000
+"""Images for which starting other processes takes longer than decoding."""
 _UNPACKED = ".source.tar"
 _LOAD = ("size", "skip_bad", "label", "key", "validation", "test", "seed")
 
@@ -53,8 +58,7 @@ def pack(
     Folders and archives of images are decoded shard by shard in several processes; other sources are read
     as `load` reads them. Splits are settled here: those of the source, or drawn with the seed (before
     unreadable images are left out). An interrupted packing is continued by the same call, which also
-    checks every shard of a finished one and makes damaged ones anew. In a script, call it under
-    `if __name__ == "__main__":`, since the processes import the script.
+    checks every shard of a finished one and makes damaged ones anew.
 
     Args:
         source: what `load` takes.
@@ -84,6 +88,7 @@ def pack(
     settings: dict[str, Any] = dict(
         zip(_LOAD, (size, skip_bad, label, key, validation, test, seed), strict=True)
     )
+    recipe = {**settings, "shard_mb": shard_mb}
     folder = Path(out).expanduser()
     images = images_of(source)
     _refuse(source, folder)
@@ -95,23 +100,44 @@ def pack(
         for left in folder.glob(".*.part"):
             left.unlink(missing_ok=True)
         if images:
-            state = cache.state_of(images)
-            _begin(folder, {"source": str(images), "state": state, **settings, "shard_mb": shard_mb})
-            path = _plain(images, folder)
-            split = partial(make_splits, validation=validation, test=test, seed=seed, where=str(images))
-            job: Job = ImageJob(
-                path, _opened(path, images, stack), options, str(images), split, workers or _cores()
-            )
             where = str(images)
+            split = partial(make_splits, validation=validation, test=test, seed=seed, where=where)
+            job: Job = _image_job(images, folder, options, split, recipe, workers or _cores(), stack)
         else:
             dataset = load(source, **settings)
             where = dataset.source
-            state = _state(dataset.source, dataset.x)
-            _begin(folder, {"source": where, "state": state, **settings, "shard_mb": shard_mb})
+            _begin(folder, {"source": where, "state": _state(where, dataset.x), **recipe})
             job = ArrayJob(dataset)
         _pack(job, plan(job, shard_mb << 20), folder, where, quiet)
         (folder / _UNPACKED).unlink(missing_ok=True)
     return folder
+
+
+def _image_job(
+    images: Path,
+    folder: Path,
+    options: Options,
+    split: Split,
+    recipe: Mapping[str, Any],
+    workers: int,
+    stack: contextlib.ExitStack,
+) -> ImageJob:
+    """Open a source of images, and start what decodes it; what is not there yet is made meanwhile."""
+    where = str(images)
+
+    def begin(names: Sequence[str] | None = None) -> None:
+        _begin(folder, {"source": where, "state": cache.state_of(images, names), **recipe})
+
+    if not images.is_dir():
+        begin()  # before a large archive is unpacked
+    files = _opened(_plain(images, folder), images, stack)
+    count = 1 if len(files.names) < FEW else workers
+    pool = stack.enter_context(decoders(count, where))
+    again = (folder / packed.PLAN).is_file()
+    begun = stack.enter_context(ThreadPoolExecutor(1)).submit(begin, files.names).result
+    if again:  # what does not fit is refused before anything is decoded; a new plan may come beside it
+        begun()
+    return ImageJob(files, options, where, split, begun, pool, count)
 
 
 def _pack(job: Job, shards: list[Planned], folder: Path, where: str, quiet: bool) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
 from latentia import storage
-from latentia.data.decoding import FEW, Decoded, Task, decode_tasks
+from latentia.data.decoding import Decoded, Task, decode_tasks
 from latentia.data.files import Files
 from latentia.data.images import arrange
 from latentia.data.packing import CHUNK, Job, Planned, header, record, write_array
@@ -20,6 +21,9 @@ from latentia.errors import DataError
 _TASK = 1 << 20  # bytes of pixels in a task, about
 _TASK_IMAGES = 256
 _BYTES = np.dtype(np.uint8)
+
+Split = Callable[[int, dict[str, np.ndarray]], dict[str, np.ndarray]]
+"""Completes the splits of a number of examples."""
 
 
 class _Open:
@@ -66,22 +70,24 @@ class ImageJob(Job):
 
     def __init__(
         self,
-        path: Path,
         files: Files,
         options: Options,
         where: str,
-        split: Callable[[int, dict[str, np.ndarray]], dict[str, np.ndarray]],
+        split: Split,
+        begun: Callable[[], object],
+        pool: Executor,
         workers: int,
     ) -> None:
         """Look at the names, and decode the first image.
 
         Args:
-            path: the folder or archive, as other processes shall open it.
-            files: the same, open.
+            files: the folder or archive, open.
             options: size and skip_bad are used.
             where: what messages call it.
             split: completes the splits of a number of examples.
-            workers: how many processes decode.
+            begun: returns when the plan is written, and raises if it cannot be; no shard is recorded before.
+            pool: what does tasks.
+            workers: how many processes it has.
 
         Raises:
             DataError: if there are no images, or none can be decoded.
@@ -90,8 +96,8 @@ class ImageJob(Job):
             raise DataError(
                 f"{where}: holds no images; give a folder or archive of png, jpg or similar files"
             )
-        self.path, self.files, self.options, self.where = path, files, options, where
-        self.workers = 1 if len(files.names) < FEW else workers
+        self.files, self.options, self.where = files, options, where
+        self.begun, self.pool, self.workers = begun, pool, workers
         layout = arrange(files.names)
         self.file_of = np.argsort(layout.rank)
         self.splits = split(len(files.names), layout.parts)
@@ -144,18 +150,22 @@ class ImageJob(Job):
         left = list(todo)
         opened: list[_Open] = []
         try:
-            outcomes = decode_tasks(
-                self._tasks(todo, folder, opened), self.path, self.files, self.where, self.workers
-            )
-            with contextlib.closing(outcomes):
-                for shard, _, decoded in outcomes:
+            outcomes = decode_tasks(self._tasks(todo, folder, opened), self.pool, self.workers, self.where)
+            # One thread puts shards into their places while the next are decoded.
+            with ThreadPoolExecutor(1) as finisher, contextlib.closing(outcomes):
+                finished: list[Future[None]] = []
+                for shard, decoded in outcomes:
                     if decoded.colour:
-                        return left
+                        break
                     done(len(decoded.good))
                     if shard.take(decoded):
-                        self._finish(shard)
+                        finished.append(finisher.submit(self._finish, shard))
                         opened.remove(shard)
                         left.remove(shard.shard)
+                    while finished and finished[0].done():
+                        finished.pop(0).result()
+                for each in finished:
+                    each.result()
         finally:
             for shard in opened:
                 shard.drop()
@@ -170,9 +180,21 @@ class ImageJob(Job):
             for start in range(0, len(planned.rows), step):
                 files = self.file_of[planned.rows[start : start + step]]
                 at = len(shard.head) + start * each
-                yield shard, Task(shard.target, at, files, self.event, self.first, self.options)
+                yield (
+                    shard,
+                    Task(
+                        self.files.part(files.tolist()),
+                        shard.target,
+                        at,
+                        files,
+                        self.event,
+                        self.first,
+                        self.options,
+                    ),
+                )
 
     def _finish(self, shard: _Open) -> None:
+        self.begun()
         kept = shard.finish()
         about = {
             "event": list(shard.event),

@@ -188,30 +188,44 @@ class Shards:
             DataError: if a file cannot be read.
         """
         if isinstance(key, slice):
-            return self._read(np.arange(*key.indices(len(self))))
+            return self._taken(np.arange(*key.indices(len(self))))
         positions = np.asarray(key)
         if positions.ndim == 0 and positions.dtype.kind in "ui":
-            return self._read(np.array([operator.index(key)]))[0]
+            return self._taken(np.array([operator.index(key)]))[0]
         if positions.dtype == bool and positions.shape == (len(self),):
             positions = np.flatnonzero(positions)
         if not positions.size:
             positions = positions.astype(np.int64)
         if positions.ndim != 1 or positions.dtype.kind not in "ui":
             raise IndexError(f"examples are taken by position, slice or mask, not by {key!r}")
-        return self._read(positions)
+        return self._taken(positions)
 
-    def _read(self, positions: np.ndarray) -> np.ndarray:
-        """Read examples in the order of their places, and give them in the order asked for."""
+    def _taken(self, positions: np.ndarray) -> np.ndarray:
+        found = np.empty((len(positions), *self.event), self.dtype)
+        self.read(positions, found)
+        return found
+
+    def read(self, positions: np.ndarray, found: np.ndarray) -> None:
+        """Read examples, in the order of their places, into an array.
+
+        Args:
+            positions: which ones, `(n,)`.
+            found: where they go in the order asked for, `(n, *event)`, of the type `dtype`, contiguous.
+
+        Raises:
+            IndexError: if a position is out of range.
+            DataError: if a file cannot be read.
+        """
         wanted = positions.astype(np.int64)
         if len(wanted) and (wanted.min() < -len(self) or wanted.max() >= len(self)):
             raise IndexError(f"a position is out of range; there are {len(self)} examples")
         wanted = np.where(wanted < 0, wanted + len(self), wanted)
         if self._rows is not None:
             wanted = self._rows[wanted]
-        found = np.empty((len(wanted), *self.event), self.dtype)
         ascending = bool((wanted[1:] >= wanted[:-1]).all())
         order = slice(None) if ascending else np.argsort(wanted, kind="stable")
         places = wanted[order]
+        scratch = np.empty((0, *self._stored), self._stored_dtype)
         start = 0
         for stop in self._run_ends(places):
             run = places[start:stop]
@@ -220,12 +234,16 @@ class Shards:
             if consecutive and ascending and self._plain:
                 self._fill(found[start:stop], first)
             else:
-                block = np.empty((end - first, *self._stored), self._stored_dtype)
+                if len(scratch) < end - first:
+                    scratch = np.empty((end - first, *self._stored), self._stored_dtype)
+                block = scratch[: end - first]
                 self._fill(block, first)
                 where = slice(start, stop) if ascending else cast("np.ndarray", order)[start:stop]
-                found[where] = self._convert(block if consecutive else block[run - first])
+                if self._plain and ascending:
+                    block.take(run - first, axis=0, out=found[where], mode="clip")  # raise copies once more
+                else:
+                    found[where] = self._convert(block if consecutive else block[run - first])
             start = stop
-        return found
 
     def _run_ends(self, places: np.ndarray) -> Iterator[int]:
         """Divide ascending places into runs that one read serves: near each other, in one file, not long."""

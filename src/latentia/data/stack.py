@@ -59,7 +59,9 @@ def decode_all(
     return _close_gaps(x, good), good, tuple(skipped)
 
 
-def decode_one(files: Files, index: int, options: Options, where: str) -> np.ndarray | None:
+def decode_one(
+    files: Files, index: int, options: Options, where: str, into: np.ndarray | None = None
+) -> np.ndarray | None:
     """Decode one file of a source.
 
     Args:
@@ -67,6 +69,7 @@ def decode_one(files: Files, index: int, options: Options, where: str) -> np.nda
         index: which file.
         options: size and skip_bad are used.
         where: the source, for messages.
+        into: as `decode`.
 
     Returns:
         Pixels, `(1 or 3, H, W)`; None for a file that cannot be decoded and may be skipped.
@@ -75,12 +78,12 @@ def decode_one(files: Files, index: int, options: Options, where: str) -> np.nda
         DataError: if it cannot be decoded.
     """
     try:
-        return decode(files.read(index), options.size)
+        return decode(files.read(index), options.size, into)
     except (*READ_ERRORS, ValueError, RuntimeError) as error:  # zipfile: RuntimeError for a password
         if options.skip_bad:
             return None
         raise DataError(
-            f"{where}: '{files.names[index]}' (image {index + 1} of {len(files.names)}) cannot be decoded "
+            f"{where}: '{files.name(index)}' (image {index + 1} of {files.count}) cannot be decoded "
             f"({reason(error)}); remove it, or leave out such files with --skip-bad"
         ) from error
 

@@ -2,7 +2,7 @@
 
 The split is cut into blocks of neighbours. An epoch takes the blocks in random order; as many as a buffer
 holds are read in the order of their places, and the examples within the buffer are shuffled. While one
-buffer is used, a thread reads the next.
+buffer is used, a thread reads the next into the memory of the one before.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class _Buffer(NamedTuple):
     Attributes:
         rows: their positions, ascending.
         order: the same, shuffled.
-        data: the examples, in the order of `rows`.
+        data: the examples, in the order of `rows`; there may be room behind them.
     """
 
     rows: np.ndarray
@@ -85,6 +85,7 @@ class Buffers:
         self._used = 0  # the first so many of these are in use, the other is read ahead
         self._layouts: dict[tuple[int, int], tuple[list[np.ndarray], np.ndarray]] = {}
         self._reader: ThreadPoolExecutor | None = None
+        self._free: list[Tensor] = []  # memory of buffers that are no longer held
 
     def chosen(self, seed: int, epoch: int, start: int, stop: int) -> Tensor:
         """Give a part of an epoch's order, a function of seed and epoch; read what it and the next part need.
@@ -162,7 +163,8 @@ class Buffers:
             over = last.number + 1 == self._count
             keys = [*keys, _Key(last.seed, last.epoch + over, 0 if over else last.number + 1)]
         if [*self._held] != keys:
-            self._held = {key: self._held[key] for key in keys if key in self._held}
+            for key in [key for key in self._held if key not in keys]:
+                self._held.pop(key).add_done_callback(self._let_go)
             self._reader = self._reader or ThreadPoolExecutor(1, "latentia-reader")
             self._held = {key: self._held.get(key) or self._reader.submit(self._load, key) for key in keys}
         return [future.result() for future in itertools.islice(self._held.values(), self._used)]
@@ -173,4 +175,19 @@ class Buffers:
         rows = np.concatenate([self._sorted[b * size : (b + 1) * size] for b in blocks.tolist()])
         own = generator(key.seed, key.epoch, key.number + 1)
         order = rows[torch.randperm(len(rows), generator=own).numpy()]
-        return _Buffer(rows, order, torch.from_numpy(self.files[rows]).to(self.device))
+        return _Buffer(rows, order, self._read(rows))
+
+    def _read(self, rows: np.ndarray) -> Tensor:
+        """Read examples into memory that was let go of, or that is the first of its kind."""
+        if self.device.type != "cpu":
+            return torch.from_numpy(self.files[rows]).to(self.device)
+        kind = torch.from_numpy(np.empty(0, self.files.dtype)).dtype
+        blocks = -(-len(self.rows) // self._block)
+        room = -(-blocks // self._count) * self._block
+        data = self._free.pop() if self._free else torch.empty(room, *self.files.event, dtype=kind)
+        self.files.read(rows, data.numpy()[: len(rows)])
+        return data
+
+    def _let_go(self, read: Future[_Buffer]) -> None:
+        if not read.cancelled() and not read.exception():
+            self._free.append(read.result().data)

@@ -6,7 +6,7 @@ import math
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +30,7 @@ from latentia.training.optimiser import Adam
 from latentia.training.settings import Training
 from latentia.training.step import TERMS, Measured, Step, compiled
 from latentia.training.trackers import Tracker
+from latentia.training.window import Window
 from latentia.types import LatentModel
 
 HEALTH_CHECKS = 20
@@ -112,7 +113,7 @@ class Trainer:
         self.live = Checkpointed(model, optimiser, self.step.average, opponent)
         self.checkpoints = Checkpoints(folder.checkpoints, self.engine)
         self.trackers = processes.alone(self._track) or []
-        self.window: list[tuple[Tensor, Sequence[Tensor], Tensor | None]] = []
+        self.window = Window(settings.log_every + MOST_SKIPPED)
         self.validated: dict[str, str] = {}
         self.warnings: list[str] = []
 
@@ -143,10 +144,9 @@ class Trainer:
         with Interrupts() as interrupts, self._bar(progress.step) as bar:
             while progress.step < self.total_steps and not progress.finished:
                 epoch, position = divmod(progress.step, self.epoch_steps)
-                start = position * self.batch_size
-                index = self.train.chosen(settings.seed, epoch, start, start + self.batch_size)
+                index = self._index(progress.step)
                 share = (progress.step + 0.5) / self.total_steps
-                self.window.append((index, *self.step(index, progress.step, share)))
+                self.window.add(*self.step(index, progress.step, share))
                 progress.step += 1
 
                 now = time.monotonic()
@@ -180,17 +180,21 @@ class Trainer:
         signalled = signal.Signals(received) if received else None
         return Outcome(progress, signalled, tuple(notes), tuple(self.warnings))
 
+    def _index(self, number: int) -> Tensor:
+        """Give the positions of a step's batch, a function of its number."""
+        epoch, position = divmod(number, self.epoch_steps)
+        start = position * self.batch_size
+        return self.train.chosen(self.settings.seed, epoch, start, start + self.batch_size)
+
     def _track(self) -> list[Tracker]:
         return [registry.lookup("tracker", name)(self.folder.path) for name in self.settings.trackers]
 
     def _log(self, progress: Progress, bar: Any, since: float) -> float:
         """Write the means since the last line, and refuse to go on if one is not finite."""
-        if not self.window:
+        if not len(self.window):
             return since
-        summed = torch.stack([torch.stack(tuple(terms)) for _, terms, _ in self.window]).sum(dim=2)
-        rows = self.processes.sum(summed) / self.batch_size  # (steps, terms)
-        left_out = [skipped for _, _, skipped in self.window if skipped is not None]
-        taken = torch.stack(left_out).cpu() == 0 if left_out else torch.ones(len(rows), dtype=torch.bool)
+        rows = self.processes.sum(self.window.sums()) / self.batch_size  # (steps, terms)
+        taken = self.window.taken()
         if not taken.any():  # nothing to take a mean of: the next line says it
             if len(rows) < MOST_SKIPPED:
                 return since
@@ -235,11 +239,11 @@ class Trainer:
     def _fail(self, progress: Progress, rows: Tensor) -> None:
         """Save the first batch whose loss is not finite and say which term it was."""
         bad = int((~torch.isfinite(rows)).any(dim=1).nonzero()[0])
-        index = self.window[bad][0]
         names = [name for name, value in zip(self.terms, rows[bad], strict=True) if not torch.isfinite(value)]
         term = next((name for name in names if name != "loss"), "loss")
         value = rows[bad][self.terms.index(term)].item()
         step = progress.step - len(rows) + bad + 1
+        index = self._index(step - 1)
         path = self.folder.path / "failed-batch.safetensors"
         storage.save_tensors(path, {"x": self.train.stored(index), "index": index}, {"step": step})
         good = self.checkpoints.files()[-1].name

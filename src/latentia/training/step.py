@@ -101,7 +101,7 @@ def compiled(
     def forward(index: Tensor, progress: float) -> tuple[Tensor, ...]:
         factor.fill_(schedule(progress))
         found = fast(index)
-        # What a replayed graph gave is overwritten by the next replay, and the log reads it later.
+        # What a replayed graph gave is overwritten by the next replay, that of the batch's next part too.
         return tuple(values.clone() for values in found) if device.type == "cuda" else found
 
     return forward

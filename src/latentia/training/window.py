@@ -1,0 +1,69 @@
+"""What the steps since the last line of the log have said, on the device."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+
+class Window:
+    """The sums of the terms of some steps, written into memory that is allocated once.
+
+    Nothing small outlives its step: small tensors kept between the large ones that every step frees would
+    keep the allocator from giving those out again, and memory would grow with each step up to the log line.
+    """
+
+    def __init__(self, room: int) -> None:
+        """Begin with none.
+
+        Args:
+            room: the most steps that are ever held.
+        """
+        self.room = room
+        self.count = 0
+        self._sums: Tensor | None = None
+        self._skipped: Tensor | None = None
+
+    def __len__(self) -> int:
+        """Count the steps."""
+        return self.count
+
+    @torch.no_grad()
+    def add(self, terms: Sequence[Tensor], skipped: Tensor | None) -> None:
+        """Take what a step gave.
+
+        Args:
+            terms: each of shape `(b,)`.
+            skipped: 1 if the step was left out, else 0, shape `()`; None where none ever is.
+        """
+        if self._sums is None:
+            self._sums = terms[0].new_zeros(self.room, len(terms))
+            self._skipped = None if skipped is None else skipped.new_zeros(self.room)
+        torch.sum(torch.stack(tuple(terms)), dim=1, out=self._sums[self.count])
+        if skipped is not None and self._skipped is not None:
+            self._skipped[self.count] = skipped
+        self.count += 1
+
+    def sums(self) -> Tensor:
+        """Give the sum of each term over each step's examples.
+
+        Returns:
+            Shape `(steps, terms)`, on the device.
+        """
+        return torch.empty(0, 0) if self._sums is None else self._sums[: self.count]
+
+    def taken(self) -> Tensor:
+        """Say which steps moved the weights.
+
+        Returns:
+            Shape `(steps,)`, bool, on the CPU.
+        """
+        if self._skipped is None:
+            return torch.ones(self.count, dtype=torch.bool)
+        return self._skipped[: self.count].cpu() == 0
+
+    def clear(self) -> None:
+        """Forget them; the memory stays."""
+        self.count = 0
