@@ -16,6 +16,7 @@ import latentia
 from latentia import api
 from latentia.data import decoding, load, packing_images
 from latentia.data.pack import pack
+from latentia.data.packing import plan
 from latentia.data.shards import Shards
 from latentia.errors import ConfigError, DataError, LatentiaError
 
@@ -101,6 +102,30 @@ def test_unreadable_images_are_left_out_or_named(packed, files, tmp_path):
     assert got.skipped == ("a/000.png", "b/057.png")
     assert len(got) == 58
     assert sorted(x.tobytes() for x in want.x) == sorted(x.tobytes() for x in got.x)
+
+
+def test_a_packing_that_failed_takes_the_advice_that_it_gave(packed, files, encoded, tmp_path):
+    source = packed(files | {"b/057.png": b"nothing", "b/059.png": encoded(9, 9)})
+    for advised in ({"skip_bad": True}, {"skip_bad": True, "size": 8}):
+        with pytest.raises(DataError, match="--skip-bad|--size"):
+            pack(source, tmp_path / "out")
+    pack(source, tmp_path / "out", **advised)
+    want, got = load(source, **advised), load(tmp_path / "out")
+    assert sorted(x.tobytes() for x in want.x) == sorted(x.tobytes() for x in got.x)
+
+
+def test_whole_shards_stay_when_unreadable_images_may_be_left_out(packed, files, tmp_path, monkeypatch):
+    monkeypatch.setattr("latentia.data.pack.plan", lambda job, size: plan(job, 8 * 64))
+    source = packed(files | {"b/031.png": files["b/033.png"], "b/057.png": b"nothing"})
+    with pytest.raises(DataError, match="--skip-bad"):
+        pack(source, tmp_path / "out", workers=1)
+    whole = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("train-*.npy")}
+    assert whole
+    pack(source, tmp_path / "out", workers=1, skip_bad=True)
+    assert all(path.stat().st_mtime_ns == made for path, made in whole.items())
+    assert load(tmp_path / "out").skipped == ("b/057.png",)
+    with pytest.raises(ConfigError, match="was begun with skip_bad=True, not False"):
+        pack(source, tmp_path / "out")
 
 
 def test_sizes_that_differ_are_refused_or_brought_to_one(packed, files, encoded, tmp_path):

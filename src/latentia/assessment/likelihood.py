@@ -214,7 +214,7 @@ def _score(subject: Subject, count: int) -> Score:
     score = scorer(subject.run.model)
     each = sum(work / speed for work, speed in zip(_work(subject), SPEED, strict=True))
     seconds = count * each / torch.get_num_threads()
-    device = subject.feed.data.device
+    device = subject.feed.device
     decision = compiling.decide(subject.settings.compile, device, seconds, COST)
     subject.say(f"log p(x) {decision.why}")
     if not decision.compile:

@@ -170,9 +170,24 @@ def _begin(folder: Path, recipe: Mapping[str, Any]) -> None:
     """Write the plan, or hold what is asked for against the one that is there."""
     size = recipe["size"]
     recipe = {**recipe, "size": list(size) if isinstance(size, Sequence) else size}
+    _renew(folder, recipe)
     changed = f"{recipe['source']}: has changed since {folder} was begun"
     advice = "pack into a new folder, or remove that one"
     begin(folder, "pack", recipe, {"state": DataError(f"{changed}; {advice}")})
+
+
+def _renew(folder: Path, recipe: Mapping[str, Any]) -> None:
+    """Replace a plan that nothing was made of, or that differs by refusing what may now be left out.
+
+    What a packing that failed advises (another size, fewer files, --skip-bad) must not fail for its plan.
+    """
+    path = folder / packed.PLAN
+    begun = storage.read_json(path) if path.is_file() else None
+    if not isinstance(begun, dict) or begun == recipe or begun.keys() != recipe.keys():
+        return
+    # A shard that is whole was packed without an unreadable image, so that there is nothing to leave out.
+    if not any(folder.glob("*.npy")) or (recipe["skip_bad"] and {**begun, "skip_bad": True} == recipe):
+        storage.write_json(path, dict(recipe))
 
 
 def _opened(path: Path, images: Path, stack: contextlib.ExitStack) -> Any:
