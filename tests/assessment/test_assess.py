@@ -10,6 +10,7 @@ import latentia
 from latentia import api, compiling, storage
 from latentia.assessment import TOPICS, Assessment
 from latentia.assessment.text import lines, value_and_error
+from latentia.data.shards import Shards
 from latentia.errors import ConfigError, DataError, RunError
 from latentia.evaluation.figures import Figure
 
@@ -43,6 +44,18 @@ def test_every_figure_has_its_value_error_unit_split_and_protocol(whole):
     assert {"frechet_prior", "frechet_mixture", "frechet_real", "precision_prior"} <= set(whole.figures)
     assert whole.missing["mig"] == "the data have no known factors"
     assert not set(whole.missing) & set(whole.figures)
+
+
+def test_data_that_stay_in_their_files_have_a_likelihood(tmp_path):
+    np.save(
+        tmp_path / "big.npy", np.random.default_rng(0).integers(0, 256, (1200, 1, 32, 32), dtype=np.uint8)
+    )
+    settings = {"network": {"name": "mlp", "hidden": [8]}, "training": {"epochs": 1}, "data": {"buffer": 1}}
+    api.start(str(tmp_path / "big.npy"), settings, out=tmp_path / "run", quiet=True)
+    run = latentia.open_run(tmp_path / "run")
+    assert isinstance(run.dataset.x, Shards)
+    found = latentia.evaluate(run, only=["likelihood"], **QUICK).figures
+    assert found["log_likelihood"].value > found["elbo"].value - 3 * found["elbo"].error
 
 
 def test_the_figures_hang_together(whole, runs):
