@@ -298,7 +298,7 @@ def run(kills: int, seed: int) -> Result:
     return Result("Killed at random moments", [tally.row() for tally in tallies], notes, raw)
 
 
-def command(description: str | None, run: Callable[[int, int], Result], name: str) -> None:
+def main(description: str | None, run: Callable[[int, int], Result], name: str) -> None:
     """Read the command line, kill as often as it says, print the table and write the JSON file.
 
     Args:
@@ -318,4 +318,4 @@ def command(description: str | None, run: Callable[[int, int], Result], name: st
 
 
 if __name__ == "__main__":
-    command(__doc__, run, "soak")
+    main(__doc__, run, "soak")

@@ -20,7 +20,7 @@ import numpy as np
 import psutil
 
 from benchmarks.result import Cell, Result
-from benchmarks.soak import command, launch, workers
+from benchmarks.soak import launch, main, workers
 from latentia import api, load
 from latentia.data.pack import pack
 
@@ -186,4 +186,4 @@ def run(kills: int, seed: int) -> Result:
 
 
 if __name__ == "__main__":
-    command(__doc__, run, "soak-encode")
+    main(__doc__, run, "soak-encode")
