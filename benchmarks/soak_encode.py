@@ -9,7 +9,6 @@ byte for byte, those of one process that nobody disturbed.
 
 from __future__ import annotations
 
-import argparse
 import random
 import sys
 import tempfile
@@ -20,8 +19,8 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from benchmarks.result import Cell, Result, describe_machine
-from benchmarks.soak import RESULTS, launch, workers
+from benchmarks.result import Cell, Result
+from benchmarks.soak import launch, main, workers
 from latentia import api, load
 from latentia.data.pack import pack
 
@@ -186,18 +185,5 @@ def run(kills: int, seed: int) -> Result:
     return Result("Encoding killed at random moments", [tally.row()], notes, vars(tally))
 
 
-def main() -> None:
-    """Print the table and write the JSON file."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--seed", type=int, default=0)
-    asked = parser.parse_args()
-    machine = describe_machine()
-    result = run(asked.kills, asked.seed)
-    result.write(RESULTS / "soak-encode.json", machine)
-    print(result.table(machine))
-    sys.exit(any(row["lost"] for row in result.rows))
-
-
 if __name__ == "__main__":
-    main()
+    main(__doc__, run, "soak-encode")
