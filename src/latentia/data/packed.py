@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from latentia.data.packing import crc_of
 from latentia.data.raw import SPLITS, Options, Raw, consecutive
 from latentia.data.shards import Shard, Shards, open_shard
 from latentia.errors import DataError, shell
@@ -111,7 +112,7 @@ def read(folder: Path, options: Options) -> Raw:
         labels = _beside(folder, every, "labels", redo) if index["labels"] else None
         factors = _beside(folder, every, "factors", redo) if index["factor_names"] else None
         return Raw(
-            x if x.nbytes > options.buffer else x[:],
+            x if x.nbytes > options.buffer else _resident(folder, x, every, redo),
             labels,
             tuple(index["label_names"]),
             parts=consecutive(counts),
@@ -143,6 +144,14 @@ def _open(
             raise DataError(f"{path}: is another array than {INDEX} says; write it again with: {redo}")
         parts.append(shard)
     return Shards(parts, event, dtype, observed=(float(observed[0]), float(observed[1])))
+
+
+def _resident(folder: Path, x: Shards, every: Sequence[Mapping[str, Any]], redo: str) -> np.ndarray:
+    """Read all shards, and hold them against what was packed; those that stream are not looked through."""
+    for about in (record["files"]["x"] for record in every):
+        if crc_of(folder / about["file"]) != about["crc32"]:
+            raise DataError(f"{folder / about['file']}: the shard is damaged; write it again with: {redo}")
+    return x[:]
 
 
 def _beside(folder: Path, every: Sequence[Mapping[str, Any]], what: str, redo: str) -> np.ndarray:
