@@ -10,6 +10,8 @@ from latentia.errors import MissingExtra
 from latentia.explorer.view import View
 
 if TYPE_CHECKING:
+    import socket
+
     from fastapi import FastAPI
 
     from latentia.run import Run
@@ -60,19 +62,18 @@ def app_of(
     return Guard(app, hosts=allowed_hosts(host))
 
 
-def serve(app: Any, host: str, port: int, opened: Callable[[str], None]) -> None:
+def serve(app: Any, host: str, bound: socket.socket, opened: Callable[[str], None]) -> None:
     """Show an app until the process is interrupted.
 
     Args:
         app: the app.
-        host: where to listen.
-        port: the port; 0 takes a free one.
+        host: what the socket was bound to.
+        bound: the listening socket.
         opened: is told the address once the page can be asked for.
     """
     import torch
 
-    from latentia.explorer.running import address, listen, run
+    from latentia.explorer.running import address, run
 
     torch.set_num_threads(max(1, min(torch.get_num_threads(), (os.cpu_count() or 2) - 1)))
-    with listen(host, port) as bound:
-        run(app, bound, ready=lambda: opened(address(host, bound) + "/"))
+    run(app, bound, ready=lambda: opened(address(host, bound) + "/"))
