@@ -34,6 +34,7 @@ import psutil
 
 from benchmarks.process import latentia
 from benchmarks.result import Cell, Result, describe_machine
+from benchmarks.run import RESULTS
 from latentia.api import open_run
 from latentia.explorer import wire
 from latentia.run import Run
@@ -316,6 +317,7 @@ def main() -> None:
     machine = describe_machine()
     result = peak(asked.run, asked.seconds) if asked.wrk else soak(asked.run, asked.seconds, asked.clients)
     print(result.table(machine))
+    result.write(RESULTS / ("serving-wrk.json" if asked.wrk else "serving.json"), machine)
     if any(row.get("lost") or row.get("wrong") or row.get("errors") for row in result.rows):
         sys.exit(1)
 

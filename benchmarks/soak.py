@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -297,18 +298,24 @@ def run(kills: int, seed: int) -> Result:
     return Result("Killed at random moments", [tally.row() for tally in tallies], notes, raw)
 
 
-def main() -> None:
-    """Print the table and write the JSON file."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(description: str | None, run: Callable[[int, int], Result], name: str) -> None:
+    """Read the command line, kill as often as it says, print the table and write the JSON file.
+
+    Args:
+        description: what `--help` says.
+        run: kills so many times, with a seed.
+        name: of the file.
+    """
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
     machine = describe_machine()
     result = run(asked.kills, asked.seed)
-    result.write(RESULTS / "soak.json", machine)
+    result.write(RESULTS / f"{name}.json", machine)
     print(result.table(machine))
     sys.exit(any(row["lost"] for row in result.rows))
 
 
 if __name__ == "__main__":
-    main()
+    main(__doc__, run, "soak")

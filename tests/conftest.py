@@ -1,6 +1,7 @@
 """What all tests share: the real data, where there are any, and a cache of their own."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -26,3 +27,30 @@ def session_cache(tmp_path_factory):
 def own_cache(session_cache, monkeypatch):
     """Keep decoded images out of the user's cache; processes that a test starts inherit it."""
     monkeypatch.setenv("LATENTIA_CACHE", str(session_cache))
+
+
+@pytest.fixture(scope="session")
+def absent():
+    """Skip a test for what this machine lacks; the continuous integration lacks nothing."""
+
+    def decide(message):
+        if os.environ.get("CI") == "true":
+            pytest.fail(message)
+        pytest.skip(message)
+
+    return decide
+
+
+@pytest.fixture(scope="module")  # no longer: while it is there, Playwright's event loop runs
+def browser(absent):
+    names = ("chromium", "chromium-browser", "google-chrome")
+    path = next(filter(None, map(shutil.which, names)), None)
+    if path is None:
+        absent(f"no browser: none of {', '.join(names)} is on the PATH")
+    from playwright.sync_api import sync_playwright
+
+    flags = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=path, args=flags)
+        yield opened
+        opened.close()

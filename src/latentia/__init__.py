@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from latentia.assessment import Assessment
     from latentia.data import load
     from latentia.data.pack import pack
+    from latentia.encoding import encode
     from latentia.errors import LatentiaError
     from latentia.run import Run
     from latentia.trained import Trained
@@ -25,6 +26,7 @@ _HOMES = {
     "LatentiaError": "latentia.errors",
     "Run": "latentia.run",
     "Trained": "latentia.trained",
+    "encode": "latentia.encoding",
     "evaluate": "latentia.api",
     "load": "latentia.data",
     "open_run": "latentia.api",
@@ -32,7 +34,18 @@ _HOMES = {
     "train": "latentia.api",
 }
 
-__all__ = ["Assessment", "LatentiaError", "Run", "Trained", "evaluate", "load", "open_run", "pack", "train"]
+__all__ = [
+    "Assessment",
+    "LatentiaError",
+    "Run",
+    "Trained",
+    "encode",
+    "evaluate",
+    "load",
+    "open_run",
+    "pack",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:

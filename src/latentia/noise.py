@@ -40,15 +40,28 @@ def seeded(seed: int) -> Iterator[None]:
             generator.set_state(state)
 
 
+def mixed(*numbers: int) -> int:
+    """Make one seed of some numbers, of neighbouring ones very different seeds.
+
+    Args:
+        numbers: not negative.
+
+    Returns:
+        64 bits.
+    """
+    seed = 0
+    for number in numbers:
+        seed = (seed ^ number) * 0x9E3779B97F4A7C15 % 2**64
+        seed ^= seed >> 29
+    return seed
+
+
 def seed_next(*numbers: int) -> None:
     """Make what is drawn next a function of some numbers alone.
 
     Args:
         numbers: not negative, such as seed, step and part.
     """
-    seed = 0
-    for number in numbers:  # a 64-bit mix: neighbours must not give neighbouring seeds
-        seed = (seed ^ number) * 0x9E3779B97F4A7C15 % 2**64
-        seed ^= seed >> 29
+    seed = mixed(*numbers)
     for generator in _generators():
         generator.manual_seed(seed)

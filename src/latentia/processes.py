@@ -296,6 +296,32 @@ def _number(name: str, default: int) -> int:
     return int(text)
 
 
+def refuse_several(work: str) -> None:
+    """Refuse to do the work of one process in several.
+
+    Args:
+        work: what it is.
+
+    Raises:
+        ConfigError: if torchrun started several.
+    """
+    if started()[1] > 1:
+        raise ConfigError(f"{work} is the work of one process; start it without torchrun")
+
+
+def apart() -> Processes:
+    """Say which of the processes this is, for work in which they need not talk: nobody joins.
+
+    Returns:
+        Rank and number; what it does `together` it does alone.
+
+    Raises:
+        ConfigError: if the environment says one number without the others.
+    """
+    rank, count = started()
+    return Processes(rank, count, _number("LOCAL_RANK", 0) if count > 1 else 0)
+
+
 def join() -> Processes:
     """Join the processes that torchrun started, once; a single process joins nobody.
 

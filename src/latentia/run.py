@@ -77,6 +77,24 @@ class Run(Trained):
         except DataError as error:
             raise DataError(f"the data that {self.folder.path} was trained on: {error}") from error
 
+    def streamed(self, source: Any = None) -> Dataset:
+        """Read data to go through once, those that can stay in their files unread.
+
+        Args:
+            source: where they come from; the run's own data by default.
+
+        Returns:
+            The data.
+
+        Raises:
+            RunError: if their examples are of another shape.
+        """
+        own = {"source": source, "size": self.spec["data"].get("size")}
+        options = recorded_source(self.folder, self.spec) if source is None else own
+        if options.get("size") is None:  # what is to be resized has to be in memory
+            options["buffer"] = 1
+        return self._fitting(latentia.data.load(**options))
+
     def other(self, source: Any) -> Dataset:
         """Read other data, prepared like the run's own.
 

@@ -148,6 +148,11 @@ class Trained:
         """The shape of one latent."""
         return self.model.latent
 
+    @property
+    def device(self) -> torch.device:
+        """Where the model is, and encodes: the CPU, unless it was moved."""
+        return next(self.model.parameters()).device
+
     def prepare(self, x: Examples) -> Iterator[Tensor]:
         """Check data and give them in chunks, without the transform's noise.
 
@@ -155,7 +160,7 @@ class Trained:
             x: data, shape `(N, *event)`; one example without N is taken as N = 1.
 
         Yields:
-            Chunks in the model's units.
+            Chunks in the model's units, where the model is.
 
         Raises:
             DataError: if the shape is not the model's.
@@ -168,7 +173,8 @@ class Trained:
             raise DataError(f"the model was trained on examples of shape {want}, and these have {got}")
         for start in range(0, len(x), CHUNK):
             # a copy: the array may be read-only, which torch does not accept
-            yield self.transform.expected(torch.from_numpy(np.array(x[start : start + CHUNK])))
+            raw = torch.from_numpy(np.array(x[start : start + CHUNK])).to(self.device)
+            yield self.transform.expected(raw)
 
     def given(self, values: Any) -> np.ndarray:
         """Turn conditions in the user's words into the rows that the model is told.
@@ -204,7 +210,7 @@ class Trained:
         unknown = np.full(self.model.condition, np.nan, np.float32)
         told = self._chunks(unknown if c is None else c, 1 if x.shape == self.event else len(x))
         filled = [self.model.complete(part, next(told)) for part in self.prepare(x)]
-        return np.concatenate([np.asarray(part) for part in filled])
+        return np.concatenate([np.asarray(None if part is None else part.cpu()) for part in filled])
 
     @torch.no_grad()
     def classify(self, x: Examples) -> np.ndarray:
@@ -289,7 +295,7 @@ class Trained:
     def _chunks(self, c: np.ndarray | None, count: int) -> Iterator[Tensor | None]:
         told = self.told_each(c, count)
         for start in range(0, count, CHUNK):
-            yield None if told is None else told[start : start + CHUNK]
+            yield None if told is None else told[start : start + CHUNK].to(self.device)
 
     @torch.no_grad()
     def encode(
@@ -310,7 +316,7 @@ class Trained:
         told = self._chunks(c, 1 if x.shape == self.event else len(x))
         with seeded(seed):
             codes = [self.model.encode(part, next(told)) for part in self.prepare(x)]
-            return np.concatenate([(q.sample() if sample else q.mean).numpy() for q in codes])
+            return np.concatenate([(q.sample() if sample else q.mean).cpu().numpy() for q in codes])
 
     @torch.no_grad()
     def posterior(self, x: np.ndarray, c: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray | None]:
@@ -362,7 +368,7 @@ class Trained:
         self.coder  # noqa: B018 - raises where there are no codes
         x = as_examples(x)
         told = self._chunks(c, 1 if x.shape == self.event else len(x))
-        found = [codes_of(self.model.encode(part, next(told))).numpy() for part in self.prepare(x)]
+        found = [codes_of(self.model.encode(part, next(told))).cpu().numpy() for part in self.prepare(x)]
         return np.concatenate(found)
 
     @torch.no_grad()

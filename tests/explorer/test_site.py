@@ -3,7 +3,6 @@
 import functools
 import http.server
 import os
-import shutil
 import socket
 import threading
 from pathlib import Path
@@ -18,16 +17,7 @@ from latentia.explorer import runtime
 from latentia.explorer.decoder import OnnxDecoder, decoder, kept_graph
 from latentia.explorer.site import write_site
 
-FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
-NAMES = ("chromium", "chromium-browser", "google-chrome")
 TINY = {"epochs": 1, "training": {"batch_size": 256}}
-
-
-def absent(message):
-    """Skip a test for what this machine lacks; the continuous integration lacks nothing."""
-    if os.environ.get("CI") == "true":
-        pytest.fail(message)
-    pytest.skip(message)
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +43,7 @@ def runs(place):
 
 
 @pytest.fixture(scope="module")
-def site(runs, tmp_path_factory):
+def site(absent, runs, tmp_path_factory):
     try:
         runtime.find()
     except LatentiaError as error:
@@ -62,19 +52,6 @@ def site(runs, tmp_path_factory):
     size = write_site(runs, folder, title="digits")
     assert size < 8 * 2**20
     return folder
-
-
-@pytest.fixture(scope="module")
-def browser():
-    path = next(filter(None, map(shutil.which, NAMES)), None)
-    if path is None:
-        absent(f"no browser: none of {', '.join(NAMES)} is on the PATH")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        yield opened
-        opened.close()
 
 
 class Plain(http.server.SimpleHTTPRequestHandler):

@@ -34,7 +34,7 @@ VERBS = {
 }
 """Each verb and the module that holds it, in the order of the help."""
 
-TOGETHER = ("train",)
+TOGETHER = ("train", "encode")
 """The verbs that several processes may work on."""
 
 
@@ -49,7 +49,10 @@ class Verbs(click.Group):
         """Import a verb."""
         if cmd_name not in VERBS:
             return None
-        _check_alone(cmd_name)
+        if cmd_name not in TOGETHER:
+            from latentia.processes import refuse_several
+
+            refuse_several(f"'{cmd_name}'")
         return importlib.import_module(f"latentia.cli.{VERBS[cmd_name]}").command
 
     def resolve_command(
@@ -98,13 +101,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         click.echo("latentia: interrupted", err=True)
         sys.exit(130)
     sys.exit(code if isinstance(code, int) else 0)  # click gives back the status of ctx.exit
-
-
-def _check_alone(verb: str) -> None:
-    from latentia.processes import started
-
-    if started()[1] > 1 and verb not in TOGETHER:
-        raise click.UsageError(f"'{verb}' is the work of one process; start it without torchrun")
 
 
 def _fail(line: str) -> None:

@@ -6,39 +6,65 @@ from pathlib import Path
 
 import click
 
-from latentia.cli.output import check_output, output_option, run_argument, write_array, write_splits
+from latentia.cli.output import check_output, run_argument, write_array, write_splits
+from latentia.errors import shell
 
 
 @click.command("encode", short_help="Turn data into latents.")
 @run_argument
 @click.argument("source", required=False)
-@click.option("-n", "count", default=0, help="How many examples; all by default.")
+@click.option("-n", "count", default=0, help="How many examples; all by default. Not with a folder.")
 @click.option(
     "--split",
-    default="test",
-    show_default=True,
-    help="Which split; all takes every example in order, each all three with their labels, into a .npz to "
-    "train on.",
+    help="Which split, test by default; all takes every example in order, each all three with their labels, "
+    "into a .npz to train on, as a folder does.",
 )
 @click.option("--sample", is_flag=True, help="Draw from the posterior instead of taking its mean.")
 @click.option("--codes", is_flag=True, help="Give the codes of a model that has codes, whole numbers.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the draw.")
-@output_option
+@click.option(
+    "--device", default="auto", show_default=True, help="Where to compute, into a folder: cpu, cuda."
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="A .npy, .npz or .csv file; or a folder, for shards to train on, made by any number of processes.",
+)
 def command(
     run: Path,
     source: str | None,
     count: int,
-    split: str,
+    split: str | None,
     sample: bool,
     codes: bool,
     seed: int,
+    device: str,
     output: Path,
 ) -> None:
-    """Encode examples of SOURCE, or of the data that RUN was trained on."""
+    """Encode examples of SOURCE, or of the data that RUN was trained on.
+
+    Into a folder, all of them are encoded shard by shard; torchrun shares the shards out among processes, and
+    what was interrupted goes on with the same command.
+    """
+    if output.is_dir() or not output.suffix:
+        if count or split not in (None, "each"):
+            raise click.UsageError(
+                "a folder takes every example; leave -n and --split out, or name a .npy file"
+            )
+        if sample and codes:
+            raise click.UsageError("--sample and --codes are two kinds of latents; give one of them")
+        _into_folder(run, source, output, "sample" if sample else "codes" if codes else "mean", seed, device)
+        return
     check_output(output)
     from latentia.api import open_run
+    from latentia.processes import refuse_several
+
+    refuse_several("'encode' into a file")
 
     opened = open_run(run)
+    split = split or "test"
     if split == "each":
         write_splits(output, opened.encode_splits(source, sample=sample, seed=seed))
         return
@@ -48,3 +74,14 @@ def command(
         taken = opened.take(source, split, count or None)
         found, letter = opened.encode(*taken, sample=sample, seed=seed), "z"
     write_array(output, found, tuple(f"{letter}{i}" for i in range(found[0].size)))
+
+
+def _into_folder(run: Path, source: str | None, folder: Path, latents: str, seed: int, device: str) -> None:
+    from latentia.data import load
+    from latentia.encoding import encode
+    from latentia.processes import started
+
+    encode(run, source, folder, latents=latents, seed=seed, device=device, quiet=False)
+    if started()[0] == 0:
+        click.echo(load(folder, buffer=1).summary())
+        click.echo(f"done; train on it with: latentia train {shell(folder)}")

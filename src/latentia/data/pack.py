@@ -24,8 +24,9 @@ from latentia.data.decoding import decoders
 from latentia.data.files import open_files
 from latentia.data.packing import Job, Planned, plan, recorded
 from latentia.data.packing_arrays import ArrayJob
+from latentia.data.packing_folder import begin, refuse_other, write_index
 from latentia.data.packing_images import ImageJob, Split
-from latentia.data.raw import SPLITS, Options
+from latentia.data.raw import Options
 from latentia.data.sources import Source, images_of, load, make_options
 from latentia.data.splits import make_splits
 from latentia.data.streams import READ_ERRORS, reason
@@ -134,9 +135,7 @@ def _image_job(
     pool = stack.enter_context(decoders(count, where))
     again = (folder / packed.PLAN).is_file()
     begun = stack.enter_context(ThreadPoolExecutor(1)).submit(begin, files.names).result
-    if (
-        again
-    ):  # what does not fit is refused before anything is decoded; a new plan may come with the decoding
+    if again:  # what does not fit is refused before anything is decoded; a new plan may come beside it
         begun()
     return ImageJob(files, options, where, split, begun, pool, count)
 
@@ -154,30 +153,8 @@ def _pack(job: Job, shards: list[Planned], folder: Path, where: str, quiet: bool
             (folder / packed.INDEX).unlink(missing_ok=True)
             job.write(todo, folder, bar.update)
     job.settle(shards, folder)
-    known = [(shard.split, storage.read_json(folder / f"{shard.name}.json")) for shard in shards]
-    listed = {split: [about for part, about in known if part == split] for split in SPLITS}
-    full = [about for _, about in known if about["rows"]]
-    if sum(about["rows"] for about in full) < 2:
-        raise DataError(f"{where}: fewer than 2 of its examples can be used")
-    keep = ("rows", "files")
-    storage.write_json(
-        folder / packed.INDEX,
-        {
-            "format": packed.FORMAT,
-            "source": where,
-            "event": full[0]["event"],
-            "dtype": full[0]["dtype"],
-            "observed": [min(about["low"] for about in full), max(about["high"] for about in full)],
-            **job.about,
-            "labels": "labels" in job.beside,
-            "given": job.given,
-            "skipped": [name for _, about in known for name in about["skipped"]],
-            "shards": {
-                split: [{key: about[key] for key in keep} for about in listed[split] if about["rows"]]
-                for split in SPLITS
-            },
-        },
-    )
+    known = [storage.read_json(folder / f"{shard.name}.json") for shard in shards]
+    write_index(folder, where, shards, known, job)
 
 
 def _refuse(source: Source, folder: Path) -> None:
@@ -186,40 +163,16 @@ def _refuse(source: Source, folder: Path) -> None:
         place, target = Path(source).expanduser().resolve(), folder.resolve()
         if place == target or place in target.parents:
             raise ConfigError(f"{folder} is the source or lies in it; pack into a folder outside of {source}")
-    if folder.exists() and not folder.is_dir():
-        raise ConfigError(f"{folder} is a file; give a folder to pack into")
-    if folder.is_dir() and not packed.is_packed(folder):
-        try:
-            held = any(not path.name.startswith(".") for path in folder.iterdir())
-        except OSError as error:
-            raise storage.cannot_write(folder, error) from error
-        if held:
-            raise ConfigError(f"{folder} holds something else; pack into a new folder")
+    refuse_other(folder, "pack")
 
 
 def _begin(folder: Path, recipe: Mapping[str, Any]) -> None:
     """Write the plan, or hold what is asked for against the one that is there."""
-    path = folder / packed.PLAN
-    recipe = {
-        **recipe,
-        "size": list(recipe["size"]) if isinstance(recipe["size"], Sequence) else recipe["size"],
-    }
-    if not path.is_file():
-        storage.write_json(path, recipe)
-        return
-    begun = storage.read_json(path)
-    for name, value in recipe.items():
-        if begun.get(name) == value:
-            continue
-        if name == "state":
-            raise DataError(
-                f"{recipe['source']}: has changed since {folder} was begun; pack into a new folder, or "
-                "remove that one"
-            )
-        raise ConfigError(
-            f"{folder} was begun with {name}={begun.get(name)}, not {value}; give the same, or pack into a "
-            "new folder"
-        )
+    size = recipe["size"]
+    recipe = {**recipe, "size": list(size) if isinstance(size, Sequence) else size}
+    changed = f"{recipe['source']}: has changed since {folder} was begun"
+    advice = "pack into a new folder, or remove that one"
+    begin(folder, "pack", recipe, {"state": DataError(f"{changed}; {advice}")})
 
 
 def _opened(path: Path, images: Path, stack: contextlib.ExitStack) -> Any:

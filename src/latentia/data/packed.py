@@ -39,6 +39,38 @@ def is_packed(folder: Path) -> bool:
         return False
 
 
+def again(folder: Path) -> str:
+    """Give the command that goes on with a folder, or repairs it.
+
+    Args:
+        folder: packed data, whole or not.
+
+    Returns:
+        What the plan says, or else a `latentia pack` of a source that is not known.
+    """
+    try:
+        return str(json.loads((folder / PLAN).read_text(encoding="utf-8"))["again"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return f"latentia pack SOURCE {shell(folder)}"
+
+
+def parts(folder: Path) -> list[tuple[str, str, int]]:
+    """List the shards of packed data that `read` has read.
+
+    Args:
+        folder: the data.
+
+    Returns:
+        The stem of the file, the split and the number of rows of each, in the order of the examples.
+    """
+    listed = json.loads((folder / INDEX).read_text(encoding="utf-8"))["shards"]
+    return [
+        (Path(shard["files"]["x"]["file"]).stem, split, int(shard["rows"]))
+        for split in SPLITS
+        for shard in listed[split]
+    ]
+
+
 def fingerprint(shards: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
     """Sum up the content of all shards, whatever the folder is called.
 
@@ -65,9 +97,9 @@ def read(folder: Path, options: Options) -> Raw:
     Raises:
         DataError: if packing did not end, or the index or a shard is damaged or missing.
     """
-    again = f"latentia pack SOURCE {shell(folder)}"
+    redo = again(folder)
     if not (folder / INDEX).is_file():
-        raise DataError(f"{folder}: is not packed to the end (no {INDEX}); go on with: {again}")
+        raise DataError(f"{folder}: is not packed to the end (no {INDEX}); go on with: {redo}")
     try:
         index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
         if index["format"] != FORMAT:
@@ -75,9 +107,9 @@ def read(folder: Path, options: Options) -> Raw:
         shards = {split: list(index["shards"][split]) for split in SPLITS}
         counts = {split: sum(int(shard["rows"]) for shard in shards[split]) for split in SPLITS}
         every = [shard for split in SPLITS for shard in shards[split]]
-        x = _open(folder, every, tuple(index["event"]), np.dtype(index["dtype"]), index["observed"], again)
-        labels = _beside(folder, every, "labels", again) if index["labels"] else None
-        factors = _beside(folder, every, "factors", again) if index["factor_names"] else None
+        x = _open(folder, every, tuple(index["event"]), np.dtype(index["dtype"]), index["observed"], redo)
+        labels = _beside(folder, every, "labels", redo) if index["labels"] else None
+        factors = _beside(folder, every, "factors", redo) if index["factor_names"] else None
         return Raw(
             x if x.nbytes > options.buffer else x[:],
             labels,
@@ -92,7 +124,7 @@ def read(folder: Path, options: Options) -> Raw:
             fingerprint=fingerprint(shards),
         )
     except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
-        raise DataError(f"{folder / INDEX}: is damaged; pack again with: {again}") from error
+        raise DataError(f"{folder / INDEX}: is damaged; write it again with: {redo}") from error
 
 
 def _open(
@@ -101,39 +133,39 @@ def _open(
     event: tuple[int, ...],
     dtype: np.dtype,
     observed: Sequence[float],
-    again: str,
+    redo: str,
 ) -> Shards:
     parts: list[Shard] = []
     for record in every:
-        path = _whole(folder, record["files"]["x"], again)
+        path = _whole(folder, record["files"]["x"], redo)
         shard, shape, kind = open_shard(path)
         if (shard.rows, shape, kind) != (record["rows"], event, dtype):
-            raise DataError(f"{path}: is another array than {INDEX} says; pack again with: {again}")
+            raise DataError(f"{path}: is another array than {INDEX} says; write it again with: {redo}")
         parts.append(shard)
     return Shards(parts, event, dtype, observed=(float(observed[0]), float(observed[1])))
 
 
-def _beside(folder: Path, every: Sequence[Mapping[str, Any]], what: str, again: str) -> np.ndarray:
+def _beside(folder: Path, every: Sequence[Mapping[str, Any]], what: str, redo: str) -> np.ndarray:
     """Read what belongs to the examples of all shards."""
     arrays = []
     for record in every:
-        path = _whole(folder, record["files"][what], again)
+        path = _whole(folder, record["files"][what], redo)
         try:
             array = np.load(path, allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
-            raise DataError(f"{path}: is damaged; pack again with: {again}") from error
+            raise DataError(f"{path}: is damaged; write it again with: {redo}") from error
         if len(array) != record["rows"]:
-            raise DataError(f"{path}: is another array than {INDEX} says; pack again with: {again}")
+            raise DataError(f"{path}: is another array than {INDEX} says; write it again with: {redo}")
         arrays.append(array.astype(np.int64, copy=False))
     return np.concatenate(arrays)
 
 
-def _whole(folder: Path, about: Mapping[str, Any], again: str) -> Path:
+def _whole(folder: Path, about: Mapping[str, Any], redo: str) -> Path:
     path = folder / about["file"]
     if not path.is_file():
-        raise DataError(f"{path}: the shard is missing; pack again with: {again}")
+        raise DataError(f"{path}: the shard is missing; write it again with: {redo}")
     if (size := path.stat().st_size) != about["bytes"]:
         raise DataError(
-            f"{path}: the shard has {size:,} bytes instead of {about['bytes']:,}; pack again with: {again}"
+            f"{path}: the shard has {size:,} bytes instead of {about['bytes']:,}; write it again with: {redo}"
         )
     return path

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from latentia.data.dataset import Dataset
-from latentia.data.packing import CHUNK, Job, Planned, record, write_array
+from latentia.data.packing import CHUNK, Job, Planned, write_shard
 
 
 class ArrayJob(Job):
@@ -39,21 +39,11 @@ class ArrayJob(Job):
         x = self.dataset.x
         step = max(1, CHUNK // self.each)
         for shard in todo:
-            ends: list[tuple[float, float]] = []
 
-            def blocks(rows: np.ndarray = shard.rows, ends: list[tuple[float, float]] = ends) -> Iterator:
+            def blocks(rows: np.ndarray = shard.rows) -> Iterator[np.ndarray]:
                 for start in range(0, len(rows), step):
                     block = x[rows[start : start + step]]
-                    ends.append((float(block.min()), float(block.max())))
                     yield block
                     done(len(block))
 
-            write_array(folder / f"{shard.name}.npy", self.dataset.event, x.dtype, blocks())
-            about = {
-                "event": list(self.dataset.event),
-                "dtype": str(x.dtype),
-                "low": min(low for low, _ in ends),
-                "high": max(high for _, high in ends),
-                "skipped": [],
-            }
-            record(shard, folder, self.beside, shard.rows, about)
+            write_shard(shard, folder, blocks(), self.dataset.event, x.dtype, self.beside)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 class Window:
-    """The sums of the terms of some steps, written into memory that is allocated once.
+    """The terms of some steps, written into memory that is allocated once.
 
     Nothing small outlives its step: small tensors kept between the large ones that every step frees would
     keep the allocator from giving those out again, and memory would grow with each step up to the log line.
@@ -23,7 +23,7 @@ class Window:
         """
         self.room = room
         self.count = 0
-        self._sums: Tensor | None = None
+        self._terms: Tensor | None = None
         self._skipped: Tensor | None = None
 
     def __len__(self) -> int:
@@ -38,10 +38,10 @@ class Window:
             terms: each of shape `(b,)`.
             skipped: 1 if the step was left out, else 0, shape `()`; None where none ever is.
         """
-        if self._sums is None:
-            self._sums = terms[0].new_zeros(self.room, len(terms))
+        if self._terms is None:
+            self._terms = terms[0].new_zeros(self.room, len(terms), len(terms[0]))
             self._skipped = None if skipped is None else skipped.new_zeros(self.room)
-        torch.sum(torch.stack(tuple(terms)), dim=1, out=self._sums[self.count])
+        torch.stack(tuple(terms), out=self._terms[self.count])
         if skipped is not None and self._skipped is not None:
             self._skipped[self.count] = skipped
         self.count += 1
@@ -52,7 +52,7 @@ class Window:
         Returns:
             Shape `(steps, terms)`, on the device.
         """
-        return torch.empty(0, 0) if self._sums is None else self._sums[: self.count]
+        return torch.empty(0, 0) if self._terms is None else self._terms[: self.count].sum(dim=2)
 
     def taken(self) -> Tensor:
         """Say which steps moved the weights.

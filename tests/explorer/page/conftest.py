@@ -1,9 +1,7 @@
 """Small trained runs, served to a real browser."""
 
 import csv
-import os
 import re
-import shutil
 import socket
 import threading
 from pathlib import Path
@@ -17,8 +15,6 @@ from latentia.explorer.explore import app_of
 ROOT = Path(__file__).resolve().parents[3]
 SHOTS = ROOT / "build" / "explorer"
 """Screenshots are kept here; git does not see them."""
-FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
-NAMES = ("chromium", "chromium-browser", "google-chrome")
 SCRIPT = "<script>document.title='run'</script>"
 
 
@@ -128,22 +124,6 @@ def crowd(trained, tmp_path_factory):
 
 
 RUNS = ("plane", "wide", "point", "conditional", "hierarchical", "coded", "table", "series")
-
-
-@pytest.fixture(scope="module")  # Playwright runs once in a process: other files start their own
-def browser():
-    path = next(filter(None, map(shutil.which, NAMES)), None)
-    if path is None:
-        message = f"no browser: none of {', '.join(NAMES)} is on the PATH"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        yield opened
-        opened.close()
 
 
 @pytest.fixture
