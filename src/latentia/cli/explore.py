@@ -11,6 +11,12 @@ import click
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN...")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="The port; a free one by default.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
+@click.option(
+    "--allow-host",
+    multiple=True,
+    metavar="NAME",
+    help="Another name under which the page may be asked for; can be given again.",
+)
 @click.option("--no-browser", is_flag=True, help="Do not open the browser.")
 @click.option(
     "--export",
@@ -26,7 +32,13 @@ import click
     help="For --export: the folder with ONNX Runtime Web's files; else they are found or fetched by npm.",
 )
 def command(
-    runs: tuple[Path, ...], port: int, host: str, no_browser: bool, folder: Path | None, runtime: Path | None
+    runs: tuple[Path, ...],
+    port: int,
+    host: str,
+    allow_host: tuple[str, ...],
+    no_browser: bool,
+    folder: Path | None,
+    runtime: Path | None,
 ) -> None:
     """Show the latents of RUN, of several runs, or of a sweep, on a page in the browser."""
     from latentia.api import open_run
@@ -54,5 +66,5 @@ def command(
             webbrowser.open(address)
 
     with listen(host, port) as bound:  # first: what a taken port ends must not have begun anything
-        app = app_of(opened_runs, labels=labels, axis=axis, title=title, host=host)
+        app = app_of(opened_runs, labels=labels, axis=axis, title=title, host=host, allow=allow_host)
         serve(app, host, bound, opened)

@@ -24,6 +24,7 @@ def app_of(
     axis: Mapping[str, Any] | None = None,
     title: str = "",
     host: str = "127.0.0.1",
+    allow: Sequence[str] = (),
     quick: bool = True,
 ) -> Any:
     """Make the guarded app that shows runs.
@@ -34,6 +35,7 @@ def app_of(
         axis: what differs between the runs of a sweep: `name` and `values`.
         title: what the page is called; the runs' names by default.
         host: what the server is bound to.
+        allow: further names under which the page may be asked for.
         quick: make a quicker decoder of each run beside the page, which takes some seconds.
 
     Returns:
@@ -59,7 +61,7 @@ def app_of(
             view.quicken()
     more = f" and {len(runs) - 3} more" if len(runs) > 3 else ""
     app: FastAPI = build(views, title or ", ".join(run.name for run in runs[:3]) + more, axis)
-    return Guard(app, hosts=allowed_hosts(host))
+    return Guard(app, hosts=allowed_hosts(host, allow))
 
 
 def serve(app: Any, host: str, bound: socket.socket, opened: Callable[[str], None]) -> None:

@@ -12,6 +12,7 @@ import pytest
 from latentia import api, config, storage
 from latentia.cli import main
 from latentia.errors import RunError
+from latentia.explorer.explore import app_of
 from latentia.sweeps import opened_family
 
 COMMAND = [sys.executable, "-c", "from latentia.cli import main; main()"]
@@ -38,6 +39,14 @@ def test_a_port_in_use_is_one_line_and_nothing_was_begun(capsys, plane, monkeypa
         port = str(taken.getsockname()[1])
         line = told(capsys, "explore", str(plane.folder.path), "--port", port, "--no-browser")
     assert "in use" in line and "--port" in line and line.count("\n") == 1 and begun == []
+
+
+def test_a_name_may_be_allowed(plane):
+    from starlette.testclient import TestClient
+
+    client = TestClient(app_of([plane], quick=False, allow=["atlas"]), base_url="http://atlas")
+    assert client.get("/").status_code == 200
+    assert "--allow-host" in client.get("/", headers={"host": "elsewhere"}).json()["error"]
 
 
 def test_it_serves_the_page_and_ends_when_asked(plane):
