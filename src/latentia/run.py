@@ -71,7 +71,11 @@ class Run(Trained):
     @cached_property
     def dataset(self) -> Dataset:
         """The data that the run was trained on, read again with the same split."""
-        return self._fitting(latentia.data.load(**recorded_source(self.folder, self.spec)))
+        recorded = recorded_source(self.folder, self.spec)
+        try:
+            return self._fitting(latentia.data.load(**recorded))
+        except DataError as error:
+            raise DataError(f"the data that {self.folder.path} was trained on: {error}") from error
 
     def streamed(self, source: Any = None) -> Dataset:
         """Read data to go through once, those that can stay in their files unread.

@@ -102,6 +102,23 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         yield handle
 
 
+def check_new(path: str | os.PathLike[str]) -> None:
+    """Refuse a place for a new folder that is taken.
+
+    Args:
+        path: the folder, which must not exist, or be empty.
+
+    Raises:
+        LatentiaError: if there is something in its place, or nobody may look.
+    """
+    path = Path(path)
+    try:
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise LatentiaError(f"{path} exists and is not empty; give the name of a new folder")
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+
 @contextlib.contextmanager
 def new_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Write a folder whole or not at all.
@@ -116,9 +133,8 @@ def new_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         LatentiaError: if there is something in its place, or the place cannot be written.
     """
     path = Path(path)
+    check_new(path)
     try:
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise LatentiaError(f"{path} exists and is not empty; give the name of a new folder")
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part"))
     except OSError as error:

@@ -179,10 +179,13 @@ def test_the_export_holds_nothing_of_the_machine(site, runs, place):
 
 
 def test_a_place_that_is_taken_and_a_missing_engine_are_one_line(site, runs, tmp_path, capsys, monkeypatch):
-    folder = runs[0].folder.path
-    with pytest.raises(SystemExit) as ended:
-        main(["explore", str(folder), "--export", str(site)])
+    folder, sought = runs[0].folder.path, []
+    with monkeypatch.context() as patched:
+        patched.setattr(runtime, "find", lambda *given: sought.append(given))
+        with pytest.raises(SystemExit) as ended:
+            main(["explore", str(folder), "--export", str(site)])
     assert ended.value.code == 2 and "is not empty" in capsys.readouterr().err
+    assert sought == []  # nothing is fetched for a place that is taken
     with pytest.raises(LatentiaError, match=r"does not hold ort\.wasm\.min\.js, .* of onnxruntime-web 1\."):
         runtime.find(tmp_path)
     monkeypatch.setattr(runtime, "WEB", tmp_path)

@@ -233,6 +233,7 @@ BAD_JSON = {
     "NaN": b'{"z": [[NaN, 0]]}',
     "infinity": b'{"z": [[Infinity, 0]]}',
     "beyond float32": b'{"z": [[1e300, 0]]}',
+    "beyond what decodes": b'{"z": [[3e38, 3e38]]}',
     "beyond 64 bits": b'{"z": [[' + b"9" * 400 + b", 0]]}",
     "too many digits": b'{"z": [[' + b"9" * 9000 + b", 0]]}",
     "nested too deep": b'{"z": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",

@@ -9,8 +9,14 @@ import click
 
 @click.command("explore", short_help="Open a page to see latents, move in them, and decode.")
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN...")
-@click.option("--port", default=0, help="The port; a free one by default.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="The port; a free one by default.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
+@click.option(
+    "--allow-host",
+    multiple=True,
+    metavar="NAME",
+    help="Another name under which the page may be asked for; can be given again.",
+)
 @click.option("--no-browser", is_flag=True, help="Do not open the browser.")
 @click.option(
     "--export",
@@ -26,22 +32,31 @@ import click
     help="For --export: the folder with ONNX Runtime Web's files; else they are found or fetched by npm.",
 )
 def command(
-    runs: tuple[Path, ...], port: int, host: str, no_browser: bool, folder: Path | None, runtime: Path | None
+    runs: tuple[Path, ...],
+    port: int,
+    host: str,
+    allow_host: tuple[str, ...],
+    no_browser: bool,
+    folder: Path | None,
+    runtime: Path | None,
 ) -> None:
     """Show the latents of RUN, of several runs, or of a sweep, on a page in the browser."""
     from latentia.api import open_run
     from latentia.explorer.explore import app_of, serve
+    from latentia.explorer.running import listen
     from latentia.sweeps import opened_family
 
     folders, labels, axis = opened_family(runs)
     opened_runs = [open_run(path) for path in folders]
+    title = "" if axis is None else runs[0].resolve().name
     if folder is not None:
         from latentia.explorer.site import write_site
 
-        size = write_site(opened_runs, folder, labels=labels, axis=axis, engine=runtime, say=click.echo)
+        size = write_site(
+            opened_runs, folder, labels=labels, axis=axis, title=title, engine=runtime, say=click.echo
+        )
         click.echo(f"{folder}: {size / 2**20:.1f} MB; open its index.html, or put the folder on any web host")
         return
-    app = app_of(opened_runs, labels=labels, axis=axis, host=host)
 
     def opened(address: str) -> None:
         click.echo(f"explore: {address} (Ctrl-C ends)")
@@ -50,4 +65,6 @@ def command(
 
             webbrowser.open(address)
 
-    serve(app, host, port, opened)
+    with listen(host, port) as bound:  # first: what a taken port ends must not have begun anything
+        app = app_of(opened_runs, labels=labels, axis=axis, title=title, host=host, allow=allow_host)
+        serve(app, host, bound, opened)

@@ -60,6 +60,21 @@ def numbers(value: Any, what: str) -> np.ndarray:
     return array
 
 
+def overflown(x: np.ndarray) -> None:
+    """Refuse data that a decoder could not compute.
+
+    Args:
+        x: what came out of it.
+
+    Raises:
+        Refusal: if a value is not finite.
+    """
+    if not np.isfinite(x).all():
+        raise Refusal(
+            "the decoder gives values that are not finite here; give latents nearer to those of the data"
+        )
+
+
 def count_of(n: int, limit: int, what: str = "n") -> int:
     """Check how many are asked for.
 

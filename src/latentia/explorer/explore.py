@@ -10,6 +10,8 @@ from latentia.errors import MissingExtra
 from latentia.explorer.view import View
 
 if TYPE_CHECKING:
+    import socket
+
     from fastapi import FastAPI
 
     from latentia.run import Run
@@ -22,6 +24,7 @@ def app_of(
     axis: Mapping[str, Any] | None = None,
     title: str = "",
     host: str = "127.0.0.1",
+    allow: Sequence[str] = (),
     quick: bool = True,
 ) -> Any:
     """Make the guarded app that shows runs.
@@ -32,6 +35,7 @@ def app_of(
         axis: what differs between the runs of a sweep: `name` and `values`.
         title: what the page is called; the runs' names by default.
         host: what the server is bound to.
+        allow: further names under which the page may be asked for.
         quick: make a quicker decoder of each run beside the page, which takes some seconds.
 
     Returns:
@@ -57,22 +61,21 @@ def app_of(
             view.quicken()
     more = f" and {len(runs) - 3} more" if len(runs) > 3 else ""
     app: FastAPI = build(views, title or ", ".join(run.name for run in runs[:3]) + more, axis)
-    return Guard(app, hosts=allowed_hosts(host))
+    return Guard(app, hosts=allowed_hosts(host, allow))
 
 
-def serve(app: Any, host: str, port: int, opened: Callable[[str], None]) -> None:
+def serve(app: Any, host: str, bound: socket.socket, opened: Callable[[str], None]) -> None:
     """Show an app until the process is interrupted.
 
     Args:
         app: the app.
-        host: where to listen.
-        port: the port; 0 takes a free one.
+        host: what the socket was bound to.
+        bound: the listening socket.
         opened: is told the address once the page can be asked for.
     """
     import torch
 
-    from latentia.explorer.running import address, listen, run
+    from latentia.explorer.running import address, run
 
     torch.set_num_threads(max(1, min(torch.get_num_threads(), (os.cpu_count() or 2) - 1)))
-    with listen(host, port) as bound:
-        run(app, bound, ready=lambda: opened(address(host, bound) + "/"))
+    run(app, bound, ready=lambda: opened(address(host, bound) + "/"))

@@ -181,6 +181,7 @@ class _Served:
 
     async def _data(self, data: np.ndarray, made: str) -> Response:
         """Write data in the wanted type."""
+        checks.overflown(data)
         if made == wire.NPY:
             return _binary(wire.npy(data), made)
         if made == wire.PNG:

@@ -59,6 +59,7 @@ def write_site(
     Raises:
         LatentiaError: if a decoder cannot be written as ONNX, or the engine is not to be had.
     """
+    storage.check_new(folder)  # before anything is fetched
     files = runtime.find(engine, say)
     names = labels or [""] * len(runs)
     views = [View(run, number, label) for number, (run, label) in enumerate(zip(runs, names, strict=True))]

@@ -209,3 +209,15 @@ def test_tabs_and_theme_work_by_keyboard(visit):
     page.focus("#theme")
     page.keyboard.press("Enter")
     assert page.evaluate("getComputedStyle(document.documentElement).backgroundColor") == "rgb(18, 22, 27)"
+
+
+def test_a_long_title_keeps_off_the_theme_switch_on_a_phone(visit):
+    page = visit(width=390)
+    page.evaluate("document.getElementById('title').textContent = 'digits2, digits8, wine and four more'")
+    over = (
+        "(() => {const range = document.createRange(); "
+        "range.selectNodeContents(document.getElementById('title')); "
+        "const box = document.getElementById('theme').getBoundingClientRect(); "
+        "return [...range.getClientRects()].some(line => line.right > box.left && line.top < box.bottom)})()"
+    )
+    assert not page.evaluate(over)

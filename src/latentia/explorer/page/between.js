@@ -72,7 +72,7 @@ export function pathCard(look, ready) {
 }
 
 export function arithmeticCard(look, ready) {
-  const picture = frame(look.run, look.run.form === "image" ? 168 : 200, "The result, decoded");
+  const picture = frame(look.run, look.run.form === "image" ? 132 : 200, "The result, decoded");
   const note = h("p", { class: "words" });
   const follower = new Follower((pixels) => draw(picture, look.run, pixels), (error) => (note.textContent = error.message));
   const compute = () =>
@@ -84,5 +84,5 @@ export function arithmeticCard(look, ready) {
   const choose = (key, sign) => h("div", { class: "term" }, h("strong", {}, sign), exampleChoice(look, ready, key, store.get(key), (row) => (store.set(key, row), compute())));
   compute();
   const terms = [choose("a", ""), choose("b", "−"), choose("c", "+")];
-  return h("section", { class: "card arithmetic" }, h("h2", {}, "a − b + c"), h("p", { class: "note" }, "On the means of the latents: what sets a apart from b, given to c."), h("div", { class: "row" }, terms, h("strong", {}, "="), picture), note);
+  return h("section", { class: "card arithmetic wide" }, h("h2", {}, "a − b + c"), h("p", { class: "note" }, "On the means of the latents: what sets a apart from b, given to c."), h("div", { class: "row" }, terms, h("strong", {}, "="), picture), note);
 }

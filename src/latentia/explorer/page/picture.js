@@ -118,6 +118,10 @@ function bars(context, run, values, offset, width, height) {
     const name = run.columns[i] ?? `column ${i}`;
     context.fillText(name.length > 18 ? name.slice(0, 17) + "…" : name, 2, y, room - 6);
     context.textAlign = "right";
+    context.lineJoin = "round";
+    context.lineWidth = 3; // a rim, for the bar may lie under the number
+    context.strokeStyle = style("--panel");
+    context.strokeText(shown(values[offset + i]), width - 4, y);
     context.fillText(shown(values[offset + i]), width - 4, y);
     context.textAlign = "left";
   }
