@@ -8,6 +8,7 @@ and a checksum of the payload.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -82,7 +83,9 @@ def cannot_write(path: Path, error: OSError) -> LatentiaError:
         The error to raise.
     """
     reason = error.strerror or str(error)
-    return LatentiaError(f"cannot write {path}: {reason}; free some space or choose another place")
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    advice = "free some space or choose another place" if full else "choose another place"
+    return LatentiaError(f"cannot write {path}: {reason}; {advice}")
 
 
 @contextlib.contextmanager

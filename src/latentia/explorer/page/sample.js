@@ -71,7 +71,7 @@ async function asked(app, look) {
   if (store.get("kept") > 0 && run.levels.length) {
     const groups = [];
     for (let kept = 0; kept < run.levels.length; kept++) {
-      const title = kept ? `the first ${kept} of ${run.levels.length} levels kept, those below drawn anew` : "all levels drawn anew";
+      const title = kept ? `${kept} of ${run.levels.length} levels kept, from the top; those below drawn anew` : "all levels drawn anew";
       groups.push(await draw(`${title}, ${label}`, { kept, n: PER_ROW }));
     }
     return groups;
