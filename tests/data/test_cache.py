@@ -19,9 +19,9 @@ def decoded(monkeypatch):
     counts = []
     decode = stack.decode
 
-    def counting(data, size=None):
+    def counting(*arguments, **options):
         counts.append(1)
-        return decode(data, size)
+        return decode(*arguments, **options)
 
     monkeypatch.setattr(stack, "decode", counting)
     return counts

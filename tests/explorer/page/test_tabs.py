@@ -117,7 +117,7 @@ def test_each_class_level_by_level_and_codes(visit):
     page.wait_for_selector(".samples .card >> nth=9")
     page = visit("hierarchical", tab="sample")
     page.check("text=level by level")
-    page.wait_for_selector(".samples h3:has-text('the first 1 of')")
+    page.wait_for_selector(".samples h3:has-text('1 of')")
     page = visit("coded", tab="sample", n=6)
     page.wait_for_selector(".codes .picture >> nth=5")
 
