@@ -67,7 +67,7 @@ $(ENV): pyproject.toml constraints.txt
 
 $(BENCH_ENV): pyproject.toml constraints.txt
 	$(new_venv)
-	$(BENCH_BIN)/python -m pip install -q -c constraints.txt -e . $(PEERS) $(PYTHAE_NEEDS)
+	$(BENCH_BIN)/python -m pip install -q -c constraints.txt -e '.[images,tables]' $(PEERS) $(PYTHAE_NEEDS)
 	$(BENCH_BIN)/python -m pip install -q --no-deps $(PYTHAE)
 	@touch $@
 
