@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 
 import numpy as np
 
@@ -24,6 +26,47 @@ RIVALS = {
 """Whom each is compared with: eager with eager, compiled with compiled."""
 
 
+class Apart:
+    """A contestant in a process of its own: what it does to its process helps or harms no other.
+
+    One is the C library's allocator, which latentia tells to keep what is freed.
+    """
+
+    def __init__(self, train: Contestant) -> None:
+        """Take a contestant; the process starts with its first turn and ends with the benchmark.
+
+        Args:
+            train: trains and gives the measurement.
+        """
+        self.train = train
+        self.process: ProcessPoolExecutor | None = None
+
+    def __call__(self, workload: Workload, images: np.ndarray, epochs: int) -> Lap:
+        """Train there.
+
+        Args:
+            workload: network and loss.
+            images: uint8, shape `(N, 1, 28, 28)`.
+            epochs: passes over the images.
+
+        Returns:
+            The measurement.
+        """
+        if self.process is None:
+            self.process = ProcessPoolExecutor(1, get_context("spawn"))
+        return self.process.submit(self.train, workload, images, epochs).result()
+
+
+OWN = {
+    "latentia": Apart(ours.train),
+    "floor": Apart(floor.train),
+    "latentia compiled": Apart(ours.train_compiled),
+    "floor compiled": Apart(floor.train_compiled),
+}
+PEERS = {"pythae": peer, "Flax": jax_peer, "Lightning": lightning_peer}
+APART = {name: Apart(module.train) for name, module in PEERS.items()}
+
+
 def present(workload: Workload, compiled: bool, peers: bool) -> tuple[dict[str, Contestant], list[str]]:
     """Gather the contestants that can run here.
 
@@ -35,16 +78,14 @@ def present(workload: Workload, compiled: bool, peers: bool) -> tuple[dict[str, 
     Returns:
         Contestants by name, and the names of those that are not installed.
     """
-    found: dict[str, Contestant] = {"latentia": ours.train, "floor": floor.train}
-    if compiled:
-        found |= {"latentia compiled": ours.train_compiled, "floor compiled": floor.train_compiled}
+    found: dict[str, Contestant] = {
+        name: train for name, train in OWN.items() if compiled or "compiled" not in name
+    }
     if not peers:
         return found, []
-    others = {"pythae": peer, "Flax": jax_peer, "Lightning": lightning_peer}
-    if workload.binarise:
-        del others["pythae"]  # it has no dynamic binarisation
-    found |= {name: module.train for name, module in others.items() if module.available()}
-    return found, [name for name in others if name not in found]
+    wanted = [name for name in PEERS if name != "pythae" or not workload.binarise]  # which it does not know
+    found |= {name: APART[name] for name in wanted if PEERS[name].available()}
+    return found, [name for name in wanted if name not in found]
 
 
 def race(

@@ -1,4 +1,4 @@
-"""Training images per second: latentia, a bare loop, both compiled, and peers, in turns in one process."""
+"""Training images per second: latentia, a bare loop, both compiled, and peers, in turns, each apart."""
 
 from __future__ import annotations
 

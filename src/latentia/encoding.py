@@ -28,6 +28,7 @@ from latentia.data.packing_folder import begin, refuse_other, write_index
 from latentia.data.raw import SPLITS
 from latentia.data.shards import Shards
 from latentia.errors import ConfigError, LatentiaError, RunError, shell
+from latentia.memory import kept_memory
 from latentia.noise import mixed
 from latentia.processes import apart
 from latentia.run import Run
@@ -167,6 +168,7 @@ class Encoding:
             _sweep(folder, packed.PLAN)
             begin(folder, "encode", recipe, changed, again)
 
+    @kept_memory()
     def write(self, claims: Claims, folder: Path, share: range, quiet: bool) -> None:
         """Make the shards that nobody else makes, and the index once all are there.
 

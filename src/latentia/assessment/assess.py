@@ -20,6 +20,7 @@ from latentia.data.shards import Shards
 from latentia.errors import LatentiaError
 from latentia.evaluation.diagnosis import diagnose
 from latentia.evaluation.figures import Ledger
+from latentia.memory import kept_memory
 
 if TYPE_CHECKING:
     from latentia.run import Run
@@ -33,6 +34,7 @@ OWN: Mapping[str, tuple[str, ...]] = {
 """The settings that one topic alone depends on: a change of them leaves the other topics as they are."""
 
 
+@kept_memory()
 def assess(
     run: Run, settings: Settings, *, quiet: bool = True, say: Callable[[str], None] | None = None
 ) -> Assessment:

@@ -138,7 +138,8 @@ class VAE(DecodingModel):
             What the likelihood reads, shape `(*batch, *features)`, its `features` of the event.
         """
         batch = z.shape[: z.dim() - len(self.latent)]
-        return self.decoder(z.flatten(0, len(batch) - 1)).unflatten(0, batch).float()
+        h = self.decoder(z.flatten(0, len(batch) - 1)).float()
+        return h.view(*batch, *h.shape[1:])
 
     def forward(self, batch: Batch, samples: int = 1) -> Pass:
         """Compute everything that an objective reads; see `LatentModel`."""

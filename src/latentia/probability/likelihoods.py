@@ -8,7 +8,7 @@ or "l1" gives the likelihood whose negative logarithm that loss is.
 from __future__ import annotations
 
 import math
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 import torch.distributions as D
@@ -89,7 +89,18 @@ class Several(Likelihood):
         return Independent(self.pixels(apart), event_dims, validate_args=False)
 
 
-class _LogitBernoulli(Independent):
+class _LogitBernoulli(D.Bernoulli):
+    """Takes logits as they are: what torch's own does to any two parameters takes as long as a layer."""
+
+    def __init__(self, logits: Tensor, validate_args: bool = False) -> None:
+        self.logits = self._param = logits  # pyright: ignore[reportAttributeAccessIssue] - as torch does
+        Distribution.__init__(self, logits.shape, validate_args=validate_args)
+
+    def expand(self, batch_shape: Any, _instance: Any = None) -> _LogitBernoulli:
+        return _LogitBernoulli(self.logits.expand(batch_shape))
+
+
+class _BernoulliEntries(Independent):
     """Independent Bernoulli entries whose log density is summed before it is negated.
 
     torch's own negates every entry first; over images that is a whole pass through memory, and
@@ -103,7 +114,7 @@ class _LogitBernoulli(Independent):
                 logits.flatten(len(self.batch_shape)), value.flatten(-len(self.event_shape))
             )
         losses = F.binary_cross_entropy_with_logits(logits, value.expand_as(logits), reduction="none")
-        return -losses.flatten(start_dim=len(self.batch_shape)).sum(dim=-1)
+        return -losses.sum(dim=tuple(range(-len(self.event_shape), 0)))
 
 
 FACTORS = 120
@@ -142,11 +153,11 @@ class Bernoulli(Likelihood):
 
     def forward(self, h: Tensor, event_dims: int) -> Distribution:
         """Give p(x|z); see `Likelihood`."""
-        return _LogitBernoulli(self.pixels(h), event_dims, validate_args=False)
+        return _BernoulliEntries(self.pixels(h), event_dims, validate_args=False)
 
     def pixels(self, h: Tensor) -> Distribution:
         """Give the Bernoulli distribution with logits `h`."""
-        return D.Bernoulli(logits=h, validate_args=False)
+        return _LogitBernoulli(h)
 
 
 class _ContinuousBernoulli(D.ContinuousBernoulli):

@@ -7,14 +7,27 @@ from typing import ClassVar
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.distributions import Distribution, Independent, MultivariateNormal, Normal
+from torch.distributions import Distribution, Independent, MultivariateNormal
 
 from latentia.errors import ConfigError
 from latentia.probability.delta import Delta
+from latentia.probability.normal import Gaussian
 from latentia.registry import register
 
 LIMIT = 20.0
 """log sigma^2 is held within plus and minus this, where float32 still resolves the KL."""
+
+
+def log_deviation(log_variance: Tensor) -> Tensor:
+    """Give log sigma for what an encoder says of log sigma^2.
+
+    Args:
+        log_variance: any shape and size.
+
+    Returns:
+        log sigma, same shape, from -10 to 10.
+    """
+    return 0.5 * F.hardtanh(log_variance, -LIMIT, LIMIT)
 
 
 def deviation(log_variance: Tensor) -> Tensor:
@@ -26,7 +39,7 @@ def deviation(log_variance: Tensor) -> Tensor:
     Returns:
         sigma, same shape, from e^-10 to e^10.
     """
-    return (0.5 * F.hardtanh(log_variance, -LIMIT, LIMIT)).exp()
+    return log_deviation(log_variance).exp()
 
 
 class Posterior(nn.Module):
@@ -88,8 +101,9 @@ class DiagonalGaussian(Posterior):
     def forward(self, features: Tensor) -> Distribution:
         """Give N(mu, sigma^2), independent over the latent's dimensions."""
         mean, log_variance = features.chunk(2, dim=1)
-        scale = deviation(log_variance)
-        return Independent(Normal(mean, scale, validate_args=False), len(self.latent), validate_args=False)
+        log_scale = log_deviation(log_variance)
+        normal = Gaussian(mean, log_scale.exp(), log_scale=log_scale)
+        return Independent(normal, len(self.latent), validate_args=False)
 
 
 @register("posterior", "full_gaussian")

@@ -8,8 +8,9 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Distribution, Independent, Normal, register_kl
+from torch.distributions import Distribution, Independent, Normal
 
+from latentia.probability.normal import UnitNormal
 from latentia.registry import register
 
 
@@ -61,15 +62,6 @@ class Prior(nn.Module):
         Args:
             x: transformed examples in random order, shape `(N, *event)`.
         """
-
-
-class UnitNormal(Normal):
-    """N(0, 1), known to be so: its KL from a normal needs a third of the general form's operations."""
-
-
-@register_kl(Normal, UnitNormal)
-def _kl_normal_unit(q: Normal, p: UnitNormal) -> Tensor:
-    return 0.5 * (q.loc.square() + q.scale.square() - 1) - q.scale.log()
 
 
 @register("prior", "standard_normal")

@@ -20,6 +20,7 @@ from latentia.evaluation import Averages, average_terms, health_summary
 from latentia.evaluation.diagnosis import carrying, collapse
 from latentia.evaluation.terms import stored_bits
 from latentia.folder import RunFolder
+from latentia.memory import kept_memory
 from latentia.objectives import Objective
 from latentia.processes import Processes
 from latentia.training.checkpoint import Checkpointed, Checkpoints, Progress
@@ -118,6 +119,7 @@ class Trainer:
         self.validated: dict[str, str] = {}
         self.warnings: list[str] = []
 
+    @kept_memory()
     def fit(self) -> Outcome:
         """Train to the end, to a signal, or to the time limit; go on from a checkpoint if there is one.
 

@@ -19,12 +19,21 @@ class Adam:
     It calls the kernel that torch.optim calls, without what torch.optim does around it: on a small
     network that costs as much as the kernel, and its import takes a second and a half.
 
+    On a CPU, first moments that have faded away become zero. A weight whose gradient stays exactly zero, as
+    that of a pixel that is black in every batch, keeps a moment that shrinks with every step until it is
+    subnormal. With such numbers a CPU is slow: on MNIST the kernel took 2.8 times as long from the second
+    epoch on.
+
     References:
         Diederik Kingma, Jimmy Ba, "Adam: A Method for Stochastic Optimization", 2015.
         Ilya Loshchilov, Frank Hutter, "Decoupled Weight Decay Regularization", 2019.
     """
 
     EPSILON = 1e-8
+    FADED = 1e-28
+    """First moments up to this size become zero: over EPSILON they move no weight that float32 can tell."""
+    SWEEP = 32
+    """Steps between two looks for them; fewer than it takes from FADED to 2^-126 with a decay of a half."""
 
     def __init__(
         self,
@@ -47,6 +56,7 @@ class Adam:
         self.first = [torch.zeros_like(p, memory_format=torch.preserve_format) for p in parameters]
         self.second = [torch.zeros_like(p, memory_format=torch.preserve_format) for p in parameters]
         self.steps = torch.zeros((), device=parameters[0].device)
+        self.sweeps = parameters[0].device.type == "cpu"
 
     def zero_grad(self) -> None:
         """Forget the gradients."""
@@ -85,6 +95,9 @@ class Adam:
             maximize=False,
             found_inf=skipped,
         )
+        if self.sweeps and self.steps.item() % self.SWEEP == 0:
+            for moment in map(local, self.first):
+                torch.hardshrink(moment, self.FADED, out=moment)
 
     def state(self) -> dict[str, Tensor]:
         """Give the moments and the count of steps, by name."""

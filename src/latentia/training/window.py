@@ -24,24 +24,25 @@ class Window:
         self.room = room
         self.count = 0
         self._terms: Tensor | None = None
+        self._rows: Sequence[Tensor] = ()
         self._skipped: Tensor | None = None
 
     def __len__(self) -> int:
         """Count the steps."""
         return self.count
 
-    @torch.no_grad()
     def add(self, terms: Sequence[Tensor], skipped: Tensor | None) -> None:
         """Take what a step gave.
 
         Args:
-            terms: each of shape `(b,)`.
+            terms: each of shape `(b,)`, without a gradient.
             skipped: 1 if the step was left out, else 0, shape `()`; None where none ever is.
         """
         if self._terms is None:
             self._terms = terms[0].new_zeros(self.room, len(terms), len(terms[0]))
+            self._rows = self._terms.flatten(start_dim=1).unbind()
             self._skipped = None if skipped is None else skipped.new_zeros(self.room)
-        torch.stack(tuple(terms), out=self._terms[self.count])
+        torch.cat(tuple(terms), out=self._rows[self.count])
         if skipped is not None and self._skipped is not None:
             self._skipped[self.count] = skipped
         self.count += 1
