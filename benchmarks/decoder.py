@@ -11,15 +11,19 @@ import shutil
 import statistics
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
 
+import numpy as np
+
 PROCESSES = 2
 ROUNDS = 3
 CHUNK = 256
+FEW = 6000
+"""Images that are looked at stage by stage."""
 
 
 def ready(seconds: float) -> None:
@@ -103,6 +107,53 @@ def _round(source: Path, out: Path) -> dict[str, tuple[float, float]]:
     return found
 
 
+def stages(source: Path, scratch: Path) -> dict[str, float]:
+    """Say what a worker's time goes into.
+
+    Args:
+        source: a folder of JPEG of one size.
+        scratch: a folder to write into.
+
+    Returns:
+        Microseconds an image: to read a file, to decode it, and for all of a task.
+    """
+    from latentia.data.decode import decode
+    from latentia.data.decoding import Task, decode_into
+    from latentia.data.files import open_files
+    from latentia.data.raw import Options
+
+    target = scratch / "stages"
+    target.touch()
+    with open_files(source) as files:
+        count = min(FEW, len(files.names))
+        part = files.part(list(range(count)))
+        data = [part.read(index) for index in range(count)]
+        event = decode(data[0]).shape
+        rows = np.zeros((count, *event[1:], event[0]), np.uint8)
+
+        def task(start: int) -> None:
+            at = np.arange(start, min(count, start + CHUNK))
+            decode_into(
+                Task(part, target, start * rows[0].nbytes, at, event, files.names[0], Options()), str(source)
+            )
+
+        work: dict[str, Callable[[], object]] = {
+            "read": lambda: [part.read(index) for index in range(count)],
+            "decode": lambda: [decode(each, None, rows[index]) for index, each in enumerate(data)],
+            "task": lambda: [task(start) for start in range(0, count, CHUNK)],
+        }
+        return {name: round(1e6 * _least(call) / count, 1) for name, call in work.items()}
+
+
+def _least(call: Callable[[], object]) -> float:
+    found = []
+    for _ in range(ROUNDS):
+        started = time.perf_counter()
+        call()
+        found.append(time.perf_counter() - started)
+    return min(found)
+
+
 def main() -> None:
     """Measure in turn, several times, and print the medians."""
     import latentia.data.pack  # noqa: F401 - what is measured begins after this
@@ -121,7 +172,7 @@ def main() -> None:
                 "share of processors": round(1 / statistics.median(shares[1]), 2),
             }
         }
-    print(json.dumps(rows))
+    print(json.dumps({"rows": rows, "stages": stages(source, scratch)}))
 
 
 if __name__ == "__main__":

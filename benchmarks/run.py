@@ -13,6 +13,7 @@ from pathlib import Path
 
 from benchmarks import (
     bigger,
+    causes,
     codes,
     equal_time,
     likelihood,
@@ -30,6 +31,7 @@ RESULTS = Path(__file__).parent / "results"
 DEFAULT = (
     "limits",
     "throughput",
+    "causes",
     "equal-time",
     "codes",
     "scaling",
@@ -49,6 +51,7 @@ def main() -> None:
     benchmarks: dict[str, Callable[[], Result]] = {
         "limits": lambda: limits.run(arguments.rounds),
         "throughput": lambda: throughput.run(arguments.rounds, arguments.seconds),
+        "causes": lambda: causes.run(min(arguments.rounds, 3)),
         "equal-time": lambda: equal_time.run(8 * arguments.seconds),
         "codes": lambda: codes.run(arguments.rounds),
         "scaling": lambda: scaling.run(arguments.rounds),
