@@ -9,10 +9,11 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-# Parameters of mallopt(3), and what glibc sets them to.
-TRIM_THRESHOLD, MMAP_MAX = -1, -4
-USUAL_TRIM, USUAL_MMAPS = 64 << 20, 65536
+# Parameters of mallopt(3).
+TRIM_THRESHOLD, MMAP_THRESHOLD, MMAP_MAX = -1, -3, -4
 UNLIMITED = -1
+# What glibc comes to by itself in a program that frees large blocks: to set any of them ends its adapting.
+USUAL_TRIM, USUAL_SIZE, USUAL_MMAPS = 64 << 20, 32 << 20, 65536
 
 _lock = threading.Lock()
 _depth = 0
@@ -51,6 +52,7 @@ def _enter(change: int) -> None:
         if libc is None or (before and _depth):
             return
         libc.mallopt(TRIM_THRESHOLD, UNLIMITED if _depth else USUAL_TRIM)
+        libc.mallopt(MMAP_THRESHOLD, USUAL_SIZE)
         libc.mallopt(MMAP_MAX, 0 if _depth else USUAL_MMAPS)
         if not _depth:
             libc.malloc_trim(0)

@@ -14,6 +14,7 @@ from latentia.data.feed import Feed
 from latentia.data.transforms import Binarise, Transform
 from latentia.errors import ConfigError
 from latentia.evaluation.terms import blocks
+from latentia.memory import kept_memory
 from latentia.noise import seeded
 from latentia.types import Batch, LatentModel
 
@@ -25,8 +26,6 @@ DECODED = 2_000_000
 """Values decoded at a time: of fewer, calls cost more than arithmetic."""
 Score = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 """log p(x|z) of an example: from latents `(n, *latent)`, the example `(*event,)`, its condition `(1, C)`."""
-HEAP = 30_000_000
-"""Bytes up to which the C library shall keep what is freed."""
 FEW = 10.0
 """Fewer effective samples than this behind an estimate are too few to trust it."""
 
@@ -77,6 +76,7 @@ class _Sums:
         self.second = torch.logaddexp(self.second, (2 * log_weights).logsumexp(dim=0))
 
 
+@kept_memory()
 @torch.no_grad()
 def importance_weighted(
     model: LatentModel,
@@ -122,7 +122,6 @@ def importance_weighted(
         raise ConfigError(f"'samples' must be at least 1, not {samples}")
     rows = rows or max(16, DECODED // model.decoded)
     score = score or scorer(model)
-    _keep_heap()
     limit = min(limit or len(feed), len(feed))
     values, effective = np.empty(0), np.empty(0)
     for noise, positions in blocks(feed, seed, limit):
@@ -141,16 +140,6 @@ def importance_weighted(
     return Estimates(
         values[:limit], effective[:limit], samples * (model.condition if model.classifies else 1)
     )
-
-
-def _keep_heap() -> None:
-    """Let the C library keep the memory of arrays between operations.
-
-    glibc gives arrays of some 100 kB back to the system when they are freed, and gets them again page by
-    zeroed page: a third of the time of decoding. It keeps what is smaller than the largest that
-    was freed so far; this frees one that is large enough, untouched, so that it costs nothing.
-    """
-    torch.empty(HEAP, dtype=torch.uint8)
 
 
 def unsound(model: LatentModel, transform: Transform, given: np.ndarray) -> str:
