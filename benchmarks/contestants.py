@@ -33,7 +33,7 @@ class Apart:
     """
 
     def __init__(self, train: Contestant) -> None:
-        """Take a contestant; the process starts with its first turn and ends with the benchmark.
+        """Take a contestant; the process starts with its first turn and ends with `dismiss`.
 
         Args:
             train: trains and gives the measurement.
@@ -55,6 +55,12 @@ class Apart:
         if self.process is None:
             self.process = ProcessPoolExecutor(1, get_context("spawn"))
         return self.process.submit(self.train, workload, images, epochs).result()
+
+    def dismiss(self) -> None:
+        """End the process."""
+        if self.process is not None:
+            self.process.shutdown()
+            self.process = None
 
 
 OWN = {
@@ -86,6 +92,12 @@ def present(workload: Workload, compiled: bool, peers: bool) -> tuple[dict[str, 
     wanted = [name for name in PEERS if name != "pythae" or not workload.binarise]  # which it does not know
     found |= {name: APART[name] for name in wanted if PEERS[name].available()}
     return found, [name for name in wanted if name not in found]
+
+
+def dismiss() -> None:
+    """End the processes of all contestants, so that other benchmarks have the machine to themselves."""
+    for contestant in (*OWN.values(), *APART.values()):
+        contestant.dismiss()
 
 
 def race(

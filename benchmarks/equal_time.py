@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from benchmarks import floor
-from benchmarks.contestants import Contestant, length, present
+from benchmarks.contestants import Contestant, dismiss, length, present
 from benchmarks.images import test_images, training_images
 from benchmarks.result import Cell, Result
 from benchmarks.workload import MLP, Lap, Workload
@@ -37,6 +37,7 @@ def run(seconds: float) -> Result:
                 "test loss": round(test_loss(MLP, lap, held_out), 2),
             }
         )
+    dismiss()
     notes = [
         f"{MLP.network}, batch {MLP.batch}, grey pixels, Adam, {name}; {torch.get_num_threads()} threads",
         f"test loss: negative ELBO in nats on {about}, one sample with the same noise for all, the weights "

@@ -27,6 +27,7 @@ from latentia.compiling import Compiled
 from latentia.data.feed import Feed
 from latentia.data.transforms import Scale
 from latentia.evaluation.likelihood import importance_weighted, scorer
+from latentia.memory import kept_memory
 from latentia.types import LatentModel
 
 SAMPLES = 5000
@@ -166,7 +167,8 @@ def run(rounds: int) -> Result:
     for hidden, latents in NETWORKS:
         match = contest(hidden, latents, images)
         compiling.append(_compile(match))
-        times, means = _race(match, rounds)
+        with kept_memory(torch.device("cpu")):  # as `evaluate` has it; here for all contestants
+            times, means = _race(match, rounds)
         raw[match.name] = times
         for contestant, seconds in times.items():
             ratios, whole = (

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.contestants import RIVALS, present, race
+from benchmarks.contestants import RIVALS, dismiss, present, race
 from benchmarks.images import training_images
 from benchmarks.limits import operations_per_image, product_rate
 from benchmarks.result import Cell, Result
@@ -59,6 +59,7 @@ def run(rounds: int, seconds: float) -> Result:
             contestant: [[round(lap.speed), lap.images, round(lap.seconds, 4)] for lap in runs]
             for contestant, runs in laps.items()
         }
+    dismiss()
     notes = [
         f"{name}; Adam, float32, {torch.get_num_threads()} threads, no validation",
         f"{rounds} rounds in turns of about {seconds:g} s (batch {BATCH}; {min(rounds, SHORT)} of "

@@ -91,6 +91,7 @@ def encode(
                 time.sleep(TURN)
             raise
         job.run.model.to(place)
+        stack.enter_context(kept_memory(place))
         job.write(claims, folder, range(processes.rank, len(job.shards), processes.count), quiet)
     return folder
 
@@ -168,7 +169,6 @@ class Encoding:
             _sweep(folder, packed.PLAN)
             begin(folder, "encode", recipe, changed, again)
 
-    @kept_memory()
     def write(self, claims: Claims, folder: Path, share: range, quiet: bool) -> None:
         """Make the shards that nobody else makes, and the index once all are there.
 

@@ -10,6 +10,7 @@ from latentia import assembly, config, registry, storage
 from latentia.errors import ConfigError
 from latentia.evaluation.likelihood import scorer
 from latentia.objectives import Objective
+from latentia.probability.normal import PlainNormal
 from latentia.types import Batch, Pass
 
 LATENT = (3,)
@@ -487,11 +488,11 @@ def test_the_terms_of_an_example_do_not_depend_on_its_batch(name, objective, mon
 
     def terms_of(part):
         # The same noise for each example: drawn noise would differ between the batches.
-        def same(shape, **_):
-            return noise[:, part].repeat(1, shape[1] // len(x[part]), 1)
+        def same(normal, _):
+            return normal.loc + noise[:, part].repeat(1, len(normal.loc) // len(x[part]), 1) * normal.scale
 
         if model.classifies:
-            monkeypatch.setattr(torch, "randn", same)
+            monkeypatch.setattr(PlainNormal, "rsample", same)
         if hasattr(model, "corruption"):
             model.corruption = lambda x: (x.masked_fill(x > 0.5, 0.0), x > 0.5)
         return scored(passed(part))

@@ -59,3 +59,17 @@ def test_moments_that_fade_never_become_subnormal_and_their_loss_moves_no_weight
     assert subnormal
     assert torch.equal(ours, theirs)
     assert (adam.first[0][8:] == 0).all()
+
+
+def test_second_moments_that_fade_never_become_subnormal_either():
+    ours, theirs = (torch.nn.Parameter(torch.linspace(0.1, 1, 8)) for _ in range(2))
+    adam = Adam([ours], betas=(0.9, 0.9))
+    reference = torch.optim.Adam([theirs], lr=1e-3, betas=(0.9, 0.9), fused=True)
+    for step in range(1000):
+        gradient = torch.full((8,), 1e-3 if step == 0 else 0.0)
+        ours.grad, theirs.grad = gradient.clone(), gradient.clone()
+        adam.step(1e-3)
+        reference.step()
+    assert (adam.second[0] == 0).all()
+    assert (reference.state[theirs]["exp_avg_sq"] > 0).all()
+    assert torch.equal(ours, theirs)

@@ -34,7 +34,6 @@ OWN: Mapping[str, tuple[str, ...]] = {
 """The settings that one topic alone depends on: a change of them leaves the other topics as they are."""
 
 
-@kept_memory()
 def assess(
     run: Run, settings: Settings, *, quiet: bool = True, say: Callable[[str], None] | None = None
 ) -> Assessment:
@@ -66,7 +65,8 @@ def assess(
             continue
         subject.say(f"{topic} ...")
         subject.ledger, subject.warnings = Ledger({}, {}), []
-        MEASURES[topic](subject)
+        with kept_memory(run.device):
+            MEASURES[topic](subject)
         subject.ledger.drop_what_is_not_finite()
         # Another process may have kept other topics meanwhile.
         kept = _with(_kept(run, about["key"]) or kept, topic, own, subject.ledger, subject.warnings)

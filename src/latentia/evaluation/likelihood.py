@@ -14,7 +14,6 @@ from latentia.data.feed import Feed
 from latentia.data.transforms import Binarise, Transform
 from latentia.errors import ConfigError
 from latentia.evaluation.terms import blocks
-from latentia.memory import kept_memory
 from latentia.noise import seeded
 from latentia.types import Batch, LatentModel
 
@@ -76,7 +75,6 @@ class _Sums:
         self.second = torch.logaddexp(self.second, (2 * log_weights).logsumexp(dim=0))
 
 
-@kept_memory()
 @torch.no_grad()
 def importance_weighted(
     model: LatentModel,

@@ -90,7 +90,7 @@ class Several(Likelihood):
 
 
 class _LogitBernoulli(D.Bernoulli):
-    """Takes logits as they are: what torch's own does to any two parameters takes as long as a layer."""
+    """Takes logits as they are; see `PlainNormal` for why."""
 
     def __init__(self, logits: Tensor, validate_args: bool = False) -> None:
         self.logits = self._param = logits  # pyright: ignore[reportAttributeAccessIssue] - as torch does

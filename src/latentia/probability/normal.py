@@ -9,11 +9,11 @@ from torch import Size, Tensor
 from torch.distributions import Distribution, Normal, register_kl
 
 
-class Gaussian(Normal):
+class PlainNormal(Normal):
     """N(loc, scale^2), with both given in one shape.
 
-    Beside a small network what torch's own does to bring its parameters to one shape, and to draw, takes as
-    long as a layer: beside large products each operation finds the caches cold.
+    Beside large products, which leave the caches cold, an operation on a few numbers takes 5 to 10
+    microseconds; torch's own class brings its parameters to one shape, and draws, with five such operations.
     """
 
     def __init__(
@@ -24,15 +24,16 @@ class Gaussian(Normal):
         Args:
             loc: means.
             scale: standard deviations, same shape.
-            validate_args: as torch's own.
+            validate_args: whether values are checked against the support.
             log_scale: logarithms of the standard deviations, where they are known.
         """
         self.loc, self.scale, self.log_scale = loc, scale, log_scale
         Distribution.__init__(self, loc.shape, validate_args=validate_args)
 
-    def expand(self, batch_shape: Any, _instance: Any = None) -> Gaussian:
+    def expand(self, batch_shape: Any, _instance: Any = None) -> PlainNormal:
         """Give the same distribution in a larger batch shape; see `torch.distributions.Distribution`."""
-        return Gaussian(self.loc.expand(batch_shape), self.scale.expand(batch_shape))
+        log_scale = None if self.log_scale is None else self.log_scale.expand(batch_shape)
+        return PlainNormal(self.loc.expand(batch_shape), self.scale.expand(batch_shape), log_scale=log_scale)
 
     def rsample(self, sample_shape: Any = Size()) -> Tensor:  # noqa: B008 - immutable
         """Give loc + noise * scale, with a gradient to both; see `torch.distributions.Distribution`."""
@@ -47,6 +48,6 @@ class UnitNormal(Normal):
 
 @register_kl(Normal, UnitNormal)
 def _kl_normal_unit(q: Normal, p: UnitNormal) -> Tensor:
-    known = q.log_scale if isinstance(q, Gaussian) else None
+    known = q.log_scale if isinstance(q, PlainNormal) else None
     log_scale = q.scale.log() if known is None else known
     return 0.5 * (q.loc.square().addcmul(q.scale, q.scale) - 1) - log_scale

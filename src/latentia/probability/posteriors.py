@@ -11,7 +11,7 @@ from torch.distributions import Distribution, Independent, MultivariateNormal
 
 from latentia.errors import ConfigError
 from latentia.probability.delta import Delta
-from latentia.probability.normal import Gaussian
+from latentia.probability.normal import PlainNormal
 from latentia.registry import register
 
 LIMIT = 20.0
@@ -102,7 +102,7 @@ class DiagonalGaussian(Posterior):
         """Give N(mu, sigma^2), independent over the latent's dimensions."""
         mean, log_variance = features.chunk(2, dim=1)
         log_scale = log_deviation(log_variance)
-        normal = Gaussian(mean, log_scale.exp(), log_scale=log_scale)
+        normal = PlainNormal(mean, log_scale.exp(), log_scale=log_scale)
         return Independent(normal, len(self.latent), validate_args=False)
 
 

@@ -119,7 +119,6 @@ class Trainer:
         self.validated: dict[str, str] = {}
         self.warnings: list[str] = []
 
-    @kept_memory()
     def fit(self) -> Outcome:
         """Train to the end, to a signal, or to the time limit; go on from a checkpoint if there is one.
 
@@ -144,7 +143,7 @@ class Trainer:
         saved = logged = started = time.monotonic()
         before = progress.seconds
         watch = Watch(self.processes, progress.step)
-        with Interrupts() as interrupts, self._bar(progress.step) as bar:
+        with kept_memory(self.device), Interrupts() as interrupts, self._bar(progress.step) as bar:
             while progress.step < self.total_steps and not progress.finished:
                 epoch, position = divmod(progress.step, self.epoch_steps)
                 index = self._index(progress.step)

@@ -19,10 +19,9 @@ class Adam:
     It calls the kernel that torch.optim calls, without what torch.optim does around it: on a small
     network that costs as much as the kernel, and its import takes a second and a half.
 
-    On a CPU, first moments that have faded away become zero. A weight whose gradient stays exactly zero, as
-    that of a pixel that is black in every batch, keeps a moment that shrinks with every step until it is
-    subnormal. With such numbers a CPU is slow: on MNIST the kernel took 2.8 times as long from the second
-    epoch on.
+    On a CPU, moments that have faded away become zero. A weight whose gradient has become exactly zero, as
+    that of a pixel which is hardly ever white, keeps moments that shrink with every step until they are
+    subnormal numbers, with which a CPU is slow (`python -m benchmarks.run causes`).
 
     References:
         Diederik Kingma, Jimmy Ba, "Adam: A Method for Stochastic Optimization", 2015.
@@ -30,10 +29,11 @@ class Adam:
     """
 
     EPSILON = 1e-8
-    FADED = 1e-28
-    """First moments up to this size become zero: over EPSILON they move no weight that float32 can tell."""
+    FADED = (1e-28, 1e-33)
+    """Moments up to these sizes become zero. Over EPSILON the first moves its weight by less than 1e-20 of
+    the learning rate; the root of the second, corrected, is less than float32 can tell beside EPSILON."""
     SWEEP = 32
-    """Steps between two looks for them; fewer than it takes from FADED to 2^-126 with a decay of a half."""
+    """Steps between two looks for them; fewer than it takes from there to 2^-126 with a decay of a half."""
 
     def __init__(
         self,
@@ -96,8 +96,9 @@ class Adam:
             found_inf=skipped,
         )
         if self.sweeps and self.steps.item() % self.SWEEP == 0:
-            for moment in map(local, self.first):
-                torch.hardshrink(moment, self.FADED, out=moment)
+            for moments, faded in zip((self.first, self.second), self.FADED, strict=True):
+                for moment in map(local, moments):
+                    torch.hardshrink(moment, faded, out=moment)
 
     def state(self) -> dict[str, Tensor]:
         """Give the moments and the count of steps, by name."""
