@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import resource
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
@@ -15,10 +13,11 @@ import numpy as np
 import torch
 
 from benchmarks import floor, ours
-from benchmarks.contestants import WARM_UP, Contestant
+from benchmarks.contestants import WARM_UP, Apart, Contestant, in_turns
 from benchmarks.images import training_images
 from benchmarks.result import Cell, Result
 from benchmarks.workload import CONV, MLP, RESNET, Lap, Workload
+from latentia.memory import kept_memory
 
 CASES = (
     (MLP, 468, 1),
@@ -44,45 +43,26 @@ class Turn(NamedTuple):
     peak: float
 
 
-def flushed(workload: Workload, images: np.ndarray, epochs: int) -> Lap:
+def _flushed(workload: Workload, images: np.ndarray, epochs: int) -> Lap:
     """Train the floor with subnormal numbers taken as zero.
 
     Threads take that over when they start: it is set in the first turn of a process, before any has.
-
-    Args:
-        workload: network and loss.
-        images: uint8, shape `(N, 1, 28, 28)`.
-        epochs: passes over the images.
-
-    Returns:
-        The measurement.
     """
     torch.set_flush_denormal(True)
     return floor.train(workload, images, epochs)
 
 
-def kept(workload: Workload, images: np.ndarray, epochs: int) -> Lap:
-    """Train the floor with freed memory kept, as latentia keeps it.
-
-    Args:
-        workload: network and loss.
-        images: uint8, shape `(N, 1, 28, 28)`.
-        epochs: passes over the images.
-
-    Returns:
-        The measurement.
-    """
-    from latentia.memory import kept_memory
-
+def _kept(workload: Workload, images: np.ndarray, epochs: int) -> Lap:
+    """Train the floor with freed memory kept, as latentia keeps it."""
     with kept_memory(torch.device("cpu")):
         return floor.train(workload, images, epochs)
 
 
-CONTESTANTS: dict[str, Contestant] = {
+TRAININGS: dict[str, Contestant] = {
     "latentia": ours.train,
     "floor": floor.train,
-    "floor, subnormal numbers flushed": flushed,
-    "floor, freed memory kept": kept,
+    "floor, subnormal numbers flushed": _flushed,
+    "floor, freed memory kept": _kept,
 }
 
 
@@ -125,24 +105,21 @@ def run(rounds: int) -> Result:
 
 
 def _turns(workload: Workload, images: np.ndarray, epochs: int, rounds: int) -> dict[str, list[Turn]]:
-    pools = {name: ProcessPoolExecutor(1, get_context("spawn")) for name in CONTESTANTS}
+    contestants = {name: Apart(partial(_turn, train)) for name, train in TRAININGS.items()}
+    found: dict[str, list[Turn]] = {name: [] for name in contestants}
+    warm = images[: min(WARM_UP * workload.batch, len(images) // 2)]
     try:
-        found: dict[str, list[Turn]] = {name: [] for name in CONTESTANTS}
-        warm = images[: min(WARM_UP * workload.batch, len(images) // 2)]
-        for name, pool in pools.items():
-            pool.submit(_turn, CONTESTANTS[name], workload, warm, 1).result()
-        for _ in range(rounds):
-            for name, pool in pools.items():
-                found[name].append(pool.submit(_turn, CONTESTANTS[name], workload, images, epochs).result())
-        return found
+        for contestant in contestants.values():
+            contestant(workload, warm, 1)
+        for name in in_turns(contestants, rounds):
+            found[name].append(contestants[name](workload, images, epochs))
     finally:
-        for pool in pools.values():
-            pool.shutdown()
+        for contestant in contestants.values():
+            contestant.dismiss()
+    return found
 
 
-def _turn(
-    train: Callable[[Workload, np.ndarray, int], Lap], workload: Workload, images: np.ndarray, epochs: int
-) -> Turn:
+def _turn(train: Contestant, workload: Workload, images: np.ndarray, epochs: int) -> Turn:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     Path("/proc/self/clear_refs").write_text("5")  # what is the most begins anew
     lap = train(workload, images, epochs)

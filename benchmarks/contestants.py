@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
+from typing import Generic, TypeVar
 
 import numpy as np
 
 from benchmarks import floor, jax_peer, lightning_peer, ours, peer
 from benchmarks.workload import Lap, Workload
 
+R = TypeVar("R")
 Contestant = Callable[[Workload, np.ndarray, int], Lap]
 WARM_UP = 50
 """Steps before the first turn, twice."""
@@ -26,32 +28,23 @@ RIVALS = {
 """Whom each is compared with: eager with eager, compiled with compiled."""
 
 
-class Apart:
+class Apart(Generic[R]):
     """A contestant in a process of its own: what it does to its process helps or harms no other.
 
-    One is the C library's allocator, which latentia tells to keep what is freed.
+    One such thing is the C library's allocator, which latentia tells to keep what is freed.
     """
 
-    def __init__(self, train: Contestant) -> None:
+    def __init__(self, train: Callable[[Workload, np.ndarray, int], R]) -> None:
         """Take a contestant; the process starts with its first turn and ends with `dismiss`.
 
         Args:
-            train: trains and gives the measurement.
+            train: trains and gives the measurement; a function of a module, or `partial` of one.
         """
         self.train = train
         self.process: ProcessPoolExecutor | None = None
 
-    def __call__(self, workload: Workload, images: np.ndarray, epochs: int) -> Lap:
-        """Train there.
-
-        Args:
-            workload: network and loss.
-            images: uint8, shape `(N, 1, 28, 28)`.
-            epochs: passes over the images.
-
-        Returns:
-            The measurement.
-        """
+    def __call__(self, workload: Workload, images: np.ndarray, epochs: int) -> R:
+        """Train there; see the contestant's own `train`."""
         if self.process is None:
             self.process = ProcessPoolExecutor(1, get_context("spawn"))
         return self.process.submit(self.train, workload, images, epochs).result()
@@ -63,14 +56,14 @@ class Apart:
             self.process = None
 
 
-OWN = {
+PEERS = {"pythae": peer, "Flax": jax_peer, "Lightning": lightning_peer}
+CONTESTANTS = {
     "latentia": Apart(ours.train),
     "floor": Apart(floor.train),
     "latentia compiled": Apart(ours.train_compiled),
     "floor compiled": Apart(floor.train_compiled),
+    **{name: Apart(module.train) for name, module in PEERS.items()},
 }
-PEERS = {"pythae": peer, "Flax": jax_peer, "Lightning": lightning_peer}
-APART = {name: Apart(module.train) for name, module in PEERS.items()}
 
 
 def present(workload: Workload, compiled: bool, peers: bool) -> tuple[dict[str, Contestant], list[str]]:
@@ -84,20 +77,34 @@ def present(workload: Workload, compiled: bool, peers: bool) -> tuple[dict[str, 
     Returns:
         Contestants by name, and the names of those that are not installed.
     """
-    found: dict[str, Contestant] = {
-        name: train for name, train in OWN.items() if compiled or "compiled" not in name
-    }
-    if not peers:
-        return found, []
-    wanted = [name for name in PEERS if name != "pythae" or not workload.binarise]  # which it does not know
-    found |= {name: APART[name] for name in wanted if PEERS[name].available()}
-    return found, [name for name in wanted if name not in found]
+    names = ["latentia", "floor"]
+    if compiled:
+        names += ["latentia compiled", "floor compiled"]
+    others = [name for name in PEERS if peers and not (name == "pythae" and workload.binarise)]
+    missing = [name for name in others if not PEERS[name].available()]  # pythae cannot binarise anew
+    return {name: CONTESTANTS[name] for name in [*names, *others] if name not in missing}, missing
 
 
 def dismiss() -> None:
     """End the processes of all contestants, so that other benchmarks have the machine to themselves."""
-    for contestant in (*OWN.values(), *APART.values()):
+    for contestant in CONTESTANTS.values():
         contestant.dismiss()
+
+
+def in_turns(names: Iterable[str], rounds: int) -> Iterator[str]:
+    """Say whose turn it is, with another one first in each round.
+
+    Args:
+        names: of the contestants.
+        rounds: how many turns each has.
+
+    Yields:
+        A name.
+    """
+    names = list(names)
+    for turn in range(rounds):
+        shift = turn % len(names)
+        yield from names[shift:] + names[:shift]
 
 
 def race(
@@ -123,10 +130,8 @@ def race(
     wanted = max(lap.speed for lap in warm) * seconds
     count, epochs = length(wanted, len(images), workload.batch)
     laps: dict[str, list[Lap]] = {name: [] for name in names}
-    for turn in range(rounds):
-        shift = turn % len(names)
-        for name in names[shift:] + names[:shift]:
-            laps[name].append(contestants[name](workload, images[:count], epochs))
+    for name in in_turns(names, rounds):
+        laps[name].append(contestants[name](workload, images[:count], epochs))
     return laps
 
 

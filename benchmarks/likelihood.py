@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmarks import peer
+from benchmarks.contestants import in_turns
 from benchmarks.images import training_images
 from benchmarks.process import peak_memory
 from benchmarks.result import Cell, Result
@@ -229,13 +230,10 @@ def _race(match: Contest, rounds: int) -> tuple[dict[str, list[float]], dict[str
     for name, estimate in contestants.items():
         estimate(2)
         means[name] = estimate(COUNTS["pythae"])
-    names = list(contestants)
-    for turn in range(rounds):
-        shift = turn % len(names)
-        for name in names[shift:] + names[:shift]:
-            started = time.perf_counter()
-            contestants[name](COUNTS[name])
-            times[name].append((time.perf_counter() - started) / COUNTS[name])
+    for name in in_turns(contestants, rounds):
+        started = time.perf_counter()
+        contestants[name](COUNTS[name])
+        times[name].append((time.perf_counter() - started) / COUNTS[name])
     return times, means
 
 

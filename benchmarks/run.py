@@ -49,15 +49,15 @@ def main() -> None:
     names = [word for word in arguments.words if not word.endswith(".toml")]
     recipes = [Path(word) for word in arguments.words if word.endswith(".toml")]
     benchmarks: dict[str, Callable[[], Result]] = {
-        "limits": lambda: limits.run(arguments.rounds),
-        "throughput": lambda: throughput.run(arguments.rounds, arguments.seconds),
-        "causes": lambda: causes.run(min(arguments.rounds, 3)),
+        "limits": lambda: limits.run(arguments.rounds or 5),
+        "throughput": lambda: throughput.run(arguments.rounds or 5, arguments.seconds),
+        "causes": lambda: causes.run(arguments.rounds or 3),
         "equal-time": lambda: equal_time.run(8 * arguments.seconds),
-        "codes": lambda: codes.run(arguments.rounds),
-        "scaling": lambda: scaling.run(min(arguments.rounds, 3)),
-        "likelihood": lambda: likelihood.run(arguments.rounds),
+        "codes": lambda: codes.run(arguments.rounds or 5),
+        "scaling": lambda: scaling.run(arguments.rounds or 3),
+        "likelihood": lambda: likelihood.run(arguments.rounds or 5),
         "memory": memory.run,
-        "startup": lambda: startup.run(arguments.rounds),
+        "startup": lambda: startup.run(arguments.rounds or 5),
         "loading": loading.run,
         "bigger": bigger.run,
         "quality": lambda: quality.run(recipes),
@@ -81,7 +81,9 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m benchmarks.run", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("words", nargs="*", metavar="BENCHMARK", help=f"{', '.join(DEFAULT)}, quality")
-    parser.add_argument("--rounds", type=int, default=5, help="repeats of each measurement (default 5)")
+    parser.add_argument(
+        "--rounds", type=int, help="repeats of each measurement (default 5; 3 of causes and scaling)"
+    )
     parser.add_argument(
         "--seconds",
         type=float,

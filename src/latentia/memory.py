@@ -39,8 +39,8 @@ def kept_memory(device: torch.device) -> Iterator[None]:
     """Keep freed memory inside the context, and give it back to the system at its end.
 
     The passes of a network free large tensors that the next ones ask for again. glibc gives the larger ones
-    back to the system at once, which then clears every page anew: more than half the time of a step with
-    activations of 50 MB (`python -m benchmarks.run causes`, which gives the price in memory, too).
+    back to the system at once, which then clears every page anew: two fifths of a step with activations of
+    50 MB (`python -m benchmarks.run causes`, which gives the price in memory, too).
 
     It holds for the main thread; others keep up to 64 MB. Afterwards the library's thresholds stay where its
     own adapting would bring them at most. Other C libraries are left alone, and one that the environment

@@ -59,19 +59,19 @@ def assess(
     subject = Subject(run, settings, quiet, say or (lambda line: None))
     about = _about(subject)
     kept = _kept(run, about["key"]) or Assessment({**about, "topics": {}}, {}, {})
-    for topic in TOPICS:
-        own = _own(run, settings, topic)
-        if topic not in settings.only or _measured(kept, topic, own):
-            continue
-        subject.say(f"{topic} ...")
-        subject.ledger, subject.warnings = Ledger({}, {}), []
-        with kept_memory(run.device):
+    with kept_memory(run.device):
+        for topic in TOPICS:
+            own = _own(run, settings, topic)
+            if topic not in settings.only or _measured(kept, topic, own):
+                continue
+            subject.say(f"{topic} ...")
+            subject.ledger, subject.warnings = Ledger({}, {}), []
             MEASURES[topic](subject)
-        subject.ledger.drop_what_is_not_finite()
-        # Another process may have kept other topics meanwhile.
-        kept = _with(_kept(run, about["key"]) or kept, topic, own, subject.ledger, subject.warnings)
-        if settings.data is None:
-            _keep(run, kept, say)
+            subject.ledger.drop_what_is_not_finite()
+            # Another process may have kept other topics meanwhile.
+            kept = _with(_kept(run, about["key"]) or kept, topic, own, subject.ledger, subject.warnings)
+            if settings.data is None:
+                _keep(run, kept, say)
     return _chosen(kept, settings)
 
 

@@ -138,8 +138,7 @@ class VAE(DecodingModel):
             What the likelihood reads, shape `(*batch, *features)`, its `features` of the event.
         """
         batch = z.shape[: z.dim() - len(self.latent)]
-        h = self.decoder(z.flatten(0, len(batch) - 1)).float()
-        return h.view(*batch, *h.shape[1:])  # torch's unflatten is Python, and takes several times as long
+        return self.decoder(z.flatten(0, len(batch) - 1)).unflatten(0, batch).float()
 
     def forward(self, batch: Batch, samples: int = 1) -> Pass:
         """Compute everything that an objective reads; see `LatentModel`."""

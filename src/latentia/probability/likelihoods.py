@@ -114,7 +114,7 @@ class _BernoulliEntries(Independent):
                 logits.flatten(len(self.batch_shape)), value.flatten(-len(self.event_shape))
             )
         losses = F.binary_cross_entropy_with_logits(logits, value.expand_as(logits), reduction="none")
-        return -losses.sum(dim=tuple(range(-len(self.event_shape), 0)))
+        return -losses.flatten(start_dim=len(self.batch_shape)).sum(dim=-1)
 
 
 FACTORS = 120

@@ -12,8 +12,8 @@ from torch.distributions import Distribution, Normal, register_kl
 class PlainNormal(Normal):
     """N(loc, scale^2), with both given in one shape.
 
-    Beside large products, which leave the caches cold, an operation on a few numbers takes 5 to 10
-    microseconds; torch's own class brings its parameters to one shape, and draws, with five such operations.
+    Beside large products, which leave the caches cold, what an operation on a few numbers takes is felt, and
+    torch's own class takes several more to bring its parameters to one shape, and to draw.
     """
 
     def __init__(

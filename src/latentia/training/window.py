@@ -40,7 +40,7 @@ class Window:
         """
         if self._terms is None:
             self._terms = terms[0].new_zeros(self.room, len(terms), len(terms[0]))
-            # Made once: to take a row, and to stack, cost several times what copying the numbers does.
+            # Taken once: a row that is taken anew in each step costs more than to copy the numbers into it.
             self._rows = self._terms.flatten(start_dim=1).unbind()
             self._skipped = None if skipped is None else skipped.new_zeros(self.room)
         torch.cat(tuple(terms), out=self._rows[self.count])
