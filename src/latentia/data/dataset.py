@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
 import numpy as np
 
+from latentia.data.layout import Layout
 from latentia.data.shards import Examples, Shards
 from latentia.data.splits import spread
 
@@ -44,6 +45,9 @@ class Dataset:
         factor_names: what the factors are called, one name for each column of `factors`.
         buffer: bytes of examples that training may hold in memory.
         fingerprint: changes with the content of packed data; empty for others.
+        layout: how the examples looked in the source.
+        label: the column, key or kind of folder that the labels come from; empty without labels.
+        left_out: what of the source is not among the examples, and how many of each.
     """
 
     name: str
@@ -61,6 +65,9 @@ class Dataset:
     factor_names: tuple[str, ...] = ()
     buffer: int = 1 << 30
     fingerprint: str = ""
+    layout: Layout = Layout()
+    label: str = ""
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.x)
@@ -135,11 +142,10 @@ class Dataset:
             Name, shape, value range, labels, known factors, splits and how they came about.
         """
         low, high = self.observed
-        classes = self.classes
         facts = [
             self._form(),
             f"{self.x.dtype} {low:.4g}..{high:.4g}{' in a sample' * self.sampled}",
-            f"{classes} label{'s' * (classes != 1)}" if classes else "no labels",
+            self._labelled(),
         ]
         if self.factor_names:
             facts.append(f"{len(self.factor_names)} known factor{'s' * (len(self.factor_names) != 1)}")
@@ -148,6 +154,7 @@ class Dataset:
             facts.append(f"streamed from files through {self.buffer >> 20:,} MiB")
         if self.skipped:
             facts.append(f"{len(self.skipped)} unreadable left out")
+        facts += [f"{count:,} {what} left out" for what, count in self.left_out.items()]
         return f"{self.name}: {', '.join(facts)}"
 
     def _form(self) -> str:
@@ -158,6 +165,14 @@ class Dataset:
             return f"arrays of {shape}"
         tint = {1: "grey ", 3: "colour ", 4: "four-channel "}[self.event[0]]
         return f"{self.event[1]}x{self.event[2]} {tint}images"
+
+    def _labelled(self) -> str:
+        if not self.classes:
+            return "no labels"
+        words = f"{self.classes} label{'s' * (self.classes != 1)}"
+        missing = int((np.asarray(self.labels) < 0).sum())
+        of, without = f" of {self.label}" * bool(self.label), f" ({missing:,} without)" * bool(missing)
+        return words + of + without
 
     def _split_sizes(self) -> str:
         given = {"validation": self.given_validation, "test": self.given_test}

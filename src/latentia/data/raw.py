@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from latentia.data.layout import Layout
 from latentia.data.shards import Examples
 
 SPLITS = ("train", "validation", "test")
@@ -62,6 +63,10 @@ class Raw:
         given: the parts that the source brought when it was packed, the others having been drawn; None
             where those that are missing are still to be drawn.
         fingerprint: changes with the content of packed data; empty for others.
+        layout: how the examples looked in the source.
+        label: the column, key or kind of folder that the labels come from; empty without labels.
+        left_out: what of the source is not among the examples, and how many of each: "files that are no
+            pictures": 3.
     """
 
     x: Examples
@@ -75,6 +80,9 @@ class Raw:
     factor_names: tuple[str, ...] = ()
     given: tuple[str, ...] | None = None
     fingerprint: str = ""
+    layout: Layout = Layout()
+    label: str = ""
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
 
 def consecutive(counts: Mapping[str, int]) -> dict[str, np.ndarray]:

@@ -148,6 +148,9 @@ def load(
         factor_names=raw.factor_names,
         buffer=options.buffer,
         fingerprint=raw.fingerprint,
+        layout=raw.layout,
+        label=raw.label,
+        left_out=raw.left_out,
     )
 
 
