@@ -65,7 +65,7 @@ class Dataset:
     factor_names: tuple[str, ...] = ()
     buffer: int = 1 << 30
     fingerprint: str = ""
-    layout: Layout = Layout()
+    layout: Layout = Layout()  # noqa: RUF009 - immutable
     label: str = ""
     left_out: Mapping[str, int] = field(default_factory=dict)
 

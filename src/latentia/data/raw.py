@@ -80,7 +80,7 @@ class Raw:
     factor_names: tuple[str, ...] = ()
     given: tuple[str, ...] | None = None
     fingerprint: str = ""
-    layout: Layout = Layout()
+    layout: Layout = Layout()  # noqa: RUF009 - immutable
     label: str = ""
     left_out: Mapping[str, int] = field(default_factory=dict)
 
