@@ -10,6 +10,7 @@ from sklearn.decomposition import PCA
 from latentia.errors import MissingExtra
 from latentia.evaluation.figures import Figure, Ledger, Unmeasurable, mean_and_error
 from latentia.evaluation.reconstruction import principal_components, reconstruction
+from latentia.evaluation.similarity import multiscale_similarity, structural_similarity
 
 
 def measured(given, decoded, image=True, **options):
@@ -43,6 +44,57 @@ def test_ssim_of_flat_images_is_the_luminance_term():
     c = 0.01**2
     expected = (2 * 0.2 * 0.6 + c) / (0.2**2 + 0.6**2 + c)
     assert measured(a, b).figures["ssim"].value == pytest.approx(expected, abs=1e-4)
+
+
+def published_ssim(x, y):
+    """SSIM and its contrast and structure of grey images of range 1, by the formula of Wang et al., 2004.
+
+    Gaussian window of 11 pixels and sigma 1.5, only where it lies within the picture.
+    """
+    offsets = np.arange(11) - 5
+    weights = np.exp(-(offsets**2) / (2 * 1.5**2))
+    window = np.outer(weights, weights) / weights.sum() ** 2
+    one, other = (np.lib.stride_tricks.sliding_window_view(a.astype(float), (11, 11)) for a in (x, y))
+    mean_x, mean_y = ((a * window).sum(axis=(-1, -2)) for a in (one, other))
+    var_x = (one**2 * window).sum(axis=(-1, -2)) - mean_x**2
+    var_y = (other**2 * window).sum(axis=(-1, -2)) - mean_y**2
+    both = (one * other * window).sum(axis=(-1, -2)) - mean_x * mean_y
+    c1, c2 = 0.01**2, 0.03**2
+    contrast = (2 * both + c2) / (var_x + var_y + c2)
+    luminance = (2 * mean_x * mean_y + c1) / (mean_x**2 + mean_y**2 + c1)
+    return (luminance * contrast).mean(), contrast.mean()
+
+
+def test_ssim_is_the_published_one_over_the_windows_within_the_picture():
+    """Pictures that agree at the edge and differ in the middle: reflected edges would count as agreement."""
+    rng = np.random.default_rng(0)
+    given = rng.random((3, 2, 28, 24), dtype=np.float32)
+    decoded = given.copy()
+    decoded[..., 6:-6, 6:-6] = rng.random((3, 2, 16, 12))
+    each = [np.mean([published_ssim(given[n, c], decoded[n, c])[0] for c in range(2)]) for n in range(3)]
+    assert structural_similarity(given, decoded) == pytest.approx(each, abs=1e-5)
+    figure = measured(given, decoded).figures["ssim"]
+    assert figure.value == pytest.approx(np.mean(each), abs=1e-5)
+    assert "within the picture" in figure.protocol
+
+
+def test_multi_scale_similarity_is_the_published_one():
+    rng = np.random.default_rng(1)
+    given = rng.random((2, 1, 176, 180), dtype=np.float32)
+    decoded = np.clip(given + 0.1 * rng.normal(size=given.shape), 0, 1).astype(np.float32)
+    expected = []
+    for one, other in zip(given[:, 0], decoded[:, 0], strict=True):
+        product = 1.0
+        for place, weight in enumerate((0.0448, 0.2856, 0.3001, 0.2363, 0.1333)):
+            whole, contrast = published_ssim(one, other)
+            product *= (whole if place == 4 else contrast) ** weight
+            height, width = (side // 2 for side in one.shape)
+            one, other = (
+                a[: 2 * height, : 2 * width].reshape(height, 2, width, 2).mean(axis=(1, 3))
+                for a in (one, other)
+            )
+        expected.append(product)
+    assert multiscale_similarity(given, decoded) == pytest.approx(expected, abs=5e-5)
 
 
 def test_errors_are_given_by_label(images):

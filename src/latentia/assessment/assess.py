@@ -25,7 +25,7 @@ from latentia.memory import kept_memory
 if TYPE_CHECKING:
     from latentia.run import Run
 
-FORMAT = 5
+FORMAT = 6
 """Counts up when figures are measured otherwise: what was kept before is measured anew."""
 OWN: Mapping[str, tuple[str, ...]] = {
     "likelihood": ("samples", "limit", "ais"),

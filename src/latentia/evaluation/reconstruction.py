@@ -6,12 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from latentia.errors import MissingExtra
 from latentia.evaluation.figures import Figure, Ledger, Unmeasurable, mean_and_error
+from latentia.evaluation.similarity import EXPONENTS, WINDOW, multiscale_similarity, structural_similarity
 
-WINDOW = 11
-"""Pixels along a side of SSIM's Gaussian window."""
-SCALES = 5
+WITHIN = "over the windows within the picture, mean over channels"
 MODEL_UNITS = "model units²"
 """The unit of squared errors that depend on the transform."""
 
@@ -74,44 +72,15 @@ def _by_label(
     return Figure(values, unit, split, f"{how}; by label", spread, len(errors), "lower", parts)
 
 
-def _similarity(given: np.ndarray, decoded: np.ndarray, scales: int) -> np.ndarray:
-    """Give the similarity of each pair, by torchmetrics, some pairs at a time."""
-    import torch
-
-    try:
-        from torchmetrics.functional.image import (
-            multiscale_structural_similarity_index_measure as ms_ssim,
-        )
-        from torchmetrics.functional.image import (
-            structural_similarity_index_measure as ssim,
-        )
-    except ImportError as error:
-        raise MissingExtra("torchmetrics", "metrics", "structural similarity") from error
-    smallest = min(given.shape[2:])
-    needed = WINDOW * max(1, scales - 1) ** 2  # what torchmetrics asks for
-    if smallest < needed:
-        raise Unmeasurable(
-            f"images of {given.shape[2]}x{given.shape[3]} are too small for it: it needs {needed} pixels"
-        )
-    measure = ssim if scales == 1 else ms_ssim
-    size = max(1, 2**22 // given[0].size)
-    values = []
-    for start in range(0, len(given), size):
-        pair = [torch.from_numpy(np.ascontiguousarray(a[start : start + size])) for a in (decoded, given)]
-        each = measure(pair[0].float(), pair[1].float(), data_range=1.0, reduction="none")
-        values.append((each[0] if isinstance(each, tuple) else each).reshape(-1).numpy())
-    return np.concatenate(values)
-
-
 def _ssim(given: np.ndarray, decoded: np.ndarray, split: str) -> Figure:
-    mean, error = mean_and_error(_similarity(given, decoded, 1))
-    protocol = "mean over images of SSIM, Gaussian window of 11 pixels, sigma 1.5 (torchmetrics)"
+    mean, error = mean_and_error(structural_similarity(given, decoded))
+    protocol = f"mean over images of SSIM, Gaussian window of {WINDOW} pixels, sigma 1.5, {WITHIN}"
     return Figure(mean, "", split, protocol, error, len(given), "higher")
 
 
 def _ms_ssim(given: np.ndarray, decoded: np.ndarray, split: str) -> Figure:
-    mean, error = mean_and_error(_similarity(given, decoded, SCALES))
-    protocol = f"mean over images of MS-SSIM over {SCALES} scales (torchmetrics)"
+    mean, error = mean_and_error(multiscale_similarity(given, decoded))
+    protocol = f"mean over images of MS-SSIM over {len(EXPONENTS)} scales, {WITHIN}"
     return Figure(mean, "", split, protocol, error, len(given), "higher")
 
 
