@@ -337,6 +337,8 @@ def _test(
         bits = f" ({scores.bits_per_dim:.4f} bits/dim)"
         elbo = f"-ELBO {scores.negative_elbo:.2f} nats{bits}"
         figures = [elbo, f"distortion {scores.distortion:.2f}", f"rate {scores.rate:.2f}", *figures]
+        if scores.iwae_bound is not None:
+            figures.append(f"bound of {objective.samples} samples {scores.iwae_bound:.2f}")
     say(f"test, {scores.examples:,} examples: " + ", ".join(figures))
 
 

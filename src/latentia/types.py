@@ -65,13 +65,15 @@ class Pass:
 class Terms:
     r"""What an objective says of each example, in nats, unreduced.
 
-    `-(distortion + rate)` is a lower bound on log p(x). What training minimises is the mean of
-    `distortion + weight * rate + penalty`: a weight such as beta multiplies the rate alone.
+    `-(distortion + rate)` is the ELBO, a lower bound on log p(x), where the objective has a bound at all. What
+    training minimises is the mean of `distortion + weight * rate + penalty`: a weight such as beta multiplies
+    the rate alone.
 
     Attributes:
         distortion: expected -log p(x|z), summed over the data's dimensions, shape `(B,)`.
         rate: KL(q(z|x) || p(z)) or its estimate, shape `(B,)`.
-        penalty: whatever else is minimised and belongs to no bound, shape `(B,)`.
+        penalty: whatever else is minimised, no part of the ELBO, shape `(B,)`; negative where a tighter bound
+            is trained on, by what that gains.
         weight: the factor on the rate; a tensor of shape `()` in compiled code.
         diagnostics: named per-example figures, each with leading shape `(B,)`.
     """
@@ -91,7 +93,7 @@ class Terms:
 
     @property
     def elbo(self) -> Tensor:
-        """The lower bound on log p(x), shape `(B,)`, in nats, whatever the weight."""
+        """The ELBO, shape `(B,)`, in nats, whatever the weight and whatever else is minimised."""
         return -(self.distortion + self.rate)
 
 

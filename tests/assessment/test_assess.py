@@ -10,9 +10,12 @@ import latentia
 from latentia import api, compiling, storage
 from latentia.assessment import TOPICS, Assessment
 from latentia.assessment.text import lines, value_and_error
+from latentia.data.feed import feeds
 from latentia.data.shards import Shards
 from latentia.errors import ConfigError, DataError, RunError
+from latentia.evaluation import average_terms
 from latentia.evaluation.figures import Figure
+from latentia.objectives import ELBO, IWAE, DReG, StickingTheLanding
 
 QUICK = {"samples": 20, "limit": 30}
 LIKELIHOOD = {"elbo", "distortion", "rate", "kl_per_dimension", "bits_per_dim", "log_likelihood"}
@@ -72,6 +75,36 @@ def test_the_figures_hang_together(whole, runs):
     )
     assert value["psnr"] > 5 and 0 < value["linear_probe_accuracy"] <= 1
     assert value["mse"] < np.mean(np.var(runs["vae"].dataset.x / 16, axis=0))
+
+
+def test_the_elbo_of_the_same_weights_is_the_same_whatever_they_were_trained_on(tmp_path):
+    settings = {"latent_dim": 2, "network": {"name": "mlp", "hidden": [8]}, "epochs": 2}
+    run = latentia.train(
+        "digits", likelihood="bernoulli", transform="binarise", out=tmp_path / "run", **settings
+    )
+    found = {}
+    for objective in (ELBO(), ELBO(samples=3), IWAE(20), DReG(20), StickingTheLanding(20)):
+        run.objective = objective
+        run.folder.evaluation_file.unlink(missing_ok=True)
+        found[objective] = latentia.evaluate(run, only=["likelihood"], **QUICK).figures
+    first, thrice, *weighted = found.values()
+    for name in ("elbo", "distortion", "rate", "bits_per_dim"):
+        assert all(figures[name] == first[name] for figures in (thrice, *weighted)), name
+    assert "iwae_bound" not in first and "iwae_bound" not in thrice
+    for figures in weighted:
+        bound = figures["iwae_bound"]
+        assert first["elbo"].value < bound.value < 0 and bound.better == "" and "k = 20" in bound.protocol
+        scores = average_terms(run.model, IWAE(20), run_feed(run))
+    assert scores.iwae_bound == pytest.approx(bound.value, abs=4 * bound.error)
+    assert -scores.loss == pytest.approx(scores.iwae_bound, rel=1e-6)
+    assert -scores.negative_elbo == pytest.approx(first["elbo"].value, abs=4 * first["elbo"].error)
+    assert scores.bits_per_dim == pytest.approx(scores.negative_elbo / (64 * np.log(2)), rel=1e-6)
+    assert scores.row()["iwae_bound"] == scores.iwae_bound
+    assert "iwae_bound" not in average_terms(run.model, ELBO(), run_feed(run)).row()
+
+
+def run_feed(run):
+    return feeds(run.dataset, run.transform)["test"]
 
 
 def test_grey_levels_are_dequantised_and_it_says_so(whole):

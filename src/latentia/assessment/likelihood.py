@@ -16,6 +16,7 @@ from latentia.evaluation.figures import Better, Figure, mean_and_error
 from latentia.evaluation.health import encode_split
 from latentia.evaluation.likelihood import Estimates, Score, importance_weighted, scorer, unsound
 from latentia.evaluation.terms import by_level, per_example, stored_bits
+from latentia.objectives import BOUND
 from latentia.probability import codes_drawn
 
 WORK = 5e13
@@ -33,7 +34,7 @@ CHECKED = 1000
 
 
 def likelihood(subject: Subject) -> None:
-    """Measure the ELBO and its terms, and log p(x) by importance sampling.
+    """Measure the ELBO and its terms, a tighter bound that was trained on, and log p(x) by sampling.
 
     Args:
         subject: the run under assessment.
@@ -45,8 +46,8 @@ def likelihood(subject: Subject) -> None:
         return
     _bound(subject)
     if reason := _unsound(subject):
-        for name in ("elbo", "bits_per_dim"):
-            del subject.ledger.figures[name]
+        for name in ("elbo", "bits_per_dim", BOUND):
+            subject.ledger.figures.pop(name, None)
         subject.ledger.missing.update(dict.fromkeys(["elbo", "bits_per_dim", *sampled], reason))
         return
     if subject.run.model.coder is not None:
@@ -137,14 +138,35 @@ def convention(subject: Subject) -> str:
     return "density of the values as stored, in the model's units"
 
 
-def _bound(subject: Subject) -> None:
+def _terms(subject: Subject, samples: int) -> dict[str, np.ndarray]:
+    """Give the objective's terms of each example."""
     model, objective, seed = subject.run.model, subject.run.objective, subject.settings.seed
     found: dict[str, list[np.ndarray]] = {}
-    for terms in per_example(model, objective, subject.observed, seed=seed):
+    for terms in per_example(model, objective, subject.observed, samples=samples, seed=seed):
         for name, values in terms.items():
             found.setdefault(name, []).append(values.double().numpy())
-    terms = {name: np.concatenate(parts) for name, parts in found.items()}
-    drawn = f"{objective.samples} latent sample{'s' * (objective.samples > 1)} for each example"
+    return {name: np.concatenate(parts) for name, parts in found.items()}
+
+
+def _tighter_bound(subject: Subject) -> None:
+    """Measure the bound of several samples that a run was trained on; it is no ELBO."""
+    samples = subject.run.objective.samples
+    values = _terms(subject, samples)[BOUND]
+    mean, error = mean_and_error(values)
+    how = (
+        f"log of the mean of k = {samples} importance weights: the bound that was trained on, not to be "
+        f"compared with one of another k; {convention(subject)}"
+    )
+    subject.ledger.figures[BOUND] = Figure(mean, "nats", subject.split, how, error, len(values))
+
+
+def _bound(subject: Subject) -> None:
+    """Measure the ELBO and its terms: with one latent for each example, whatever was trained on."""
+    model, objective = subject.run.model, subject.run.objective
+    terms = _terms(subject, 1)
+    if objective.samples > 1 and not np.isnan(terms[BOUND]).any():
+        _tighter_bound(subject)
+    drawn = "1 latent sample for each example"
     kind = convention(subject)
 
     def figure(values: np.ndarray, unit: str, what: str, better: Better) -> Figure:

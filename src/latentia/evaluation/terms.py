@@ -13,7 +13,7 @@ import torch
 
 from latentia.data.feed import Feed
 from latentia.noise import seeded
-from latentia.objectives import Objective
+from latentia.objectives import BOUND, Objective
 from latentia.processes import Processes
 from latentia.types import LatentModel
 
@@ -32,6 +32,7 @@ class Averages:
         kl: KL of each latent dimension, in nats; empty without a rate.
         rate_by_level: the rate of each level of a hierarchy, in nats; empty for a model without levels.
         examples: how many examples the means are over.
+        iwae_bound: the bound of as many samples as the objective has, where it is trained on that; in nats.
     """
 
     loss: float
@@ -43,16 +44,19 @@ class Averages:
     kl: tuple[float, ...]
     rate_by_level: tuple[float, ...]
     examples: int
+    iwae_bound: float | None = None
 
     @property
     def negative_elbo(self) -> float:
-        """Distortion plus rate, in nats."""
+        """Distortion plus rate, in nats, whatever else the objective minimises."""
         return self.distortion + self.rate
 
     def row(self) -> dict[str, Any]:
         """Give the figures as plain values, for a log."""
         return {
-            name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in asdict(self).items()
+            if name != BOUND or value is not None
         }
 
 
@@ -69,7 +73,7 @@ def stream(seed: int, purpose: str) -> int:
     return zlib.crc32(f"{purpose} {seed}".encode())
 
 
-MEANS = ("loss", "distortion", "rate", "penalty", "mse")
+MEANS = ("loss", "distortion", "rate", "penalty", "mse", BOUND)
 """What is averaged beside the KL."""
 BLOCK = 512
 """Examples that share one stream of noise; fewer where they are large."""
@@ -135,6 +139,7 @@ def per_example(
     objective: Objective,
     feed: Feed,
     *,
+    samples: int | None = None,
     progress: float = 1.0,
     seed: int = 0,
     processes: Processes = Processes(),  # noqa: B008 - immutable
@@ -147,20 +152,22 @@ def per_example(
         model: maps a `Batch` to a `Pass`; in evaluation mode.
         objective: maps a `Pass` to `Terms`.
         feed: the split.
+        samples: latent samples for each example; by default as many as the objective has.
         progress: share of the run that is done, for weights on a schedule.
         seed: seed of the noise in data and latents.
         processes: who shares the blocks.
 
     Yields:
         For each block that is this process's, figures by name, each `(B,)`: loss, distortion, rate and
-        penalty in nats, mse in the model's units squared; and `kl`, in nats, `(B, D)`, with no D where there
-        is no rate.
+        penalty in nats, mse in the model's units squared; `iwae_bound` in nats, NaN where the objective has
+        none; and `kl`, in nats, `(B, D)`, with no D where there is no rate.
     """
-    every = blocks(feed, seed, samples=objective.samples)
+    samples = samples or objective.samples
+    every = blocks(feed, seed, samples=samples)
     for noise, rows in islice(every, processes.rank, None, processes.count):
         with seeded(noise):
             batch = feed.batch(rows)
-            state = model(batch, objective.samples)
+            state = model(batch, samples)
             terms = objective(state, progress)  # it may draw from the prior
         c = model.complete(batch.x, batch.c)
         q = state.q if state.q_y is None else model.encode(batch.x, c)
@@ -171,6 +178,7 @@ def per_example(
             "rate": terms.rate,
             "penalty": terms.penalty,
             "mse": ((mean - batch.x) ** 2).flatten(start_dim=1).mean(dim=1),
+            BOUND: terms.diagnostics.get(BOUND, terms.rate.new_full(terms.rate.shape, math.nan)),
             "kl": terms.diagnostics.get("kl", terms.rate.new_zeros(len(batch.x), 0)).flatten(start_dim=1),
         }
 
@@ -218,7 +226,11 @@ def average_terms(
     levels = tuple(by_level(kl, model.levels).tolist())
     means = dict(zip(MEANS, values.tolist(), strict=True))
     bits = stored_bits(means["distortion"] + means["rate"], model, feed) if objective.bound else None
-    return Averages(**means, kl=tuple(kl.tolist()), rate_by_level=levels, bits_per_dim=bits, examples=count)
+    tighter = means.pop(BOUND)
+    return Averages(
+        **means, kl=tuple(kl.tolist()), rate_by_level=levels, bits_per_dim=bits, examples=count,
+        iwae_bound=None if math.isnan(tighter) else tighter,
+    )  # fmt: skip
 
 
 def by_level(kl: torch.Tensor, levels: tuple[int, ...]) -> torch.Tensor:

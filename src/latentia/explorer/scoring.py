@@ -48,7 +48,7 @@ def score(
         transform,
         None if c is None else torch.from_numpy(c),
     )
-    parts = list(per_example(run.model, run.objective, feed, seed=seed))
+    parts = list(per_example(run.model, run.objective, feed, samples=1, seed=seed))
     found = {name: np.concatenate([part[name].numpy() for part in parts]) for name in parts[0]}
     if not run.objective.bound:
         reason = f"objective '{run.recipe['objective']['name']}' has no rate, and so no bound on log p(x)"

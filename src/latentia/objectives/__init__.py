@@ -4,7 +4,7 @@ from latentia.objectives.adversary import Adversary
 from latentia.objectives.base import Objective
 from latentia.objectives.capacity import Capacity
 from latentia.objectives.elbo import ELBO
-from latentia.objectives.iwae import IWAE, DReG, StickingTheLanding
+from latentia.objectives.iwae import BOUND, IWAE, DReG, StickingTheLanding
 from latentia.objectives.masked import MaskedReconstruction
 from latentia.objectives.mmd import WAE, InfoVAE
 from latentia.objectives.perceptual import MultiScaleSSIM, Perceptual
@@ -15,6 +15,7 @@ from latentia.objectives.total_correlation import BetaTC, FactorVAE
 from latentia.objectives.vq import VQ
 
 __all__ = [
+    "BOUND",
     "ELBO",
     "IWAE",
     "VQ",

@@ -13,25 +13,22 @@ from latentia.probability import kl_per_dimension, path_log_prob
 from latentia.registry import register
 from latentia.types import Pass, Terms
 
+BOUND = "iwae_bound"
+"""The diagnostic that the bound of k samples is: never under the name of the ELBO."""
+
 
 @register("objective", "iwae")
 class IWAE(Objective):
     r"""-log 1/k sum_i w_i with w_i = p(x|z_i) p(z_i) / q(z_i|x) and k samples z_i of q(z|x).
 
-    With the normalised weights v_i = w_i / sum_j w_j, the distortion is sum_i v_i (-log p(x|z_i)) and the
-    rate is the rest, sum_i v_i (log q(z_i|x) - log p(z_i)) + KL(v || 1/k): distortion and rate of the
-    posterior that picks one of the k samples by its weight. Their sum is the bound, exactly; with one
-    sample it is the ELBO. The diagnostics hold `kl`, that of q(z|x) itself, without a gradient.
+    Distortion and rate are those of q(z|x), as of every other objective, so that -(distortion + rate) is the
+    ELBO and not this tighter bound. What this bound gains on it is the penalty, negative in expectation, and
+    the loss the negative of this bound, exactly. The diagnostics hold `kl` and the bound as `iwae_bound`. The
+    gradient is the bound's alone.
 
     References:
         Yuri Burda, Roger Grosse, Ruslan Salakhutdinov, "Importance Weighted Autoencoders", 2016.
-        Chris Cremer, Quaid Morris, David Duvenaud, "Reinterpreting Importance-Weighted Autoencoders", 2017.
     """
-
-    reads = (
-        "-log p(x|z), mean over the samples by importance weight",
-        "importance-weighted bound less its distortion",
-    )
 
     def __init__(self, samples: int = 50) -> None:
         """Set the number of samples.
@@ -50,11 +47,11 @@ class IWAE(Objective):
         # The gradient of log 1/k sum w is that of sum_i v_i log w_i, with the shares v held.
         bound = log_w.logsumexp(dim=0) - math.log(len(log_w))
         self.hold(state.z, share)
-        distortion = -(share * fit).sum(dim=0)
-        nothing = bound.new_zeros(()).expand_as(bound)
         with torch.no_grad():
             kl = kl_per_dimension(state.q, state.p_z, state.z)
-        return Terms(distortion, -bound - distortion, nothing, diagnostics={"kl": kl})
+            distortion, rate = -fit.mean(dim=0), kl.flatten(start_dim=1).sum(dim=1)
+        penalty = -bound - (distortion + rate)
+        return Terms(distortion, rate, penalty, diagnostics={"kl": kl, BOUND: bound.detach()})
 
     def density(self, q: Distribution, z: Tensor) -> Tensor:
         """Give log q(z|x), shape `(k, B)`, with the gradient that this estimator wants."""

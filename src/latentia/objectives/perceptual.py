@@ -65,9 +65,9 @@ class Compared(Objective):
 class MultiScaleSSIM(Compared):
     """Adds weight * D * (1 - MS-SSIM), each similarity s of contrast or structure taken as (1 + s) / 2.
 
-    It is torchmetrics' MS-SSIM, not the figure `ms_ssim` of an evaluation: at the coarsest scale, where luminance
-    counts, windows reach over the edge and see the picture reflected. Small pictures have one window within them
-    there, and no gradient of luminance but at their middle without the others.
+    It is torchmetrics' MS-SSIM, not the figure `ms_ssim` of an evaluation: at the coarsest scale, where
+    luminance counts, windows reach over the edge and see the picture reflected. Small pictures have but one
+    window within them there, and without the others no gradient of luminance away from their middle.
 
     References:
         Zhou Wang, Eero Simoncelli, Alan Bovik, "Multiscale Structural Similarity for Image Quality

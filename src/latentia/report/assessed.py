@@ -54,6 +54,7 @@ _ENDS = {
 _TITLES = {
     "ms_ssim": "MS-SSIM",
     "bits_per_dim": "Bits per dimension",
+    "iwae_bound": "Importance-weighted bound that was trained on",
     "bits_per_dim_iw": "Bits per dimension, importance-weighted",
     "decoder_use": "Use that the decoder makes of z",
     "dimension_wise_kl": "Dimension-wise KL",
