@@ -65,9 +65,9 @@ class Pass:
 class Terms:
     r"""What an objective says of each example, in nats, unreduced.
 
-    `-(distortion + rate)` is the ELBO, a lower bound on log p(x), where the objective has a bound at all. What
-    training minimises is the mean of `distortion + weight * rate + penalty`: a weight such as beta multiplies
-    the rate alone.
+    `-(distortion + rate)` is the ELBO, a lower bound on log p(x), where the objective has a bound at all.
+    What training minimises is the mean of `distortion + weight * rate + penalty`: a weight such as beta
+    multiplies the rate alone.
 
     Attributes:
         distortion: expected -log p(x|z), summed over the data's dimensions, shape `(B,)`.
