@@ -12,6 +12,7 @@ import numpy as np
 import latentia.data
 from latentia import storage
 from latentia.assembly import Parts
+from latentia.data.conditions import as_told
 from latentia.data.dataset import Dataset
 from latentia.data.shards import Examples
 from latentia.data.splits import spread
@@ -184,7 +185,7 @@ class Run(Trained):
     def _completed(self, dataset: Dataset) -> np.ndarray:
         if self.condition is None:
             raise ConfigError("the model has no condition")
-        rows = self.condition.of(dataset)
+        rows = as_told(self.condition.of(dataset))
         completed = self.complete(dataset.x, rows)
         return rows if completed is None else completed
 

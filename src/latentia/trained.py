@@ -15,6 +15,7 @@ from torch import Tensor
 
 from latentia import hub, sampling, storage
 from latentia.assembly import Parts, assemble
+from latentia.data.conditions import Told, as_told
 from latentia.data.shards import Examples, as_examples
 from latentia.errors import ConfigError, DataError, RunError, shell
 from latentia.evaluation.terms import stream
@@ -59,7 +60,7 @@ class Trained:
 
     All arrays are numpy, one example per row, in the units of the data; a uint8 array may be given
     wherever the data were uint8. Everything random takes a seed. A conditional model takes beside x or z the
-    condition c of each example, rows as `given` makes them.
+    condition c of each example: rows as `given` makes them, or vectors in the data's units.
     """
 
     def __init__(self, recipe: Mapping[str, Any], parts: Parts) -> None:
@@ -176,11 +177,12 @@ class Trained:
             raw = torch.from_numpy(np.array(x[start : start + CHUNK])).to(self.device)
             yield self.transform.expected(raw)
 
-    def given(self, values: Any) -> np.ndarray:
+    def given(self, values: Any) -> Told:
         """Turn conditions in the user's words into the rows that the model is told.
 
         Args:
-            values: one or a list of them: the number or name of a label, or vectors in the data's units.
+            values: one or a list of them: the number or name of a label, or vectors in the data's units; or
+                what this gave before, which stays as it is.
 
         Returns:
             Shape `(n, C)`, float32.
@@ -191,7 +193,9 @@ class Trained:
         if self.condition is None:
             name = self.recipe["model"]["name"]
             raise ConfigError(f"model '{name}' takes no condition; train one with --model conditional_vae")
-        return self.condition.rows(values, self.label_names)
+        if isinstance(values, Told):
+            return values if values.ndim == 2 else values[None]
+        return as_told(self.condition.rows(values, self.label_names))
 
     @torch.no_grad()
     def complete(self, x: Examples, c: np.ndarray | None = None) -> np.ndarray | None:
@@ -210,7 +214,7 @@ class Trained:
         unknown = np.full(self.model.condition, np.nan, np.float32)
         told = self._chunks(unknown if c is None else c, 1 if x.shape == self.event else len(x))
         filled = [self.model.complete(part, next(told)) for part in self.prepare(x)]
-        return np.concatenate([np.asarray(None if part is None else part.cpu()) for part in filled])
+        return as_told(np.concatenate([np.asarray(None if part is None else part.cpu()) for part in filled]))
 
     @torch.no_grad()
     def classify(self, x: Examples) -> np.ndarray:
@@ -264,7 +268,8 @@ class Trained:
         """Check conditions, and give one for each example.
 
         Args:
-            c: conditions, shape `(count, C)`, `(1, C)`, `(C,)`, or None where they are not known.
+            c: conditions, shape `(count, C)`, `(1, C)`, `(C,)`, or None where they are not known: rows as
+                `given` makes them, or vectors in the data's units.
             count: how many examples.
 
         Returns:
@@ -284,9 +289,11 @@ class Trained:
                     + (without if "drop" in self.recipe["model"] else "")
                 )
             return torch.full((count, size), torch.nan)
-        rows = np.asarray(c, dtype=np.float32)
+        rows = np.asanyarray(c)
         if rows.ndim == 1:
             rows = rows[None]
+        if rows.ndim == 2 and rows.shape[1] == size:
+            rows = self.given(rows)
         if rows.shape[1:] != (size,) or len(rows) not in (1, count):
             got = "x".join(map(str, np.shape(c)))
             raise ConfigError(f"the condition must have shape {count}x{size} or 1x{size}, not {got}")
@@ -541,7 +548,7 @@ class Trained:
         ends = torch.from_numpy(self.encode(np.stack([a, b]), c))
         told = self.told_each(c, 2)
         if told is not None:
-            told = sampling.interpolate(told[0], told[1], steps).numpy()
+            told = as_told(sampling.interpolate(told[0], told[1], steps).numpy())
         return self.decode(sampling.interpolate(ends[0], ends[1], steps, path).numpy(), told)
 
     def traverse(
@@ -569,7 +576,7 @@ class Trained:
         dims = list(range(self.latent[0])) if dims is None else dims
         line = torch.linspace(-3, 3, 9) if values is None else torch.as_tensor(values, dtype=torch.float32)
         path = sampling.traverse(start, dims, line)
-        row = None if told is None else told.numpy()
+        row = None if told is None else as_told(told.numpy())
         return self.decode(path.flatten(0, 1).numpy(), row).reshape(*path.shape[:2], *self.event)
 
     def prior_mean(self, told: Tensor | None) -> Tensor:

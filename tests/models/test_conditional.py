@@ -194,3 +194,70 @@ def test_an_example_of_the_test_split_is_an_array_and_has_a_row(run):
     assert np.array_equal(run.example(3), run.dataset.x[run.test_row(3)])
     with pytest.raises(LatentiaError, match="no test example 100000"):
         run.example(100_000)
+
+
+VALUE = -0.07
+"""A value of a numeric condition in the user's units; training examples have 0.5 +- 0.01 of them."""
+
+
+@pytest.fixture(scope="module")
+def numeric(tmp_path_factory):
+    place = tmp_path_factory.mktemp("numeric")
+    x = latentia.data.load("digits").x
+    np.save(place / "v.npy", np.random.default_rng(0).normal(0.5, 0.01, (len(x), 1)))
+    condition = {"name": "vectors", "path": str(place / "v.npy")}
+    settings = {"network": {"name": "mlp", "hidden": [16]}, "latent_dim": 2, "epochs": 1}
+    return latentia.train(
+        "digits", out=place / "run", model="conditional_vae", condition=condition, **settings
+    )
+
+
+def told_of(numeric, value=VALUE):
+    return (value - numeric.condition.mean[0]) / numeric.condition.std[0]
+
+
+def test_a_number_is_standardised_once_whatever_way_it_goes(numeric, tmp_path):
+    from latentia.cli import main
+    from latentia.explorer.server import create_app
+    from latentia.explorer.service import Service
+    from tests.serving.asking import asked_at
+
+    z = numeric.sample_latents(3, c=numeric.given(VALUE), seed=5)
+    row = torch.full((3, 1), told_of(numeric), dtype=torch.float32)
+    with torch.no_grad():
+        right = numeric.transform.invert(numeric.model.decode(torch.from_numpy(z), row).mean).numpy()
+    out = tmp_path / "made.npy"
+    call = ["sample", str(numeric.folder.path), "-n", "3", "--seed", "5", "-o", str(out)]
+    with pytest.raises(SystemExit) as ended:
+        main([*call, "--condition", str(VALUE)])
+    assert ended.value.code == 0
+    np.testing.assert_allclose(np.load(out), right, rtol=1e-5)
+    np.testing.assert_allclose(numeric.sample(3, condition=VALUE, seed=5), right, rtol=1e-5)
+    np.testing.assert_allclose(numeric.sample(3, condition=numeric.given(VALUE), seed=5), right, rtol=1e-5)
+    np.testing.assert_allclose(numeric.decode(z, np.array([[VALUE]])), right, rtol=1e-5)
+    with asked_at(create_app(Service(numeric))) as client:
+        asked = {"n": 3, "seed": 5, "condition": VALUE}
+        np.testing.assert_allclose(client.post("/sample", json=asked).json()["x"], right, rtol=1e-5)
+        asked = {"z": z.tolist(), "condition": [[VALUE]]}
+        np.testing.assert_allclose(client.post("/decode", json=asked).json()["x"], right, rtol=1e-5)
+
+
+def test_rows_stay_rows_through_parts_joins_and_reopening(numeric):
+    at = numeric.examples("test", 4)
+    rows = numeric.told(at)
+    values = numeric.condition._read(numeric.condition.path, numeric.dataset)[at]
+    np.testing.assert_allclose(rows, (values - numeric.condition.mean) / numeric.condition.std, rtol=1e-4)
+    for same in (rows, np.concatenate([rows[:2], rows[2:]]), rows[np.arange(4)], np.repeat(rows, 1, axis=0)):
+        np.testing.assert_array_equal(numeric.told_each(same, 4).numpy(), np.asarray(rows))
+    x = numeric.dataset.x[at]
+    np.testing.assert_allclose(numeric.encode(x, values), numeric.encode(x, rows), atol=1e-4)
+    path = numeric.interpolate(x[0], x[1], rows[:2], steps=3)
+    np.testing.assert_allclose(path[0], numeric.reconstruct(x[:1], rows[:1])[0], rtol=1e-4)
+
+
+def test_several_numbers_are_one_for_each_sample(numeric):
+    several = numeric.sample(2, condition=[0.49, 0.51], seed=1)
+    assert several.shape[0] == 2
+    np.testing.assert_allclose(
+        numeric.given([0.49, 0.51]).ravel(), [told_of(numeric, 0.49), told_of(numeric, 0.51)], rtol=1e-5
+    )

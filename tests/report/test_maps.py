@@ -9,6 +9,7 @@ import pytest
 
 from latentia.data.dataset import Dataset
 from latentia.report import inputs, maps
+from latentia.report.map_charts import densest
 
 
 def groups(count, dims=6, apart=10.0):
@@ -138,3 +139,19 @@ def test_a_bar_on_a_terminal(monkeypatch):
     with maps.progress(0):  # nothing that takes its time
         shown = screen.getvalue()
     assert screen.getvalue() == shown
+
+
+@pytest.mark.parametrize("share", [0.5, 0.3])
+def test_the_name_of_a_class_in_two_groups_stands_in_one_of_them(share):
+    rng = np.random.default_rng(0)
+    left = rng.normal(size=(int(share * 600), 2)) - [6, 0]
+    right = rng.normal(size=(600 - len(left), 2)) + [6, 0]
+    own = rng.permutation(np.concatenate([left, right]))  # another class lies at the origin, between them
+    x, y = densest(own)
+    assert abs(abs(x) - 6) < 0.7 and abs(y) < 0.7
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_the_name_of_a_class_of_few_points_stands_on_one_of_them(count):
+    points = np.random.default_rng(1).normal(size=(count, 2))
+    assert list(densest(points)) in points.tolist()

@@ -11,7 +11,7 @@ import numpy as np
 
 from latentia.assessment.likelihood import likelihood
 from latentia.assessment.subject import Subject, named
-from latentia.data.conditions import Labels
+from latentia.data.conditions import Labels, as_told
 from latentia.errors import DataError, RunError
 from latentia.evaluation.codes import code_counts, code_use
 from latentia.evaluation.figures import Better, Figure, Unmeasurable, mean_and_error
@@ -256,7 +256,7 @@ def _recognised(subject: Subject, space: Any) -> Mapping[str, Figure]:
         return {}
     known = [row for _, row in run.condition.examples(run.label_names)]
     count = max(1, min(RECOGNISED, GENERATED // len(known)))
-    c = np.repeat(np.stack(known), count, axis=0)
+    c = as_told(np.repeat(np.stack(known), count, axis=0))
     z = run.sample_latents(len(c), c=c, seed=subject.settings.seed)
     hits = (space.classify(run.decode(z, c)) == c.argmax(axis=1)).astype(float).reshape(-1, count)
     mean, error = mean_and_error(hits.ravel())

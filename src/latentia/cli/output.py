@@ -114,12 +114,13 @@ def read_condition(run: Run, text: str | None) -> np.ndarray | None:
     if text is None:
         return None
     from latentia.config import parse_value
+    from latentia.data.conditions import as_told
 
     if text == "all" and run.condition is not None:
         known = run.condition.examples(run.label_names)
         if not known:
             raise ConfigError("--condition all needs labels; give the numbers of one condition")
-        return np.stack([row for _, row in known])
+        return as_told(np.stack([row for _, row in known]))
     whole = text in run.label_names
     return run.given(text if whole else parse_value(text))
 

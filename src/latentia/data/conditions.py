@@ -19,6 +19,28 @@ if TYPE_CHECKING:
     from latentia.data.dataset import Dataset
 
 
+class Told(np.ndarray):
+    """Rows that a model is told, `(n, C)`: made from the user's words once, and never again.
+
+    The type tells them from numbers in the data's units, which are an array of the same shape. Parts of them
+    are of that type, too, and so is what they are joined to.
+    """
+
+    __array_priority__ = 1.0  # joined, they keep the type
+
+
+def as_told(rows: np.ndarray) -> Told:
+    """Say of rows that they are what a model is told.
+
+    Args:
+        rows: what a `Condition` made.
+
+    Returns:
+        The same, float32, of the type that says so.
+    """
+    return np.asarray(rows, dtype=np.float32).view(Told)
+
+
 class Condition(abc.ABC):
     """A map from what is known of an example to a row of numbers."""
 
@@ -103,11 +125,12 @@ class Condition(abc.ABC):
 
 
 def _as_rows(values: Any, size: int, what: str) -> np.ndarray:
-    """Read one vector or several of a size."""
+    """Read one vector or several of a size; of size 1, a list is one number for each."""
     try:
-        rows = np.atleast_2d(np.asarray(values, dtype=np.float32))
+        rows = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"the condition must be {what}, not {values!r}") from error
+    rows = rows[:, None] if rows.ndim == 1 and size == 1 else np.atleast_2d(rows)
     if rows.ndim != 2 or rows.shape[1] != size:
         raise ConfigError(f"the condition must be {what}, not of shape {np.shape(values)}")
     return rows
@@ -158,7 +181,7 @@ class Labels(Condition):
     def rows(self, values: Any, names: tuple[str, ...] = ()) -> np.ndarray:
         """Read class numbers or names; see `Condition`."""
         if isinstance(values, np.ndarray) and values.ndim == 2:
-            return _as_rows(values, self.classes, f"rows of {self.classes} numbers")
+            return _as_rows(values, self.classes, f"rows of {self.classes} numbers").astype(np.float32)
         asked = values if isinstance(values, (list, tuple, np.ndarray)) else [values]
         return np.eye(self.classes, dtype=np.float32)[[self._number(value, names) for value in asked]]
 

@@ -10,8 +10,9 @@ import torch
 
 from latentia import storage
 from latentia.assessment import Assessment
-from latentia.data.decode import decode
+from latentia.data.conditions import Told, as_told
 from latentia.errors import ConfigError, DataError, shell
+from latentia.explorer.checks import picture
 from latentia.explorer.encoded import measured
 from latentia.explorer.view import View
 from latentia.probability.codes import nearest
@@ -83,9 +84,10 @@ def _whole(asked: dict[str, Any], name: str, default: int, low: int, high: int) 
     return value
 
 
-def _row(condition: Any) -> np.ndarray:
+def _row(condition: Any) -> Told:
+    """Take back a row that the page was given."""
     try:
-        return np.array(condition, dtype=np.float32).reshape(1, -1)
+        return as_told(np.array(condition, dtype=np.float32).reshape(1, -1))
     except (TypeError, ValueError) as error:
         raise ConfigError("'condition' must be a list of numbers") from error
 
@@ -214,16 +216,11 @@ def _is_text(body: bytes) -> bool:
 
 def _picture(view: View, body: bytes, invert: bool) -> np.ndarray:
     channels, *size = view.run.event
-    try:
-        pixels = decode(body, (size[0], size[1])).astype(np.float32) / 255
-    except ValueError as error:
-        raise DataError(f"the image cannot be read: {error}") from error
-    if channels == 1 and len(pixels) == 3:
-        pixels = np.tensordot([0.299, 0.587, 0.114], pixels, 1)[None]
+    pixels = picture(body, (min(channels, 3), *size)).astype(np.float32) / 255
+    pixels = 1 - pixels if invert else pixels
     if channels == 4:
-        pixels = np.concatenate([np.broadcast_to(pixels, (3, *size)), np.ones((1, *size), np.float32)])
+        pixels = np.concatenate([pixels, np.ones((1, *size), np.float32)])
     low, high = view.run.image_range
-    pixels = np.broadcast_to(1 - pixels if invert else pixels, view.run.event)
     return (low + (high - low) * pixels).astype(np.float32)
 
 

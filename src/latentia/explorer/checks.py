@@ -200,6 +200,28 @@ def image(data: bytes, event: tuple[int, ...], high: float = 255.0) -> np.ndarra
     Raises:
         Refusal: if it is no image, too large, or the run is not one of images.
     """
+    x = picture(data, event)
+    if high != 255:
+        x = np.rint(x * (high / 255.0)).astype(np.uint8 if high <= 255 else np.float32)
+    return x[None]
+
+
+def picture(data: bytes, event: tuple[int, ...]) -> np.ndarray:
+    """Decode an image file that a person or a program sent, at the size and with the channels of an example.
+
+    How many pixels it has is read in its header, before any is decoded.
+
+    Args:
+        data: the file's content.
+        event: the shape of an example, with one channel or three.
+
+    Returns:
+        Shape `(*event)`, uint8.
+
+    Raises:
+        TooMuch: if it has too many pixels.
+        Refusal: if it is no image, or the run is not one of images.
+    """
     if len(event) != 3 or event[0] not in (1, 3):
         raise Refusal(f"this run is not one of images: its examples have shape {shape_of(event)}")
     try:
@@ -208,15 +230,13 @@ def image(data: bytes, event: tuple[int, ...], high: float = 255.0) -> np.ndarra
             raise TooMuch(f"the image has {pixels:,} pixels, and {PIXELS:,} are the most; make it smaller")
         x = decode(data, (event[1], event[2]))
     except ValueError as error:
-        raise Refusal(f"the image cannot be decoded ({error}); give a PNG or JPEG file") from error
+        raise Refusal(f"the image cannot be read ({error}); give a PNG or JPEG file") from error
     if len(x) < event[0]:
         x = np.repeat(x, event[0], axis=0)
     elif len(x) > event[0]:
         red, green, blue = x.astype(np.uint32)  # Pillow's luma, ITU-R 601-2
         x = ((red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16).astype(np.uint8)[None]
-    if high != 255:
-        x = np.rint(x * (high / 255.0)).astype(np.uint8 if high <= 255 else np.float32)
-    return x[None]
+    return x
 
 
 def known(name: str, names: tuple[str, ...], what: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from latentia import registry
+from latentia.data.conditions import as_told
 from latentia.errors import LatentiaError
 from latentia.explorer import checks, record
 from latentia.explorer.refusals import NotThere, Refusal, TooMuch
@@ -140,7 +141,7 @@ class Service:
         if rows is None and inferred and self.run.model.classifies:
             rows = np.full((1, self.run.model.condition), np.nan, np.float32)
         told = self.run.told_each(rows, count)
-        return None if told is None else told.numpy()
+        return None if told is None else as_told(told.numpy())
 
     def _given(self, condition: Any) -> np.ndarray | None:
         try:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from latentia.data.conditions import as_told
 from latentia.data.splits import spread
 from latentia.errors import DataError, RunError
 from latentia.explorer import planes
@@ -322,7 +323,7 @@ class View:
 
         Args:
             z: shape `(n, D)`.
-            c: conditions, shape `(n, C)`, or None.
+            c: conditions, shape `(n, C)`, or None: rows that the page was given.
 
         Returns:
             Data, shape `(n, *event)`, float32.
@@ -335,6 +336,6 @@ class View:
             raise TooMuch(f"from 1 to {DECODED:,} latents can be decoded at once, not {len(z):,}")
         if not np.isfinite(z).all():
             raise DataError("a latent holds a value that is not finite")
-        c = None if self.run.condition is None else c
+        c = None if self.run.condition is None or c is None else as_told(c)
         decoded = (self._quick or self.service.decode_rows)(z.reshape(len(z), *self.run.latent), c)
         return np.ascontiguousarray(decoded, dtype=np.float32)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
 
+NEAR = 0.1
+"""Share of a class's points that the place of its name is nearest to."""
 TALLEST = 380
 """Points along a side of the map of one of several runs."""
 
@@ -145,11 +147,22 @@ def _rings(axes: Axes, circles: Sequence[float]) -> None:
         axes.plot(radius * np.cos(angle), radius * np.sin(angle), **line)
 
 
-def _centre(points: np.ndarray) -> tuple[float, float]:
-    """Choose the point that half of the others are nearest to: the middle of the largest group."""
+def densest(points: np.ndarray) -> tuple[float, float]:
+    """Choose the point that a tenth of the others are nearest to.
+
+    It lies in the midst of a group. The mean, or what half of them are nearest to, lies between two groups,
+    where other classes may be.
+
+    Args:
+        points: shape `(N, 2)`, at least one.
+
+    Returns:
+        Its place.
+    """
     some = points[:: max(1, len(points) // 300)]
-    apart = np.median(np.linalg.norm(some[:, None] - some[None], axis=-1), axis=1)
-    x, y = some[int(apart.argmin())].tolist()
+    apart = np.linalg.norm(some[:, None] - some[None], axis=-1)
+    near = min(len(some) - 1, max(1, math.ceil(NEAR * len(some))))  # the first is the point itself
+    x, y = some[int(np.partition(apart, near, axis=1)[:, near].argmin())].tolist()
     return x, y
 
 
@@ -172,9 +185,9 @@ def _by_class(
         if not len(chosen):
             continue
         axes.scatter(*chosen.T, color=CATEGORIES[index % len(CATEGORIES)], label=short(name), **_dots(size))
-        if direct:  # at the middle of its points: colour alone need not be told apart
+        if direct:  # where its points are densest: colour alone need not be told apart
             ring = [withStroke(linewidth=2.5, foreground=LIGHT["panel"])]
-            x, y = _centre(chosen)
+            x, y = densest(chosen)
             while any(math.hypot(x - a, y - b) < least for a, b in written):
                 y -= least / 2  # two names on each other could not be read
             written.append((x, y))

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from latentia.data.conditions import as_told
 from latentia.report.charts import bars
 from latentia.report.codes import codes_section
 from latentia.report.exhibits import Panel, Section, Words
@@ -64,7 +65,7 @@ def _conditions(study: Study, view: View) -> list[Section]:
     known = run.condition.examples(run.label_names)[:MOST] if run.condition else []
     if not known:
         return []
-    rows = np.stack([row for _, row in known])
+    rows = as_told(np.stack([row for _, row in known]))
     names = [name for name, _ in known]
     c = np.repeat(rows, IN_ROW, axis=0)
     # One draw of noise for all rows: what differs down a column is what the condition does.

@@ -6,6 +6,7 @@ import struct
 
 import numpy as np
 import pytest
+from PIL import Image
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
@@ -154,6 +155,15 @@ def test_an_array_that_would_unpickle_is_refused(client):
 
 def test_a_hundred_megabytes_are_refused(client):
     assert client.post("/explore/0/place", content=b"0" * 100_000_000).status_code == 413
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_a_picture_of_64_megapixels_is_refused_before_it_is_decoded(client, kind):
+    file = io.BytesIO()
+    Image.new("L", (8000, 8000)).save(file, kind)
+    answer = client.post("/explore/0/place", content=file.getvalue())
+    assert answer.status_code == 413
+    assert "64,000,000 pixels" in answer.json()["error"]
 
 
 @pytest.mark.parametrize(
