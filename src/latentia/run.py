@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 
 import latentia.data
-from latentia import storage
+from latentia import hub, storage
 from latentia.assembly import Parts
 from latentia.data.conditions import as_told
 from latentia.data.dataset import Dataset
@@ -30,7 +31,7 @@ class Run(Trained):
     """A trained model that knows where it lives and what it was trained on."""
 
     def __init__(self, recipe: Mapping[str, Any], parts: Parts) -> None:
-        """Take the parts; use `Run.open` to read a folder.
+        """Take the parts; `Run.open` reads a folder, and gives it its data and its history.
 
         Args:
             recipe: the recorded constructor calls.
@@ -41,7 +42,7 @@ class Run(Trained):
         self.spec: dict[str, Any] = {}
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str]) -> Run:
+    def open(cls, path: str | os.PathLike[str]) -> Self:
         """Read a run folder.
 
         Args:
@@ -54,10 +55,32 @@ class Run(Trained):
             RunError: if it is missing, not trained yet, or damaged.
         """
         folder = RunFolder.existing(path)
-        run = cls.from_pretrained(folder.path)
+        run = super().from_pretrained(folder.path)
         run.folder = folder
         run.spec = folder.spec()
         return run
+
+    @classmethod
+    def from_pretrained(cls, folder: str | os.PathLike[str]) -> Self:
+        """Read a run folder whole, as `open` does; `Trained.from_pretrained` reads a model without its run.
+
+        Args:
+            folder: the run folder.
+
+        Returns:
+            The run.
+
+        Raises:
+            RunError: if it is missing, not trained yet, damaged, or a model alone.
+        """
+        name = os.fspath(folder)
+        alone = Path(name, "model.json").is_file() and not Path(name, "run.toml").is_file()
+        if name.startswith(hub.PREFIX) or alone:
+            raise RunError(
+                f"{name} is a model without its run (no run.toml); read it with "
+                f"latentia.Trained.from_pretrained({name!r})"
+            )
+        return cls.open(name)
 
     @property
     def name(self) -> str:

@@ -174,3 +174,17 @@ def test_a_model_that_travels_leaves_the_paths_of_files_at_home(run):
 
     recipe = {**run.recipe, "condition": {"name": "vectors", "path": "/home/someone/attributes.npy"}}
     assert without_paths(recipe)["condition"]["path"] == "attributes.npy"
+
+
+def test_a_run_is_whole_whichever_way_it_is_opened(run):
+    opened, read = latentia.Run.open(run.folder.path), latentia.Run.from_pretrained(run.folder.path)
+    assert type(read) is latentia.Run and read.folder.path == run.folder.path
+    assert read.spec == opened.spec == run.spec and read.spec["data"]["source"] == "digits"
+    assert np.array_equal(read.example(0), run.example(0)) and read.metrics() == run.metrics()
+
+
+def test_a_model_without_its_run_is_not_taken_for_a_run(hub_folder):
+    with pytest.raises(RunError, match=r"no run\.toml.*Trained\.from_pretrained"):
+        latentia.Run.from_pretrained(hub_folder)
+    with pytest.raises(RunError, match=r"Trained\.from_pretrained\('hf:someone/digits'\)"):
+        latentia.Run.from_pretrained("hf:someone/digits")

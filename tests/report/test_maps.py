@@ -144,8 +144,8 @@ def test_a_bar_on_a_terminal(monkeypatch):
 @pytest.mark.parametrize("share", [0.5, 0.3])
 def test_the_name_of_a_class_in_two_groups_stands_in_one_of_them(share):
     rng = np.random.default_rng(0)
-    left = rng.normal(size=(int(share * 600), 2)) - [6, 0]
-    right = rng.normal(size=(600 - len(left), 2)) + [6, 0]
+    left = rng.normal((-6, 0), 1, (int(share * 600), 2))
+    right = rng.normal((6, 0), 1, (600 - len(left), 2))
     own = rng.permutation(np.concatenate([left, right]))  # another class lies at the origin, between them
     x, y = densest(own)
     assert abs(abs(x) - 6) < 0.7 and abs(y) < 0.7
