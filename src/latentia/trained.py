@@ -194,7 +194,7 @@ class Trained:
             name = self.recipe["model"]["name"]
             raise ConfigError(f"model '{name}' takes no condition; train one with --model conditional_vae")
         if isinstance(values, Told):
-            return values if values.ndim == 2 else values[None]
+            return as_told(np.atleast_2d(values))
         return as_told(self.condition.rows(values, self.label_names))
 
     @torch.no_grad()

@@ -180,7 +180,7 @@ def test_a_run_is_whole_whichever_way_it_is_opened(run):
     opened, read = latentia.Run.open(run.folder.path), latentia.Run.from_pretrained(run.folder.path)
     assert type(read) is latentia.Run and read.folder.path == run.folder.path
     assert read.spec == opened.spec == run.spec and read.spec["data"]["source"] == "digits"
-    assert np.array_equal(read.example(0), run.example(0)) and read.metrics() == run.metrics()
+    assert np.array_equal(read.example(0), run.example(0)) and read.metrics("test") == run.metrics("test")
 
 
 def test_a_model_without_its_run_is_not_taken_for_a_run(hub_folder):

@@ -26,7 +26,7 @@ class Told(np.ndarray):
     are of that type, too, and so is what they are joined to.
     """
 
-    __array_priority__ = 1.0  # joined, they keep the type
+    __array_priority__ = 1.0  # pyright: ignore[reportAssignmentType] - joined, they keep the type
 
 
 def as_told(rows: np.ndarray) -> Told:
