@@ -16,7 +16,13 @@ from latentia.errors import ConfigError
         ((20, 6, 5, 4), (4, 6, 5), "image"),
         ((20, 3, 6, 5), (3, 6, 5), "image"),
         ((20, 1, 6, 3), (1, 6, 3), "image"),
-        ((20, 8, 6, 5), (8, 6, 5), "array"),
+        ((20, 13, 6, 6), (13, 6, 6), "array"),
+        ((20, 6, 6, 13), (13, 6, 6), "array"),
+        ((20, 12, 10, 5), (5, 12, 10), "array"),
+        ((20, 5, 10, 12), (5, 10, 12), "array"),
+        ((20, 8, 6, 2), (2, 8, 6), "array"),
+        ((20, 4, 4, 3), (3, 4, 4), "image"),
+        ((20, 2, 6, 5, 3), (3, 2, 6, 5), "array"),
         ((20, 3, 4, 6, 5), (3, 4, 6, 5), "array"),
     ],
 )
@@ -30,8 +36,39 @@ def test_layouts(tmp_path, rng, shape, event, kind):
         assert data.kind == kind
         assert data.x.dtype == np.uint8
         assert data.x.flags.c_contiguous
-        moved = array.transpose(0, 3, 1, 2) if shape[-1] == event[0] and len(shape) == 4 else array
+        last = len(shape) > 3 and shape[-1] == event[0]
+        moved = np.moveaxis(array, -1, 1) if last else array
         np.testing.assert_array_equal(data.x.reshape(-1), moved.reshape(-1))
+        assert data.layout.shape(data.event) == shape[1:]
+        assert data.layout.types == ("uint8",)
+        np.testing.assert_array_equal(data.layout.restore(data.x), array)
+
+
+def test_channels_first_or_last_are_asked_for_where_sizes_do_not_tell(tmp_path, rng, refused):
+    array = rng.integers(0, 256, (20, 8, 6, 5), dtype=np.uint8)
+    np.save(tmp_path / "a.npy", array)
+    np.savez(tmp_path / "a.npz", x=array)
+    for source in (array, tmp_path / "a.npy", tmp_path / "a.npz"):
+        refused(source, "8x6x5", "data.channels=first", "data.channels=last")
+        assert load(source, channels="first").event == (8, 6, 5)
+        last = load(source, channels="last")
+        np.testing.assert_array_equal(last.x, array.transpose(0, 3, 1, 2))
+        assert "8x6 images of 5 channels (which come last)" in last.summary()
+    streamed = rng.integers(0, 256, (3000, 12, 12, 13), dtype=np.uint8)
+    np.save(tmp_path / "b.npy", streamed)
+    data = load(tmp_path / "b.npy", buffer=1)
+    assert data.event == (13, 12, 12)
+    np.testing.assert_array_equal(data.x[5], streamed[5].transpose(2, 0, 1))
+    assert load(streamed[:, :, :3], channels="first").event == (12, 3, 13)
+    refused(array, "data.channels is 'middle'", "auto, first, last", channels="middle", error=ConfigError)
+    refused(np.zeros((20, 4)), "no channels", channels="last", error=ConfigError)
+
+
+def test_masked_values_are_refused_not_filled(refused):
+    array = np.ma.masked_less(np.arange(40.0).reshape(20, 2), 3)
+    refused(array, "3 of its values are masked", "array.filled(0)")
+    whole = load(np.ma.masked_less(np.arange(40.0).reshape(20, 2), -1))
+    np.testing.assert_array_equal(whole.x, np.arange(40).reshape(20, 2))
 
 
 @pytest.mark.parametrize(
@@ -242,3 +279,50 @@ def test_settings_that_do_not_apply(refused, tmp_path):
         refused("digits", "data.size", size=size, error=ConfigError)
     refused("digits", "data.validation", "[0, 1)", validation=1, error=ConfigError)
     refused("digits", "data.test", test=-0.1, error=ConfigError)
+
+
+def test_parts_on_different_scales_are_refused(tmp_path, rng, refused):
+    small = rng.random((12, 4, 4), dtype=np.float32)
+    large = rng.integers(0, 256, (12, 4, 4), dtype=np.uint8)
+    large[0, 0, 0] = 255
+    for one, other in ((small, large), (large, small), (small, small * 255), (small > 0.5, large)):
+        np.savez(tmp_path / "a.npz", x_train=one, x_test=other)
+        refused(tmp_path / "a.npz", "'x_train' holds", "'x_test' holds", "one scale")
+
+
+def test_whole_numbers_of_two_widths_are_on_one_scale(tmp_path):
+    train, test = np.arange(48).reshape(12, 2, 2) * 10, np.arange(20, dtype=np.uint8).reshape(5, 2, 2)
+    np.savez(tmp_path / "a.npz", x_train=train, x_test=test)
+    data = load(tmp_path / "a.npz", validation=0)
+    np.testing.assert_array_equal(data.x[:, 0], np.concatenate([train, test]))
+    assert data.high == 1
+    assert data.layout.types == ("int64",)
+
+
+def test_other_arrays_of_examples_are_counted(tmp_path):
+    x = np.zeros((12, 4, 4), np.uint8)
+    np.savez(tmp_path / "a.npz", x_train=x, x_test=x, x_unlabelled=x[:3], y_train=np.arange(12) % 3)
+    data = load(tmp_path / "a.npz")
+    assert data.left_out == {"examples of 'x_unlabelled'": 3}
+    assert data.label == "y_train"
+    assert "left out: 3 examples of 'x_unlabelled'" in data.summary()
+
+
+def test_fit_says_what_is_cut_and_keeps_all_where_asked(refused):
+    x = np.zeros((12, 1, 40, 120), np.uint8)
+    x[..., :30] = 200
+    cut = load(x, size=20)
+    assert cut.x.max() == 0  # what is at the left is gone
+    assert "12 pictures cut to size (fit=pad or stretch keeps all)" in cut.summary()
+    padded = load(x, size=20, fit="pad")
+    assert padded.event == (1, 20, 20)
+    assert not padded.left_out
+    assert (padded.x[:, :, :6].max(), padded.x[:, :, 14:].max()) == (0, 0)
+    assert (padded.x[0, 0, 8:12, :4] == 200).all()
+    stretched = load(x, size=20, fit="stretch")
+    assert (stretched.x[0, 0, :, :4] == 200).all()
+    assert (stretched.x[0, 0, :, 7:] == 0).all()
+    signed = load(x.astype(np.float32) - 1000, size=20, fit="pad")
+    assert (signed.x[:, :, :6] == -1000).all()
+    refused(x, "data.fit=pad", "data.size", fit="pad", error=ConfigError)
+    refused(x, "'squash'", "crop, pad, stretch", size=20, fit="squash", error=ConfigError)

@@ -1,5 +1,6 @@
 """Packing: the same data as without it, whatever stops it; a damaged shard is named and made anew."""
 
+import json
 import multiprocessing
 import os
 import random
@@ -15,6 +16,7 @@ import pytest
 import latentia
 from latentia import api
 from latentia.data import decoding, load, packing_images
+from latentia.data.layout import Layout
 from latentia.data.pack import pack
 from latentia.data.packing import plan
 from latentia.data.shards import Shards
@@ -42,7 +44,8 @@ def alike(one, other):
             assert (left is None) == (right is None)
             if left is not None:
                 np.testing.assert_array_equal(left[rows], right[at])
-    for what in ("event", "high", "label_names", "columns", "factor_names", "given_test", "given_validation"):
+    names = "event high label_names columns factor_names given_test given_validation layout label left_out"
+    for what in names.split():
         assert getattr(one, what) == getattr(other, what), what
     assert one.observed == other.observed
 
@@ -61,7 +64,7 @@ def test_given_splits_are_kept(packed, encoded, tmp_path):
     alike(load(source), load(tmp_path / "out"))
 
 
-@pytest.mark.parametrize("source", ["digits", "sprites", "npz", "memory"])
+@pytest.mark.parametrize("source", ["digits", "sprites", "npz", "memory", "bands"])
 def test_other_sources_are_packed_as_load_reads_them(rng, tmp_path, source):
     if source == "npz":
         source = tmp_path / "a.npz"
@@ -71,6 +74,8 @@ def test_other_sources_are_packed_as_load_reads_them(rng, tmp_path, source):
             y=np.array(["red", "blue"] * 25),
             factors=np.arange(50)[:, None],
         )
+    elif source == "bands":
+        source = rng.integers(-900, 900, (12, 9, 9, 5), dtype=np.int16)
     elif source == "memory":
         source = (rng.normal(size=(9, 3)), np.arange(9))
     pack(source, tmp_path / "out", shard_mb=1)
@@ -140,6 +145,7 @@ def test_sizes_that_differ_are_refused_or_brought_to_one(packed, files, encoded,
 SLOW = """
 import sys, time
 from latentia.data import stack, packing_images, decoding
+from latentia.data.layout import Layout
 from latentia.data.pack import pack
 def slow(*args, decode=stack.decode_one):
     time.sleep(0.004)
@@ -276,3 +282,14 @@ def test_a_run_is_not_resumed_on_other_shards(digits, tmp_path):
     pack("digits", digits, seed=1)
     with pytest.raises(DataError, match="holds other data than the run was trained on"):
         api.resume(tmp_path / "run", quiet=True)
+
+
+def test_an_index_of_an_earlier_version_is_read(rng, tmp_path):
+    pack(rng.integers(0, 256, (12, 9, 9, 5), dtype=np.uint8), tmp_path / "out")
+    path = tmp_path / "out" / "index.json"
+    index = json.loads(path.read_text())
+    for name in ("layout", "label", "left_out"):
+        del index[name]
+    path.write_text(json.dumps(index))
+    data = load(tmp_path / "out")
+    assert (data.event, data.layout, data.left_out) == ((5, 9, 9), Layout(), {})

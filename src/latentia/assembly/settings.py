@@ -53,6 +53,7 @@ SHORT = {
     "batch_size": ("training", "batch_size"),
     "lr": ("training", "lr"),
     "size": ("data", "size"),
+    "fit": ("data", "fit"),
     "seed": ("training", "seed"),
     "device": ("training", "device"),
     "precision": ("training", "precision"),

@@ -14,10 +14,23 @@ from latentia.errors import shell
 @click.command("pack", short_help="Write data as shards, for data larger than memory.")
 @click.argument("source")
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--size", help="Resize images: one number, or HEIGHT,WIDTH.")
+@click.option("--size", help="Resize images: one number, or HEIGHT,WIDTH; see --fit.")
+@click.option(
+    "--fit",
+    default="crop",
+    show_default=True,
+    help="How other shapes come to --size: crop (cut around the middle), pad, stretch.",
+)
 @click.option("--skip-bad", is_flag=True, help="Leave out images that cannot be read.")
 @click.option("--label", help="The column, array or factor that holds the labels.")
 @click.option("--key", help="The array or column that holds the data.")
+@click.option("--channels", default="auto", show_default=True, help="Where an array has them: first, last.")
+@click.option(
+    "--pages",
+    default="first",
+    show_default=True,
+    help="What pages of a TIFF and frames of an animation are: first (read one), examples, channels.",
+)
 @click.option("--validation", default=0.05, show_default=True, help="Share that validates, if none is given.")
 @click.option("--test", default=0.1, show_default=True, help="Share held out as test, if none is given.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the splits that are drawn.")

@@ -39,7 +39,11 @@ def run_options(function: click.decorators.FC) -> click.decorators.FC:
             click.option("--max-minutes", type=float, help="Stop after this time, to be resumed."),
             click.option("--batch-size", type=int, help="Examples in a step."),
             click.option("--lr", type=float, help="Peak learning rate."),
-            click.option("--size", help="Resize images: one number, or HEIGHT,WIDTH."),
+            click.option("--size", help="Resize images: one number, or HEIGHT,WIDTH; see --fit."),
+            click.option(
+                "--fit",
+                help="How other shapes come to --size: crop (the default, around the middle), pad, stretch.",
+            ),
             click.option("--seed", type=int, help="Seed of weights, order and noise."),
             click.option("--device", help="cpu, cuda, ..., or auto."),
             click.option("--precision", help="float32, bfloat16, or auto."),

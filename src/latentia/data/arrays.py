@@ -13,32 +13,34 @@ from latentia.data import factors
 from latentia.data import labels as label_codes
 from latentia.data.factors import Factors
 from latentia.data.labels import NO_LABEL
+from latentia.data.layout import Layout
 from latentia.data.raw import SPLIT_WORDS, SPLITS, Options, Raw, consecutive
 from latentia.data.streams import READ_ERRORS, reason
-from latentia.data.values import streamed, tidy
+from latentia.data.values import require_one_scale, streamed, tidy, top_of
 from latentia.errors import DataError, nearest
 
 _DATA_NAMES = ("x", "data", "images", "imgs", "image", "features", "arr_0")
 _NO_OBJECTS = "Python objects and pickles are never read: save plain numbers"
 
 
-def from_memory(array: Any, labels: Any, where: str) -> Raw:
+def from_memory(array: Any, labels: Any, where: str, channels: str = "auto") -> Raw:
     """Take an array that is already in memory; it is not copied where it already fits.
 
     Args:
         array: numpy array, torch tensor, or anything with `__array__`, first dimension the examples.
         labels: one label for each example, or None.
         where: what messages call it.
+        channels: where they are: first, last, or auto to find out.
 
     Returns:
         The examples, with their labels.
 
     Raises:
-        DataError: if it holds no usable numbers, or the labels do not fit.
+        DataError: if it holds no usable numbers, values are masked, or the labels do not fit.
     """
-    x, high = tidy(_plain(array, where), where)
+    x, high, layout = tidy(_plain(array, where), where, channels)
     if labels is None:
-        return Raw(x, high=high)
+        return Raw(x, high=high, layout=layout)
     values = _plain(labels, f"{where}, labels")
     encoded = label_codes.encode(values) if len(values) == len(x) else None
     if encoded is None:
@@ -46,12 +48,18 @@ def from_memory(array: Any, labels: Any, where: str) -> Raw:
             f"{where}: labels of shape {values.shape} and type {values.dtype} do not fit {len(x)} examples; "
             "give one whole number or string for each"
         )
-    return Raw(x, *encoded, high=high)
+    return Raw(x, *encoded, high=high, layout=layout)
 
 
 def _plain(array: Any, where: str) -> np.ndarray:
     if hasattr(array, "detach"):  # a torch tensor, perhaps with a gradient or on another device
         array = array.detach().cpu()
+    masked = int(np.ma.count_masked(array)) if isinstance(array, np.ma.MaskedArray) else 0
+    if masked:  # numpy would give what lies under the mask
+        raise DataError(
+            f"{where}: {masked:,} of its values are masked, and stand for nothing; fill them, as "
+            "array.filled(0) does, or leave these examples out"
+        )
     try:
         plain = np.asarray(array)
     except (TypeError, ValueError) as error:
@@ -64,7 +72,7 @@ def read_npy(path: Path, options: Options) -> Raw:
 
     Args:
         path: a `.npy` file.
-        options: buffer is used.
+        options: buffer and channels are used.
 
     Returns:
         Its examples, without labels.
@@ -79,10 +87,10 @@ def read_npy(path: Path, options: Options) -> Raw:
         detail = _NO_OBJECTS if "object" in str(error).lower() else "copy it again"
         raise DataError(f"{path}: cannot be read ({reason(error)}); {detail}") from error
     if mapped.nbytes > options.buffer and mapped.flags.c_contiguous:
-        x, high = streamed(mapped, path)
-        return Raw(x, high=high)
-    x, high = tidy(mapped, str(path))
-    return Raw(x.copy() if np.may_share_memory(x, mapped) else x, high=high)
+        x, high, layout = streamed(mapped, path, options.channels)
+        return Raw(x, high=high, layout=layout)
+    x, high, layout = tidy(mapped, str(path), options.channels)
+    return Raw(x.copy() if np.may_share_memory(x, mapped) else x, high=high, layout=layout)
 
 
 class _Header(NamedTuple):
@@ -96,7 +104,8 @@ def read_npz(path: Path, options: Options) -> Raw:
     The data are the array named by `options.key`; else arrays such as `x_train` and `x_test` (or
     `train_images`, `test_images`), which are then the given splits; else one called x, data,
     images or imgs; else the only one with two dimensions or more. Labels are found
-    likewise. An array called `..._indexed` beside a `palette` of colours becomes RGB.
+    likewise. An array called `..._indexed` beside a `palette` of colours becomes RGB. Other arrays of such
+    examples are left out, and counted.
 
     Known factors of variation are read as dSprites stores them, from `latents_classes` (examples,
     factors) and `latents_names`, or from `factors` and `factor_names`; a file with given splits has
@@ -104,7 +113,7 @@ def read_npz(path: Path, options: Options) -> Raw:
 
     Args:
         path: the file.
-        options: key and label are used.
+        options: key, label and channels are used.
 
     Returns:
         Its examples.
@@ -129,16 +138,35 @@ def read_npz(path: Path, options: Options) -> Raw:
             else:
                 keys = _find(headers, _DATA_NAMES, at_least=2) or {"train": _only(headers, path)}
             parts = {part: _read(archive, key, headers, path) for part, key in keys.items()}
-            counts = {part: len(x) for part, (x, _) in parts.items()}
+            counts = {part: len(x) for part, x in parts.items()}
             known = _read_factors(archive, headers, keys, counts, path)
             if options.label and options.label not in headers:
-                labels = _factor_as_labels(options.label, headers, known, path)
+                labels = *_factor_as_labels(options.label, headers, known, path), options.label
             else:
                 labels = _read_labels(archive, headers, options.label, counts, path)
     except (ValueError, KeyError, *READ_ERRORS) as error:
         raise DataError(f"{path}: cannot be read ({reason(error)}); copy or download it again") from error
-    raw = _join(parts, labels, path)
+    coloured = all(_indexed(key, headers) for key in keys.values())
+    x, given, high, layout = _join(parts, keys, "first" if coloured else options.channels, path)
+    codes, names, label = labels or (None, (), "")
+    beside = _beside(headers, keys, label)
+    raw = Raw(x, codes, names, given, high, layout=layout, label=label, left_out=beside)
     return replace(raw, factors=known.classes, factor_names=known.names) if known else raw
+
+
+def _indexed(key: str, headers: Mapping[str, _Header]) -> bool:
+    return key.endswith("_indexed") and "palette" in headers and headers[key].dtype.kind in "ui"
+
+
+def _beside(headers: Mapping[str, _Header], data: Mapping[str, str], label: str) -> dict[str, int]:
+    """Count what looks like more examples and is not read."""
+    used = {*data.values(), *factors.ARRAYS, factors.VALUES, label}
+    shape = headers[data["train"]].shape[1:]
+    return {
+        f"examples of '{key}'": header.shape[0]
+        for key, header in headers.items()
+        if key not in used and header.shape[1:] == shape and header.dtype.kind in "buif"
+    }
 
 
 def _headers(archive: Any) -> dict[str, _Header]:
@@ -189,12 +217,12 @@ def _only(headers: Mapping[str, _Header], path: Path) -> str:
     )
 
 
-def _read(archive: Any, key: str, headers: Mapping[str, _Header], path: Path) -> tuple[np.ndarray, float]:
+def _read(archive: Any, key: str, headers: Mapping[str, _Header], path: Path) -> np.ndarray:
     where = f"{path}, array '{key}'"
     if headers[key].dtype.hasobject:
         raise DataError(f"{where}: holds Python objects; {_NO_OBJECTS}")
     array = archive[key]
-    if key.endswith("_indexed") and "palette" in headers and array.dtype.kind in "ui":
+    if _indexed(key, headers):
         palette = archive["palette"]
         if array.max(initial=0) >= len(palette):
             raise DataError(
@@ -204,7 +232,7 @@ def _read(archive: Any, key: str, headers: Mapping[str, _Header], path: Path) ->
         for channel in range(palette.shape[1]):
             colours[:, channel] = palette[:, channel][array]
         array = colours
-    return tidy(array, where)
+    return array
 
 
 def _read_factors(
@@ -239,8 +267,8 @@ def _factor_as_labels(
 
 def _read_labels(
     archive: Any, headers: Mapping[str, _Header], named: str | None, counts: Mapping[str, int], path: Path
-) -> tuple[np.ndarray, tuple[str, ...]] | None:
-    """Read the labels of all parts, encoded together; None where there are none that fit."""
+) -> tuple[np.ndarray, tuple[str, ...], str] | None:
+    """Read the labels of all parts, encoded together, and their array's name; None where none fit."""
     plain = {key: header for key, header in headers.items() if not header.dtype.hasobject}
     keys = {"train": named} if named else _find(plain, label_codes.NAMES, at_least=1)
     pieces = {part: archive[key] for part, key in keys.items() if part in counts}
@@ -255,22 +283,25 @@ def _read_labels(
         raise DataError(
             f"{path}: array '{named}' cannot be labels; one whole number or string per example is needed"
         )
-    return encoded
+    return encoded and (*encoded, next(iter(keys.values())))
 
 
 def _join(
-    parts: Mapping[str, tuple[np.ndarray, float]],
-    labels: tuple[np.ndarray, tuple[str, ...]] | None,
-    path: Path,
-) -> Raw:
-    arrays = [x for x, _ in parts.values()]
-    for part, x in zip(parts, arrays):
-        if x.shape[1:] != arrays[0].shape[1:]:
+    parts: Mapping[str, np.ndarray], keys: Mapping[str, str], channels: str, path: Path
+) -> tuple[np.ndarray, dict[str, np.ndarray], float, Layout]:
+    """Make one array of all parts, in the project's order and type; give their places and how they looked."""
+    first = parts["train"].shape[1:]
+    for part, x in parts.items():
+        if x.shape[1:] != first:
             raise DataError(
                 f"{path}: its {part} part has examples of shape {x.shape[1:]}, its train part of "
-                f"{arrays[0].shape[1:]}; the parts do not belong together"
+                f"{first}; the parts do not belong together"
             )
-    x = arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
-    given = consecutive({part: len(x) for part, (x, _) in parts.items()}) if len(parts) > 1 else {}
-    high = max(high for _, high in parts.values())
-    return Raw(x, *(labels or (None, ())), parts=given, high=high)
+    tidied = [tidy(x, f"{path}, array '{keys[part]}'", channels) for part, x in parts.items()]
+    if len(tidied) == 1:
+        return tidied[0].x, {}, tidied[0].high, tidied[0].layout
+    require_one_scale({keys[part]: x for part, x in parts.items()}, str(path))
+    x = np.concatenate([each.x for each in tidied])
+    types = (np.result_type(*(x.dtype for x in parts.values())).name,)
+    given = consecutive({part: len(each) for part, each in parts.items()})
+    return x, given, top_of(x), replace(tidied[0].layout, types=types)

@@ -154,15 +154,20 @@ class Dataset:
             facts.append(f"streamed from files through {self.buffer >> 20:,} MiB")
         if self.skipped:
             facts.append(f"{len(self.skipped)} unreadable left out")
-        facts += [f"{count:,} {what} left out" for what, count in self.left_out.items()]
+        if self.left_out:
+            facts.append("left out: " + ", ".join(f"{n:,} {what}" for what, n in self.left_out.items()))
         return f"{self.name}: {', '.join(facts)}"
 
     def _form(self) -> str:
         shape = "x".join(map(str, self.event))
         if self.kind == "table":
             return f"table of {shape} column{'s' * (self.event != (1,))}"
-        if self.kind == "array":
+        if len(self.event) != 3:
             return f"arrays of {shape}"
+        if self.kind == "array":
+            order = "last" if self.layout.axes == "channels_last" else "first"
+            side = f"{self.event[1]}x{self.event[2]}"
+            return f"{side} images of {self.event[0]} channels (which come {order})"
         tint = {1: "grey ", 3: "colour ", 4: "four-channel "}[self.event[0]]
         return f"{self.event[1]}x{self.event[2]} {tint}images"
 

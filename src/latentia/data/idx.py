@@ -17,7 +17,7 @@ from types import TracebackType
 import numpy as np
 
 from latentia.data import labels as label_codes
-from latentia.data.raw import Raw, consecutive
+from latentia.data.raw import Options, Raw, consecutive
 from latentia.data.streams import READ_ERRORS, open_maybe_gzip, reason
 from latentia.data.values import tidy
 from latentia.errors import DataError
@@ -61,11 +61,12 @@ def find(folder: Path) -> dict[str, dict[str, Path]]:
     return {part: roles for part, roles in found.items() if "images" in roles} if "train" in found else {}
 
 
-def read_file(path: Path) -> Raw:
+def read_file(path: Path, options: Options) -> Raw:
     """Read one IDX file of examples.
 
     Args:
         path: the file, gzipped or not.
+        options: channels is used.
 
     Returns:
         Its examples, without labels.
@@ -76,15 +77,16 @@ def read_file(path: Path) -> Raw:
     with _Idx(path) as file:
         stored = np.empty(file.shape, file.dtype)
         file.read_into(stored)
-    x, high = tidy(stored, str(path))
-    return Raw(x, high=high)
+    x, high, layout = tidy(stored, str(path), options.channels)
+    return Raw(x, high=high, layout=layout)
 
 
-def read_folder(folder: Path) -> Raw:
+def read_folder(folder: Path, options: Options) -> Raw:
     """Read a folder that has MNIST's canonical files.
 
     Args:
         folder: the folder; `find` gives something for it.
+        options: channels is used.
 
     Returns:
         Training and test examples in one array, with their labels.
@@ -99,10 +101,11 @@ def read_folder(folder: Path) -> Raw:
     for part, roles in files.items():
         if "labels" in roles:
             codes[parts[part]] = _read_labels(roles["labels"], len(parts[part]), roles["images"])
-    x, high = tidy(stored, str(folder))
+    x, high, layout = tidy(stored, str(folder), options.channels)
     labels, names = label_codes.encode(codes) or (None, ())
+    given = parts if len(parts) > 1 else {}
     labelled = any("labels" in roles for roles in files.values())
-    return Raw(x, labels if labelled else None, names, parts if len(parts) > 1 else {}, high)
+    return Raw(x, labels if labelled else None, names, given, high, layout=layout)
 
 
 def _read_all(paths: Iterable[Path]) -> tuple[np.ndarray, list[int]]:

@@ -22,12 +22,13 @@ from latentia import storage
 from latentia.data import cache, packed
 from latentia.data.decoding import decoders
 from latentia.data.files import open_files
+from latentia.data.options import make_options
 from latentia.data.packing import Job, Planned, plan, recorded
 from latentia.data.packing_arrays import ArrayJob
 from latentia.data.packing_folder import begin, refuse_other, write_index
 from latentia.data.packing_images import ImageJob, Split
 from latentia.data.raw import Options
-from latentia.data.sources import Source, images_of, load, make_options
+from latentia.data.sources import Source, images_of, load
 from latentia.data.splits import make_splits
 from latentia.data.streams import READ_ERRORS, reason
 from latentia.errors import ConfigError, DataError
@@ -35,7 +36,7 @@ from latentia.errors import ConfigError, DataError
 FEW = 1000
 """Images for which starting other processes takes longer than decoding."""
 _UNPACKED = ".source.tar"
-_LOAD = ("size", "skip_bad", "label", "key", "validation", "test", "seed")
+_LOAD = ("size", "skip_bad", "label", "key", "validation", "test", "seed", "fit", "channels", "pages")
 
 
 def pack(
@@ -52,6 +53,9 @@ def pack(
     shard_mb: int = 256,
     workers: int | None = None,
     quiet: bool = True,
+    fit: str = "crop",
+    channels: str = "auto",
+    pages: str = "first",
 ) -> Path:
     """Write a source as a folder of shards, for data that outgrow memory.
 
@@ -73,6 +77,9 @@ def pack(
         shard_mb: size of a shard in MiB, about.
         workers: processes that decode; one for each core by default.
         quiet: show no progress bar.
+        fit: as `load`.
+        channels: as `load`.
+        pages: as `load`.
 
     Returns:
         The folder, which `load` takes.
@@ -82,11 +89,13 @@ def pack(
         ConfigError: if a setting is out of range, or another one than that packing's.
         LatentiaError: if the folder cannot be written.
     """
-    options = make_options(size, skip_bad, label, key, validation, test)
+    options = make_options(
+        size, skip_bad, label, key, validation, test, fit=fit, channels=channels, pages=pages
+    )
     if shard_mb < 1 or (workers is not None and workers < 1):
         raise ConfigError(f"shard_mb is {shard_mb} and workers is {workers}; numbers from 1 on are needed")
     settings: dict[str, Any] = dict(
-        zip(_LOAD, (size, skip_bad, label, key, validation, test, seed), strict=True)
+        zip(_LOAD, (size, skip_bad, label, key, validation, test, seed, fit, channels, pages), strict=True)
     )
     recipe = {**settings, "shard_mb": shard_mb}
     folder = Path(out).expanduser()

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from latentia.data.layout import Layout
 from latentia.data.packing import crc_of
 from latentia.data.raw import SPLITS, Options, Raw, consecutive
 from latentia.data.shards import Shard, Shards, open_shard
@@ -123,6 +124,9 @@ def read(folder: Path, options: Options) -> Raw:
             factor_names=tuple(index["factor_names"]),
             given=tuple(index["given"]),
             fingerprint=fingerprint(shards),
+            layout=Layout.from_record(index.get("layout", {})),  # older ones have no such entries
+            label=index.get("label", ""),
+            left_out=index.get("left_out", {}),
         )
     except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
         raise DataError(f"{folder / INDEX}: is damaged; write it again with: {redo}") from error

@@ -43,7 +43,8 @@ class Job(abc.ABC):
         splits: positions of each split.
         given: the splits that the source brought.
         each: bytes of an example.
-        about: what the index says beside the shards: high, label_names, columns, factor_names.
+        about: what the index says beside the shards: high, label_names, columns, factor_names, layout, label,
+            left_out.
         beside: arrays with a row for each position, by name: labels, factors.
     """
 

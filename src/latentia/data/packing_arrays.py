@@ -30,6 +30,9 @@ class ArrayJob(Job):
             "label_names": dataset.label_names,
             "columns": dataset.columns,
             "factor_names": dataset.factor_names,
+            "layout": dataset.layout.record(),
+            "label": dataset.label,
+            "left_out": dict(dataset.left_out),
         }
         beside = {"labels": dataset.labels, "factors": dataset.factors}
         self.beside = {name: values for name, values in beside.items() if values is not None}

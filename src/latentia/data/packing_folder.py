@@ -12,8 +12,11 @@ import numpy as np
 from latentia import storage
 from latentia.data import packed
 from latentia.data.packing import Planned, Record
-from latentia.data.raw import SPLITS
+from latentia.data.raw import SPLITS, Options
 from latentia.errors import ConfigError, DataError, LatentiaError
+
+_LATER = {name: Options._field_defaults[name] for name in ("fit", "channels", "pages")}
+"""Settings that plans of earlier versions do not have, as they were then."""
 
 
 class Facts(Protocol):
@@ -76,7 +79,7 @@ def begin(
     if (other := begun.get("verb", "pack")) != verb:
         raise ConfigError(f"{folder} holds what latentia {other} began; {verb} into a new folder")
     for name, value in recipe.items():
-        if begun.get(name) == value:
+        if begun.get(name, _LATER.get(name)) == value:
             continue
         if name in changed:
             raise changed[name]

@@ -36,6 +36,9 @@ class Options(NamedTuple):
         label: the column or key that holds the labels, or None to look for it.
         key: the key or column that holds the data, or None to look for it.
         buffer: bytes of examples that may be in memory; more stay in their files, where a reader can.
+        fit: how images of another shape are brought to the size: crop, pad or stretch.
+        channels: where arrays have theirs: first, last, or auto to find out.
+        pages: of a picture file with several: first, examples, or channels.
     """
 
     size: tuple[int, int] | None = None
@@ -43,6 +46,9 @@ class Options(NamedTuple):
     label: str | None = None
     key: str | None = None
     buffer: int = 1 << 30
+    fit: str = "crop"
+    channels: str = "auto"
+    pages: str = "first"
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+FITS = ("crop", "pad", "stretch")
 
-def fit(image: Image, size: tuple[int, int]) -> Image:
-    """Resize an image until it covers the size, bicubic, and cut off what sticks out evenly.
 
-    Nothing is stretched: the shorter side fits exactly, the middle of the longer one is kept.
+def fit(image: Image, size: tuple[int, int], how: str = "crop") -> Image:
+    """Bring an image to a size, bicubic.
 
     Args:
-        image: any Pillow image.
+        image: any Pillow image that it can resize.
         size: (height, width) in pixels.
+        how: `crop` scales until it covers the size and cuts off evenly what sticks out; `pad` scales until it
+            fits into it and lays bars of the lowest value evenly beside it; `stretch` scales each side on its
+            own.
 
     Returns:
         An image of that size; the same one if it has it already.
@@ -27,26 +30,80 @@ def fit(image: Image, size: tuple[int, int]) -> Image:
     height, width = size
     if image.size == (width, height):
         return image
+    if how == "stretch":
+        return image.resize((width, height), Image.Resampling.BICUBIC)
+    if how == "pad":
+        low = 0 if image.mode != "F" else float(np.asarray(image).min())
+        colour: Any = low if len(image.getbands()) == 1 else (0,) * len(image.getbands())
+        return ImageOps.pad(image, (width, height), method=Image.Resampling.BICUBIC, color=colour)
     return ImageOps.fit(image, (width, height), method=Image.Resampling.BICUBIC)
 
 
-def resize_all(x: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def fit_array(x: np.ndarray, size: tuple[int, int], how: str = "crop") -> np.ndarray:
+    """Bring one image of any type to a size, each channel on its own, values kept within their range.
+
+    Args:
+        x: `(C, H, W)`; whole numbers stay whole.
+        size: (height, width) in pixels.
+        how: as `fit`.
+
+    Returns:
+        Shape `(C, height, width)`, same type.
+    """
+    from PIL import Image
+
+    if x.shape[1:] == size:
+        return x
+    plain = x if x.dtype == np.uint8 else x.astype(np.float32)
+    planes = np.stack([np.asarray(fit(Image.fromarray(plane), size, how)) for plane in plain])
+    if x.dtype.kind in "iu" and planes.dtype != x.dtype:
+        planes = np.rint(planes)
+    # Bicubic interpolation overshoots at edges.
+    lowest = min(x.min(), 0) if how == "pad" and x.dtype == np.uint8 else x.min()
+    return np.clip(planes, lowest, x.max()).astype(x.dtype, copy=False)
+
+
+def resize_all(x: np.ndarray, size: tuple[int, int], how: str = "crop") -> np.ndarray:
     """Bring an array of images to a size; each channel on its own, values kept within their range.
 
     Args:
-        x: images `(N, C, H, W)`, uint8 or float32.
+        x: images `(N, C, H, W)`, uint8 or floats.
         size: (height, width) in pixels.
+        how: as `fit`.
 
     Returns:
         Images `(N, C, height, width)` of the same type; `x` itself if it has the size already.
     """
     if x.shape[2:] == size:
         return x
-    from PIL import Image
-
     out = np.empty((*x.shape[:2], *size), x.dtype)
-    for planes, resized in zip(x, out):
-        for channel, plane in enumerate(planes):
-            resized[channel] = np.asarray(fit(Image.fromarray(plane), size))
-    # Bicubic interpolation overshoots at edges.
-    return np.clip(out, x.min(), x.max(), out=out)
+    for image, resized in zip(x, out):
+        resized[:] = fit_array(image, size, how)
+    return out
+
+
+def cuts(shape: tuple[int, ...], size: tuple[int, int]) -> bool:
+    """Tell whether cropping to a size loses a line of pixels or more.
+
+    Args:
+        shape: height and width of an image.
+        size: height and width that it is brought to.
+
+    Returns:
+        Whether what sticks out is a pixel of the result at least.
+    """
+    (height, width), (tall, wide) = shape, size
+    scale = max(tall / height, wide / width)
+    return max(height * scale - tall, width * scale - wide) >= 1
+
+
+def cut_words(count: int) -> str:
+    """Say what was cut off.
+
+    Args:
+        count: of how many images.
+
+    Returns:
+        What a summary says beside the number.
+    """
+    return f"picture{'s' if count != 1 else ''} cut to size (fit=pad or stretch keeps all)"

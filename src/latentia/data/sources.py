@@ -14,9 +14,10 @@ from latentia.data import arrays, digits, hub, idx, images, packed, sprites, tab
 from latentia.data.dataset import Dataset
 from latentia.data.decode import SUFFIXES
 from latentia.data.files import walk
+from latentia.data.options import make_options
 from latentia.data.raw import Options, Raw
-from latentia.data.resize import resize_all
-from latentia.data.shards import Examples, Shards
+from latentia.data.resize import cut_words, cuts, resize_all
+from latentia.data.shards import Shards
 from latentia.data.splits import make_splits
 from latentia.data.streams import reason
 from latentia.errors import ConfigError, DataError, nearest
@@ -38,14 +39,14 @@ class _Reader(NamedTuple):
     takes: frozenset[str] = frozenset()
 
 
-_IMAGES = _Reader(images.read)
+_IMAGES = _Reader(images.read, frozenset({"pages"}))
 _PACKED = _Reader(packed.read)
-_IDX_FILE = _Reader(lambda path, options: idx.read_file(path))
-_IDX_FOLDER = _Reader(lambda path, options: idx.read_folder(path))
+_IDX_FILE = _Reader(idx.read_file, frozenset({"channels"}))
+_IDX_FOLDER = _Reader(idx.read_folder, frozenset({"channels"}))
 _CSV = _Reader(tables.read_csv, frozenset({"label"}))
 _READERS = {
-    ".npy": _Reader(arrays.read_npy),
-    ".npz": _Reader(arrays.read_npz, frozenset({"label", "key"})),
+    ".npy": _Reader(arrays.read_npy, frozenset({"channels"})),
+    ".npz": _Reader(arrays.read_npz, frozenset({"label", "key", "channels"})),
     ".csv": _CSV,
     ".csv.gz": _CSV,
     ".tsv": _CSV,
@@ -79,6 +80,9 @@ def load(
     seed: int = 0,
     buffer: int = 1024,
     fingerprint: str | None = None,
+    fit: str = "crop",
+    channels: str = "auto",
+    pages: str = "first",
 ) -> Dataset:
     """Load data from wherever they are.
 
@@ -92,8 +96,7 @@ def load(
             `.csv`, `.tsv` or `.parquet` file, or of a folder that holds one such file; `hf:owner/name` or
             `hf:` and a local folder; an array, a tensor, a data frame, or a tuple of one of these and
             labels.
-        size: bring images to this height and width in pixels (one number for both): scaled until they
-            cover it, then cut to it around the middle.
+        size: bring images to this height and width in pixels (one number for both).
         skip_bad: leave images out that cannot be decoded, instead of stopping at the first.
         label: the column, or the array of a `.npz` file, that holds the labels; or the known factor, of
             `sprites` or of a `.npz` file, that becomes the labels.
@@ -104,6 +107,11 @@ def load(
         seed: seed of the splits that are drawn; packed data bring theirs.
         buffer: MiB of examples that training may hold in memory.
         fingerprint: that of the packed data that are meant, as a run records it; None for whatever is there.
+        fit: how images of another shape come to the size: `crop`, scaled until they cover it and cut to it
+            around the middle; `pad`, scaled until they fit into it, with bars of the lowest value; `stretch`.
+        channels: where an array has its channels: `first`, `last`, or `auto` to find out, by their number.
+        pages: what the pages of a TIFF and the frames of an animation are: `first` reads one of each file,
+            `examples` all, each on its own, `channels` all as one example.
 
     Returns:
         The data with their splits.
@@ -114,7 +122,7 @@ def load(
         ConfigError: if a setting is out of range or does not apply to the source.
         MissingExtra: if reading it needs a package that is not installed.
     """
-    options = make_options(size, skip_bad, label, key, validation, test, buffer)
+    options = make_options(size, skip_bad, label, key, validation, test, buffer, fit, channels, pages)
     name, where, raw = _read(source, options)
     if fingerprint is not None and raw.fingerprint != fingerprint:
         raise DataError(
@@ -122,7 +130,7 @@ def load(
             "run's own back, or train anew"
         )
     if options.size:
-        raw = replace(raw, x=_resized(raw.x, options.size, where))
+        raw = _resized(raw, options.size, options.fit, where)
     if len(raw.x) < 2:
         raise DataError(
             f"{where}: holds {len(raw.x)} example{'s' * (len(raw.x) != 1)}; at least 2 are needed"
@@ -154,63 +162,18 @@ def load(
     )
 
 
-def make_options(
-    size: int | Sequence[int] | None,
-    skip_bad: bool,
-    label: str | None,
-    key: str | None,
-    validation: float,
-    test: float,
-    buffer: int = 1024,
-) -> Options:
-    """Check the settings of `load`.
-
-    Args:
-        size: as `load`.
-        skip_bad: as `load`.
-        label: as `load`.
-        key: as `load`.
-        validation: as `load`.
-        test: as `load`.
-        buffer: as `load`.
-
-    Returns:
-        Those that readers need.
-
-    Raises:
-        ConfigError: if one is out of range.
-    """
-    _require_share("validation", validation)
-    _require_share("test", test)
-    if buffer < 1:
-        raise ConfigError(f"data.buffer is {buffer}; a number of MiB from 1 on is needed")
-    return Options(_height_and_width(size), skip_bad, label, key, buffer << 20)
-
-
-def _require_share(name: str, share: float) -> None:
-    if not 0 <= share < 1:
-        raise ConfigError(f"data.{name} is {share}; a share of the data in [0, 1) is needed")
-
-
-def _height_and_width(size: int | Sequence[int] | None) -> tuple[int, int] | None:
-    if size is None:
-        return None
-    sides = tuple(size) if isinstance(size, Sequence) else (size, size)
-    if len(sides) != 2 or not all(isinstance(side, int) and side > 0 for side in sides):
-        raise ConfigError(
-            f"data.size is {size!r}; one positive number of pixels, or height and width, is needed"
-        )
-    return sides
-
-
-def _resized(x: Examples, size: tuple[int, int], where: str) -> Examples:
+def _resized(raw: Raw, size: tuple[int, int], how: str, where: str) -> Raw:
+    x = raw.x
     if x.ndim != 4:
         raise ConfigError(f"data.size applies to images, but {where} holds examples of shape {x.shape[1:]}")
     if isinstance(x, Shards) and x.shape[2:] != size:
         raise ConfigError(
             f"data.size does not apply to {where}, which is larger than data.buffer; pack it with --size"
         )
-    return x if isinstance(x, Shards) else resize_all(x, size)
+    if isinstance(x, Shards) or x.shape[2:] == size:
+        return raw
+    lost = {cut_words(len(x)): len(x)} if how == "crop" and cuts(x.shape[2:], size) else {}
+    return replace(raw, x=resize_all(x, size, how), left_out={**raw.left_out, **lost})
 
 
 def _read(source: Source, options: Options) -> tuple[str, str, Raw]:
@@ -254,20 +217,21 @@ def _from_memory(source: Any, options: Options) -> tuple[str, str, Raw]:
         _require_taken(options, frozenset({"label"}), "a data frame")
         raw = tables.from_frame(data, options, "the data frame")
         if labels is not None:
-            raw = replace(arrays.from_memory(raw.x, labels, "the data frame"), columns=raw.columns)
+            coded = arrays.from_memory(raw.x, labels, "the data frame")
+            raw = replace(raw, labels=coded.labels, label_names=coded.label_names, label="")
         return "table", "memory", raw
     if not hasattr(data, "__array__"):
         raise DataError(
             f"cannot load data from a {type(source).__name__}; latentia reads {_KNOWN}, and arrays"
         )
-    _require_taken(options, frozenset(), "an array")
-    return "array", "memory", arrays.from_memory(data, labels, "the array")
+    _require_taken(options, frozenset({"channels"}), "an array")
+    return "array", "memory", arrays.from_memory(data, labels, "the array", options.channels)
 
 
 def _require_taken(options: Options, takes: frozenset[str], where: str) -> None:
     """Refuse a setting that would have no effect."""
-    for name in ("label", "key"):
-        if getattr(options, name) is not None and name not in takes:
+    for name in ("label", "key", "channels", "pages"):
+        if getattr(options, name) != Options._field_defaults[name] and name not in takes:
             raise ConfigError(f"data.{name}={getattr(options, name)} does not apply to {where}; leave it out")
 
 

@@ -2,48 +2,151 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
+from latentia.data.layout import Axes, Layout
 from latentia.data.shards import Examples, Shards, open_shard
-from latentia.errors import DataError
+from latentia.errors import ConfigError, DataError
 
 CHANNELS = (1, 3, 4)
 _BLOCK = 1 << 22  # entries looked at together: checks need no second copy of the data
 _SAMPLE = 4 << 20  # bytes of a file that are looked at to learn what kind of bytes they are
 
 
-def tidy(array: np.ndarray, where: str) -> tuple[np.ndarray, float]:
-    """Bring an array into the project's layout and type, with at most one copy.
+class Tidy(NamedTuple):
+    """Examples in the project's order and type.
 
-    `(N, F)` is a table; `(N, H, W)` and `(N, H, W, C)` with 1, 3 or 4 channels become images
-    `(N, C, H, W)`; any other shape stays. Booleans and whole numbers within 0..255 become uint8,
+    Attributes:
+        x: the examples, `(N, *event)`.
+        high: the value that stands for 1.0: 255 for bytes, 1 for bytes that are only 0 and 1 and for floats.
+        layout: how they stood in the source.
+    """
+
+    x: np.ndarray
+    high: float
+    layout: Layout
+
+
+def tidy(array: np.ndarray, where: str, channels: str = "auto") -> Tidy:
+    """Bring an array into the project's order of axes and its types, with at most one copy.
+
+    `(N, F)` is a table; `(N, H, W)` becomes grey images `(N, 1, H, W)`; of four dimensions and more, the
+    channels are first or last: see `axes_of`. Booleans and whole numbers within 0..255 become uint8,
     everything else float32.
 
     Args:
         array: the data, first dimension the examples.
         where: the source, for error messages.
+        channels: `first`, `last`, or `auto` to find out.
 
     Returns:
-        The data, C-contiguous, and the value that stands for 1.0: 255 for bytes, 1 for bytes
-        that are only 0 and 1 and for floats.
+        The data, C-contiguous, the value that stands for 1.0, and how the data looked.
 
     Raises:
-        DataError: if the array holds no numbers, NaN or infinity, or has fewer than two dimensions.
+        DataError: if the array holds no numbers, NaN or infinity, has fewer than two dimensions, or may have
+            its channels first or last.
+        ConfigError: if `channels` is given for data without.
     """
     _require_numbers(array, where)
     if array.dtype.kind == "f":
         require_finite(array, where)
-    x = np.ascontiguousarray(_channels_first(array), dtype=_compact(array))
-    if x.dtype == np.uint8:
-        return x, 1.0 if x.size and x.max() <= 1 else 255.0
-    return x, 1.0
+    layout = Layout(axes_of(array.shape[1:], channels, where), (array.dtype.name,))
+    x = np.ascontiguousarray(_ordered(array, layout.axes), dtype=_compact(array))
+    return Tidy(x, top_of(x), layout)
 
 
-def streamed(array: np.ndarray, path: Path) -> tuple[Shards, float]:
+def top_of(x: np.ndarray) -> float:
+    """Give the value that stands for 1.0.
+
+    Args:
+        x: examples, uint8 or floats.
+
+    Returns:
+        255 for bytes, 1 for bytes that are only 0 and 1, as masks are, and for floats.
+    """
+    return 255.0 if x.dtype == np.uint8 and not (x.size and x.max() <= 1) else 1.0
+
+
+def require_one_scale(parts: Mapping[str, np.ndarray], where: str) -> None:
+    """Refuse parts of one set of which some are within [-1, 1] and others reach far beyond.
+
+    Whole numbers of one kind are not suspected, as a part of dark pictures may be, nor are tables of floats,
+    whose columns may differ.
+
+    Args:
+        parts: the arrays as stored, by what messages call them.
+        where: the source, for messages.
+
+    Raises:
+        DataError: naming two of them.
+    """
+    ends = {name: (float(x.min()), float(x.max())) for name, x in parts.items() if x.size}
+    small = [name for name, (low, high) in ends.items() if low >= -1 and high <= 1]
+    large = [name for name, (low, high) in ends.items() if max(-low, high) > 2]
+    for one, other in itertools.product(small, large):
+        kinds = {"i" if parts[name].dtype.kind == "u" else parts[name].dtype.kind for name in (one, other)}
+        if kinds == {"i"} or (kinds == {"f"} and parts[one].ndim < 3):
+            continue
+        told = [
+            f"'{name}' holds {parts[name].dtype} in {ends[name][0]:.4g}..{ends[name][1]:.4g}"
+            for name in (one, other)
+        ]
+        raise DataError(f"{where}: {told[0]}, {told[1]}; bring its parts to one scale and type")
+
+
+def axes_of(shape: tuple[int, ...], channels: str, where: str) -> Axes:
+    """Find out how the axes of an example stand.
+
+    Where nothing is said, of three axes or more the first are channels if there are 1, 3 or 4 of them, else
+    the last if there are 1, 3 or 4; of three axes, else the one whose two neighbours are equal, as height and
+    width often are, else the one that is at most half of both others.
+
+    Args:
+        shape: that of one example.
+        channels: `first`, `last`, or `auto` to find out.
+        where: the source, for messages.
+
+    Returns:
+        How they stand.
+
+    Raises:
+        DataError: if it cannot be told.
+        ConfigError: if `channels` is given for data without.
+    """
+    if len(shape) < 3:
+        if channels != "auto":
+            seen = "x".join(map(str, shape))
+            raise ConfigError(
+                f"data.channels={channels} does not apply to {where}: its examples of {seen} have no channels"
+            )
+        return "no_channel" if len(shape) == 2 else "same"
+    first, last = shape[0], shape[-1]
+    square = first == shape[1] != last  # of which the last axis is no side
+    if channels == "first" or (
+        channels == "auto" and first in CHANNELS and not (square and last in CHANNELS)
+    ):
+        return "same"
+    if channels == "last" or last in CHANNELS:
+        return "channels_last"
+    if len(shape) > 3:
+        return "same"
+    if square or 2 * last <= min(first, shape[1]):
+        return "channels_last"
+    if first != shape[1] == last or 2 * first <= min(last, shape[1]):
+        return "same"
+    raise DataError(
+        f"{where}: has examples of {first}x{shape[1]}x{last}, and its channels may be first or last; say so "
+        "with data.channels=first or data.channels=last"
+    )
+
+
+def streamed(array: np.ndarray, path: Path, channels: str = "auto") -> tuple[Shards, float, Layout]:
     """Do the same with a file that stays where it is: what is checked, is checked chunk by chunk.
 
     Bytes are not looked through where a sample shows that they are more than 0 and 1; their range is then
@@ -52,14 +155,18 @@ def streamed(array: np.ndarray, path: Path) -> tuple[Shards, float]:
     Args:
         array: its array as mapped, of which shape and type are looked at.
         path: the `.npy` file.
+        channels: as `tidy`.
 
     Returns:
-        The data, unread, and the value that stands for 1.0.
+        The data, unread, the value that stands for 1.0, and how they look.
 
     Raises:
-        DataError: if the array holds no numbers, NaN or infinity, or has fewer than two dimensions.
+        DataError: if the array holds no numbers, NaN or infinity, has fewer than two dimensions, or may have
+            its channels first or last.
+        ConfigError: if `channels` is given for data without.
     """
     _require_numbers(array, str(path))
+    layout = Layout(axes_of(array.shape[1:], channels, str(path)), (array.dtype.name,))
     shard, stored, dtype = open_shard(path)
     plain = Shards([shard], stored, dtype)
     if dtype == np.uint8:
@@ -67,9 +174,9 @@ def streamed(array: np.ndarray, path: Path) -> tuple[Shards, float]:
     else:
         low, high, sampled = *_ends(plain, str(path)), False
     whole = dtype.kind in "bui" and low >= 0 and high <= 255
-    arranged = partial(_arranged, np.uint8 if whole else np.float32)
+    arranged = partial(_arranged, np.uint8 if whole else np.float32, layout.axes)
     x = Shards([shard], stored, dtype, arranged, (low, high), sampled)
-    return x, 255.0 if whole and high > 1 else 1.0
+    return x, 255.0 if whole and high > 1 else 1.0, layout
 
 
 def _byte_ends(x: Shards) -> tuple[float, float, bool]:
@@ -94,8 +201,8 @@ def _ends(x: Shards, where: str) -> tuple[float, float]:
     return float(min(low for low, _ in ends)), float(max(high for _, high in ends))
 
 
-def _arranged(target: type, block: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(_channels_first(block), dtype=target)
+def _arranged(target: type, axes: Axes, block: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(_ordered(block, axes), dtype=target)
 
 
 def _require_numbers(array: np.ndarray, where: str) -> None:
@@ -163,12 +270,10 @@ def _kind_of(array: np.ndarray) -> str:
     return kinds.get(array.dtype.kind, f"{array.dtype} values")
 
 
-def _channels_first(array: np.ndarray) -> np.ndarray:
-    if array.ndim == 3:
+def _ordered(array: np.ndarray, axes: Axes) -> np.ndarray:
+    if axes == "no_channel":
         return array[:, None]
-    if array.ndim == 4 and array.shape[3] in CHANNELS and array.shape[1] not in CHANNELS:
-        return array.transpose(0, 3, 1, 2)
-    return array
+    return np.moveaxis(array, -1, 1) if axes == "channels_last" else array
 
 
 def _compact(array: np.ndarray) -> type[np.uint8] | type[np.float32]:

@@ -1,0 +1,72 @@
+"""The settings of `load`, checked before anything is read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from latentia.data.raw import Options
+from latentia.data.resize import FITS
+from latentia.errors import ConfigError
+
+_CHOICES = {"fit": FITS, "channels": ("auto", "first", "last"), "pages": ("first", "examples", "channels")}
+
+
+def make_options(
+    size: int | Sequence[int] | None,
+    skip_bad: bool,
+    label: str | None,
+    key: str | None,
+    validation: float,
+    test: float,
+    buffer: int = 1024,
+    fit: str = "crop",
+    channels: str = "auto",
+    pages: str = "first",
+) -> Options:
+    """Check the settings of `load`.
+
+    Args:
+        size: as `load`.
+        skip_bad: as `load`.
+        label: as `load`.
+        key: as `load`.
+        validation: as `load`.
+        test: as `load`.
+        buffer: as `load`.
+        fit: as `load`.
+        channels: as `load`.
+        pages: as `load`.
+
+    Returns:
+        Those that readers need.
+
+    Raises:
+        ConfigError: if one is out of range.
+    """
+    _require_share("validation", validation)
+    _require_share("test", test)
+    if buffer < 1:
+        raise ConfigError(f"data.buffer is {buffer}; a number of MiB from 1 on is needed")
+    given = {"fit": fit, "channels": channels, "pages": pages}
+    for name, value in given.items():
+        if value not in _CHOICES[name]:
+            raise ConfigError(f"data.{name} is {value!r}; one of {', '.join(_CHOICES[name])} is needed")
+    if size is None and fit != "crop":
+        raise ConfigError(f"data.fit={fit} says how images come to a size; give data.size with it")
+    return Options(_height_and_width(size), skip_bad, label, key, buffer << 20, **given)
+
+
+def _require_share(name: str, share: float) -> None:
+    if not 0 <= share < 1:
+        raise ConfigError(f"data.{name} is {share}; a share of the data in [0, 1) is needed")
+
+
+def _height_and_width(size: int | Sequence[int] | None) -> tuple[int, int] | None:
+    if size is None:
+        return None
+    sides = tuple(size) if isinstance(size, Sequence) else (size, size)
+    if len(sides) != 2 or not all(isinstance(side, int) and side > 0 for side in sides):
+        raise ConfigError(
+            f"data.size is {size!r}; one positive number of pixels, or height and width, is needed"
+        )
+    return sides
