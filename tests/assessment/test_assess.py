@@ -347,3 +347,39 @@ def test_other_settings_of_one_topic_leave_the_others_as_they_are(runs):
         )
     measured = [line for line in said if line.endswith("...")]
     assert measured == ["likelihood ...", "health ...", "likelihood ..."]
+
+
+def noise_with_labels(place, count=1500):
+    """Write noise whose labels and factors say nothing of it."""
+    rng = np.random.default_rng(0)
+    factors = np.arange(count)[:, None] % 4
+    x = rng.random((count, 1, 4, 4), np.float32)
+    np.savez(place / "noise.npz", x=x, y=factors[:, 0], latents_classes=factors)
+    return place / "noise.npz"
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({}, "mean of 4 conditions of training examples"),
+        ({"model": {"name": "conditional_vae", "drop": 0.2}}, "the condition hidden"),
+        ({"condition": "factors"}, "mean of 4 conditions of training examples"),
+        ({"model": "semi_supervised_vae"}, "the label that the model infers"),
+    ],
+    ids=["labels", "dropped", "factors", "inferred"],
+)
+def test_no_label_that_the_model_was_told_is_read_off_its_latents(tmp_path, settings, told):
+    settings = {
+        "model": "conditional_vae",
+        "epochs": 2,
+        "network": {"name": "mlp", "hidden": [16]},
+        **settings,
+    }
+    run = latentia.train(noise_with_labels(tmp_path), out=tmp_path / "run", **settings)
+    found = latentia.evaluate(run, only=["representation", "disentanglement"]).figures
+    for name in ("linear_probe_accuracy", "knn_accuracy", "dci_informativeness"):
+        figure = found[name]
+        assert abs(figure.value - 0.25) < 4.5 * (0.25 * 0.75 / 150) ** 0.5, (name, figure.value)
+        assert told in figure.protocol
+    assert found["kmeans_nmi"].value < 0.1
+    assert told not in found["linear_probe_accuracy_pixels"].protocol

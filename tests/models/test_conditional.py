@@ -84,6 +84,7 @@ def test_the_report_shows_samples_by_condition(run):
 
     page = build([run], run.folder.path / "report.html").read_text()
     assert "Samples by condition" in page and "Edited by condition" in page
+    assert "encoded under its own condition, which alone may tell its class" in page
 
 
 def test_the_evaluation_says_how_many_samples_are_recognised(run):

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from latentia.assessment.records import Settings
+from latentia.data.conditions import Told, as_told
 from latentia.data.dataset import Dataset
 from latentia.data.feed import Feed, feeds
 from latentia.data.transforms import Transform, dequantising
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 
 KNOWN = 10_000
 """Training examples that probes, PCA and reference samples are given at the most."""
+
+
+READINGS = 32
+"""Conditions over which the latents of an example are averaged, at the most."""
 
 
 @dataclass
@@ -124,6 +129,54 @@ class Subject:
         """Encode examples, each under its own condition, to posterior means, flat, `(n, D)`."""
         codes = self.run.encode(self.dataset.x[rows], self.run.told(rows, self.dataset))
         return codes.reshape(len(rows), -1)
+
+    def blind(self, rows: np.ndarray) -> np.ndarray:
+        """Encode examples as `encoded` does, without telling the model anything of them.
+
+        Latents that were made under an example's own condition may say nothing of its class but what the
+        model was told. A model that hides conditions or infers them does so here; of another the mean is
+        taken over the conditions of training examples, the same for all.
+
+        Args:
+            rows: which examples.
+
+        Returns:
+            Posterior means, flat, `(n, D)`.
+        """
+        run = self.run
+        if run.condition is None:
+            return self.encoded(rows)
+        x, (conditions, weights) = self.dataset.x[rows], self._ignorant
+        codes = sum(weight * run.encode(x, c[None]) for c, weight in zip(conditions, weights, strict=True))
+        return np.asarray(codes, dtype=np.float32).reshape(len(rows), -1)
+
+    @property
+    def blindness(self) -> str:
+        """What a protocol has to say of `blind`: a clause, or nothing where the model is told nothing."""
+        if self.run.condition is None:
+            return ""
+        if self.run.model.classifies:
+            return "; encoded under the label that the model infers, not the example's own"
+        if self.run.model.dropped:
+            return "; encoded with the condition hidden"
+        count = len(self._ignorant[1])
+        return (
+            f"; encoded under the mean of {count} condition{'s' * (count != 1)} of training examples, the same "
+            "for all, and not under the example's own"
+        )
+
+    @cached_property
+    def _ignorant(self) -> tuple[Told, np.ndarray]:
+        """Conditions that say nothing of any example, and their weights."""
+        run = self.run
+        if run.model.classifies or run.model.dropped:
+            return as_told(np.full((1, run.model.condition), np.nan)), np.ones(1)
+        told = np.asarray(run.told(self.known_rows, self.dataset))
+        told = told[np.isfinite(told).all(axis=1)]
+        rows, counts = np.unique(told, axis=0, return_counts=True)
+        if len(rows) > READINGS:
+            rows, counts = self.drawn(told, READINGS), np.ones(READINGS)
+        return as_told(rows), counts / counts.sum()
 
     @cached_property
     def known_rows(self) -> np.ndarray:

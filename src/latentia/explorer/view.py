@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from latentia.explorer.jobs import Job, Tick
 from latentia.explorer.planes import Plane
 from latentia.explorer.refusals import Gone, NotThere, TooMuch
 from latentia.explorer.service import Decode, Service
+from latentia.report.maps import TOLD
 from latentia.run import Run
 
 DECODED = 1024
@@ -215,7 +217,8 @@ class View:
         job.done.wait()
         if job.failure:
             raise RunError(job.failure)
-        return job.result
+        found: Plane = job.result
+        return replace(found, method=found.method + TOLD) if self.run.condition else found
 
     def ready(self) -> dict[str, Any]:
         """Describe the encoded data in plain values."""

@@ -68,6 +68,11 @@ def _chart(way: str, heading: str, studies: Sequence[Study]) -> Exhibit:
     elif way == "itself" and len({flat.method for flat in found}) > 1:
         method = "One latent dimension, or two."
     ringed = RINGS if any(each.circles for each in maps) else ""
+    told = [study.title for study in studies if study.run.condition]
+    if told:
+        method += (
+            f" Encoded under their own conditions, which alone may tell their classes: {', '.join(told)}."
+        )
     caption = f"{mapped_examples(studies[0])}, the same for each run{colours}. {method}{ringed}"
     alt = f"{heading}: {', '.join(study.title for study in studies)}"
     return planes(Words(f"map-{way}", heading, caption, alt), maps, names, scale)

@@ -9,6 +9,7 @@ from latentia.report.exhibits import Exhibit, Panel, Words
 from latentia.report.facts import number
 from latentia.report.inputs import class_names
 from latentia.report.map_charts import plane
+from latentia.report.maps import TOLD
 from latentia.report.study import ACTIVE, ALONE, SIDE, Study
 from latentia.report.views import View
 
@@ -30,7 +31,8 @@ def map_panel(study: Study, view: View) -> Panel:
     circles = study.rings if two else ()
     values, shown, scale, colours = map_colours(study)
     rings = RINGS if circles else ""
-    caption = f"{mapped_examples(study)}, at their posterior means{colours}. {flat.method}{rings}"
+    told = TOLD if study.run.condition else ""
+    caption = f"{mapped_examples(study)}, at their posterior means{colours}.{told} {flat.method}{rings}"
     if not study.bound:
         caption = caption.replace("posterior means", "codes")
     words = Words(f"{study.prefix}map", flat.title, caption, f"Map of the latent space of {study.title}")

@@ -26,6 +26,9 @@ NEIGHBOURS = 15
 SLOW = {"tsne": "openTSNE", "umap": "umap"}
 """Ways that take their time, and the packages that they need."""
 
+TOLD = " Each is encoded under its own condition, which alone may tell its class."
+"""What to say of the map of a model that is told something of what it encodes."""
+
 Tick = Callable[[float], None]
 """Is told the share of a map that was done since it was last told."""
 
