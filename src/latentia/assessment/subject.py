@@ -161,8 +161,8 @@ class Subject:
             return "; encoded with the condition hidden"
         count = len(self._ignorant[1])
         return (
-            f"; encoded under the mean of {count} condition{'s' * (count != 1)} of training examples, the same "
-            "for all, and not under the example's own"
+            f"; encoded to the mean over {count} condition{'s' * (count != 1)} of training examples, the same "
+            "for all, and not under its own"
         )
 
     @cached_property
