@@ -361,9 +361,9 @@ def noise_with_labels(place, count=1500):
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
-        ({}, "mean over 4 conditions of training examples"),
+        ({}, "mean of 4 conditions of training examples"),
         ({"model": {"name": "conditional_vae", "drop": 0.2}}, "the condition hidden"),
-        ({"condition": "factors"}, "mean over 4 conditions of training examples"),
+        ({"condition": "factors"}, "mean of 4 conditions of training examples"),
         ({"model": "semi_supervised_vae"}, "the label that the model infers"),
     ],
     ids=["labels", "dropped", "factors", "inferred"],

@@ -161,7 +161,7 @@ class Subject:
             return "; encoded with the condition hidden"
         count = len(self._ignorant[1])
         return (
-            f"; encoded to the mean over {count} condition{'s' * (count != 1)} of training examples, the same "
+            f"; encoded to the mean of {count} condition{'s' * (count != 1)} of training examples, the same "
             "for all, and not under its own"
         )
 
