@@ -104,11 +104,13 @@ class Coder(Protocol):
         latent: shape of one latent.
         size: how many codes there are, K.
         levels: codes at one place.
+        certain: whether an example has its codes for certain, so that there is no choice to sample.
     """
 
     latent: tuple[int, ...]
     size: int
     levels: int
+    certain: ClassVar[bool]
 
     @property
     def code_shape(self) -> tuple[int, ...]:

@@ -184,7 +184,17 @@ def test_json_is_one_object_of_plain_values(whole):
     text = json.dumps(whole.as_json(), allow_nan=False)
     assert Assessment.from_json(json.loads(text)).as_json() == whole.as_json()
     entry = json.loads(text)["figures"]["elbo"]
-    assert set(entry) == {"value", "error", "unit", "split", "protocol", "examples", "better", "parts"}
+    assert set(entry) == {
+        "value",
+        "error",
+        "unit",
+        "split",
+        "protocol",
+        "examples",
+        "better",
+        "parts",
+        "doubt",
+    }
     assert entry["unit"] == "nats" and entry["error"] > 0
 
 
@@ -288,6 +298,28 @@ def test_a_run_without_weights_is_refused(tmp_path):
     (tmp_path / "run/model.safetensors").unlink()
     with pytest.raises(RunError, match=r"no weights yet; train it with: latentia train --resume"):
         latentia.evaluate(tmp_path / "run")
+
+
+def test_the_gap_is_of_the_same_images_whatever_the_bound_was_measured_on(runs):
+    found = latentia.evaluate(runs["vae"], only=["likelihood"], samples=100, limit=10, seed=2).figures
+    gap, ours = found["likelihood_gap"], found["log_likelihood"]
+    assert gap.examples == ours.examples == 10 < found["elbo"].examples
+    assert gap.value > 0 and gap.error < ours.error
+    assert "same 10 examples" in gap.protocol
+    lower = float(gap.protocol.split(" is ")[1].split(" nats")[0])
+    assert lower == pytest.approx(ours.value - gap.value, abs=0.01)
+    assert 0 <= found["heavy_tails"].value <= 1 and np.isfinite(found["pareto_k"].value)
+
+
+def test_a_doubtful_estimate_says_so_in_its_figures_and_in_a_warning(runs):
+    found = latentia.evaluate(runs["vae"], only=["likelihood"], samples=4, limit=10)
+    for name in ("log_likelihood", "bits_per_dim_iw", "likelihood_gap"):
+        assert "for 100% of the examples it rests on fewer than 10 effective samples of 4" in (
+            found.figures[name].doubt
+        )
+    assert found.figures["elbo"].doubt == ""
+    assert any(line.startswith("log_likelihood: for 100%") for line in found.warnings)
+    assert found.missing["pareto_k"] == "a tail needs 25 importance weights"
 
 
 def test_annealing_is_reported_beside_the_estimate(runs):

@@ -1,10 +1,13 @@
 """log p(x): against the exact likelihood, by importance sampling and by annealing."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.distributions import kl_divergence
 
 from latentia.compiling import Compiled
 from latentia.data.feed import Feed
@@ -91,6 +94,32 @@ def test_a_posterior_in_the_wrong_place_is_not_trusted(known):
     estimates = importance_weighted(known.model, known.feed, 50)
     assert estimates.untrusted > 0.9
     assert estimates.log_likelihood.mean() < known.log_likelihood().mean() - 0.5
+
+
+def test_the_tail_tells_of_weights_that_were_not_drawn_where_the_sample_size_does_not(known):
+    """Of a normal posterior with the share v of the true variance the weights have the tail index 1 - v."""
+    known.spoil(widen=math.log(0.15))
+    estimates = importance_weighted(known.model, known.feed, 20_000, limit=40)
+    bias = known.log_likelihood()[:40].mean() - estimates.log_likelihood.mean()
+    assert estimates.few < 0.05 and np.median(estimates.effective) > 100  # nothing seems to be wrong
+    assert bias > 5 * estimates.sampling_error  # and is
+    assert estimates.heavy > 0.8 and estimates.untrusted >= estimates.heavy
+    known.spoil(widen=-math.log(0.15) + math.log(0.6))
+    estimates = importance_weighted(known.model, known.feed, 20_000, limit=40)
+    assert np.median(estimates.tail) == pytest.approx(0.4, abs=0.06)
+    assert estimates.heavy == estimates.untrusted == 0
+    assert abs(known.log_likelihood()[:40].mean() - estimates.log_likelihood.mean()) < 0.01
+
+
+def test_the_mean_of_the_log_weights_is_the_elbo_and_never_above(known):
+    known.spoil(widen=0.7)
+    estimates = importance_weighted(known.model, known.feed, 4000, limit=50)
+    q = known.model.encode(torch.from_numpy(known.x[:50]))
+    known.spoil(widen=-0.7)
+    gap = kl_divergence(q, known.model.encode(torch.from_numpy(known.x[:50]))).numpy()
+    found = estimates.log_likelihood - estimates.mean_log_weight
+    assert (found >= 0).all()
+    assert found.mean() == pytest.approx(gap.mean(), abs=0.02)  # KL(q(z|x) || p(z|x))
 
 
 def test_one_sample_says_nothing_of_its_error(known):

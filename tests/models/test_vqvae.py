@@ -10,10 +10,14 @@ import torch
 import latentia
 from latentia import api, storage
 from latentia.cli import main
+from latentia.data.feed import feeds
 from latentia.errors import ConfigError, DataError
 from latentia.evaluation.diagnosis import diagnose
 from latentia.evaluation.figures import Figure
+from latentia.evaluation.likelihood import importance_weighted
+from latentia.evaluation.terms import blocks
 from latentia.folder import RunFolder
+from latentia.noise import seeded
 from latentia.report import build
 
 SMALL = {
@@ -132,6 +136,39 @@ def test_every_quantiser_trains_and_decodes_its_codes(quantiser, tmp_path):
     assert codes.shape == ((3, 2, 2, 2) if quantiser == "residual_codebook" else (3, 2, 2))
     assert run.decode(codes).shape == run.sample(3).shape == (3, 1, 8, 8)
     assert np.isfinite(run.metrics("test")[-1]["bits_per_dim"])
+
+
+def test_codes_chosen_by_chance_have_a_likelihood_and_it_is_the_sum_over_all_codes(tmp_path):
+    settings = {
+        **SMALL,
+        "posterior": {"name": "gumbel_codebook", "size": 5},
+        "likelihood": {"name": "bernoulli"},
+        "transform": {"name": "binarise"},
+        "training": {"epochs": 3, "batch_size": 128},
+    }
+    api.start("digits", settings, out=tmp_path / "run", quiet=True)
+    run = api.open_run(tmp_path / "run")
+    found = latentia.evaluate(run, only=["likelihood"], samples=2000, limit=20, ais=4)
+    feed = feeds(run.dataset, run.transform)["test"].shuffled(0)
+    estimates = importance_weighted(run.model, feed, 2000, limit=20)
+    noise, rows = next(blocks(feed, 0, 20))
+    with seeded(noise):
+        x = feed.batch(rows).x[:20]
+    every = torch.cartesian_prod(*[torch.arange(5)] * 4).view(-1, 2, 2)
+    with torch.no_grad():
+        z = run.model.coder.vectors(every)
+        exact = run.model.decode(z.unsqueeze(1)).log_prob(x).logsumexp(dim=0) - 4 * math.log(5)
+    assert len(every) == 625
+    assert found.figures["log_likelihood"].value == pytest.approx(estimates.log_likelihood.mean(), rel=1e-6)
+    gap = estimates.log_likelihood - exact.double().numpy()
+    assert abs(gap.mean()) < 4 * estimates.sampling_error + 1e-3
+    assert found.figures["likelihood_gap"].value > 0
+    assert found.missing["ais_gap"] == "between codes no chain can move by degrees"
+
+
+def test_codes_that_are_certain_have_none(run):
+    found = latentia.evaluate(run, only=["likelihood"], samples=20, limit=5)
+    assert "choice is certain" in found.missing["log_likelihood"] and "elbo" in found.figures
 
 
 def test_a_table_gets_one_code_for_each_level(tmp_path):

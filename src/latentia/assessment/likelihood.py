@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -10,14 +9,14 @@ import numpy as np
 import torch
 
 from latentia import compiling
+from latentia.assessment.bounds import code_prior, convention, elbo
 from latentia.assessment.subject import Subject, flops
 from latentia.evaluation.annealing import annealed
-from latentia.evaluation.figures import Better, Figure, mean_and_error
-from latentia.evaluation.health import encode_split
-from latentia.evaluation.likelihood import Estimates, Score, importance_weighted, scorer, unsound
-from latentia.evaluation.terms import by_level, per_example, stored_bits
+from latentia.evaluation.figures import Better, Figure, Unmeasurable, mean_and_error
+from latentia.evaluation.likelihood import CERTAIN, Estimates, Score, importance_weighted, scorer, unsound
+from latentia.evaluation.tails import HEAVY, tail_length
+from latentia.evaluation.terms import stored_bits
 from latentia.objectives import BOUND
-from latentia.probability import codes_drawn
 
 WORK = 5e13
 """Floating-point operations of decoding that the likelihood may take where no limit is given."""
@@ -26,8 +25,13 @@ SPEED = (1.3e11, 4e10)
 pixels included: measured with the networks `mlp` and `conv` on a Xeon."""
 COST = compiling.Cost(15.0, 1.2)
 """For log p(x) on two busy cores: 12 to 18 s, and 1.2 to 1.9 times the speed, by network."""
+SAMPLED = (
+    "log_likelihood", "log_likelihood_error", "likelihood_gap", "effective_sample_size", "pareto_k",
+    "heavy_tails", "bits_per_dim_iw",
+)  # fmt: skip
+"""The figures that importance sampling gives."""
 MISTRUST = 0.05
-"""A larger share of examples with few effective samples than this is worth a warning."""
+"""A larger share than this of examples with few effective samples or heavy tails is worth a warning."""
 TEMPERATURES, CHAINS = 500, 16
 CHECKED = 1000
 """Examples that are looked at to tell whether data are binary."""
@@ -40,56 +44,30 @@ def likelihood(subject: Subject) -> None:
         subject: the run under assessment.
     """
     names = ["elbo", "distortion", "rate", "kl_per_dimension", "bits_per_dim"]
-    sampled = ["log_likelihood", "log_likelihood_error", "effective_sample_size", "bits_per_dim_iw"]
+    sampled = list(SAMPLED)
     if reason := _unbounded(subject) or _off_level(subject):
         subject.ledger.missing.update(dict.fromkeys([*names, *sampled], reason))
         return
-    _bound(subject)
+    lower = elbo(subject)
     if reason := _unsound(subject):
         for name in ("elbo", "bits_per_dim", BOUND):
             subject.ledger.figures.pop(name, None)
         subject.ledger.missing.update(dict.fromkeys(["elbo", "bits_per_dim", *sampled], reason))
         return
-    if subject.run.model.coder is not None:
-        _code_prior(subject)
-        reason = "a quantiser's choice is certain: each importance weight would be the bound itself"
-        subject.ledger.missing.update(dict.fromkeys(sampled, reason))
+    coder = subject.run.model.coder
+    if coder is not None:
+        code_prior(subject)
+        if coder.certain:
+            subject.ledger.missing.update(dict.fromkeys(sampled, CERTAIN))
+            return
+    estimates = _importance(subject, lower)
+    if not subject.settings.ais:
         return
-    estimates = _importance(subject)
-    if subject.settings.ais:
-        _check(subject, estimates)
-
-
-def _code_prior(subject: Subject) -> None:
-    """Measure the bound whose prior is the autoregressive sampler of the codes, where one was fitted."""
-    from latentia.sampling import AutoregressiveSampler
-
-    sampler = subject.run.kept_sampler("autoregressive")
-    names = ("rate_autoregressive", "elbo_autoregressive")
-    if not isinstance(sampler, AutoregressiveSampler):
-        path = subject.run.folder.path
-        reason = f"no sampler is fitted to the codes; run latentia sample {path} --sampler autoregressive"
-        subject.ledger.missing.update(dict.fromkeys(names, reason))
+    if coder is not None:
+        reason = "between codes no chain can move by degrees"
+        subject.ledger.missing.update(dict.fromkeys(["log_likelihood_ais", "ais_gap"], reason))
         return
-    found = encode_split(subject.run.model, subject.feed, seed=subject.settings.seed)
-    with torch.no_grad():
-        parts = found.drawn.split([len(q.mean) for q in found.posteriors])
-        pairs = list(zip(found.posteriors, parts, strict=True))
-        codes = torch.cat([codes_drawn(q, z) for q, z in pairs])
-        own = torch.cat([q.log_prob(z) for q, z in pairs])  # 0 where the choice is certain
-        nats = (own - sampler.log_prob(codes)).double().numpy()
-    mean, error = mean_and_error(nats)
-    distortion, split = subject.ledger.figures["distortion"], subject.split
-    how = "log q(codes|x) - log p(codes) under the sampler fitted to codes"
-    subject.ledger.figures["rate_autoregressive"] = Figure(
-        mean, "nats", split, how, error, len(nats), "lower"
-    )
-    if isinstance(distortion.value, float) and isinstance(distortion.error, float) and error is not None:
-        subject.ledger.figures["elbo_autoregressive"] = Figure(
-            -(distortion.value + mean), "nats", split,
-            "-(distortion + rate_autoregressive), its error as if the two were independent",
-            math.hypot(distortion.error, error), len(nats), "higher",
-        )  # fmt: skip
+    _check(subject, estimates)
 
 
 def _unbounded(subject: Subject) -> str:
@@ -117,99 +95,6 @@ def _off_level(subject: Subject) -> str:
         return ""
     kind = f"has whole numbers up to {dataset.high:g}" if whole else "has others"
     return f"the likelihood knows the whole numbers from 0 to {top} alone, and {dataset.name} {kind}"
-
-
-def convention(subject: Subject) -> str:
-    """Say what a likelihood is a likelihood of.
-
-    Args:
-        subject: the run under assessment.
-
-    Returns:
-        A clause.
-    """
-    if subject.run.model.binary:
-        drawn = ", drawn once for each example" if subject.transform.random else ""
-        return f"probability of binary values{drawn}"
-    if subject.run.model.discrete:
-        return "probability of the whole numbers as stored, without dequantisation"
-    if subject.dataset.x.dtype == np.uint8:
-        return "density of values dequantised with uniform noise of one level, in the model's units"
-    return "density of the values as stored, in the model's units"
-
-
-def _terms(subject: Subject, samples: int) -> dict[str, np.ndarray]:
-    """Give the objective's terms of each example."""
-    model, objective, seed = subject.run.model, subject.run.objective, subject.settings.seed
-    found: dict[str, list[np.ndarray]] = {}
-    for terms in per_example(model, objective, subject.observed, samples=samples, seed=seed):
-        for name, values in terms.items():
-            found.setdefault(name, []).append(values.double().numpy())
-    return {name: np.concatenate(parts) for name, parts in found.items()}
-
-
-def _tighter_bound(subject: Subject) -> None:
-    """Measure the bound of several samples that a run was trained on; it is no ELBO."""
-    samples = subject.run.objective.samples
-    values = _terms(subject, samples)[BOUND]
-    mean, error = mean_and_error(values)
-    how = (
-        f"log of the mean of k = {samples} importance weights: the bound that was trained on, not to be "
-        f"compared with one of another k; {convention(subject)}"
-    )
-    subject.ledger.figures[BOUND] = Figure(mean, "nats", subject.split, how, error, len(values))
-
-
-def _bound(subject: Subject) -> None:
-    """Measure the ELBO and its terms: with one latent for each example, whatever was trained on."""
-    model, objective = subject.run.model, subject.run.objective
-    terms = _terms(subject, 1)
-    if objective.samples > 1 and not np.isnan(terms[BOUND]).any():
-        _tighter_bound(subject)
-    drawn = "1 latent sample for each example"
-    kind = convention(subject)
-
-    def figure(values: np.ndarray, unit: str, what: str, better: Better) -> Figure:
-        mean, error = mean_and_error(values)
-        return Figure(mean, unit, subject.split, what, error, len(values), better)
-
-    total = terms["distortion"] + terms["rate"]
-    bits = np.array([stored_bits(value, model, subject.feed) for value in total])
-    unit = "bits for each binary value" if model.binary else "bits for each value of the stored data"
-    kl = terms["kl"]
-    subject.ledger.figures |= {
-        "elbo": figure(-total, "nats", f"-(distortion + rate), {drawn}; {kind}", "higher"),
-        "distortion": figure(terms["distortion"], "nats", f"{objective.reads[0]}, {drawn}; {kind}", ""),
-        "rate": figure(terms["rate"], "nats", objective.reads[1], ""),
-        "bits_per_dim": figure(bits, "bits", f"-ELBO in {unit}; {kind}", "lower"),
-    }
-    if kl.shape[1] != subject.latents:
-        reason = "the rate of this pair of posterior and prior is one number, which has no parts"
-        subject.ledger.missing["kl_per_dimension"] = reason
-        return
-    subject.ledger.figures |= {
-        "kl_per_dimension": Figure(
-            tuple(kl.mean(axis=0).tolist()),
-            "nats",
-            subject.split,
-            "KL(q(z_j|x) || p(z_j)), mean over examples",
-            tuple((kl.std(axis=0, ddof=1) / math.sqrt(len(kl))).tolist()) if len(kl) > 1 else None,
-            len(kl),
-            parts=tuple(f"z{dim}" for dim in range(kl.shape[1])),
-        ),
-    }
-    rates = by_level(torch.from_numpy(kl), model.levels).numpy()
-    if rates.shape[1]:
-        errors = tuple(mean_and_error(rates[:, level])[1] or math.nan for level in range(rates.shape[1]))
-        subject.ledger.figures["rate_by_level"] = Figure(
-            tuple(rates.mean(axis=0).tolist()),
-            "nats",
-            subject.split,
-            "KL(q(z_l|z above, x) || p(z_l|z above)) of each level, the top one first, mean over examples",
-            errors if len(kl) > 1 else None,
-            len(kl),
-            parts=tuple(f"z{level + 1}" for level in range(rates.shape[1])),
-        )
 
 
 def _examples(subject: Subject) -> int:
@@ -244,8 +129,8 @@ def _score(subject: Subject, count: int) -> Score:
     return compiling.Compiled(score, lambda why: subject.say(f"log p(x) {why}"), constant=True)
 
 
-def _importance(subject: Subject) -> Estimates:
-    """Estimate log p(x) with a bar that shows the mean so far."""
+def _importance(subject: Subject, lower: np.ndarray) -> Estimates:
+    """Estimate log p(x) with a bar that shows the mean so far, and what it is above the ELBO."""
     model, samples, count = subject.run.model, subject.settings.samples, _examples(subject)
     score = _score(subject, count)
     with subject.progress("importance sampling", count) as bar:
@@ -253,50 +138,86 @@ def _importance(subject: Subject) -> Estimates:
             model, subject.observed, samples,
             limit=count, seed=subject.settings.seed, score=score, tick=_running(bar),
         )  # fmt: skip
-    values = estimates.log_likelihood
-    mean, error = mean_and_error(values)
-    some = (
-        ""
-        if count == len(subject.feed)
-        else f" of {count:,} of {len(subject.feed):,} examples, drawn at random"
-    )
+    whole = count == len(subject.feed)
+    some = "" if whole else f" of {count:,} of {len(subject.feed):,} examples, drawn at random"
     summed = f", summed over {model.condition} classes" if model.classifies else ""
     how = f"log of the mean of K = {samples:,} importance weights{summed}{some}"
-    split = subject.split
-    effective, spread = mean_and_error(estimates.effective)
+    values = estimates.log_likelihood
     bits = np.array([stored_bits(-value, model, subject.feed) for value in values])
-    bits_mean, bits_error = mean_and_error(bits)
+
+    doubt = _doubt(subject, estimates) if estimates.untrusted > MISTRUST else ""
+
+    def figure(values: np.ndarray, unit: str, what: str, better: Better = "") -> Figure:
+        mean, error = mean_and_error(values)
+        return Figure(mean, unit, subject.split, what, error, count, better, doubt=doubt)
+
     subject.ledger.figures |= {
-        "log_likelihood": Figure(
-            mean, "nats", split, f"{how}; {convention(subject)}", error, count, "higher"
-        ),
+        "log_likelihood": figure(values, "nats", f"{how}; {convention(subject)}", "higher"),
         "log_likelihood_error": Figure(
-            estimates.sampling_error,
-            "nats",
-            split,
-            "standard error of log_likelihood that the finite K causes, by the delta method",
-            None,
-            count,
+            estimates.sampling_error, "nats", subject.split,
+            "standard error of log_likelihood that the finite K causes, by the delta method", None, count,
+            doubt=doubt,
         ),
-        "effective_sample_size": Figure(
-            effective, "samples", split, f"(sum w)^2 / sum w^2, K = {samples:,} weights, mean over examples",
-            spread, count, "",
+        "likelihood_gap": _gap(estimates, lower[:count], figure),
+        "effective_sample_size": figure(
+            estimates.effective, "samples", f"(sum w)^2 / sum w^2, K = {samples:,}, mean over examples"
         ),
-        "bits_per_dim_iw": Figure(
-            bits_mean, "bits", split, f"-log_likelihood in bits per dimension; {convention(subject)}",
-            bits_error, count, "lower",
+        "bits_per_dim_iw": figure(
+            bits, "bits", f"-log_likelihood in bits per dimension; {convention(subject)}", "lower"
         ),
     }  # fmt: skip
     if samples == 1:
         del subject.ledger.figures["log_likelihood_error"]
         subject.ledger.missing["log_likelihood_error"] = "a single weight says nothing of its spread"
-    if estimates.untrusted > MISTRUST:
-        subject.warnings.append(
-            f"log_likelihood: for {estimates.untrusted:.0%} of the examples it rests on fewer than 10 "
-            f"effective samples of {samples:,}; the truth is higher by an unknown amount: raise --samples, "
-            "or check with --ais 100"
-        )
+    subject.ledger.measure(["pareto_k", "heavy_tails"], lambda: _tails(subject, estimates))
+    if doubt:
+        check = ", or check with --ais 100" if model.coder is None else ""
+        subject.warnings.append(f"log_likelihood: {doubt}: raise --samples{check}")
     return estimates
+
+
+def _gap(estimates: Estimates, elbo: np.ndarray, figure: Callable[..., Figure]) -> Figure:
+    """Measure how far log p(x) is above the ELBO, on the same examples: the KL of q(z|x) from p(z|x).
+
+    The ELBO is that of the same draws where it can be: of the same weights the log of the mean is never below
+    the mean of the logs.
+    """
+    values, how = estimates.log_likelihood, f"log_likelihood - ELBO on the same {len(elbo):,} examples"
+    if estimates.mean_log_weight is not None:
+        elbo, how = estimates.mean_log_weight, f"{how} and latents"
+    return figure(values - elbo, "nats", f"{how}, of which the ELBO is {elbo.mean():.2f} nats")
+
+
+def _tails(subject: Subject, estimates: Estimates) -> dict[str, Figure]:
+    """Say how heavy the tails of the weights are."""
+    count = tail_length(estimates.samples)
+    if not count:
+        raise Unmeasurable("a tail needs 25 importance weights")
+    how = f"Pareto k of the {count:,} largest of {estimates.samples:,} weights of an example"
+    heavy = (estimates.tail > HEAVY).astype(float)
+    share, error = mean_and_error(heavy)
+    middle = float(np.median(estimates.tail))
+    return {
+        "pareto_k": Figure(middle, "", subject.split, f"{how}, median over examples", None, len(heavy)),
+        "heavy_tails": Figure(
+            share, "share", subject.split, f"examples whose weights have no usable mean: {how}, over {HEAVY}",
+            error, len(heavy),
+        ),
+    }  # fmt: skip
+
+
+def _doubt(subject: Subject, estimates: Estimates) -> str:
+    """Say for how many examples too few of the weights that matter were drawn."""
+    samples = subject.settings.samples
+    reasons = []
+    if estimates.few > 0:
+        reasons.append(f"on fewer than 10 effective samples of {samples:,} ({estimates.few:.0%})")
+    if estimates.heavy > 0:
+        reasons.append(f"on weights with too heavy a tail, Pareto k over {HEAVY} ({estimates.heavy:.0%})")
+    return (
+        f"for {estimates.untrusted:.0%} of the examples it rests {' or '.join(reasons)}; the truth is higher "
+        "by an unknown amount"
+    )
 
 
 def _running(bar: Any) -> Callable[[np.ndarray, np.ndarray], None]:

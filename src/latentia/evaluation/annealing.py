@@ -92,7 +92,8 @@ def annealed(
                 values, effective = np.append(values, one), np.append(effective, two)
                 if tick:
                     tick(one, two)
-    return Estimates(values[:limit], effective[:limit], chains * (model.condition if model.classifies else 1))
+    every = chains * (model.condition if model.classifies else 1)
+    return Estimates(values[:limit], effective[:limit], every, np.full(limit, np.nan))
 
 
 def _schedule(count: int) -> Tensor:

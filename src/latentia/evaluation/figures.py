@@ -31,6 +31,7 @@ class Figure:
         examples: how many examples it was measured on.
         better: which way is better, or nothing where neither is.
         parts: what each of the values is about, where there are several.
+        doubt: why the value cannot be trusted, as a clause; empty where it can.
     """
 
     value: float | tuple[float, ...]
@@ -41,6 +42,7 @@ class Figure:
     examples: int = 0
     better: Better = ""
     parts: tuple[str, ...] = ()
+    doubt: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """Give plain values; what is not finite becomes null."""

@@ -13,6 +13,7 @@ from torch import Tensor
 from latentia.data.feed import Feed
 from latentia.data.transforms import Binarise, Transform
 from latentia.errors import ConfigError
+from latentia.evaluation.tails import HEAVY, pareto_k, tail_length
 from latentia.evaluation.terms import blocks
 from latentia.noise import seeded
 from latentia.types import Batch, LatentModel
@@ -28,6 +29,9 @@ Score = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 FEW = 10.0
 """Fewer effective samples than this behind an estimate are too few to trust it."""
 
+CERTAIN = "a quantiser's choice is certain: each importance weight would be the bound itself"
+"""Why a model whose posterior leaves no choice among codes has no importance-weighted likelihood."""
+
 
 @dataclass(frozen=True)
 class Estimates:
@@ -37,16 +41,35 @@ class Estimates:
         log_likelihood: log (1/K) sum_k w_k in nats, shape `(N,)`.
         effective: effective sample size (sum w)^2 / sum w^2, at least 1, shape `(N,)`.
         samples: how many weights there are for each example.
+        tail: Pareto k of the largest weights, shape `(N,)`; NaN where there are too few for a tail.
+        mean_log_weight: (1/K) sum_k log w_k in nats, shape `(N,)`: the ELBO of the same draws, never above
+            `log_likelihood`; None where weights are of several classes or of no encoder.
     """
 
     log_likelihood: np.ndarray
     effective: np.ndarray
     samples: int
+    tail: np.ndarray
+    mean_log_weight: np.ndarray | None = None
+
+    @property
+    def few(self) -> float:
+        """The share of examples whose estimate rests on fewer than ten effective samples."""
+        return float((self.effective < FEW).mean())
+
+    @property
+    def heavy(self) -> float:
+        """The share of examples with a Pareto k above 0.7; NaN where there are too few weights for a tail."""
+        return float((self.tail > HEAVY).mean()) if np.isfinite(self.tail).any() else math.nan
 
     @property
     def untrusted(self) -> float:
-        """The share of examples whose estimate rests on fewer than ten effective samples."""
-        return float((self.effective < FEW).mean())
+        """The share of examples with one of the two: of the weights that matter too few were drawn.
+
+        The effective sample size counts the weights that were drawn, so it cannot know of larger ones that
+        were not; the shape of the tail tells of those.
+        """
+        return float(((self.effective < FEW) | (self.tail > HEAVY)).mean())
 
     @property
     def sampling_error(self) -> float:
@@ -62,17 +85,24 @@ class Estimates:
 
 
 class _Sums:
-    """log sum_k w_k and log sum_k w_k^2, taken up piece by piece."""
+    """log sum_k w_k, log sum_k w_k^2, sum_k log w_k and the largest weights, taken up piece by piece."""
 
-    def __init__(self, examples: int) -> None:
+    def __init__(self, examples: int, tail: int) -> None:
         self.first = torch.full((examples,), -math.inf, dtype=torch.float64)
         self.second = self.first.clone()
+        self.logs = torch.zeros_like(self.first)
+        self.tail = tail
+        self.largest = self.first.new_empty(0, examples)
 
     def add(self, log_weights: Tensor) -> None:
         """Take up weights of shape `(n, examples)`."""
         log_weights = log_weights.double().cpu()
         self.first = torch.logaddexp(self.first, log_weights.logsumexp(dim=0))
         self.second = torch.logaddexp(self.second, (2 * log_weights).logsumexp(dim=0))
+        self.logs += log_weights.sum(dim=0)
+        if self.tail:
+            known = torch.cat([self.largest, log_weights])
+            self.largest = known.topk(min(len(known), self.tail + 1), dim=0).values
 
 
 @torch.no_grad()
@@ -90,13 +120,14 @@ def importance_weighted(
     r"""Estimate log p(x) for each example of a split.
 
     log p(x) >= E log (1/K) sum_k w_k, w_k = p(x|z_k) p(z_k) / q(z_k|x), z_k ~ q(z|x): a lower bound that
-    rises with K to log p(x). Of a model that infers labels p(x) is the sum over those that are not known,
-    each with K latents of its own. Sums are kept as they grow, so memory does not depend on K; the noise
-    of an example depends on the seed and its place in the split alone, so the result depends neither on
-    `rows` nor on `limit`.
+    rises with K to log p(x). Where its latents are codes that are chosen by chance, densities are
+    probabilities. Of a model that infers labels p(x) is the sum over those that are not known,
+    each with K latents of its own. Sums are kept as they grow, and 3 sqrt(K) of the weights, so K may be
+    large; the noise of an example depends on the seed and its place in the split alone, so the result
+    depends neither on `rows` nor on `limit`.
 
     Args:
-        model: in evaluation mode, with a posterior that has a density.
+        model: in evaluation mode, with a posterior that has a density, or codes that are not certain.
         feed: the split; its transform's noise is drawn once for each example.
         samples: K.
         limit: how many examples at most.
@@ -121,23 +152,22 @@ def importance_weighted(
     rows = rows or max(16, DECODED // model.decoded)
     score = score or scorer(model)
     limit = min(limit or len(feed), len(feed))
-    values, effective = np.empty(0), np.empty(0)
+    every = samples * (model.condition if model.classifies else 1)
+    found, done = [], 0
     for noise, positions in blocks(feed, seed, limit):
         with seeded(noise):
             for group in groups(feed.batch(positions), GROUP):
-                if len(values) >= limit:
+                if done >= limit:
                     break
-                sums = _weigh(model, group, samples, rows, score)
-                one, two = (
-                    (sums.first - math.log(samples)).numpy(),
-                    (2 * sums.first - sums.second).exp().numpy(),
-                )
-                values, effective = np.append(values, one), np.append(effective, two)
+                done += len(group.x)
+                sums = _weigh(model, group, samples, rows, score, tail_length(every))
+                one = (sums.first - math.log(samples)).numpy()
+                two = (2 * sums.first - sums.second).exp().numpy()
+                found.append(np.stack([one, two, pareto_k(sums.largest), sums.logs.numpy() / samples]))
                 if tick:
                     tick(one, two)
-    return Estimates(
-        values[:limit], effective[:limit], samples * (model.condition if model.classifies else 1)
-    )
+    values, effective, tail, logs = np.concatenate(found, axis=1)[:, :limit]
+    return Estimates(values, effective, every, tail, None if model.classifies else logs)
 
 
 def unsound(model: LatentModel, transform: Transform, given: np.ndarray) -> str:
@@ -178,9 +208,9 @@ def groups(batch: Batch, size: int) -> Iterator[Batch]:
         yield Batch(batch.x[part], batch.index[part], c)
 
 
-def _weigh(model: LatentModel, batch: Batch, samples: int, rows: int, score: Score) -> _Sums:
+def _weigh(model: LatentModel, batch: Batch, samples: int, rows: int, score: Score, tail: int) -> _Sums:
     """Draw latents for a few examples and sum their weights."""
-    sums = _Sums(len(batch.x))
+    sums = _Sums(len(batch.x), tail)
     for c, log_p in model.readings(batch.x, batch.c):
         q, p, told = model.encode(batch.x, c), model.prior(c), replace(batch, c=c)
         for done in range(0, samples, DRAWS):

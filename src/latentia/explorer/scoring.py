@@ -9,7 +9,7 @@ import torch
 
 from latentia.data.feed import Feed
 from latentia.data.transforms import Transform, dequantising
-from latentia.evaluation.likelihood import importance_weighted, unsound
+from latentia.evaluation.likelihood import CERTAIN, importance_weighted, unsound
 from latentia.evaluation.terms import per_example
 from latentia.explorer.record import Facts
 from latentia.explorer.refusals import Refusal
@@ -62,8 +62,8 @@ def score(
         missing["elbo"] = reason
     else:
         answer["elbo"] = -(found["distortion"] + found["rate"])
-    if run.model.coder is not None:
-        reason = reason or "a quantiser's choice is certain: each importance weight would be the bound itself"
+    if run.model.coder is not None and run.model.coder.certain:
+        reason = reason or CERTAIN
     if not samples:
         reason = reason or "no importance samples were asked for"
     if reason:

@@ -30,6 +30,8 @@ class Quantiser(Posterior):
 
     density: ClassVar[bool] = False
     codes: ClassVar[bool] = True
+    certain: ClassVar[bool] = True
+    """Whether an example has its codes for certain; if not, q(codes|x) can be sampled."""
     size: int
     levels: int = 1
 
@@ -318,6 +320,8 @@ class GumbelCodebook(Quantiser):
         Eric Jang, Shixiang Gu, Ben Poole, "Categorical Reparameterization with Gumbel-Softmax", 2017.
         Aditya Ramesh et al., "Zero-Shot Text-to-Image Generation", 2021.
     """
+
+    certain: ClassVar[bool] = False
 
     def __init__(self, latent: tuple[int, ...], size: int = 512, temperature: float = 1.0) -> None:
         """Make the vectors.

@@ -54,6 +54,9 @@ _ENDS = {
 _TITLES = {
     "ms_ssim": "MS-SSIM",
     "bits_per_dim": "Bits per dimension",
+    "heavy_tails": "Examples with heavy-tailed weights",
+    "likelihood_gap": "log p(x) above the ELBO, same examples",
+    "pareto_k": "Pareto k of the weights",
     "iwae_bound": "Importance-weighted bound that was trained on",
     "bits_per_dim_iw": "Bits per dimension, importance-weighted",
     "decoder_use": "Use that the decoder makes of z",
