@@ -21,7 +21,7 @@ def test_the_index_of_a_generalised_pareto_distribution_is_found(k):
 
 @pytest.mark.parametrize("share", [0.5, 0.1])
 def test_weights_of_a_normal_under_a_narrower_one_have_the_index_that_they_must(share):
-    """w = exp((1 - v) n^2 / 2), n standard normal, exceeds t with probability t^(-1 / (1 - v)), but for logs."""
+    """w = exp((1 - v) n^2 / 2), n a standard normal, exceeds t with probability t^(-1 / (1 - v))."""
     weights = (1 - share) * np.random.default_rng(0).normal(size=(20_000, 200)) ** 2 / 2
     largest = np.sort(weights, axis=0)[-tail_length(20_000) - 1 :]
     found = pareto_k(largest)
