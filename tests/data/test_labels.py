@@ -11,7 +11,7 @@ from latentia.data.labels import encode
     [
         ([0, 1, 2, 1], [0, 1, 2, 1], ()),
         ([0.0, 1.0, 1.0], [0, 1, 1], ()),
-        ([True, False], [1, 0], ()),
+        ([True, False], [1, 0], ("False", "True")),
         ([1, 7, 3], [0, 2, 1], ("1", "3", "7")),
         ([-1, 1, -1], [0, 1, 0], ("-1", "1")),
         ([-1, 0, 1], [-1, 0, 1], ()),
@@ -21,6 +21,9 @@ from latentia.data.labels import encode
         ([b"b", b"a"], [1, 0], ("a", "b")),
         (np.array(["b", None, np.nan, "a"], dtype=object), [1, -1, -1, 0], ("a", "b")),
         ([[2], [3]], [0, 1], ("2", "3")),
+        (["NA", "none", "null", "nan", ""], [0, 2, 3, 1, -1], ("NA", "nan", "none", "null")),
+        (["10", "9", "007"], [2, 1, 0], ("007", "9", "10")),
+        (["1", "NA", "0"], [1, -1, 0], ("0", "1")),
     ],
 )
 def test_codes_and_names(values, codes, names):

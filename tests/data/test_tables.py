@@ -36,7 +36,7 @@ def test_csv_with_a_label_column(table, name, delimiter, label):
     data = load(table(lines, name))
     assert data.kind == "table"
     assert data.columns == ("a", "b")
-    assert data.x.dtype == np.float32
+    assert data.x.dtype == np.float64
     np.testing.assert_array_equal(data.x, [[i, i / 4] for i in range(40)])
     assert data.labels.tolist() == [0, 1] * 20
     assert data.label_names == ("cat", "dog")
@@ -60,7 +60,7 @@ def test_header_of_numbers_as_pandas_writes_it(tmp_path, rng):
     for index in (True, False):
         frame.to_csv(tmp_path / "t.csv", index=index)
         data = load(tmp_path / "t.csv")
-        np.testing.assert_allclose(data.x, frame.to_numpy(), rtol=1e-6)
+        np.testing.assert_allclose(data.x, frame.to_numpy(), rtol=1e-14)
         assert data.columns == ("0", "1", "2", "3", "4")
 
 
@@ -124,7 +124,7 @@ def test_parquet(tmp_path, rng, refused):
     frame = pd.DataFrame({"a": rng.normal(size=30), "n": np.arange(30), "label": ["u", "v", "w"] * 10})
     frame.to_parquet(tmp_path / "t.parquet")
     data = load(tmp_path / "t.parquet")
-    np.testing.assert_array_equal(data.x, frame[["a", "n"]].to_numpy(np.float32))
+    np.testing.assert_array_equal(data.x, frame[["a", "n"]].to_numpy())
     assert data.label_names == ("u", "v", "w")
     frame.loc[11, "a"] = np.nan
     frame.to_parquet(tmp_path / "t.parquet")

@@ -29,8 +29,8 @@ class Dataset:
         name: a short name, such as the stem of the file or folder.
         source: what was given: an absolute path, a name such as `digits`, or `memory`.
         x: all examples of all splits, `(N, *event)`: uint8 where the source has small whole
-            numbers, else float32. Images are `(N, C, H, W)`, tables `(N, F)`. An array, or `Shards`,
-            indexed alike, that are read in part.
+            numbers, else float32, or float64 for tables whose numbers need it. Images are
+            `(N, C, H, W)`, tables `(N, F)`. An array, or `Shards`, indexed alike, that are read in part.
         splits: 'train', 'validation' and 'test' as disjoint int64 positions into `x`;
             validation and test are empty for fewer than ten examples.
         labels: the class of each example, `(N,)` int64, -1 where it has none, or None.
@@ -48,6 +48,7 @@ class Dataset:
         layout: how the examples looked in the source.
         label: the column, key or kind of folder that the labels come from; empty without labels.
         left_out: what of the source is not among the examples, and how many of each.
+        notes: guesses about the source that the summary tells, each with the setting that decides otherwise.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Dataset:
     layout: Layout = Layout()  # noqa: RUF009 - immutable
     label: str = ""
     left_out: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.x)
@@ -156,6 +158,7 @@ class Dataset:
             facts.append(f"{len(self.skipped)} unreadable left out")
         if self.left_out:
             facts.append("left out: " + ", ".join(f"{n:,} {what}" for what, n in self.left_out.items()))
+        facts += self.notes
         return f"{self.name}: {', '.join(facts)}"
 
     def _form(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from latentia.data.files import Files
 from latentia.data.raw import SPLIT_WORDS, SPLITS, Options, Raw, consecutive
 from latentia.data.stack import decode_all
 from latentia.data.streams import reason
-from latentia.data.tables import from_columns
+from latentia.data.tables import NO_LABELS, Table, from_table
 from latentia.errors import DataError, MissingExtra, nearest
 
 
@@ -86,7 +87,7 @@ def _column(parts: Mapping[str, Any], word: str) -> np.ndarray:
 def _label_word(features: Mapping[str, Any], named: str | None) -> str | None:
     """Choose the column of labels: the one asked for, one declared as such, or one of the usual names."""
     if named:
-        return named
+        return None if named == NO_LABELS and named not in features else named
     declared = next((word for word, kind in features.items() if type(kind).__name__ == "ClassLabel"), None)
     lowered = {word.lower(): word for word in features}
     return declared or next((lowered[name] for name in label_codes.NAMES if name in lowered), None)
@@ -108,14 +109,12 @@ def _table(
     given: Mapping[str, np.ndarray],
     where: str,
 ) -> Raw:
-    word = options.label or _label_word(features, None)
+    word = _label_word(features, options.label)
     declared = word is not None and word in features and _declared(parts, features, word)
-    # Without a declaration, `from_columns` decides whether a column of a usual name holds classes.
-    table = from_columns(
-        list(features), lambda name: _column(parts, name), word if declared else options.label, where
-    )
-    labels, names = declared or (table.labels, table.label_names)
-    return Raw(table.x, labels, names, given, table.high, table.columns)
+    # Without a declaration, `from_table` decides whether a column of a usual name holds classes.
+    table = Table(tuple(features), lambda name: _column(parts, name), parts=given)
+    raw = from_table(table, options._replace(label=word if declared else options.label), where)
+    return replace(raw, labels=declared[0], label_names=declared[1]) if declared else raw
 
 
 def _images(
@@ -146,6 +145,7 @@ def _images(
         names,
         {part: position[at[good[at]]] for part, at in given.items()},
         skipped=skipped,
+        label=word or "",
     )
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+
 import numpy as np
 
 NAMES = ("label", "labels", "class", "classes", "target", "targets", "y")
@@ -9,28 +12,46 @@ NAMES = ("label", "labels", "class", "classes", "target", "targets", "y")
 
 NO_LABEL = -1
 
-_MISSING_WORDS = frozenset({"", "nan", "none", "<na>", "nat"})
+_WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
+_ABSENT = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "none", "<na>", "nat", "?"})
+
+
+def is_absent(cell: str) -> bool:
+    """Whether a text stands for a missing number, in one of the usual spellings.
+
+    Args:
+        cell: the text.
+
+    Returns:
+        True for an empty one, `NA`, `nan`, `null`, `?` and the like.
+    """
+    return cell.strip().lower() in _ABSENT
 
 
 def is_missing(value: object) -> bool:
-    """Tell whether a cell of a table holds nothing.
+    """Tell whether a cell holds nothing; a word is never nothing, whatever it is.
 
     Args:
-        value: the cell: None, NaN, an empty string, or what pandas writes for a missing value.
+        value: the cell.
 
     Returns:
-        True if it stands for a missing value.
+        True for None, NaN, what pandas writes for a missing value, and text without a letter.
     """
-    return value is None or str(value).strip().lower() in _MISSING_WORDS
+    if isinstance(value, (str, bytes)):
+        return not value.strip()
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    return isinstance(value, (float, np.floating, np.datetime64)) and bool(value != value)
 
 
 def encode(values: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]] | None:
     """Turn labels into class numbers.
 
     Whole numbers that are already 0, 1, ..., K-1 stay as they are and have no names. All other
-    numbers and all strings become codes in sorted order, named after the value. Missing values
-    (None, NaN, an empty string) become -1. So does -1 itself, except where -1 and 1 are the
-    only values: those are two classes.
+    numbers and all strings become codes in sorted order, named after the value: words that are whole numbers
+    by their number, such as 2 before 10, others by their letters. Strings stay as written, "007" and "none"
+    too. Missing values (None, NaN, an empty string; a spelling such as "NA" where all others are numbers)
+    become -1. So does the number -1 itself, except where -1 and 1 are the only values: those are two classes.
 
     Args:
         values: one label for each example: `(N,)` or `(N, 1)`, of any type.
@@ -45,6 +66,8 @@ def encode(values: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]] | None:
         return None
     if values.dtype.kind in "OSU":
         return _from_words(values)
+    if values.dtype.kind == "b":
+        return values.astype(np.int64), ("False", "True")
     if values.dtype.kind == "f":
         present = values[~np.isnan(values)]
         if not (np.isfinite(present).all() and (present == np.round(present)).all()):
@@ -67,8 +90,23 @@ def _from_numbers(values: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
 def _from_words(values: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
     cells = [value.decode(errors="replace") if isinstance(value, bytes) else value for value in values]
     words = [None if is_missing(cell) else str(cell) for cell in cells]
-    names = sorted({word for word in words if word is not None})
+    named = {word for word in words if word is not None and not is_absent(word)}
+    if named and all(_WHOLE.fullmatch(word) for word in named):
+        words = [None if word is None or is_absent(word) else word for word in words]
+    names = in_order({word for word in words if word is not None})
     code = {name: number for number, name in enumerate(names)}
-    return np.array([NO_LABEL if word is None else code[word] for word in words], dtype=np.int64), tuple(
-        names
-    )
+    return np.array([NO_LABEL if word is None else code[word] for word in words], dtype=np.int64), names
+
+
+def in_order(names: Iterable[str]) -> tuple[str, ...]:
+    """Sort the names of classes.
+
+    Args:
+        names: all different.
+
+    Returns:
+        By number where all are whole numbers, else by their letters.
+    """
+    every = list(names)
+    numeric = all(map(_WHOLE.fullmatch, every))
+    return tuple(sorted(every, key=lambda name: (int(name), name) if numeric else (0, name)))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from latentia.data.raw import Options
 from latentia.data.resize import FITS
+from latentia.data.shaping import require_shape
 from latentia.errors import ConfigError
 
 _CHOICES = {"fit": FITS, "channels": ("auto", "first", "last"), "pages": ("first", "examples", "channels")}
@@ -22,6 +23,9 @@ def make_options(
     fit: str = "crop",
     channels: str = "auto",
     pages: str = "first",
+    *,
+    header: bool | None = None,
+    shape: Sequence[int] | None = None,
 ) -> Options:
     """Check the settings of `load`.
 
@@ -36,6 +40,8 @@ def make_options(
         fit: as `load`.
         channels: as `load`.
         pages: as `load`.
+        header: as `load`.
+        shape: as `load`.
 
     Returns:
         Those that readers need.
@@ -53,7 +59,11 @@ def make_options(
             raise ConfigError(f"data.{name} is {value!r}; one of {', '.join(_CHOICES[name])} is needed")
     if size is None and fit != "crop":
         raise ConfigError(f"data.fit={fit} says how images come to a size; give data.size with it")
-    return Options(_height_and_width(size), skip_bad, label, key, buffer << 20, **given)
+    if header is not None and not isinstance(header, bool):
+        raise ConfigError(f"data.header is {header!r}; true or false is needed")
+    event = None if shape is None else require_shape(shape)
+    sides = _height_and_width(size)
+    return Options(sides, skip_bad, label, key, buffer << 20, **given, header=header, shape=event)
 
 
 def _require_share(name: str, share: float) -> None:

@@ -39,6 +39,8 @@ class Options(NamedTuple):
         fit: how images of another shape are brought to the size: crop, pad or stretch.
         channels: where arrays have theirs: first, last, or auto to find out.
         pages: of a picture file with several: first, examples, or channels.
+        header: whether the first line of a text table holds names, or None to compare it with the others.
+        shape: what each row of a table becomes, as an image, or None.
     """
 
     size: tuple[int, int] | None = None
@@ -49,6 +51,8 @@ class Options(NamedTuple):
     fit: str = "crop"
     channels: str = "auto"
     pages: str = "first"
+    header: bool | None = None
+    shape: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +60,7 @@ class Raw:
     """A source as read, before splits are made.
 
     Attributes:
-        x: the examples, `(N, *event)`, uint8 or float32, in their final layout.
+        x: the examples, `(N, *event)`, uint8, float32 or, in tables, float64, in their final layout.
         labels: `(N,)` int64, -1 where an example has none, or None.
         label_names: what the labels 0, 1, ... are called, if they have names.
         parts: positions into `x` of the splits that the source brings; empty if it brings none.
@@ -73,6 +77,7 @@ class Raw:
         label: the column, key or kind of folder that the labels come from; empty without labels.
         left_out: what of the source is not among the examples, and how many of each: "files that are no
             pictures": 3.
+        notes: guesses that the user should know of, each with the setting that decides otherwise.
     """
 
     x: Examples
@@ -89,6 +94,7 @@ class Raw:
     layout: Layout = Layout()  # noqa: RUF009 - immutable
     label: str = ""
     left_out: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 def consecutive(counts: Mapping[str, int]) -> dict[str, np.ndarray]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
-from latentia.data import arrays, digits, hub, idx, images, packed, sprites, tables
+from latentia.data import arrays, digits, hub, idx, images, packed, shaping, sprites, table_files, tables
 from latentia.data.dataset import Dataset
 from latentia.data.decode import SUFFIXES
 from latentia.data.files import walk
@@ -43,15 +44,16 @@ _IMAGES = _Reader(images.read, frozenset({"pages"}))
 _PACKED = _Reader(packed.read)
 _IDX_FILE = _Reader(idx.read_file, frozenset({"channels"}))
 _IDX_FOLDER = _Reader(idx.read_folder, frozenset({"channels"}))
-_CSV = _Reader(tables.read_csv, frozenset({"label"}))
+_TEXT = _Reader(table_files.read, frozenset({"label", "header", "shape"}))
+_COLUMNS = _Reader(table_files.read, frozenset({"label", "shape"}))
+_TABLES = _Reader(table_files.read_folder, frozenset({"label", "header", "shape"}))
+_ZIPPED_TABLES = _TABLES._replace(read=table_files.read_zip)
 _READERS = {
-    ".npy": _Reader(arrays.read_npy, frozenset({"channels"})),
-    ".npz": _Reader(arrays.read_npz, frozenset({"label", "key", "channels"})),
-    ".csv": _CSV,
-    ".csv.gz": _CSV,
-    ".tsv": _CSV,
-    ".tsv.gz": _CSV,
-    ".parquet": _Reader(tables.read_parquet, frozenset({"label"})),
+    ".npy": _Reader(arrays.read_npy, frozenset({"channels", "shape"})),
+    ".npz": _Reader(arrays.read_npz, frozenset({"label", "key", "channels", "shape"})),
+    **dict.fromkeys(table_files.TEXT, _TEXT),
+    **dict.fromkeys(table_files.COLUMNS, _COLUMNS),
+    **dict.fromkeys(table_files.EXCEL, _TEXT._replace(takes=_TEXT.takes | {"key"})),
     ".zip": _IMAGES,
     ".tar": _IMAGES,
     ".tar.gz": _IMAGES,
@@ -64,7 +66,7 @@ _WORDS = {
 _HUB = "hf:"
 _KNOWN = (
     "digits, sprites, folders of images, .zip, .tar, .tar.gz, IDX files, .npy, .npz, .csv, .tsv, "
-    ".parquet and hf:owner/name"
+    ".parquet, .feather, .xlsx and hf:owner/name"
 )
 
 
@@ -75,6 +77,8 @@ def load(
     skip_bad: bool = False,
     label: str | None = None,
     key: str | None = None,
+    header: bool | None = None,
+    shape: Sequence[int] | None = None,
     validation: float = 0.05,
     test: float = 0.1,
     seed: int = 0,
@@ -99,8 +103,13 @@ def load(
         size: bring images to this height and width in pixels (one number for both).
         skip_bad: leave images out that cannot be decoded, instead of stopping at the first.
         label: the column, or the array of a `.npz` file, that holds the labels; or the known factor, of
-            `sprites` or of a `.npz` file, that becomes the labels.
-        key: the array of a `.npz` file, or the column of a Hugging Face data set, that holds the data.
+            `sprites` or of a `.npz` file, that becomes the labels; `none` where no column of a table does.
+        key: the array of a `.npz` file, the sheet of an Excel file, or the column of a Hugging Face data set,
+            that holds the data.
+        header: whether the first line of a table of text or of Excel holds names; by default it is compared
+            with the lines below it.
+        shape: what each row of a table becomes, such as (28, 28) for a grey image or (3, 32, 32) for one of
+            three channels.
         validation: share of the training examples that validates, unless the source brings a
             validation split.
         test: share of the examples held out as test, unless the source brings a test split.
@@ -122,13 +131,17 @@ def load(
         ConfigError: if a setting is out of range or does not apply to the source.
         MissingExtra: if reading it needs a package that is not installed.
     """
-    options = make_options(size, skip_bad, label, key, validation, test, buffer, fit, channels, pages)
+    options = make_options(
+        size, skip_bad, label, key, validation, test, buffer, fit, channels, pages, header=header, shape=shape
+    )
     name, where, raw = _read(source, options)
     if fingerprint is not None and raw.fingerprint != fingerprint:
         raise DataError(
             f"{where}: holds other data than the run was trained on (another list of shards); give the "
             "run's own back, or train anew"
         )
+    if options.shape:
+        raw = shaping.shaped(raw, options.shape, where)
     if options.size:
         raw = _resized(raw, options.size, options.fit, where)
     if len(raw.x) < 2:
@@ -159,6 +172,7 @@ def load(
         layout=raw.layout,
         label=raw.label,
         left_out=raw.left_out,
+        notes=raw.notes,
     )
 
 
@@ -214,7 +228,7 @@ def _from_hub(name: str, options: Options) -> tuple[str, str, Raw]:
 def _from_memory(source: Any, options: Options) -> tuple[str, str, Raw]:
     data, labels = source if isinstance(source, tuple) and len(source) == 2 else (source, None)
     if hasattr(data, "columns") and hasattr(data, "__getitem__"):
-        _require_taken(options, frozenset({"label"}), "a data frame")
+        _require_taken(options, frozenset({"label", "shape"}), "a data frame")
         raw = tables.from_frame(data, options, "the data frame")
         if labels is not None:
             coded = arrays.from_memory(raw.x, labels, "the data frame")
@@ -224,13 +238,13 @@ def _from_memory(source: Any, options: Options) -> tuple[str, str, Raw]:
         raise DataError(
             f"cannot load data from a {type(source).__name__}; latentia reads {_KNOWN}, and arrays"
         )
-    _require_taken(options, frozenset({"channels"}), "an array")
+    _require_taken(options, frozenset({"channels", "shape"}), "an array")
     return "array", "memory", arrays.from_memory(data, labels, "the array", options.channels)
 
 
 def _require_taken(options: Options, takes: frozenset[str], where: str) -> None:
     """Refuse a setting that would have no effect."""
-    for name in ("label", "key", "channels", "pages"):
+    for name in ("label", "key", "channels", "pages", "header", "shape"):
         if getattr(options, name) != Options._field_defaults[name] and name not in takes:
             raise ConfigError(f"data.{name}={getattr(options, name)} does not apply to {where}; leave it out")
 
@@ -242,6 +256,8 @@ def _reader_for(path: Path, bare: bool) -> tuple[_Reader, Path]:
     if not path.exists():
         raise DataError(f"no such file or folder: {path}{_near(path, bare)}")
     reader = _reader_for_file(path)
+    if reader is _IMAGES and _holds_tables(path):
+        return _ZIPPED_TABLES, path
     if reader:
         return reader, path
     if path.suffix.lower() in SUFFIXES:
@@ -254,6 +270,17 @@ def _reader_for_file(path: Path) -> _Reader | None:
     if idx.is_idx_name(name):
         return _IDX_FILE
     return next((reader for suffix, reader in _READERS.items() if name.endswith(suffix)), None)
+
+
+def _holds_tables(path: Path) -> bool:
+    """Whether an archive has tables and no images."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except (OSError, zipfile.BadZipFile):  # a tar, or damaged: the reader of images says so
+        return False
+    pictures = any(PurePosixPath(name).suffix.lower() in SUFFIXES for name in names)
+    return not pictures and bool(table_files.tables_in(names))
 
 
 def _reader_for_folder(folder: Path) -> tuple[_Reader, Path]:
@@ -272,6 +299,8 @@ def _reader_for_folder(folder: Path) -> tuple[_Reader, Path]:
     readable = [(reader, path) for path in inside if path.is_file() and (reader := _reader_for_file(path))]
     if len(readable) == 1:
         return readable[0]
+    if readable and all(table_files.is_table(path.name) for _, path in readable):
+        return _TABLES, folder
     if readable:
         names = ", ".join(path.name for _, path in readable[:5]) + (", ..." if len(readable) > 5 else "")
         raise DataError(

@@ -1,237 +1,229 @@
-"""Tables: `.csv`, `.tsv`, `.parquet`, and data frames in memory."""
+"""Tables: columns of numbers, one of which may hold labels."""
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Callable, Hashable, Sequence
-from pathlib import Path
-from typing import Any, TextIO
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from latentia.data import labels as label_codes
+from latentia.data.cells import NotANumber, needs_double, read_numbers, type_of
+from latentia.data.layout import Layout
 from latentia.data.raw import Options, Raw
-from latentia.data.streams import READ_ERRORS, open_maybe_gzip, reason
-from latentia.data.values import unusable
 from latentia.errors import DataError, MissingExtra, nearest
 
+NO_LABELS = "none"
+"""What `data.label` says where no column holds labels."""
 
-def read_csv(path: Path, options: Options) -> Raw:
-    """Read a table of numbers with an optional column of labels.
+_SURE = ("label", "labels", "class", "classes")
+_FEW = 20  # so many different whole numbers may be classes in any table
+_EACH = 5  # rows of each class, for numbers called target or y to be classes
 
-    The first line holds the names of the columns, unless it holds numbers. The delimiter is the
-    one of comma, semicolon, tab and bar that is most frequent in it. A first column without a
-    name is the index that pandas writes, and is ignored.
+Encoded = tuple[np.ndarray, tuple[str, ...]]
+
+
+def _nowhere(row: int) -> str:
+    return ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns as they were read.
+
+    Attributes:
+        names: what the columns are called.
+        column: gives the cells of one, `(N,)`, of any type.
+        line: describes where a row, counted from 0, stands in its file.
+        notes: guesses that the user should know of.
+        left_out: what was not read, and how many of each.
+        parts: positions of the splits that the source brings.
+    """
+
+    names: tuple[str, ...]
+    column: Callable[[str], np.ndarray]
+    line: Callable[[int], str] = _nowhere
+    notes: tuple[str, ...] = ()
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    parts: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        """Count the rows."""
+        return len(self.column(self.names[0])) if self.names else 0
+
+
+def pandas_for(where: str) -> Any:
+    """Import pandas.
 
     Args:
-        path: a `.csv` or `.tsv` file, gzipped or not, UTF-8.
-        options: label is used.
+        where: what is to be read.
 
     Returns:
-        The numeric columns as float32, `(N, F)`.
+        The module.
 
     Raises:
-        DataError: if a cell is not a finite number, or the file is not a table.
-        MissingExtra: if pandas is not installed.
+        MissingExtra: if it is not installed.
     """
-    pandas = _pandas(path)
     try:
-        with _text(path) as handle:
-            line = handle.readline()
-        delimiter = max(",;\t|", key=line.count)
-        first = next(csv.reader([line], delimiter=delimiter), [])
-        named = _is_header(first)
-        indexed = named and len(first) > 1 and not first[0].strip()
-        frame = pandas.read_csv(
-            path,
-            sep=delimiter,
-            header=0 if named else None,
-            index_col=0 if indexed else None,
-            encoding="utf-8-sig",
-            skipinitialspace=True,
-            low_memory=False,
-        )
-        if not indexed and not frame.index.equals(pandas.RangeIndex(len(frame))):
-            raise ValueError(f"its rows have more cells than the {len(first)} of its first line")
-    except (
-        ValueError,
-        csv.Error,
-        *READ_ERRORS,
-    ) as error:  # pandas' own errors are ValueErrors, UnicodeDecodeError too
-        raise DataError(f"{path}: is not a table ({reason(error)}); one row per line is needed") from error
-    return from_frame(
-        frame, options, str(path), lambda row: f" (line {_line_of(path, delimiter, row + named)})"
-    )
-
-
-def read_parquet(path: Path, options: Options) -> Raw:
-    """Read a table of numbers with an optional column of labels.
-
-    Args:
-        path: a `.parquet` file.
-        options: label is used.
-
-    Returns:
-        The numeric columns as float32, `(N, F)`.
-
-    Raises:
-        DataError: if a cell is not a finite number, or the file is not a table.
-        MissingExtra: if pandas or pyarrow is not installed.
-    """
-    pandas = _pandas(path)
-    try:
-        frame = pandas.read_parquet(path)
+        import pandas
     except ImportError as error:
-        raise MissingExtra("pyarrow", "tables", f"reading {path.name}") from error
-    except (ValueError, *READ_ERRORS) as error:  # pyarrow's errors are ValueErrors or OSErrors
-        raise DataError(
-            f"{path}: is not a Parquet table ({reason(error)}); copy or write it again"
-        ) from error
-    return from_frame(frame, options, str(path))
+        raise MissingExtra("pandas", "tables", f"reading {where}") from error
+    return pandas
 
 
-def from_frame(frame: Any, options: Options, where: str, line: Callable[[int], str] = lambda row: "") -> Raw:
+def from_frame(frame: Any, options: Options, where: str) -> Raw:
     """Take a data frame of pandas, polars or any library with `columns` and `frame[name]`.
 
     Args:
         frame: the table.
         options: label is used.
         where: what messages call it.
-        line: describes where a row, counted from 0, stands in its file.
 
     Returns:
-        The numeric columns as float32, `(N, F)`.
+        The numeric columns, `(N, F)`.
 
     Raises:
         DataError: if a cell is not a finite number, or there is no such label column.
     """
-    return from_columns(list(frame.columns), lambda name: np.asarray(frame[name]), options.label, where, line)
+    return from_table(table_of(frame, where), options, where)
 
 
-def from_columns(
-    names: Sequence[Hashable],
-    column: Callable[[Any], np.ndarray],
-    label: str | None,
-    where: str,
-    line: Callable[[int], str] = lambda row: "",
-) -> Raw:
-    """Make a table of columns, one of which may hold labels.
+def table_of(frame: Any, where: str) -> Table:
+    """Give the columns of a data frame.
 
     Args:
-        names: the columns.
-        column: gives the cells of one, `(N,)`.
-        label: the column of labels, or None to look for one called label, class, target or y.
-        where: what messages call the table.
-        line: describes where a row, counted from 0, stands in its file.
+        frame: the frame.
+        where: what messages call it.
 
     Returns:
-        The other columns as float32, `(N, F)`, and the labels.
+        Its columns, called by the words of their names.
 
     Raises:
-        DataError: if a cell is not a finite number, or there is no such label column.
+        DataError: if two are called alike.
     """
-    words = [str(name) for name in names]
+    words = [str(name) for name in frame.columns]
     if len(set(words)) < len(words):
         twice = next(word for word in words if words.count(word) > 1)
         raise DataError(f"{where}: has two columns '{twice}'; rename one")
-    at, encoded = _labels(names, words, column, label, where)
-    features = [number for number in range(len(names)) if number != at]
+    names = dict(zip(words, frame.columns))
+    return Table(tuple(words), lambda word: np.asarray(frame[names[word]]))
+
+
+def from_table(table: Table, options: Options, where: str) -> Raw:
+    """Divide a table into numbers and labels.
+
+    Args:
+        table: the columns.
+        options: label is used: a column, `none`, or None to look for one (see `_find_label`).
+        where: what messages call the table.
+
+    Returns:
+        The other columns, `(N, F)`: float32 where it holds every number as it is, else float64.
+
+    Raises:
+        DataError: if a cell is not a finite number, or there is no such label column.
+    """
+    label, encoded, notes = _label(table, options.label, where)
+    features = [name for name in table.names if name != label]
     if not features:
         raise DataError(f"{where}: has no column of numbers; give at least one")
-    x: np.ndarray | None = None
-    for place, number in enumerate(features):
-        cells = column(names[number])
-        if x is None:
-            x = np.empty((len(cells), len(features)), dtype=np.float32)
-        x[:, place] = _numbers(cells, words[number], where, line)
+    columns = [_numbers(table, name, where) for name in features]
+    notes = [*table.notes, *notes, *_row_numbers(features, columns)]
+    wide = any(map(needs_double, columns))
+    x = np.empty((len(columns[0]), len(columns)), dtype=np.float64 if wide else np.float32)
+    for place, values in enumerate(columns):
+        x[:, place] = values
     labels, label_names = encoded or (None, ())
-    return Raw(x, labels, label_names, high=1.0, columns=tuple(words[n] for n in features))  # type: ignore[arg-type]
+    return Raw(
+        x,
+        labels,
+        label_names,
+        table.parts,
+        high=1.0,
+        columns=tuple(features),
+        layout=Layout(types=tuple(map(type_of, columns))),
+        label=label or "",
+        left_out=table.left_out,
+        notes=tuple(notes),
+    )
 
 
-def _labels(
-    names: Sequence[Hashable],
-    words: list[str],
-    column: Callable[[Any], np.ndarray],
-    label: str | None,
-    where: str,
-) -> tuple[int | None, tuple[np.ndarray, tuple[str, ...]] | None]:
-    """Find the column of labels and encode it; (None, None) if there is none."""
-    if label is not None:
-        if label not in words:
-            raise DataError(f"{where}: has no column '{label}' for the labels{nearest(label, words)}")
-        at = words.index(label)
-        encoded = label_codes.encode(column(names[at]))
+def _label(table: Table, asked: str | None, where: str) -> tuple[str | None, Encoded | None, list[str]]:
+    """Find the column of labels and encode it; say which column might have been one."""
+    if asked == NO_LABELS and asked not in table.names:
+        return None, None, []
+    if asked is not None:
+        if asked not in table.names:
+            raise DataError(f"{where}: has no column '{asked}' for the labels{nearest(asked, table.names)}")
+        encoded = label_codes.encode(table.column(asked))
         if encoded is None:
             raise DataError(
-                f"{where}: column '{label}' cannot be labels: it holds numbers that are not whole"
+                f"{where}: column '{asked}' cannot be labels: it holds numbers that are not whole"
             )
-        return at, encoded
-    lowered = [word.lower() for word in words]
-    at = next((lowered.index(name) for name in label_codes.NAMES if name in lowered), None)
-    # A target of real numbers, as in a regression table, is a column like the others.
-    encoded = None if at is None else label_codes.encode(column(names[at]))
-    return (at, encoded) if encoded is not None else (None, None)
+        return asked, encoded, []
+    lowered = {name.lower(): name for name in reversed(table.names)}
+    passed = []
+    for word in label_codes.NAMES:
+        name = lowered.get(word)
+        if name is None:
+            continue
+        cells = table.column(name)
+        encoded = label_codes.encode(cells)
+        if encoded is not None and _are_classes(word, cells, encoded[0], "x" in lowered):
+            return name, encoded, []
+        passed.append(f"column {name} is taken as numbers")
+        if encoded is not None:
+            passed[-1] += f" (as labels with data.label={name})"
+    return None, None, passed
 
 
-def _numbers(cells: np.ndarray, name: str, where: str, line: Callable[[int], str]) -> np.ndarray:
-    """Give a column's cells as float32; raise at the first that is not a finite number."""
-    if cells.ndim == 1 and cells.dtype.kind in "buif":
-        with np.errstate(over="ignore"):
-            values = cells.astype(np.float32)
-        bad = np.flatnonzero(~np.isfinite(values))
-        if not len(bad):
-            return values
-        row, told = int(bad[0]), f"is {unusable(float(cells[bad[0]]))}"
-        if np.isnan(cells[row]):
-            told += " or empty"
-    else:
-        values = [_number(cell) for cell in cells]
-        row = next((row for row, value in enumerate(values) if value is None or not np.isfinite(value)), None)
-        if row is None:
-            return np.array(values, dtype=np.float32)
-        text = str(cells[row]) if len(str(cells[row])) <= 40 else f"{str(cells[row])[:40]}..."
-        told = "is empty" if label_codes.is_missing(cells[row]) else f"is {text!r}, not a finite number"
-    fix = f"correct it, drop the column, or make it the labels with data.label={name}"
-    raise DataError(f"{where}: row {row + 1}{line(row)}, column '{name}' {told}; {fix}")
+def holds_classes(cells: np.ndarray) -> bool:
+    """Whether a column of any name can be the labels: words, truth values, a few whole numbers.
+
+    Args:
+        cells: the column.
+
+    Returns:
+        False for real numbers, and for whole numbers of many values.
+    """
+    encoded = label_codes.encode(cells)
+    return encoded is not None and _are_classes("target", cells, encoded[0], beside_x=False)
 
 
-def _number(cell: object) -> float | None:
-    try:
-        return float(cell)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        return None
+def _are_classes(word: str, cells: np.ndarray, codes: np.ndarray, beside_x: bool) -> bool:
+    """Whether a column of a usual name holds labels, and not quantities or keys.
 
-
-def _pandas(path: Path) -> Any:
-    try:
-        import pandas
-    except ImportError as error:
-        raise MissingExtra("pandas", "tables", f"reading {path.name}") from error
-    return pandas
-
-
-def _text(path: Path) -> TextIO:
-    return io.TextIOWrapper(open_maybe_gzip(path), encoding="utf-8-sig", newline="")
-
-
-def _is_header(cells: list[str]) -> bool:
-    """Tell names from numbers: numbers are data, but 0, 1, 2, ... are the names that pandas gives."""
-    numbers = [_number(cell) for cell in cells]
-    if len(cells) > 1 and numbers == list(range(len(cells))):
+    Words and truth values do. Whole numbers under `label` or `class` do unless more than half of them differ;
+    under `target` or `y` only if there are at most 20 and five rows of each; `y` beside an `x` is a
+    coordinate.
+    """
+    if cells.dtype.kind not in "iuf":
         return True
-    if cells and not cells[0].strip():
-        return True
-    # A decimal point betrays data even beside words, as in "5.1,3.5,setosa".
-    decimals = any(number is not None and number != round(number) for number in numbers if number == number)
-    return not decimals and (not cells or None in numbers)
+    classes = len(np.unique(codes[codes >= 0]))
+    if word in _SURE:
+        return classes <= max(_FEW, len(codes) / 2)
+    return classes <= min(_FEW, max(2, len(codes) / _EACH)) and not (word == "y" and beside_x)
 
 
-def _line_of(path: Path, delimiter: str, record: int) -> int:
-    """Find the line on which a record ends, counted from 1; pandas skips blank lines, so this does too."""
-    with _text(path) as handle:
-        reader = csv.reader(handle, delimiter=delimiter)
-        for number, _ in enumerate(row for row in reader if row):
-            if number == record:
-                return reader.line_num
-    return record + 1
+def _row_numbers(names: list[str], columns: list[np.ndarray]) -> list[str]:
+    """Name the columns that only count the rows: a model learns nothing from them."""
+    if len(names) == 1:
+        return []
+    found = [
+        name
+        for name, values in zip(names, columns)
+        if values.dtype.kind in "iu" and len(values) > _FEW and (np.diff(np.sort(values)) == 1).all()
+    ]
+    return [f"column {name} counts the rows: drop it if it says nothing" for name in found]
+
+
+def _numbers(table: Table, name: str, where: str) -> np.ndarray:
+    """Give a column's cells as numbers; raise at the first that is not a finite number."""
+    try:
+        return read_numbers(table.column(name))
+    except NotANumber as error:
+        fix = f"correct it, drop the column, or make it the labels with data.label={name}"
+        raise DataError(
+            f"{where}: row {error.row + 1}{table.line(error.row)}, column '{name}' {error.told}; {fix}"
+        ) from error

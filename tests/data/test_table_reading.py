@@ -1,0 +1,307 @@
+"""What people's tables look like: headers of numbers, words that look like nothing, keys, large numbers."""
+
+import zipfile
+
+import numpy as np
+import pytest
+
+from latentia.data import load
+from latentia.data.header import guess
+from latentia.errors import ConfigError
+
+pd = pytest.importorskip("pandas", reason="needs pandas: pip install 'latentia[tables]'")
+
+
+def lines_of(array, form="%.4f"):
+    return [",".join(form % value for value in row) for row in array]
+
+
+@pytest.fixture
+def write(tmp_path):
+    def text(lines, name="t.csv"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+        return tmp_path / name
+
+    return text
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        [str(year) for year in range(1990, 2000)],
+        [f"{400.5 + 30 * step}" for step in range(10)],
+        ["400.5", "431.2", "460.9", "492", "520.4", "551", "579", "612.5", "641", "671.3"],
+        [str(at) for at in range(10)],
+        ["country", *map(str, range(1990, 1999))],
+    ],
+)
+def test_a_header_of_numbers_is_no_row(write, rng, names):
+    rows = lines_of(rng.random((60, 10)))
+    if names[0] == "country":
+        rows = [f"{rng.choice(['DE', 'US'])},{row.split(',', 1)[1]}" for row in rows]
+    data = load(write([",".join(names), *rows]), label="country" if names[0] == "country" else None)
+    assert len(data) == 60
+    assert data.columns == tuple(name for name in names if name != "country")
+    assert data.observed[1] <= 1
+    assert "data.header" not in data.summary()
+
+
+def test_a_table_without_a_header_loses_no_row(write, rng):
+    letters = [f"{rng.choice(list('ABC'))},{row}" for row in lines_of(rng.integers(0, 16, (200, 4)), "%d")]
+    data = load(write(letters), label="0")
+    assert len(data) == 200
+    assert data.columns == ("1", "2", "3", "4")
+    assert data.label_names == ("A", "B", "C")
+    for width in (1, 2, 3, 16):
+        for form in ("%d", "%.3f"):
+            values = np.array([np.roll(np.arange(width) * 3 % 7, at) + at % 5 for at in range(50)])
+            data = load(write(lines_of(values, form)))
+            assert data.x.tolist() == values.tolist()
+    rising = np.sort(rng.integers(0, 9, (40, 6)), axis=1)
+    assert len(load(write(lines_of(rising, "%d")))) == 40
+
+
+def test_the_user_decides_what_the_first_line_is(write, refused):
+    path = write(["10,20,30,40,50", *[f"{at},{at * 7 % 5},1,{at % 3},0" for at in range(30)]])
+    data = load(path)
+    assert len(data) == 30
+    assert "first line read as names (data.header=false if it is data)" in data.summary()
+    assert len(load(path, header=False)) == 31
+    assert "first line" not in load(path, header=False).summary()
+    path = write(["0", *["0.5", "0.25", "2.5"] * 10])
+    assert "first line read as data (data.header=true if it is names)" in load(path).summary()
+    assert (len(load(path)), len(load(path, header=True))) == (31, 30)
+    refused(path, "data.header is 'x'", error=ConfigError, header="x")
+    np.save(path.with_name("a.npy"), np.zeros((4, 2)))
+    refused(path.with_name("a.npy"), "data.header=True does not apply", error=ConfigError, header=True)
+
+
+@pytest.mark.parametrize(
+    ("first", "rows", "named"),
+    [
+        (["a", "b"], [["1", "2"]], True),
+        (["a", "b"], [], True),
+        (["5.1", "setosa"], [["4.9", "setosa"], ["6", "virginica"]], False),
+        (["id", "5.1"], [["1", "2"], ["2", "3"]], True),
+        (["name", "city"], [["Ann", "Rome"], ["Bob", "Oslo"]], True),
+        (["Ann", "Rome"], [["Bob", "Rome"]], False),
+        (["", "a"], [["0", "1.5"], ["1", "2.5"]], True),
+        (["1", "2", "3"], [["2", "3", "4"], ["3", "4", "5"], ["4", "5", "6"]], False),
+        (["NA", "1"], [["2", "3"], ["4", "5"]], False),
+    ],
+)
+def test_the_first_line_against_the_others(first, rows, named):
+    assert guess(first, rows).named == named
+
+
+def test_words_that_look_like_nothing_are_classes(tmp_path, rng):
+    x = rng.normal(size=(30, 2))
+    words = np.array(["none", "NA", "null", "nan", "edge", "N/A"] * 5)
+    frame = pd.DataFrame(x, columns=["a", "b"]).assign(label=words)
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    frame.to_parquet(tmp_path / "t.parquet")
+    np.savez(tmp_path / "t.npz", x=x, label=words)
+    for source in (tmp_path / "t.csv", tmp_path / "t.parquet", tmp_path / "t.npz", frame, (x, words)):
+        data = load(source)
+        assert data.label_names == ("N/A", "NA", "edge", "nan", "none", "null")
+        assert [data.label_names[code] for code in data.labels] == words.tolist()
+
+
+def test_empty_cells_have_no_label(write):
+    rows = [f"{at},{label}" for at, label in enumerate(["p", "", "q", " ", "NA"] * 4)]
+    data = load(write(["a,label", *rows]))
+    assert data.label_names == ("NA", "p", "q")
+    assert "3 labels of label (8 without)" in data.summary()
+    data = load(write(["a,label", *[f"{at},{label}" for at, label in enumerate(["3", "", "7", "NA"] * 4)]]))
+    assert data.label_names == ("3", "7")
+    assert (data.labels < 0).sum() == 8
+
+
+def test_classes_called_by_digits_stay_as_written(write):
+    names = ["007", "10", "9", "1990"]
+    data = load(write(["a,label", *[f"{at},{name}" for at, name in enumerate(names * 5)]]))
+    assert data.label_names == ("007", "9", "10", "1990")
+
+
+def test_quantities_called_y_or_target_are_no_labels(tmp_path, rng):
+    points = pd.DataFrame(rng.integers(0, 100, (200, 3)), columns=list("xyz"))
+    points.to_csv(tmp_path / "points.csv", index=False)
+    data = load(tmp_path / "points.csv")
+    assert data.columns == ("x", "y", "z")
+    assert "no labels" in data.summary()
+    assert "column y is taken as numbers (as labels with data.label=y)" in data.summary()
+    chosen = load(tmp_path / "points.csv", label="y")
+    assert (chosen.columns, chosen.label) == (("x", "z"), "y")
+    assert " labels of y, " in chosen.summary()
+    few = load(points.assign(y=points.y % 3))
+    assert few.columns == ("x", "y", "z")
+    classes = points.rename(columns={"x": "a"}).assign(y=points.y % 3)
+    assert load(classes).label == "y"
+    assert load(classes, label="none").columns == ("a", "y", "z")
+    prices = points.assign(target=points.x * 1000)
+    assert load(prices).labels is None
+    assert load(points.assign(label=points.x % 10)).label == "label"
+    assert load(points.assign(label=np.arange(200))).labels is None
+
+
+def test_columns_that_count_the_rows_are_named(tmp_path, rng):
+    frame = pd.DataFrame(rng.normal(size=(40, 2)), columns=list("ab"))
+    frame = frame.assign(customer_id=100_000 + rng.permutation(40))
+    assert "column customer_id counts the rows" in load(frame).summary()
+    frame[["a", "b"]].to_csv(tmp_path / "t.csv")
+    data = load(tmp_path / "t.csv")
+    assert data.columns == ("a", "b")
+    assert "left out: 1 column of row names" in data.summary()
+    (tmp_path / "t.csv").write_text(",b\n0.5,1\n0.5,2\n0.25,3\n")  # no index: the numbers repeat
+    assert load(tmp_path / "t.csv").columns == ("column 1", "b")
+
+
+def test_no_digit_is_lost(tmp_path, rng):
+    t = np.arange(400)
+    frame = pd.DataFrame({"time": 1_700_000_000 + t, "load": t / 100, "account": 20_000_000 + 3 * t})
+    frame.to_csv(tmp_path / "log.csv", index=False)
+    frame.to_parquet(tmp_path / "log.parquet")
+    for source in (tmp_path / "log.csv", tmp_path / "log.parquet", frame):
+        data = load(source)
+        assert data.x.dtype == np.float64
+        np.testing.assert_array_equal(data.x, frame.to_numpy())
+        assert data.layout.types == ("int64", "float64", "int64")
+    small = pd.DataFrame({"a": np.float32([0.5, 1.5]), "b": [3, 1 << 24], "c": [True, False]})
+    data = load(small)
+    assert (data.x.dtype, data.layout.types) == (np.float32, ("float32", "int64", "bool"))
+    assert data.x.tolist() == [[0.5, 3, 1], [1.5, 1 << 24, 0]]
+
+
+def test_whole_numbers_that_no_float_holds_are_refused(write, refused):
+    rows = [f"{(1 << 53) + at},{at}" for at in range(5)]
+    refused(write(["id,a", *rows]), "row 2 (line 3)", "column 'id' is 9007199254740993", "rounded")
+    huge = [f"1234567890123456789012{at},1" for at in range(5)]
+    refused(write(["id,a", *huge]), "column 'id' is 1234567890123456789012", "rounded")
+
+
+@pytest.mark.parametrize(
+    ("cell", "told"),
+    [
+        ("0170555", "begins with 0"),
+        ("007", "begins with 0"),
+        ("1_000", "'1_000', not a finite number"),
+        ("0x10", "'0x10', not a finite number"),
+        ("12%", "'12%', not"),
+        ("$5", "'$5', not"),
+        ('"1,5"', "'1,5', not a finite number (a comma"),
+        ('"1,234"', "'1,234', not"),
+        ("1 000", "not a finite number"),
+        ("٣", "not a finite number"),
+    ],
+)
+def test_text_that_only_looks_like_a_number_is_refused(write, refused, cell, told):
+    refused(write(["a,b", "1,2", f"3,{cell}", "5,6"]), "row 2 (line 3), column 'b'", told, "data.label=b")
+    refused(pd.DataFrame({"b": ["2", cell.strip('"')]}), "row 2, column 'b'", told)
+
+
+def test_numbers_however_plainly_written(write):
+    data = load(write(["a,b,c", "  3 ,1e3,-.5", "+4,2E-1,7.", "0,0.5,-0"]))
+    assert data.x.tolist() == [[3, 1000, -0.5], [4, 0.2, 7], [0, 0.5, 0]]
+
+
+def test_decimal_commas(write, refused):
+    data = load(write(["a;b", "1,5;1", "0,25;2", "3;10"]))
+    assert data.x.tolist() == [[1.5, 1], [0.25, 2], [3, 10]]
+    assert data.layout.types == ("float64", "int64")
+    headerless = load(write(["1,5;2,5;3,5", "0,5;7,25;9,0", "3,5;1,5;0,5"]))
+    assert headerless.x.tolist() == [[1.5, 2.5, 3.5], [0.5, 7.25, 9], [3.5, 1.5, 0.5]]
+    refused(write(["a;b", "1,500;1", "2,250;2"]), "'1,500'", "decimals or for thousands")
+    refused(write(["a;b", "1,5;1.250", "2,5;2.500"]), "decimal commas", "'1.250'")
+
+
+def test_truth_values_are_numbers(write):
+    data = load(write(["a,b", "True,1.5", "False,2", "TRUE,3"]))
+    assert data.x.tolist() == [[1, 1.5], [0, 2], [1, 3]]
+    assert data.layout.types == ("bool", "float64")
+    labelled = load(write(["a,label", "1,True", "2,False", "3,True"]))
+    assert (labelled.label_names, labelled.labels.tolist()) == (("False", "True"), [1, 0, 1])
+
+
+def test_tables_that_cannot_be_told_apart_or_read(write, refused):
+    refused(write(["a,b,a", "1,2,3", "4,5,6"]), "two columns 'a'")
+    refused(write([]), "is empty")
+
+
+def contest(write, train="train.csv", test="test.csv"):
+    write(["id,a,survived", *[f"{at * 7 % 41},{at / 4},{at % 2}" for at in range(40)]], train)
+    return write(["a,id", *[f"{at / 4},{at * 3 % 11}" for at in range(10)]], test).parent
+
+
+def test_a_folder_of_train_and_test(write, refused):
+    folder = contest(write)
+    write(["id,survived", "1,0"], "sample_submission.csv")
+    data = load(folder)
+    assert data.columns == ("id", "a")
+    assert len(data) == 50
+    assert data.splits["test"].tolist() == list(range(40, 50))
+    np.testing.assert_array_equal(data.x[41], [3, 0.25])
+    assert (data.label, data.labels.tolist()) == ("survived", [0, 1] * 20 + [-1] * 10)
+    summary = data.summary()
+    assert "2 labels of survived (10 without)" in summary
+    assert "10 test (given)" in summary
+    assert "left out: 1 other table (sample_submission.csv)" in summary
+    write(["id,a,survived,more", *["1,2,0,3"] * 4], "test.csv")
+    refused(folder, "test.csv has a column 'more' that train.csv lacks")
+    write(["id", *["1"] * 4], "test.csv")
+    refused(folder, "test.csv lacks the columns a, survived of train.csv")
+    write(["id,a", "1,2", "3,x"], "test.csv")
+    refused(folder, "row 42 (test.csv, line 3), column 'a' is 'x'")
+
+
+def test_a_quantity_to_predict_is_left_out(write):
+    write(["a,price", *[f"{at},{at * 1000}" for at in range(60)]], "x_train.csv")
+    data = load(write(["a", *map(str, range(9))], "x_test.csv").parent)
+    assert (data.columns, data.labels) == (("a",), None)
+    assert "left out: 1 column that x_test.csv lacks (price)" in data.summary()
+
+
+def test_parts_of_one_table(write, refused):
+    write(["a,b", *[f"{at},1" for at in range(8)]], "2023.csv")
+    folder = write(["b,a", *[f"2,{at}" for at in range(8)]], "2024.csv").parent
+    data = load(folder)
+    assert data.x.tolist() == [[at, 1] for at in range(8)] + [[at, 2] for at in range(8)]
+    write(["p,q", "1,2"], "other.csv")
+    refused(folder, "other.csv has a column 'p' that 2023.csv lacks")
+
+
+def test_zips_of_tables(write, tmp_path, refused):
+    folder = contest(write, "in/train.csv", "in/test.csv")
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        for path in folder.iterdir():
+            archive.write(path, path.name)
+    data, same = load(tmp_path / "all.zip"), load(folder)
+    np.testing.assert_array_equal(data.x, same.x)
+    assert data.splits["test"].tolist() == same.splits["test"].tolist()
+    with zipfile.ZipFile(tmp_path / "one.csv.zip", "w") as archive:
+        archive.write(folder / "train.csv", "train.csv")
+    assert len(load(tmp_path / "one.csv.zip")) == 40
+    content = bytearray((tmp_path / "all.zip").read_bytes())
+    content[60] ^= 255
+    (tmp_path / "all.zip").write_bytes(bytes(content))
+    refused(tmp_path / "all.zip", "all.zip, train.csv: is not a table (Bad CRC-32")
+
+
+def test_pixels_in_columns_become_images(tmp_path, rng, refused):
+    pixels = rng.integers(0, 256, (30, 12))
+    frame = pd.DataFrame(pixels, columns=[f"pixel{at}" for at in range(12)])
+    frame.insert(0, "label", np.arange(30) % 10)
+    frame.to_csv(tmp_path / "mnist_train.csv", index=False)
+    data = load(tmp_path / "mnist_train.csv", shape=(3, 4))
+    assert (data.kind, data.x.dtype, data.high) == ("image", np.uint8, 255)
+    np.testing.assert_array_equal(data.x, pixels.reshape(30, 1, 3, 4))
+    assert data.labels.tolist() == (np.arange(30) % 10).tolist()
+    assert data.layout.axes == "flat"
+    np.testing.assert_array_equal(data.layout.restore(data.x.astype(np.float32)), pixels)
+    assert load(tmp_path / "mnist_train.csv", shape=[3, 2, 2]).event == (3, 2, 2)
+    assert load(pixels / 255, shape=(3, 4)).x.dtype == np.float32
+    refused(
+        tmp_path / "mnist_train.csv", "data.shape=1x5x5 is for rows of 25", error=ConfigError, shape=(5, 5)
+    )
+    refused(tmp_path / "mnist_train.csv", "data.shape is 28", error=ConfigError, shape=28)
+    refused("digits", "data.shape", "does not apply", error=ConfigError, shape=(8, 8))
