@@ -141,7 +141,7 @@ def _far(names: np.ndarray, body: np.ndarray) -> bool:
 
 def _rising(body: np.ndarray) -> np.ndarray:
     steps = np.diff(body, axis=1)
-    return (steps > 0).all(axis=1) | (steps < 0).all(axis=1)
+    return np.asarray((steps > 0).all(axis=1) | (steps < 0).all(axis=1))
 
 
 def _equal(steps: np.ndarray) -> np.ndarray:
