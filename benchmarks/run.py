@@ -13,6 +13,7 @@ from pathlib import Path
 
 from benchmarks import (
     bigger,
+    busy,
     causes,
     codes,
     equal_time,
@@ -40,6 +41,7 @@ DEFAULT = (
     "likelihood",
     "memory",
     "startup",
+    "busy",
 )
 
 
@@ -60,6 +62,7 @@ def main() -> None:
         "startup": lambda: startup.run(arguments.rounds or 5),
         "loading": loading.run,
         "bigger": bigger.run,
+        "busy": lambda: busy.run(arguments.rounds or 3),
         "quality": lambda: quality.run(recipes),
     }
     unknown = [name for name in names if name not in benchmarks]

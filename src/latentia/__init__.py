@@ -54,4 +54,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'latentia' has no attribute {name!r}")
     import importlib
 
+    from latentia.threads import let_sleep
+
+    let_sleep()  # what is asked for may bring torch, whose threads read it then
     return getattr(importlib.import_module(_HOMES[name]), name)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import latentia.data
-from latentia import assembly, config, storage
+from latentia import assembly, config, storage, threads
 from latentia.errors import ConfigError, RunError, shell
 from latentia.folder import RunFolder, free_name, recorded_source
 from latentia.processes import Processes, join
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from latentia.types import LatentModel
 
 RUNS = Path("runs")
+
+CHANGEABLE = ("epochs", "max_minutes", "device", "threads")
+"""The training settings that may change when a run is resumed."""
 
 Say = Callable[[str], None]
 
@@ -122,9 +125,12 @@ def start(
             spec["data"]["fingerprint"] = dataset.fingerprint
         _divide(spec["training"], processes)
         training = config.construct(Training, spec["training"])
-        training.batch_of(len(dataset.splits["train"]))
-        choose_device(training.device, processes)
-        return spec, assembly.fresh(spec, dataset.event, spec["training"]["seed"])
+        batch = training.batch_of(len(dataset.splits["train"]))
+        device = choose_device(training.device, processes)
+        parts = assembly.fresh(spec, dataset.event, spec["training"]["seed"])
+        if device.type == "cpu" and training.threads is None:
+            spec["training"]["threads"] = threads.threads_for(assembly.operations(parts, batch))
+        return spec, parts
 
     def create() -> str:
         place = out or free_name(RUNS, f"{dataset.name}-{spec['model']['name']}")
@@ -150,7 +156,7 @@ def resume(
 
     Args:
         path: the run folder.
-        changes: training settings that may change on the way: epochs, max_minutes, device.
+        changes: training settings that may change on the way, those of `CHANGEABLE`.
         quiet: show no progress bar.
         say: called with each line that a person wants to read.
 
@@ -169,7 +175,7 @@ def resume(
     def read() -> config.Table:
         spec = RunFolder.existing(path).spec()
         for name, value in (changes or {}).items():
-            if name not in ("epochs", "max_minutes", "device"):
+            if name not in CHANGEABLE:
                 raise ConfigError(
                     f"'training.{name}' cannot change when a run is resumed; see {folder.run_file}"
                 )
@@ -261,6 +267,7 @@ def _work(
     with contextlib.ExitStack() as held:
         processes.alone(lambda: held.enter_context(storage.exclusive(folder.path)))
         device = choose_device(settings.device, processes)
+        held.enter_context(threads.using(settings.threads if device.type == "cpu" else None))
         recipe = describe(spec, dataset.event, dataset.label_names)
         processes.alone(lambda: storage.write_json(folder.model_file, recipe))
         say(_describe_run(folder, spec, parts, device))
@@ -291,10 +298,12 @@ def _work(
 def _describe_run(folder: RunFolder, spec: Mapping[str, Any], parts: assembly.Parts, device: Any) -> str:
     count = sum(parameter.numel() for parameter in parts.model.parameters())
     training, latent = spec["training"], "x".join(map(str, parts.model.latent))
+    number = training["threads"] if device.type == "cpu" else None
+    shared = f", {number} thread{'s' * (number != 1)}" if number else ""
     return (
         f"{folder.path}: {spec['model']['name']} with {latent} latents, network "
         f"{spec['network']['name']}, likelihood {spec['likelihood']['name']}, transform "
-        f"{spec['transform']['name']}, {count:,} parameters, {training['epochs']} epochs on {device}"
+        f"{spec['transform']['name']}, {count:,} parameters, {training['epochs']} epochs on {device}{shared}"
     )
 
 

@@ -4,7 +4,7 @@
 all of it; the result repeats the run. `assemble` builds what it describes.
 """
 
-from latentia.assembly.building import Parts, assemble, begin, fresh
+from latentia.assembly.building import Parts, assemble, begin, fresh, operations
 from latentia.assembly.completion import complete
 from latentia.assembly.settings import PARTS, SHORT, SUPPLIED, check_sections, expand
 
@@ -19,4 +19,5 @@ __all__ = [
     "complete",
     "expand",
     "fresh",
+    "operations",
 ]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from latentia import config, registry
+from latentia import config, registry, threads
 from latentia.assembly.settings import PARTS
 from latentia.data.conditions import Condition
 from latentia.data.dataset import Dataset
@@ -17,7 +17,7 @@ from latentia.data.transforms import Transform
 from latentia.networks import recompute
 from latentia.noise import seeded
 from latentia.objectives import Objective
-from latentia.types import LatentModel
+from latentia.types import Batch, LatentModel
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,29 @@ def fresh(spec: Mapping[str, Any], event: tuple[int, ...], seed: int) -> Parts:
     if spec["training"]["recompute"]:
         recompute(parts.model)
     return parts
+
+
+def operations(parts: Parts, batch: int) -> int:
+    """Count the operations of a forward pass, with as many latent samples as the objective takes.
+
+    Args:
+        parts: what `fresh` built.
+        batch: examples in it.
+
+    Returns:
+        Floating-point operations of dense layers and convolutions.
+    """
+    model, x = parts.model, torch.zeros(1, *parts.model.event)
+    # A model that infers the label works through every class where it is not known.
+    unknown = torch.nan if model.classifies else 0.0
+    c = torch.full((1, model.condition), unknown) if model.condition else None
+    example = Batch(x, torch.zeros(1, dtype=torch.int64), c)
+    training = model.training
+    model.eval()
+    with seeded(0), torch.no_grad():
+        counted = threads.operations(model, lambda: model(example, parts.objective.samples))
+    model.train(training)
+    return batch * counted
 
 
 SHOWN = 1000

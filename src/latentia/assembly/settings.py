@@ -56,6 +56,7 @@ SHORT = {
     "fit": ("data", "fit"),
     "seed": ("training", "seed"),
     "device": ("training", "device"),
+    "threads": ("training", "threads"),
     "precision": ("training", "precision"),
     "skip_bad": ("data", "skip_bad"),
 }

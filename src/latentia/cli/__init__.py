@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import click
 
 from latentia.errors import LatentiaError, ToldElsewhere
+from latentia.threads import let_sleep
 
 VERBS = {
     "demo": "demo",
@@ -85,6 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         SystemExit: always; 0 for success, 2 for what the user can mend, 128 plus the number of
             the signal for an interruption.
     """
+    let_sleep()
     try:
         code = commands.main(arguments, prog_name="latentia", standalone_mode=False)
     except click.ClickException as error:

@@ -10,9 +10,6 @@ import click
 
 from latentia.errors import ConfigError, shell
 
-CHANGEABLE = ("epochs", "max_minutes", "device")
-"""The flags that go together with --resume."""
-
 
 def run_options(function: click.decorators.FC) -> click.decorators.FC:
     """Add the common settings of a run as flags; `sweep` has the same."""
@@ -46,6 +43,9 @@ def run_options(function: click.decorators.FC) -> click.decorators.FC:
             ),
             click.option("--seed", type=int, help="Seed of weights, order and noise."),
             click.option("--device", help="cpu, cuda, ..., or auto."),
+            click.option(
+                "--threads", type=int, help="Threads on a CPU; as many as the work feeds by default."
+            ),
             click.option("--precision", help="float32, bfloat16, or auto."),
             click.option(
                 "--skip-bad", is_flag=True, default=None, help="Leave out files that cannot be read."
@@ -138,6 +138,8 @@ def gather(
 def _only_changeable(
     words: tuple[str, ...], out: Path | None, config: Path | None, given: dict[str, Any]
 ) -> None:
+    from latentia.api import CHANGEABLE
+
     fixed = [f"--{name.replace('_', '-')}" for name in given if name not in CHANGEABLE]
     fixed += list(words)
     fixed += ["--out"] if out else []
@@ -145,5 +147,5 @@ def _only_changeable(
     if fixed:
         raise ConfigError(
             f"{fixed[0]} does not go with --resume: a run keeps its settings; only --epochs, --max-minutes, "
-            "--device and --quiet may be given"
+            "--device, --threads and --quiet may be given"
         )

@@ -37,6 +37,8 @@ class Training:
         checkpoint_seconds: seconds between checkpoints.
         seed: seed of weights, order and noise.
         device: where to train, such as cpu, cuda, cuda:1, mps; auto takes the best there is.
+        threads: threads that share the work on a CPU; none lets a new run choose by the size of its steps and
+            record the number, on which the last digits of convolutions depend.
         precision: type of the arithmetic; auto takes bfloat16 where the device has it, on a GPU.
         compile: whether forward and backward pass are compiled: always, never, or auto, where the run is long
             enough for it to pay.
@@ -65,6 +67,7 @@ class Training:
     checkpoint_seconds: float = 30.0
     seed: int = 0
     device: str = "auto"
+    threads: int | None = None
     precision: Precision = "auto"
     compile: Choice = "auto"
     recompute: bool = False
@@ -84,6 +87,7 @@ class Training:
             "max_minutes",
             "clip",
             "skip",
+            "threads",
         ):
             value = getattr(self, name)
             if value is not None and value <= 0:

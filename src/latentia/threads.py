@@ -1,0 +1,104 @@
+"""Threads: no more than the work feeds, and asleep while they wait.
+
+A step of a small network is made of many short pieces of work, and all threads wait for each other after
+each. A thread that waits keeps its core busy unless it is told to sleep; where other work wants that core,
+too, the one that is waited for does not get it, and a step takes ten times as long (`python -m
+benchmarks.run busy`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+SPIN = 3000
+"""Turns that GNU's OpenMP waits before it lets a thread sleep; its own default is 300,000."""
+
+TOLD = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
+"""Environment variables by which a user says how threads wait."""
+
+FEEDS = 64_000_000
+"""Floating-point operations of a step's forward pass from which one more thread is worth its waiting."""
+
+
+def let_sleep() -> None:
+    """Let waiting threads spin briefly and then sleep, unless the environment says how they wait.
+
+    The OpenMP of torch's wheels for Linux reads it when torch is first imported: called later, it changes
+    nothing, and other libraries of OpenMP do not know it.
+    """
+    if "torch" not in sys.modules and not any(name in os.environ for name in TOLD):
+        os.environ["GOMP_SPINCOUNT"] = str(SPIN)
+
+
+def operations(module: nn.Module, work: Callable[[], object]) -> int:
+    """Count the floating-point operations of a module's dense layers and convolutions while it works.
+
+    Args:
+        module: what computes; whatever it consists of is counted at each call.
+        work: makes it compute.
+
+    Returns:
+        Two for each product that is added up; what is neither a dense layer nor a convolution counts nothing.
+    """
+    from torch import nn
+
+    counted = [0]
+
+    def count(layer: Any, given: tuple[Tensor, ...], made: Tensor) -> None:
+        # A convolution applies all its weights at each place of its output, a transposed one of its input.
+        dense, turned = isinstance(layer, nn.Linear), getattr(layer, "transposed", False)
+        values = given[0] if dense or turned else made
+        channels = layer.in_features if dense else layer.in_channels if turned else layer.out_channels
+        counted[0] += 2 * layer.weight.numel() * (values.numel() // channels)
+
+    layers = [part for part in module.modules() if isinstance(part, (nn.Linear, nn.modules.conv._ConvNd))]
+    hooks = [layer.register_forward_hook(count) for layer in layers]
+    try:
+        work()
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return counted[0]
+
+
+def threads_for(operations: float) -> int:
+    """Choose how many threads share the work of a step.
+
+    Args:
+        operations: floating-point operations of its forward pass.
+
+    Returns:
+        One for each `FEEDS` operations, at least one, and no more than torch would take: a core each, or what
+        the user has set (`OMP_NUM_THREADS`, `torch.set_num_threads`).
+    """
+    import torch
+
+    return max(1, min(torch.get_num_threads(), int(operations / FEEDS)))
+
+
+@contextlib.contextmanager
+def using(count: int | None) -> Iterator[None]:
+    """Compute with a number of threads inside the context.
+
+    Args:
+        count: how many; None leaves torch as it is.
+
+    Yields:
+        Nothing.
+    """
+    import torch
+
+    before = torch.get_num_threads()
+    if count is not None:
+        torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
