@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from latentia.evaluation.figures import Figure, Ledger, Unmeasurable, mean_and_error
+from latentia.evaluation.neighbours import DENSITY, MANIFOLD, density_coverage, precision_recall, shares
 
 METRICS = ("frechet", "kernel", "precision", "recall", "density", "coverage")
 """What the names of the figures begin with; the name of the sampler follows."""
 RESAMPLES = 20
 SUBSET, SUBSETS = 1000, 50
-MANIFOLD = 3
-"""Neighbours that a ball of precision and recall reaches to."""
-DENSITY = 5
-"""Neighbours that a ball of density and coverage reaches to."""
-
-HELD = "error over examples, the balls held as they are"
-_BLOCK = 500  # rows of distances that are held at a time
 
 
 def compare_samples(
@@ -110,27 +104,23 @@ class _Pair:
     def precision_recall(self) -> dict[str, Figure]:
         """Give the shares of each set that lie in the other's balls."""
         self._check(MANIFOLD + 1, f"a ball that reaches to {MANIFOLD} neighbours")
-        good, found = precision_recall(self.real, self.other)
-        balls = f"reach to their {MANIFOLD} nearest neighbours; {self._what}; {HELD}"
+        (precise, recalled), held = shares(precision_recall, self.real, self.other, self.seed)
+        balls = f"reach to their {MANIFOLD} nearest neighbours; {self._what}; {held}"
         precision = f"share of the {self._others} within the balls around real examples that {balls}"
         recall = f"share of the real examples within the balls around the {self._others} that {balls}"
-        return self._figure("precision", mean_and_error(good), precision) | self._figure(
-            "recall", mean_and_error(found), recall
-        )
+        return self._figure("precision", precise, precision) | self._figure("recall", recalled, recall)
 
     def density_coverage(self) -> dict[str, Figure]:
         """Give how many real balls hold a sample, and the share of real balls that hold one."""
         self._check(DENSITY + 1, f"a ball that reaches to {DENSITY} neighbours")
-        depth, covered = density_coverage(self.real, self.other)
-        balls = f"reach to their {DENSITY} nearest neighbours; {self._what}; {HELD}"
+        (deep, covered), held = shares(density_coverage, self.real, self.other, self.seed)
+        balls = f"reach to their {DENSITY} nearest neighbours; {self._what}; {held}"
         density = (
             f"how many of the balls around real examples hold each of the {self._others}, over {DENSITY}: "
             f"1 for the same distribution, on average; the balls {balls}"
         )
         coverage = f"share of the real examples with {self._others} in their ball; the balls {balls}"
-        return self._figure("density", mean_and_error(depth), density) | self._figure(
-            "coverage", mean_and_error(covered), coverage
-        )
+        return self._figure("density", deep, density) | self._figure("coverage", covered, coverage)
 
     @property
     def _others(self) -> str:
@@ -261,83 +251,3 @@ def squared_mmd(a: np.ndarray, b: np.ndarray) -> float:
         return float(values.sum() - np.trace(values)) / (len(x) * (len(x) - 1))
 
     return within(a) + within(b) - 2 * float(kernel(a, b).mean())
-
-
-def precision_recall(
-    real: np.ndarray, generated: np.ndarray, neighbours: int = MANIFOLD
-) -> tuple[np.ndarray, np.ndarray]:
-    """Tell which samples lie among the data, and which data lie among the samples.
-
-    A set's manifold is the union of the balls around its examples that reach to the k-th neighbour.
-
-    Args:
-        real: data, `(N, D)`, more than `neighbours`.
-        generated: samples, `(M, D)`, more than `neighbours`.
-        neighbours: k.
-
-    Returns:
-        For each sample whether it is on the data's manifold, `(M,)`: their mean is the precision. For
-        each real example whether it is on the samples', `(N,)`: their mean is the recall.
-
-    References:
-        Tuomas Kynkaanniemi et al., "Improved Precision and Recall Metric for Assessing Generative
-        Models", 2019.
-    """
-    real, generated = _centred(real, generated)
-    reach, reach_generated = _reach(real, neighbours), _reach(generated, neighbours)
-    good = [(block <= reach).any(axis=1) for block in _distances(generated, real)]
-    found = [(block <= reach_generated).any(axis=1) for block in _distances(real, generated)]
-    return np.concatenate(good), np.concatenate(found)
-
-
-def density_coverage(
-    real: np.ndarray, generated: np.ndarray, neighbours: int = DENSITY
-) -> tuple[np.ndarray, np.ndarray]:
-    """Tell how deep samples lie among the data, and which data have samples near them.
-
-    Args:
-        real: data, `(N, D)`, more than `neighbours`.
-        generated: samples, `(M, D)`.
-        neighbours: k, to the k-th of which the ball around a real example reaches.
-
-    Returns:
-        For each sample the number of balls that it is in, over k, `(M,)`: their mean is the density, of
-        expectation 1 for the same distribution. For each real example whether a sample is in its ball,
-        `(N,)`: their mean is the coverage.
-
-    References:
-        Muhammad Ferjad Naeem et al., "Reliable Fidelity and Diversity Metrics for Generative Models", 2020.
-    """
-    real, generated = _centred(real, generated)
-    reach = _reach(real, neighbours)
-    depth, covered = [], np.zeros(len(real), dtype=bool)
-    for block in _distances(generated, real):
-        inside = block <= reach
-        depth.append(inside.sum(axis=1) / neighbours)
-        covered |= inside.any(axis=0)
-    return np.concatenate(depth), covered
-
-
-def _centred(real: np.ndarray, generated: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Move the data's mean to the origin: distances through products lose digits far away from it."""
-    mean = real.mean(axis=0, dtype=np.float64)
-    return real - mean, generated - mean
-
-
-def _distances(a: np.ndarray, b: np.ndarray) -> Iterator[np.ndarray]:
-    """Give the squared distances of some rows of `a` at a time to all of `b`."""
-    norms = (b**2).sum(axis=1)
-    for start in range(0, len(a), _BLOCK):
-        rows = a[start : start + _BLOCK]
-        squared = rows @ b.T
-        squared *= -2
-        squared += norms
-        squared += (rows**2).sum(axis=1, keepdims=True)
-        yield np.maximum(squared, 0, out=squared)
-
-
-def _reach(x: np.ndarray, neighbours: int) -> np.ndarray:
-    """Give the squared distance of each example to its k-th neighbour, itself not counted."""
-    reach = [np.partition(block, neighbours, axis=1)[:, neighbours] for block in _distances(x, x)]
-    # Equal examples are at distance 0 only up to rounding, and a ball of radius 0 shall hold them.
-    return np.concatenate(reach) + 1e-12 * (x**2).sum(axis=1)
