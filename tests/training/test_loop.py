@@ -202,9 +202,10 @@ def test_the_latents_are_looked_at_at_a_modest_interval(tmp_path):
     assert rows[-1]["step"] == run.metrics("train")[-1]["step"]
     for row in rows:
         assert 0 <= row["active_units"] <= 16
-        rate = row["mutual_information"] + row["total_correlation"] + row["dimension_wise_kl"]
-        assert rate > -0.5  # an estimate of what is not negative
-        assert row["mutual_information"] <= np.log(20) + 1e-6  # 20 examples validate
+        if "mutual_information" in row:  # as long as 20 examples, which validate, can tell it
+            rate = row["mutual_information"] + row["total_correlation"] + row["dimension_wise_kl"]
+            assert rate > -0.5  # an estimate of what is not negative
+            assert row["mutual_information"] < np.log(20) - 0.1
     settings = {"epochs": 2, "validate_every": 1}
     plain = api.train(images(400), out=tmp_path / "ae", model="autoencoder", training=settings)
     assert set(plain.metrics("health")[-1]) == {"split", "step", "active_units"}

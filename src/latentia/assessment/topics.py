@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from latentia.assessment.likelihood import likelihood
+from latentia.assessment.rate import FITTED, PARTS, divided
 from latentia.assessment.representations import disentanglement, representation
 from latentia.assessment.subject import Subject
 from latentia.data.conditions import Labels, as_told
@@ -23,7 +24,6 @@ from latentia.evaluation.health import (
     encode_split,
     prior_distance,
     prior_holes,
-    split_rate,
 )
 from latentia.evaluation.latents import latent_statistics
 from latentia.evaluation.reconstruction import principal_components, reconstruction
@@ -70,8 +70,7 @@ def health(subject: Subject) -> None:
         ),
     }
     measure = subject.ledger.measure
-    parts = ["mutual_information", "total_correlation", "dimension_wise_kl", "aggregate_kl"]
-    measure(parts, partial(_divided, subject, codes))
+    divided(subject, codes)
     measure(["prior_holes"], partial(_holes, subject, codes))
     measure(["aggregate_mmd"], partial(_distance, subject, codes))
     measure(["decoder_use"], partial(_use, subject, codes))
@@ -79,8 +78,7 @@ def health(subject: Subject) -> None:
 
 CONTINUOUS = (
     "active_units", "latent_mean", "latent_std", "latent_min", "latent_max", "latent_spread",
-    "mutual_information", "total_correlation", "dimension_wise_kl", "aggregate_kl", "prior_holes",
-    "aggregate_mmd",
+    *PARTS, *FITTED, "prior_holes", "aggregate_mmd",
 )  # fmt: skip
 """Figures of health that are about continuous latents."""
 
@@ -111,31 +109,6 @@ def _codes(subject: Subject, codes: Codes) -> None:
     }  # fmt: skip
     subject.ledger.missing.update(dict.fromkeys(CONTINUOUS, "the latents are codes, not continuous"))
     subject.ledger.measure(["decoder_use"], partial(_use, subject, codes))
-
-
-def _divided(subject: Subject, codes: Codes) -> Mapping[str, Figure]:
-    parts = split_rate(subject.run.model, codes, subject.settings.seed)
-    drawn = len(parts.mutual_information)
-    of = f"of the aggregate posterior of {parts.examples:,} examples, {drawn:,} latents"
-
-    def figure(values: np.ndarray, what: str, better: Better = "") -> Figure:
-        mean, error = mean_and_error(values)
-        return Figure(mean, "nats", subject.split, f"{what} {of}", error, drawn, better)
-
-    most = math.log(parts.examples)
-    what: dict[str, tuple[str, Better]] = {
-        "mutual_information": (f"E[log q(z|x) - log q(z)], at most log N = {most:.2f},", ""),
-        "total_correlation": ("KL(q(z) || prod_j q(z_j))", ""),
-        "dimension_wise_kl": ("sum_j KL(q(z_j) || p(z_j))", ""),
-        "aggregate_kl": ("KL(q(z) || p(z))", "lower"),
-    }
-    reason = {
-        "total_correlation": "the posterior is no product over the latent's dimensions",
-        "dimension_wise_kl": "the posterior or the prior is no product over the latent's dimensions",
-    }
-    found = parts.parts
-    subject.ledger.missing.update({name: why for name, why in reason.items() if name not in found})
-    return {name: figure(values, *what[name]) for name, values in found.items()}
 
 
 def _holes(subject: Subject, codes: Codes) -> Mapping[str, Figure]:
