@@ -305,3 +305,27 @@ def test_pixels_in_columns_become_images(tmp_path, rng, refused):
     )
     refused(tmp_path / "mnist_train.csv", "data.shape is 28", error=ConfigError, shape=28)
     refused("digits", "data.shape", "does not apply", error=ConfigError, shape=(8, 8))
+
+
+def test_arrays_of_rows_keep_their_digits_too(tmp_path):
+    wide = np.stack([1_700_000_000 + np.arange(40), np.arange(40)], axis=1)
+    np.save(tmp_path / "whole.npy", wide)
+    np.save(tmp_path / "real.npy", wide / 3)
+    np.savez(tmp_path / "two.npz", x_train=wide, x_test=wide + 1)
+    for source, values in ((wide, wide), (tmp_path / "whole.npy", wide), (tmp_path / "real.npy", wide / 3)):
+        data = load(source)
+        assert data.x.dtype == np.float64
+        np.testing.assert_array_equal(data.x, values)
+        assert data.observed == (values.min(), values.max())
+    np.testing.assert_array_equal(load(tmp_path / "two.npz").x, np.concatenate([wide, wide + 1]))
+    assert load(wide.astype(np.float32)).x.dtype == np.float32
+    assert load(np.zeros((4, 8, 8))).x.dtype == np.float32  # pictures have no digits to lose
+
+
+def test_large_files_of_rows_keep_their_digits_too(tmp_path, monkeypatch):
+    wide = np.stack([1_700_000_000 + np.arange(70_000), np.arange(70_000)], axis=1)
+    np.save(tmp_path / "whole.npy", wide)
+    data = load(tmp_path / "whole.npy", buffer=1)
+    assert not isinstance(data.x, np.ndarray)
+    np.testing.assert_array_equal(data.x[68_000:], wide[68_000:])
+    assert data.observed == (0, 1_700_069_999)

@@ -12,7 +12,7 @@ import numpy as np
 from latentia.data import factors
 from latentia.data import labels as label_codes
 from latentia.data.factors import Factors
-from latentia.data.labels import NO_LABEL
+from latentia.data.labels import NO_LABEL, NO_LABELS
 from latentia.data.layout import Layout
 from latentia.data.raw import SPLIT_WORDS, SPLITS, Options, Raw, consecutive
 from latentia.data.streams import READ_ERRORS, reason
@@ -93,7 +93,9 @@ def read_npy(path: Path, options: Options) -> Raw:
     return Raw(x.copy() if np.may_share_memory(x, mapped) else x, high=high, layout=layout)
 
 
-class _Header(NamedTuple):
+class Header(NamedTuple):
+    """What is known of an array before it is read."""
+
     shape: tuple[int, ...]
     dtype: np.dtype
 
@@ -128,24 +130,44 @@ def read_npz(path: Path, options: Options) -> Raw:
     """
     try:
         with np.load(path, allow_pickle=False) as archive:
-            headers = _headers(archive)
-            if options.key:
-                if options.key not in headers:
-                    raise DataError(
-                        f"{path}: has no array '{options.key}' for the data{nearest(options.key, headers)}"
-                    )
-                keys = {"train": options.key}
-            else:
-                keys = _find(headers, _DATA_NAMES, at_least=2) or {"train": _only(headers, path)}
-            parts = {part: _read(archive, key, headers, path) for part, key in keys.items()}
-            counts = {part: len(x) for part, x in parts.items()}
-            known = _read_factors(archive, headers, keys, counts, path)
-            if options.label and options.label not in headers:
-                labels = *_factor_as_labels(options.label, headers, known, path), options.label
-            else:
-                labels = _read_labels(archive, headers, options.label, counts, path)
+            return read_named(archive, _headers(archive), options, path)
     except (ValueError, KeyError, *READ_ERRORS) as error:
         raise DataError(f"{path}: cannot be read ({reason(error)}); copy or download it again") from error
+
+
+def read_named(archive: Any, headers: Mapping[str, Header], options: Options, path: Path) -> Raw:
+    """Choose among named arrays those of data, labels and factors, as `read_npz` says, and read them.
+
+    Args:
+        archive: gives the array of a name.
+        headers: shape and type of each.
+        options: key, label and channels are used.
+        path: the file, for messages.
+
+    Returns:
+        The examples.
+
+    Raises:
+        DataError: if the data are not found, hold no usable numbers, or the factors do not fit them.
+    """
+    if options.key:
+        if options.key not in headers:
+            raise DataError(
+                f"{path}: has no array '{options.key}' for the data{nearest(options.key, headers)}"
+            )
+        keys = {"train": options.key}
+    else:
+        keys = _find(headers, _DATA_NAMES, at_least=2) or {"train": _only(headers, path)}
+    parts = {part: _read(archive, key, headers, path) for part, key in keys.items()}
+    counts = {part: len(x) for part, x in parts.items()}
+    known = _read_factors(archive, headers, keys, counts, path)
+    labels: Any = None
+    if options.label == NO_LABELS and options.label not in headers:
+        pass
+    elif options.label and options.label not in headers:
+        labels = *_factor_as_labels(options.label, headers, known, path), options.label
+    else:
+        labels = _read_labels(archive, headers, options.label, counts, path)
     coloured = all(_indexed(key, headers) for key in keys.values())
     x, given, high, layout = _join(parts, keys, "first" if coloured else options.channels, path)
     codes, names, label = labels or (None, (), "")
@@ -154,11 +176,11 @@ def read_npz(path: Path, options: Options) -> Raw:
     return replace(raw, factors=known.classes, factor_names=known.names) if known else raw
 
 
-def _indexed(key: str, headers: Mapping[str, _Header]) -> bool:
+def _indexed(key: str, headers: Mapping[str, Header]) -> bool:
     return key.endswith("_indexed") and "palette" in headers and headers[key].dtype.kind in "ui"
 
 
-def _beside(headers: Mapping[str, _Header], data: Mapping[str, str], label: str) -> dict[str, int]:
+def _beside(headers: Mapping[str, Header], data: Mapping[str, str], label: str) -> dict[str, int]:
     """Count what looks like more examples and is not read."""
     used = {*data.values(), *factors.ARRAYS, factors.VALUES, label}
     shape = headers[data["train"]].shape[1:]
@@ -169,7 +191,7 @@ def _beside(headers: Mapping[str, _Header], data: Mapping[str, str], label: str)
     }
 
 
-def _headers(archive: Any) -> dict[str, _Header]:
+def _headers(archive: Any) -> dict[str, Header]:
     """Read shape and type of each array without reading the array."""
     headers = {}
     for key in archive.files:
@@ -181,11 +203,11 @@ def _headers(archive: Any) -> dict[str, _Header]:
                 else np.lib.format.read_array_header_2_0
             )
             shape, _, dtype = read(handle)
-        headers[key] = _Header(shape, dtype)
+        headers[key] = Header(shape, dtype)
     return headers
 
 
-def _find(headers: Mapping[str, _Header], names: Iterable[str], at_least: int) -> dict[str, str]:
+def _find(headers: Mapping[str, Header], names: Iterable[str], at_least: int) -> dict[str, str]:
     """Find arrays by name: {'train': key, 'test': key} for a family, {'train': key} for a single one."""
     lowered = {key.lower(): key for key, header in headers.items() if len(header.shape) >= at_least}
     for name in names:
@@ -203,7 +225,7 @@ def _find(headers: Mapping[str, _Header], names: Iterable[str], at_least: int) -
     return {"train": single} if single else {}
 
 
-def _only(headers: Mapping[str, _Header], path: Path) -> str:
+def _only(headers: Mapping[str, Header], path: Path) -> str:
     """Choose the one array that can be data."""
     indexed = [key for key in headers if key.endswith("_indexed") and "palette" in headers]
     arrays = indexed or [key for key, header in headers.items() if len(header.shape) >= 2]
@@ -217,7 +239,7 @@ def _only(headers: Mapping[str, _Header], path: Path) -> str:
     )
 
 
-def _read(archive: Any, key: str, headers: Mapping[str, _Header], path: Path) -> np.ndarray:
+def _read(archive: Any, key: str, headers: Mapping[str, Header], path: Path) -> np.ndarray:
     where = f"{path}, array '{key}'"
     if headers[key].dtype.hasobject:
         raise DataError(f"{where}: holds Python objects; {_NO_OBJECTS}")
@@ -237,7 +259,7 @@ def _read(archive: Any, key: str, headers: Mapping[str, _Header], path: Path) ->
 
 def _read_factors(
     archive: Any,
-    headers: Mapping[str, _Header],
+    headers: Mapping[str, Header],
     data: Mapping[str, str],
     counts: Mapping[str, int],
     path: Path,
@@ -254,7 +276,7 @@ def _read_factors(
 
 
 def _factor_as_labels(
-    name: str, headers: Mapping[str, _Header], known: Factors | None, path: Path
+    name: str, headers: Mapping[str, Header], known: Factors | None, path: Path
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     """Take the factor of a name that no array has."""
     if known is None:
@@ -266,7 +288,7 @@ def _factor_as_labels(
 
 
 def _read_labels(
-    archive: Any, headers: Mapping[str, _Header], named: str | None, counts: Mapping[str, int], path: Path
+    archive: Any, headers: Mapping[str, Header], named: str | None, counts: Mapping[str, int], path: Path
 ) -> tuple[np.ndarray, tuple[str, ...], str] | None:
     """Read the labels of all parts, encoded together, and their array's name; None where none fit."""
     plain = {key: header for key, header in headers.items() if not header.dtype.hasobject}

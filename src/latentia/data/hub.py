@@ -14,7 +14,7 @@ from latentia.data.files import Files
 from latentia.data.raw import SPLIT_WORDS, SPLITS, Options, Raw, consecutive
 from latentia.data.stack import decode_all
 from latentia.data.streams import reason
-from latentia.data.tables import NO_LABELS, Table, from_table
+from latentia.data.tables import Table, from_table
 from latentia.errors import DataError, MissingExtra, nearest
 
 
@@ -87,7 +87,7 @@ def _column(parts: Mapping[str, Any], word: str) -> np.ndarray:
 def _label_word(features: Mapping[str, Any], named: str | None) -> str | None:
     """Choose the column of labels: the one asked for, one declared as such, or one of the usual names."""
     if named:
-        return None if named == NO_LABELS and named not in features else named
+        return None if named == label_codes.NO_LABELS and named not in features else named
     declared = next((word for word, kind in features.items() if type(kind).__name__ == "ClassLabel"), None)
     lowered = {word.lower(): word for word in features}
     return declared or next((lowered[name] for name in label_codes.NAMES if name in lowered), None)

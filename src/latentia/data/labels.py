@@ -12,6 +12,9 @@ NAMES = ("label", "labels", "class", "classes", "target", "targets", "y")
 
 NO_LABEL = -1
 
+NO_LABELS = "none"
+"""What `data.label` says where nothing shall be the labels."""
+
 _WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
 _ABSENT = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "none", "<na>", "nat", "?"})
 

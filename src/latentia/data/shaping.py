@@ -35,7 +35,7 @@ def require_shape(shape: Sequence[int]) -> tuple[int, ...]:
 
 
 def shaped(raw: Raw, event: tuple[int, ...], where: str) -> Raw:
-    """Make an image of each row; whole numbers within 0..255 become bytes.
+    """Make an image of each row; whole numbers within 0..255 become bytes, others float32.
 
     Args:
         raw: a table.
@@ -60,6 +60,8 @@ def shaped(raw: Raw, event: tuple[int, ...], where: str) -> Raw:
     if whole and x.dtype != np.uint8 and x.size and x.min() >= 0 and x.max() <= 255:
         x = x.astype(np.uint8)
         high = 1.0 if x.max() <= 1 else 255.0
+    elif x.dtype == np.float64:
+        x = x.astype(np.float32)  # pixels, not quantities of many digits
     layout = replace(raw.layout, axes="flat")
     return replace(raw, x=x, high=high, notes=_without_columns(raw.notes), layout=layout)
 

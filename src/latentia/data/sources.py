@@ -11,7 +11,22 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
-from latentia.data import arrays, digits, hub, idx, images, packed, shaping, sprites, table_files, tables
+from latentia.data import (
+    arrays,
+    containers,
+    digits,
+    hub,
+    idx,
+    images,
+    named,
+    packed,
+    shaping,
+    sound,
+    sprites,
+    table_files,
+    tables,
+    volumes,
+)
 from latentia.data.dataset import Dataset
 from latentia.data.decode import SUFFIXES
 from latentia.data.files import walk
@@ -48,12 +63,20 @@ _TEXT = _Reader(table_files.read, frozenset({"label", "header", "shape"}))
 _COLUMNS = _Reader(table_files.read, frozenset({"label", "shape"}))
 _TABLES = _Reader(table_files.read_folder, frozenset({"label", "header", "shape"}))
 _ZIPPED_TABLES = _TABLES._replace(read=table_files.read_zip)
+_NPZ = _Reader(arrays.read_npz, frozenset({"label", "key", "channels", "shape"}))
+_SOUND = _Reader(sound.read)
+_NIFTI = _Reader(volumes.read_nifti)
+_DICOM = _Reader(volumes.read_dicom)
+_IN_FOLDERS = {(sound.SUFFIX,): _SOUND, volumes.NIFTI: _NIFTI, volumes.DICOM: _DICOM}
 _READERS = {
     ".npy": _Reader(arrays.read_npy, frozenset({"channels", "shape"})),
-    ".npz": _Reader(arrays.read_npz, frozenset({"label", "key", "channels", "shape"})),
+    ".npz": _NPZ,
     **dict.fromkeys(table_files.TEXT, _TEXT),
-    **dict.fromkeys(table_files.COLUMNS, _COLUMNS),
+    **dict.fromkeys(table_files.COLUMNS, _COLUMNS._replace(takes=_COLUMNS.takes | {"key"})),
     **dict.fromkeys(table_files.EXCEL, _TEXT._replace(takes=_TEXT.takes | {"key"})),
+    **dict.fromkeys(containers.MATLAB, _Reader(containers.read_mat, _NPZ.takes)),
+    **dict.fromkeys(containers.HDF5, _Reader(containers.read_hdf5, _NPZ.takes)),
+    **{suffix: reader for suffixes, reader in _IN_FOLDERS.items() for suffix in suffixes},
     ".zip": _IMAGES,
     ".tar": _IMAGES,
     ".tar.gz": _IMAGES,
@@ -66,7 +89,7 @@ _WORDS = {
 _HUB = "hf:"
 _KNOWN = (
     "digits, sprites, folders of images, .zip, .tar, .tar.gz, IDX files, .npy, .npz, .csv, .tsv, "
-    ".parquet, .feather, .xlsx and hf:owner/name"
+    ".parquet, .feather, .xlsx, .mat, .h5, .wav, .nii, .dcm and hf:owner/name"
 )
 
 
@@ -294,6 +317,9 @@ def _reader_for_folder(folder: Path) -> tuple[_Reader, Path]:
         inside = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     except OSError as error:
         raise DataError(f"{folder}: cannot be read ({reason(error)}); check its permissions") from error
+    for suffixes, reader in _IN_FOLDERS.items():
+        if named.files_of(folder, suffixes):
+            return reader, folder
     if not inside:
         raise DataError(f"{folder}: is an empty folder; latentia reads {_KNOWN}")
     readable = [(reader, path) for path in inside if path.is_file() and (reader := _reader_for_file(path))]

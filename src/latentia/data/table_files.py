@@ -13,11 +13,11 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from latentia.data import delimited, header
+from latentia.data import delimited, header, pictures
 from latentia.data.raw import SPLIT_WORDS, SPLITS, Options, Raw, consecutive
 from latentia.data.streams import READ_ERRORS, open_maybe_gzip, reason
 from latentia.data.tables import Table, from_table, holds_classes, pandas_for, table_of
-from latentia.errors import DataError, MissingExtra, nearest
+from latentia.errors import ConfigError, DataError, MissingExtra, nearest
 
 TEXT = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
 COLUMNS = (".parquet", ".feather")
@@ -48,7 +48,12 @@ def read(path: Path, options: Options) -> Raw:
         MissingExtra: if a package that reads it is not installed.
     """
     file = _File(path.name, str(path), partial(open_maybe_gzip, path))
-    return from_table(_table(file, options), options, str(path))
+    schema = _pictures(file)
+    if options.key is not None and schema is None and path.name.lower().endswith(COLUMNS):
+        raise ConfigError(
+            f"data.key={options.key} does not apply to {path}, which has no pictures; leave it out"
+        )
+    return _raw(_table(file, options), schema, options, str(path))
 
 
 def read_folder(folder: Path, options: Options) -> Raw:
@@ -151,6 +156,30 @@ def _table(file: _File, options: Options) -> Table:
     return table_of(frame, file.where)
 
 
+def _raw(table: Table, schema: Any, options: Options, where: str) -> Raw:
+    return (
+        from_table(table, options, where) if schema is None else pictures.read(table, schema, options, where)
+    )
+
+
+def _pictures(file: _File) -> Any:
+    """Give the schema of a file that has a column of pictures; None for others."""
+    name = file.name.lower()
+    if not name.endswith(COLUMNS):
+        return None
+    try:
+        from pyarrow import feather, parquet
+
+        with file.open() as handle:
+            if name.endswith(".parquet"):
+                schema = parquet.read_schema(handle)
+            else:
+                schema = feather.read_table(handle, columns=[], memory_map=False).schema
+    except (ImportError, ValueError, *READ_ERRORS):  # what reads the table says so
+        return None
+    return schema if pictures.find(schema) else None
+
+
 def _sheet(pandas: Any, file: _File, options: Options) -> Table:
     """Read a sheet of an Excel file: the one that `data.key` names, or the first."""
     try:
@@ -159,7 +188,9 @@ def _sheet(pandas: Any, file: _File, options: Options) -> Table:
             if options.key is not None and options.key not in sheets:
                 raise DataError(f"{file.where}: has no sheet '{options.key}'{nearest(options.key, sheets)}")
             chosen = options.key or sheets[0]
-            frame = book.parse(chosen, header=None, dtype=object, keep_default_na=False, na_values=[""])
+            frame = pandas.read_excel(
+                book, sheet_name=chosen, header=None, dtype=object, keep_default_na=False, na_values=[""]
+            )
     except ImportError as error:
         raise MissingExtra("openpyxl", "excel", f"reading {file.where}") from error
     except (ValueError, KeyError, TypeError, zipfile.BadZipFile, OSError) as error:
@@ -216,6 +247,9 @@ def _join(files: Sequence[_File], options: Options, where: str) -> Raw:
     if passed:
         left_out = {f"other table{'s' * (len(passed) > 1)} ({', '.join(passed[:3])})": len(passed)}
         table = replace(table, left_out={**table.left_out, **left_out})
+    schema = _pictures(chosen[0])
+    if schema is not None:
+        return pictures.read(table, schema, options, where)
     table, label = _without_target(table, chosen, tables, options.label, where)
     return from_table(table, options._replace(label=label), where)
 

@@ -14,9 +14,6 @@ from latentia.data.layout import Layout
 from latentia.data.raw import Options, Raw
 from latentia.errors import DataError, MissingExtra, nearest
 
-NO_LABELS = "none"
-"""What `data.label` says where no column holds labels."""
-
 _SURE = ("label", "labels", "class", "classes")
 _FEW = 20  # so many different whole numbers may be classes in any table
 _EACH = 5  # rows of each class, for numbers called target or y to be classes
@@ -115,7 +112,7 @@ def from_table(table: Table, options: Options, where: str) -> Raw:
 
     Args:
         table: the columns.
-        options: label is used: a column, `none`, or None to look for one (see `_find_label`).
+        options: label is used: a column, `none`, or None to look for one (see `find_label`).
         where: what messages call the table.
 
     Returns:
@@ -124,7 +121,7 @@ def from_table(table: Table, options: Options, where: str) -> Raw:
     Raises:
         DataError: if a cell is not a finite number, or there is no such label column.
     """
-    label, encoded, notes = _label(table, options.label, where)
+    label, encoded, notes = find_label(table, options.label, where)
     features = [name for name in table.names if name != label]
     if not features:
         raise DataError(f"{where}: has no column of numbers; give at least one")
@@ -149,9 +146,21 @@ def from_table(table: Table, options: Options, where: str) -> Raw:
     )
 
 
-def _label(table: Table, asked: str | None, where: str) -> tuple[str | None, Encoded | None, list[str]]:
-    """Find the column of labels and encode it; say which column might have been one."""
-    if asked == NO_LABELS and asked not in table.names:
+def find_label(table: Table, asked: str | None, where: str) -> tuple[str | None, Encoded | None, list[str]]:
+    """Find the column of labels and encode it.
+
+    Args:
+        table: the columns.
+        asked: a column, `none`, or None to look for one of a usual name that holds classes.
+        where: what messages call the table.
+
+    Returns:
+        The column, its codes and their names, or None for both; which columns might have been meant.
+
+    Raises:
+        DataError: if there is no such column, or it holds real numbers.
+    """
+    if asked == label_codes.NO_LABELS and asked not in table.names:
         return None, None, []
     if asked is not None:
         if asked not in table.names:

@@ -1,4 +1,4 @@
-"""Arrays of any layout and type become the project's: channels first, uint8 or float32, finite."""
+"""Arrays of any layout and type become the project's: channels first, uint8 or floats, finite."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from latentia.errors import ConfigError, DataError
 
 CHANNELS = (1, 3, 4)
 _BLOCK = 1 << 22  # entries looked at together: checks need no second copy of the data
+_SINGLE = 1 << 24  # float32 has every whole number up to it
 _SAMPLE = 4 << 20  # bytes of a file that are looked at to learn what kind of bytes they are
 
 
@@ -37,8 +38,8 @@ def tidy(array: np.ndarray, where: str, channels: str = "auto") -> Tidy:
     """Bring an array into the project's order of axes and its types, with at most one copy.
 
     `(N, F)` is a table; `(N, H, W)` becomes grey images `(N, 1, H, W)`; of four dimensions and more, the
-    channels are first or last: see `axes_of`. Booleans and whole numbers within 0..255 become uint8,
-    everything else float32.
+    channels are first or last: see `axes_of`. Booleans and whole numbers within 0..255 become uint8.
+    Tables keep float64, and whole numbers beyond 2^24 become it; everything else becomes float32.
 
     Args:
         array: the data, first dimension the examples.
@@ -173,10 +174,12 @@ def streamed(array: np.ndarray, path: Path, channels: str = "auto") -> tuple[Sha
         low, high, sampled = _byte_ends(plain)
     else:
         low, high, sampled = *_ends(plain, str(path)), False
-    whole = dtype.kind in "bui" and low >= 0 and high <= 255
-    arranged = partial(_arranged, np.uint8 if whole else np.float32, layout.axes)
+    target = _type_for(dtype, len(stored), low, high)
+    if target == np.float32:
+        low, high = float(np.float32(low)), float(np.float32(high))
+    arranged = partial(_arranged, target, layout.axes)
     x = Shards([shard], stored, dtype, arranged, (low, high), sampled)
-    return x, 255.0 if whole and high > 1 else 1.0, layout
+    return x, 255.0 if target == np.uint8 and high > 1 else 1.0, layout
 
 
 def _byte_ends(x: Shards) -> tuple[float, float, bool]:
@@ -197,8 +200,8 @@ def _ends(x: Shards, where: str) -> tuple[float, float]:
     for start, block in _blocks(x):
         if block.dtype.kind == "f":
             _require_finite(block, start, where)
-        ends.append((np.float32(block.min()), np.float32(block.max())))
-    return float(min(low for low, _ in ends)), float(max(high for _, high in ends))
+        ends.append((float(block.min()), float(block.max())))
+    return min(low for low, _ in ends), max(high for _, high in ends)
 
 
 def _arranged(target: type, axes: Axes, block: np.ndarray) -> np.ndarray:
@@ -276,9 +279,17 @@ def _ordered(array: np.ndarray, axes: Axes) -> np.ndarray:
     return np.moveaxis(array, -1, 1) if axes == "channels_last" else array
 
 
-def _compact(array: np.ndarray) -> type[np.uint8] | type[np.float32]:
-    if array.dtype.kind == "b" or array.dtype == np.uint8 or not array.size:
-        return np.float32 if array.dtype.kind == "f" else np.uint8
-    if array.dtype.kind in "ui" and array.min() >= 0 and array.max() <= 255:
+def _compact(array: np.ndarray) -> type[np.uint8 | np.float32 | np.float64]:
+    if array.dtype.kind in "ui" and array.dtype != np.uint8 and array.size:
+        return _type_for(array.dtype, array.ndim - 1, float(array.min()), float(array.max()))
+    return _type_for(array.dtype, array.ndim - 1, 0.0, 0.0)
+
+
+def _type_for(
+    dtype: np.dtype, dimensions: int, low: float, high: float
+) -> type[np.uint8 | np.float32 | np.float64]:
+    """Choose the type of examples by that of the source, and by the ends of whole numbers."""
+    if dtype.kind != "f" and low >= 0 and high <= 255:
         return np.uint8
-    return np.float32
+    wide = dtype.itemsize > 4 if dtype.kind == "f" else max(-low, high) > _SINGLE
+    return np.float64 if wide and dimensions == 1 else np.float32

@@ -1,0 +1,75 @@
+"""What the folders say that files of sounds and volumes are in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from latentia.data.images import arrange as arrange_pictures
+from latentia.data.raw import consecutive
+
+
+class Named(NamedTuple):
+    """Files in the order of their examples.
+
+    Attributes:
+        names: their paths inside the folder.
+        labels: class of each, -1 for none, or None if there are no classes.
+        label_names: names of the classes.
+        parts: positions of the splits; empty if there are none.
+    """
+
+    names: list[str]
+    labels: np.ndarray | None
+    label_names: tuple[str, ...]
+    parts: dict[str, np.ndarray]
+
+    @property
+    def label(self) -> str:
+        """Where the labels come from."""
+        return "folders" if self.labels is not None else ""
+
+    def parts_of(self, counts: np.ndarray) -> dict[str, np.ndarray]:
+        """Give the positions of the splits, where a file has several examples or none.
+
+        Args:
+            counts: how many each has, `(len(names),)`.
+
+        Returns:
+            Positions of examples.
+        """
+        return consecutive({part: int(counts[at].sum()) for part, at in self.parts.items()})
+
+
+def files_of(folder: Path, suffixes: tuple[str, ...]) -> list[str]:
+    """List the files of a kind in a folder and its sub-folders.
+
+    Args:
+        folder: where to look.
+        suffixes: how their names end.
+
+    Returns:
+        Their paths inside it, sorted; none that is hidden.
+    """
+    found = (path.relative_to(folder) for path in sorted(folder.rglob("*")) if path.is_file())
+    return [
+        path.as_posix()
+        for path in found
+        if path.name.lower().endswith(suffixes) and not any(part.startswith(".") for part in path.parts)
+    ]
+
+
+def arrange(names: list[str]) -> Named:
+    """Read splits and labels off the names of files, as for pictures.
+
+    Args:
+        names: paths inside the source, parts separated by slashes.
+
+    Returns:
+        The files in the order of their splits.
+    """
+    layout = arrange_pictures(names)
+    order = np.argsort(layout.rank)
+    return Named([names[at] for at in order], layout.labels, layout.label_names, layout.parts)
