@@ -329,3 +329,29 @@ def test_large_files_of_rows_keep_their_digits_too(tmp_path, monkeypatch):
     assert not isinstance(data.x, np.ndarray)
     np.testing.assert_array_equal(data.x[68_000:], wide[68_000:])
     assert data.observed == (0, 1_700_069_999)
+
+
+def test_packed_tables_keep_their_digits_and_settings(tmp_path, write):
+    from latentia.data.pack import pack
+
+    wide = np.stack([1_700_000_000 + np.arange(40), np.arange(40) * 7 % 11], axis=1)
+    path = write(["10,20", *lines_of(wide, "%d")])
+    pack(path, tmp_path / "packed", header=True, label="none")
+    data = load(tmp_path / "packed")
+    assert (data.x.dtype, data.columns) == (np.float64, ("10", "20"))
+    assert data.layout.types == ("int64", "int64")
+    assert sorted(data.x[:, 0].astype(int)) == wide[:, 0].tolist()
+    pack(write(lines_of(wide % 200, "%d")), tmp_path / "pictures", shape=(1, 2))
+    assert load(tmp_path / "pictures").event == (1, 1, 2)
+    assert load(tmp_path / "pictures").x.dtype == np.uint8
+
+
+def test_plain_arrays_from_text(write, rng):
+    from latentia.data.plain import read_array
+
+    values = 1_700_000_000 + rng.normal(size=(20, 4))
+    np.testing.assert_array_equal(read_array(write(lines_of(values, "%.17g"))), values)
+    np.testing.assert_array_equal(
+        read_array(write(["z1;z2;z3;z4", *[row.replace(",", ";") for row in lines_of(values, "%.17g")]])),
+        values,
+    )

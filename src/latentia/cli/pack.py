@@ -31,13 +31,17 @@ from latentia.errors import shell
     show_default=True,
     help="What pages of a TIFF and frames of an animation are: first (read one), examples, channels.",
 )
+@click.option("--header/--no-header", default=None, help="Whether a table's first line holds names.")
+@click.option("--shape", help="What a table's rows are as images: HEIGHT,WIDTH or CHANNELS,HEIGHT,WIDTH.")
 @click.option("--validation", default=0.05, show_default=True, help="Share that validates, if none is given.")
 @click.option("--test", default=0.1, show_default=True, help="Share held out as test, if none is given.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the splits that are drawn.")
 @click.option("--shard-mb", default=256, show_default=True, help="Size of a shard in MiB, about.")
 @click.option("--workers", type=int, help="Processes that decode; one for each core by default.")
 @click.option("--quiet", is_flag=True, help="Print errors alone.")
-def command(source: str, folder: Path, size: str | None, quiet: bool, **settings: Any) -> None:
+def command(
+    source: str, folder: Path, size: str | None, shape: str | None, quiet: bool, **settings: Any
+) -> None:
     """Decode SOURCE once and write it into FOLDER, as numpy arrays that training reads in part.
 
     What was interrupted goes on with the same command, which also repairs damaged shards.
@@ -48,7 +52,9 @@ def command(source: str, folder: Path, size: str | None, quiet: bool, **settings
     from latentia.data import load
     from latentia.data.pack import pack
 
-    pack(source, folder, size=parse_value(size) if size else None, quiet=quiet, **settings)
+    for name, text in {"size": size, "shape": shape}.items():
+        settings[name] = parse_value(text) if text else None
+    pack(source, folder, quiet=quiet, **settings)
     if not quiet:
         click.echo(load(folder).summary())
         click.echo(f"done; train on it with: latentia train {shell(folder)}")

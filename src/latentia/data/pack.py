@@ -56,6 +56,8 @@ def pack(
     fit: str = "crop",
     channels: str = "auto",
     pages: str = "first",
+    header: bool | None = None,
+    shape: Sequence[int] | None = None,
 ) -> Path:
     """Write a source as a folder of shards, for data that outgrow memory.
 
@@ -80,6 +82,8 @@ def pack(
         fit: as `load`.
         channels: as `load`.
         pages: as `load`.
+        header: as `load`.
+        shape: as `load`.
 
     Returns:
         The folder, which `load` takes.
@@ -90,7 +94,17 @@ def pack(
         LatentiaError: if the folder cannot be written.
     """
     options = make_options(
-        size, skip_bad, label, key, validation, test, fit=fit, channels=channels, pages=pages
+        size,
+        skip_bad,
+        label,
+        key,
+        validation,
+        test,
+        fit=fit,
+        channels=channels,
+        pages=pages,
+        header=header,
+        shape=shape,
     )
     if shard_mb < 1 or (workers is not None and workers < 1):
         raise ConfigError(f"shard_mb is {shard_mb} and workers is {workers}; numbers from 1 on are needed")
@@ -98,6 +112,10 @@ def pack(
         zip(_LOAD, (size, skip_bad, label, key, validation, test, seed, fit, channels, pages), strict=True)
     )
     recipe = {**settings, "shard_mb": shard_mb}
+    if header is not None:
+        settings["header"] = recipe["header"] = header
+    if shape is not None:
+        settings["shape"] = recipe["shape"] = list(shape)
     folder = Path(out).expanduser()
     images = images_of(source)
     _refuse(source, folder)

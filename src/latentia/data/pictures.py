@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from latentia.data import labels as label_codes
 from latentia.data.files import Files
 from latentia.data.raw import Options, Raw
 from latentia.data.stack import decode_all
@@ -112,6 +111,6 @@ class _Cells(Files):
             if cell.get("bytes") is None and cell.get("path"):
                 return Path(cell["path"]).read_bytes()
             cell = cell.get("bytes")
-        if label_codes.is_missing(cell):
+        if not isinstance(cell, (bytes, bytearray, memoryview)) or not len(cell):
             raise ValueError("the cell is empty")
         return bytes(cell)

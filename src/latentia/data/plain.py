@@ -10,13 +10,13 @@ from latentia.errors import DataError
 
 
 def read_array(path: Path) -> np.ndarray:
-    """Read one array as float32, as it stands: no splits, no labels, no change of layout.
+    """Read one array as it stands: no splits, no labels, no change of layout.
 
     Args:
-        path: a `.npy` file, a `.npz` file with one array, or a `.csv` file with a line of names.
+        path: a `.npy` file, a `.npz` file with one array, or a `.csv` file, whose first line may hold names.
 
     Returns:
-        The array.
+        The array, as float32, or as float64 where the file has more digits.
 
     Raises:
         DataError: if the file is missing, damaged, or holds something else.
@@ -27,17 +27,29 @@ def read_array(path: Path) -> np.ndarray:
         raise DataError(f"{path} is no array; give a .npy, .npz or .csv file")
     try:
         if path.suffix.lower() == ".csv":
-            return np.loadtxt(path, delimiter=",", skiprows=1, ndmin=2, dtype=np.float32)
+            return _read_text(path)
         loaded = np.load(path, allow_pickle=False)
         if not isinstance(loaded, np.ndarray):
             with loaded:
                 if len(loaded.files) != 1:
                     raise DataError(f"{path} holds {len(loaded.files)} arrays; give a file with one")
                 loaded = loaded[loaded.files[0]]
-        array = loaded.astype(np.float32)
+        narrow = loaded.dtype.kind in "bf" and loaded.dtype.itemsize <= 4
+        array = loaded.astype(np.float32 if narrow else np.float64)
     except (ValueError, OSError, EOFError) as error:
         raise DataError(f"{path}: cannot be read as an array ({' '.join(str(error).split())})") from error
     if not np.isfinite(array).all():
         row = int(np.argwhere(~np.isfinite(array))[0][0])
         raise DataError(f"{path}: row {row} holds NaN or infinity; leave such rows out")
     return array
+
+
+def _read_text(path: Path) -> np.ndarray:
+    """Read a table of text without pandas; its first line is told as that of any table."""
+    from latentia.data.delimited import first_lines
+    from latentia.data.header import guess
+
+    delimiter, records = first_lines(path.open("rb"))
+    named = bool(records) and guess(records[0], records[1:]).named
+    with path.open(encoding="utf-8-sig") as handle:
+        return np.loadtxt(handle, delimiter=delimiter, skiprows=int(named), ndmin=2, dtype=np.float64)

@@ -133,9 +133,7 @@ def spectrogram(sound: np.ndarray, frames: int) -> np.ndarray:
         Decibels, `(256, frames)`: 0 for a sine of full amplitude, -80 for what is weaker than that. Row k is
         around k / 512 of the rate; half the rate itself is left out.
     """
-    from scipy.signal import get_window
-
-    window = get_window("hann", WINDOW)
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(WINDOW) / WINDOW)  # Hann's
     padded = np.zeros(STEP * (frames - 1) + WINDOW, dtype=np.float64)
     used = min(len(sound), len(padded) - STEP)
     padded[STEP : STEP + used] = sound[:used]
