@@ -300,6 +300,8 @@ def test_pixels_in_columns_become_images(tmp_path, rng, refused):
     np.testing.assert_array_equal(data.layout.restore(data.x.astype(np.float32)), pixels)
     assert load(tmp_path / "mnist_train.csv", shape=[3, 2, 2]).event == (3, 2, 2)
     assert load(pixels / 255, shape=(3, 4)).x.dtype == np.float32
+    few = pd.DataFrame(pixels % 17).rename(columns=str)
+    assert (load(few, shape=(3, 4)).high, load(few > 3, shape=(3, 4)).high) == (16, 1)
     refused(
         tmp_path / "mnist_train.csv", "data.shape=1x5x5 is for rows of 25", error=ConfigError, shape=(5, 5)
     )

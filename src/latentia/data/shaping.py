@@ -37,6 +37,8 @@ def require_shape(shape: Sequence[int]) -> tuple[int, ...]:
 def shaped(raw: Raw, event: tuple[int, ...], where: str) -> Raw:
     """Make an image of each row; whole numbers within 0..255 become bytes, others float32.
 
+    White is 255, or the largest number where all are below 128.
+
     Args:
         raw: a table.
         event: channels, height and width.
@@ -59,7 +61,7 @@ def shaped(raw: Raw, event: tuple[int, ...], where: str) -> Raw:
     whole = bool(raw.layout.types) and all(np.dtype(name).kind in "bui" for name in raw.layout.types)
     if whole and x.dtype != np.uint8 and x.size and x.min() >= 0 and x.max() <= 255:
         x = x.astype(np.uint8)
-        high = 1.0 if x.max() <= 1 else 255.0
+        high = 255.0 if x.max() > 127 else float(max(1, x.max()))  # the digits of 8x8 end at 16
     elif x.dtype == np.float64:
         x = x.astype(np.float32)  # pixels, not quantities of many digits
     layout = replace(raw.layout, axes="flat")

@@ -200,12 +200,12 @@ def _example(view: View, body: bytes, invert: bool) -> np.ndarray:
         raise DataError(f"an example of this run has shape {want}, and this has {got}")
     if not np.isfinite(x).all():
         raise DataError("the example holds a value that is not finite")
-    return x.reshape(event).astype(np.float32)
+    return x.reshape(event).astype(np.float64 if len(event) == 1 else np.float32)
 
 
 def _numbers(read: Any, given: Any) -> np.ndarray:
     try:
-        return read(given, allow_pickle=False) if read is np.load else read(given, dtype=np.float32)
+        return read(given, allow_pickle=False) if read is np.load else read(given, dtype=np.float64)
     except (ValueError, TypeError, EOFError, OverflowError, MemoryError) as error:
         raise DataError(f"the numbers cannot be read: {' '.join(str(error).split())[:120]}") from error
 

@@ -28,15 +28,16 @@ def shape_of(shape: tuple[int, ...]) -> str:
     return "x".join(map(str, shape)) or "one number"
 
 
-def numbers(value: Any, what: str) -> np.ndarray:
+def numbers(value: Any, what: str, dtype: type[np.float32 | np.float64] = np.float32) -> np.ndarray:
     """Take finite numbers from lists or an array.
 
     Args:
         value: nested lists, or an array.
         what: what they are called in the message.
+        dtype: what lists and floating-point numbers become.
 
     Returns:
-        An array: float32 of lists and of floating-point numbers; whole numbers of an array as they are.
+        An array of `dtype` for lists and of floating-point numbers; whole numbers of an array as they are.
 
     Raises:
         Refusal: if they are of unequal lengths, no numbers, or not finite in float32.
@@ -54,9 +55,10 @@ def numbers(value: Any, what: str) -> np.ndarray:
         array = array.astype(np.uint8)
     if array.dtype.kind == "f":
         with np.errstate(over="ignore"):  # what becomes infinite is found below
-            array = array.astype(np.float32)
-        if not np.isfinite(array).all():
+            finite = np.isfinite(array.astype(np.float32)).all()
+        if not finite:
             raise Refusal(f"'{what}' holds NaN or values that are not finite; give finite numbers")
+        return array.astype(dtype)
     return array
 
 
@@ -143,12 +145,13 @@ def examples(value: Any, event: tuple[int, ...], limit: int) -> np.ndarray:
         limit: how many at the most.
 
     Returns:
-        Shape `(N, *event)`, N at least 1; uint8 as it is, else float32.
+        Shape `(N, *event)`, N at least 1; uint8 as it is, else float32, or float64 for rows of a table.
 
     Raises:
         Refusal: for another shape, no example or too many, or values that are not finite.
     """
-    array = value if isinstance(value, np.ndarray) else numbers(value, "x")
+    dtype = np.float64 if len(event) == 1 else np.float32
+    array = value if isinstance(value, np.ndarray) else numbers(value, "x", dtype)
     if array.shape == event:
         array = array[None]
     if array.shape[1:] != event or not array.ndim:
@@ -156,8 +159,8 @@ def examples(value: Any, event: tuple[int, ...], limit: int) -> np.ndarray:
             f"'x' has shape {shape_of(array.shape)}; give examples of shape {shape_of(event)}, one or a list"
         )
     count_of(len(array), limit, "examples in x")
-    array = numbers(array, "x")
-    return array if array.dtype == np.uint8 else array.astype(np.float32)
+    array = numbers(array, "x", dtype)
+    return array if array.dtype == np.uint8 else array.astype(dtype)
 
 
 def codes(z: np.ndarray, latent: tuple[int, ...], coder: Coder | None) -> np.ndarray:
