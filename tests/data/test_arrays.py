@@ -207,7 +207,7 @@ def test_npz_families_are_given_splits(tmp_path, rng, pattern, x, y, validation)
     ):
         at = data.splits[name]
         if part != "train" or validation:
-            np.testing.assert_array_equal(data.x[at], arrays[pattern.format(x, part)].astype(np.float32))
+            np.testing.assert_array_equal(data.x[at], arrays[pattern.format(x, part)])
         assert set(data.labels[at]) == {len(part) % 2}
 
 
