@@ -243,7 +243,13 @@ def data_options(table: Mapping[str, Any]) -> dict[str, Any]:
     """
     from latentia.data import load
 
-    given = {key: value for key, value in table.items() if key != "fingerprint"}
+    given = {
+        key: str(value)
+        if key in ("label", "key") and type(value) in (int, float)
+        else value  # columns 0, 1, ...
+        for key, value in table.items()
+        if key != "fingerprint"
+    }
     checked = config.check(load, given, "data", supplied=("source",))
     return {key: value for key, value in checked.items() if value is not None}
 

@@ -89,6 +89,18 @@ def test_flags_and_overrides_reach_the_run_file(tmp_path):
     assert spec["data"]["source"] == "digits"
 
 
+def test_labels_are_chosen_by_name_or_number(tmp_path, capsys):
+    lines = [f"{'ab'[at % 2]},{at % 7},{at % 5}" for at in range(40)]
+    (tmp_path / "t.csv").write_text("\n".join(lines) + "\n")
+    loud = [argument for argument in TINY if argument != "--quiet"]
+    for number, choice in enumerate((["data.label=0"], ["--label", "0"])):
+        out = tmp_path / f"run{number}"
+        assert latentia("train", tmp_path / "t.csv", *choice, *loud, "--out", out) == 0
+        assert "t: table of 2 columns" in (said := capsys.readouterr().out)
+        assert "2 labels of 0" in said
+        assert config.read_toml(out / "run.toml")["data"]["label"] == "0"
+
+
 def test_a_run_file_repeats_the_run_and_flags_win_over_it(run, tmp_path):
     assert latentia("train", "--config", run / "run.toml", "--out", tmp_path / "again", "--quiet") == 0
     assert (tmp_path / "again/model.safetensors").read_bytes() == (run / "model.safetensors").read_bytes()

@@ -52,6 +52,7 @@ def test_a_table_without_a_header_loses_no_row(write, rng):
     data = load(write(letters), label="0")
     assert len(data) == 200
     assert data.columns == ("1", "2", "3", "4")
+    assert load(pd.read_csv(write(letters), header=None), label=0).label_names == ("A", "B", "C")
     assert data.label_names == ("A", "B", "C")
     for width in (1, 2, 3, 16):
         for form in ("%d", "%.3f"):

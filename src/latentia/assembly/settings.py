@@ -54,6 +54,7 @@ SHORT = {
     "lr": ("training", "lr"),
     "size": ("data", "size"),
     "fit": ("data", "fit"),
+    "label": ("data", "label"),
     "seed": ("training", "seed"),
     "device": ("training", "device"),
     "threads": ("training", "threads"),

@@ -41,6 +41,7 @@ def run_options(function: click.decorators.FC) -> click.decorators.FC:
                 "--fit",
                 help="How other shapes come to --size: crop (the default, around the middle), pad, stretch.",
             ),
+            click.option("--label", help="The column or array of the labels; none for no labels."),
             click.option("--seed", type=int, help="Seed of weights, order and noise."),
             click.option("--device", help="cpu, cuda, ..., or auto."),
             click.option(
@@ -71,8 +72,8 @@ def command(
     quiet: bool,
     **flags: Any,
 ) -> None:
-    """Train on SOURCE: digits (the default), an IDX, npy, npz, csv or parquet file, a folder, zip or
-    tar of images, or hf:owner/name.
+    """Train on SOURCE: digits (the default), an IDX, npy, npz, csv, xlsx, parquet, mat, h5, wav, nii or dcm
+    file, a folder, zip or tar of images or of tables, or hf:owner/name.
 
     Every setting of a run file can be given as SECTION.KEY=VALUE, such as objective.beta=4,
     training.clip=1 or objective.schedule=cyclical; SECTION=NAME chooses a part, such as

@@ -61,6 +61,7 @@ def make_options(
         raise ConfigError(f"data.fit={fit} says how images come to a size; give data.size with it")
     if header is not None and not isinstance(header, bool):
         raise ConfigError(f"data.header is {header!r}; true or false is needed")
+    label, key = (None if name is None else str(name) for name in (label, key))  # a frame's may be numbers
     event = None if shape is None else require_shape(shape)
     sides = _height_and_width(size)
     return Options(sides, skip_bad, label, key, buffer << 20, **given, header=header, shape=event)
