@@ -158,6 +158,14 @@ def test_columns_that_count_the_rows_are_named(tmp_path, rng):
     assert load(tmp_path / "t.csv").columns == ("column 1", "b")
 
 
+def test_a_column_without_a_name_that_is_no_index(write, refused):
+    refused(write([",b", "0,1", ",2", "2,3"]), "row 2 (line 3), column 'column 1' is NaN or empty")
+    refused(write([",b", "inf,1", "1,2", "2,3"]), "column 'column 1' is infinity")
+    data = load(write([",b,", "x,1,", "x,2,", "y,3,"]))
+    assert data.columns == ("b",)
+    assert "left out: 1 column of row names, 1 empty column without a name" in data.summary()
+
+
 def test_no_digit_is_lost(tmp_path, rng):
     t = np.arange(400)
     frame = pd.DataFrame({"time": 1_700_000_000 + t, "load": t / 100, "account": 20_000_000 + 3 * t})

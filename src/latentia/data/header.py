@@ -12,7 +12,8 @@ from latentia.data.cells import number
 from latentia.data.labels import is_absent
 
 SAMPLE = 1000
-"""Lines that the first one is compared with."""
+"""Lines that the first one is compared with, at most."""
+_CELLS = 100_000  # fewer lines of many cells
 _RARE = 0.01  # lines like the first one are rare below this share
 _MOSTLY = 0.9  # of a column's cells, for the column to be one of numbers
 
@@ -50,6 +51,7 @@ def guess(first: Sequence[str], rows: Sequence[Sequence[str]]) -> Guess:
         The guess.
     """
     cells = [cell.strip() for cell in first]
+    rows = rows[: max(50, _CELLS // max(1, len(cells)))]
     below = [[row[at].strip() for row in rows if at < len(row)] for at in range(len(cells))]
     words = [at for at, cell in enumerate(cells) if number(cell) is None and not is_absent(cell)]
     if any(_is_numeric(below[at]) for at in words):
@@ -90,9 +92,11 @@ def is_index(cells: Sequence[str]) -> bool:
     Returns:
         True for words, and for whole numbers or numbers that are all different.
     """
-    values = [number(cell.strip()) for cell in cells]
+    values = [number(cell.strip()) for cell in cells if not is_absent(cell)]
     if None in values:
         return True
+    if len(values) < len(cells) or not np.isfinite(np.array(values, dtype=np.float64)).all():
+        return False
     return len(set(values)) == len(values) or all(
         value == round(value) for value in values if value is not None
     )

@@ -222,7 +222,10 @@ def _row_numbers(names: list[str], columns: list[np.ndarray]) -> list[str]:
     found = [
         name
         for name, values in zip(names, columns)
-        if values.dtype.kind in "iu" and len(values) > _FEW and (np.diff(np.sort(values)) == 1).all()
+        if values.dtype.kind in "iu"
+        and len(values) > _FEW
+        and int(values.max()) - int(values.min()) == len(values) - 1
+        and (np.diff(np.sort(values)) == 1).all()
     ]
     return [f"column {name} counts the rows: drop it if it says nothing" for name in found]
 
