@@ -366,3 +366,13 @@ def test_plain_arrays_from_text(write, rng):
         read_array(write(["z1;z2;z3;z4", *[row.replace(",", ";") for row in lines_of(values, "%.17g")]])),
         values,
     )
+
+
+def test_a_needless_zero_is_found_wherever_it_stands(write, refused, monkeypatch):
+    monkeypatch.setattr("latentia.data.delimited._SCANNED", 7)
+    plain = [f"{at},{at / 8},-0.5" for at in range(30)]
+    assert len(load(write(["a,b,c", *plain]))) == 30
+    for row in range(20, 27):
+        for cell in ("007", "-01", '"05"', " 08"):
+            lines = [*plain[:row], f"{cell},1,1", *plain[row:]]
+            refused(write(["a,b,c", *lines]), f"row {row + 1} (line {row + 2}), column 'a'", "begins with 0")
