@@ -17,13 +17,13 @@ def home(tmp_path, monkeypatch):
 def decoded(monkeypatch):
     """Count how often an image is decoded."""
     counts = []
-    decode = stack.decode
+    decode = stack.read_picture
 
     def counting(*arguments, **options):
         counts.append(1)
         return decode(*arguments, **options)
 
-    monkeypatch.setattr(stack, "decode", counting)
+    monkeypatch.setattr(stack, "read_picture", counting)
     return counts
 
 

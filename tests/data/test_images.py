@@ -6,8 +6,9 @@ import pytest
 from PIL import Image
 
 from latentia.data import load
-from latentia.data.decode import decode
-from latentia.data.images import arrange
+from latentia.data.arrangement import arrange
+from latentia.data.decode import as_bytes, decode
+from latentia.data.pack import pack
 
 KINDS = ["folder", "zip", "tar", "tar.gz", "tgz"]
 
@@ -56,7 +57,7 @@ def test_hidden_files_and_other_files_are_ignored(encoded, packed, kind):
 
 def test_names_of_folders():
     flat = arrange(["b.png", "a.png"])
-    assert flat.rank.tolist() == [1, 0]
+    assert flat.order.tolist() == [1, 0]
     assert flat.labels is None
     assert flat.parts == {}
     single = arrange(["root/deep/cats/1.png", "root/deep/dogs/1.png"])
@@ -117,7 +118,8 @@ def test_modes():
     black_and_white = Image.fromarray(np.eye(4, dtype=bool))
     assert decode(saved(black_and_white)).tolist() == (np.eye(4, dtype=int)[None] * 255).tolist()
     deep = Image.fromarray(np.array([[0, 257, 65535], [128, 129, 32768]], dtype=np.uint16))
-    assert decode(saved(deep)).tolist() == [[[0, 1, 255], [0, 1, 128]]]
+    assert decode(saved(deep)).tolist() == [[[0, 257, 65535], [128, 129, 32768]]]
+    assert as_bytes(decode(saved(deep))).tolist() == [[[0, 1, 255], [0, 1, 128]]]
     clear = Image.fromarray(np.array([[[9, 9, 9, 0], [10, 20, 30, 255]]], dtype=np.uint8), "RGBA")
     assert decode(saved(clear)).tolist() == [[[255, 10]], [[255, 20]], [[255, 30]]]
     grey_alpha = Image.fromarray(np.array([[[7, 0], [7, 255]]], dtype=np.uint8), "LA")
@@ -130,8 +132,11 @@ def test_modes():
     frames = [Image.new("L", (3, 3), tone) for tone in (10, 200)]
     animation = saved(frames[0], "GIF", save_all=True, append_images=frames[1:])
     assert set(decode(animation).ravel()) == {10}
-    with pytest.raises(ValueError, match="float"):
-        decode(saved(Image.fromarray(np.ones((2, 2), dtype=np.float32)), "TIFF"))
+    floats = np.array([[-0.5, 2], [1e-3, 7]], dtype=np.float32)
+    assert decode(saved(Image.fromarray(floats), "TIFF")).tolist() == [floats.tolist()]
+    floats[0, 0] = np.nan
+    with pytest.raises(ValueError, match="NaN"):
+        decode(saved(Image.fromarray(floats), "TIFF"))
 
 
 def test_orientation_of_a_camera_is_applied(encoded):
@@ -280,3 +285,89 @@ def list_is_possible(path):
         return list(path.iterdir()) is not None
     except PermissionError:
         return False
+
+
+def test_every_ending_of_a_picture_is_read_and_the_rest_is_counted(rng, packed):
+    forms = {
+        "jfif": "JPEG",
+        "JPE": "JPEG",
+        "jp2": "JPEG2000",
+        "j2k": "JPEG2000",
+        "avif": "AVIF",
+        "tga": "TGA",
+    }
+    forms |= {
+        "ico": "ICO",
+        "pcx": "PCX",
+        "apng": "PNG",
+        "sgi": "SGI",
+        "dib": "DIB",
+        "qoi": "QOI",
+        "0001": "PNG",
+    }
+    files = {}
+    for number, (ending, form) in enumerate({**forms, "": "PNG", "none": "JPEG"}.items()):
+        name = f"{number:02}" + f".{ending}" * (ending not in ("", "none"))
+        files[name] = saved(Image.fromarray(rng.integers(0, 256, (16, 16, 3), dtype=np.uint8)), form)
+    rest = {
+        "labels.csv": b"file,label\n",
+        "README": b"hello",
+        "a.eps": b"%!PS-Adobe-3.0 EPSF-3.0\n",
+        "b.csv": b"",
+    }
+    for kind in ("folder", "zip", "tar"):
+        data = load(packed(files | rest, kind))
+        assert data.x.shape == (len(forms) + 2, 3, 16, 16)
+        assert data.left_out == {".csv files": 2, "other file": 1, ".eps file": 1}
+    assert "left out: 2 .csv files, 1 other file, 1 .eps file" in data.summary()
+
+
+def test_a_file_that_is_added_beside_the_pictures_is_counted(encoded, packed, monkeypatch, tmp_path):
+    monkeypatch.setenv("LATENTIA_CACHE", str(tmp_path / "kept"))
+    path = packed({f"{i}.png": encoded() for i in range(4)})
+    assert not load(path).left_out
+    (path / "labels.csv").write_text("file,label")
+    assert load(path).left_out == {".csv file": 1}
+
+
+def turned(before=0, xmp=False):
+    """Write a JPEG of 4x6 pixels that is to be turned, after so many bytes of another segment."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    mark = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+    how = {"xmp": mark} if xmp else {"exif": exif}
+    data = saved(Image.fromarray(np.zeros((4, 6, 3), np.uint8)), "JPEG", **how)
+    between = b"\xff\xed" + (before + 2).to_bytes(2, "big") + b"\0" * before if before else b""
+    return data[:2] + between + data[2:]
+
+
+@pytest.mark.parametrize(
+    "data", [turned(), turned(6000), turned(60000), turned(xmp=True), turned(6000, True)]
+)
+@pytest.mark.parametrize("fast", [True, False])
+def test_orientation_is_applied_wherever_it_stands(data, fast, monkeypatch):
+    if not fast:
+        monkeypatch.setitem(sys.modules, "simplejpeg", None)
+    assert decode(data).shape == (3, 6, 4)
+
+
+def test_cut_pictures_are_said_and_fit_keeps_them(packed, tmp_path):
+    wide = np.zeros((40, 120), np.uint8)
+    wide[:, :30] = 255
+    files = {
+        f"{i:02}.{'png' if i % 2 else 'jpg'}": saved(Image.fromarray(wide), "PNG" if i % 2 else "JPEG")
+        for i in range(12)
+    }
+    source = packed(files | {"99.png": saved(Image.fromarray(wide[:40, :40]))})
+    cut = load(source, size=20)
+    assert cut.x[:-1].max() <= 3
+    assert cut.left_out == {"pictures cut to size (fit=pad or stretch keeps all)": 12}
+    for number, fit in enumerate(("crop", "pad", "stretch")):
+        data = load(source, size=20, fit=fit)
+        pack(source, tmp_path / str(number), size=20, fit=fit)
+        again = load(tmp_path / str(number))
+        assert again.left_out == data.left_out
+        for split, rows in data.splits.items():
+            np.testing.assert_array_equal(again.x[again.splits[split]], data.x[rows])
+    assert (load(source, size=20, fit="stretch").x[0, 0, :, 0] > 250).all()
+    assert (load(source, size=20, fit="pad").x[0, 0, 9:11, 0] > 250).all()

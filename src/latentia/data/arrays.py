@@ -211,12 +211,11 @@ def _find(headers: Mapping[str, Header], names: Iterable[str], at_least: int) ->
     """Find arrays by name: {'train': key, 'test': key} for a family, {'train': key} for a single one."""
     lowered = {key.lower(): key for key, header in headers.items() if len(header.shape) >= at_least}
     for name in names:
-        family = {
-            SPLIT_WORDS[word]: lowered[key]
-            for word in SPLIT_WORDS
-            for key in (f"{name}_{word}", f"{word}_{name}", f"{name}{word}")
-            if key in lowered
-        }
+        family: dict[str, str] = {}
+        for word, split in SPLIT_WORDS.items():
+            for key in (f"{name}_{word}", f"{word}_{name}", f"{name}{word}"):
+                if key in lowered:
+                    family.setdefault(split, lowered[key])
         if "train" in family:
             return {part: family[part] for part in SPLITS if part in family}
     single = next(

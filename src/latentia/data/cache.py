@@ -1,7 +1,7 @@
 """Decoded images, kept as memory-mapped arrays so that each source is decoded once.
 
 An entry is two files: the array as `.npy`, and what belongs to it as `.json`. Their name holds a hash of
-the source's place and the wanted size, and one of its content's names, sizes and times: a source
+the source's place and what is asked for, and one of its content's names, sizes and times: a source
 that changed is decoded again and replaces its old entry. The cache lives in
 `$LATENTIA_CACHE` (`off` switches it off), else `$XDG_CACHE_HOME/latentia`, else
 `~/.cache/latentia`; it may be deleted at any time. Where it cannot be written, nothing is kept.
@@ -13,17 +13,19 @@ import contextlib
 import hashlib
 import json
 import os
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
 from latentia.data.files import walk
-from latentia.data.raw import Raw
+from latentia.data.layout import Layout
+from latentia.data.raw import Options, Raw
 from latentia.errors import LatentiaError
 from latentia.storage import atomic_write, write_json
 
-_FORMAT = 1  # counts up when decoding or layout changes, which makes older entries unused
+_FORMAT = 2  # counts up when decoding or layout changes, which makes older entries unused
 
 
 def folder() -> Path | None:
@@ -39,12 +41,12 @@ def folder() -> Path | None:
     return Path(chosen).expanduser() if chosen else Path(home) / "latentia"
 
 
-def entry(path: Path, size: tuple[int, int] | None) -> Path | None:
+def entry(path: Path, options: Options) -> Path | None:
     """Name the cache entry of a source as it is now.
 
     Args:
         path: a folder or an archive of images.
-        size: (height, width) that the images are brought to, or None.
+        options: size, fit and pages are used.
 
     Returns:
         The path of the entry without a suffix, or None if the cache is off.
@@ -52,12 +54,13 @@ def entry(path: Path, size: tuple[int, int] | None) -> Path | None:
     home = folder()
     if home is None:
         return None
-    place = hashlib.sha256(f"{_FORMAT}\0{path}\0{size}".encode("utf-8", "surrogateescape"))
+    wanted = f"{_FORMAT}\0{path}\0{options.size}\0{options.fit}\0{options.pages}"
+    place = hashlib.sha256(wanted.encode("utf-8", "surrogateescape"))
     return home / f"{place.hexdigest()[:16]}-{state_of(path)[:24]}"
 
 
 def state_of(path: Path, names: Iterable[str] | None = None) -> str:
-    """Give a text that changes with the names, sizes and times of a source of images.
+    """Give a text that changes with the names, sizes and times of a source of images and what is beside them.
 
     Args:
         path: a folder or a file.
@@ -66,10 +69,12 @@ def state_of(path: Path, names: Iterable[str] | None = None) -> str:
     Returns:
         Hexadecimal digits.
     """
-    listed = walk(path, names) if path.is_dir() else [(path.name, path.stat())]
+    others: Counter[str] = Counter()
+    listed = walk(path, names, others) if path.is_dir() else [(path.name, path.stat())]
     state = hashlib.sha256()
     for name, status in listed:
         state.update(f"{name}\0{status.st_size}\0{status.st_mtime_ns}\0".encode("utf-8", "surrogateescape"))
+    state.update(repr(sorted(others.items())).encode())
     return state.hexdigest()
 
 
@@ -86,14 +91,18 @@ def load(kept: Path) -> Raw | None:
     try:
         about = json.loads(kept.with_suffix(".json").read_text(encoding="utf-8"))
         x = np.load(kept.with_suffix(".npy"), mmap_mode="c", allow_pickle=False).view(np.ndarray)
-        if list(x.shape) != about["shape"] or x.dtype != np.uint8:
+        if list(x.shape) != about["shape"] or x.dtype.name not in ("uint8", "float32", "float64"):
             return None
         return Raw(
             x,
             labels=None if about["labels"] is None else np.array(about["labels"], dtype=np.int64),
             label_names=tuple(about["label_names"]),
             parts={name: np.array(at, dtype=np.int64) for name, at in about["parts"].items()},
+            high=float(about["high"]),
             skipped=tuple(about["skipped"]),
+            layout=Layout.from_record(about["layout"]),
+            label=about["label"],
+            left_out=about["left_out"],
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
@@ -111,7 +120,11 @@ def save(kept: Path, raw: Raw) -> None:
         "labels": None if raw.labels is None else raw.labels.tolist(),
         "label_names": raw.label_names,
         "parts": {name: at.tolist() for name, at in raw.parts.items()},
+        "high": raw.high,
         "skipped": raw.skipped,
+        "layout": raw.layout.record(),
+        "label": raw.label,
+        "left_out": dict(raw.left_out),
     }
     # The cache is a convenience: a full disk or a read-only home costs time, not the run.
     with contextlib.suppress(OSError, LatentiaError):

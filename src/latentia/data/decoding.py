@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
 import sys
@@ -18,9 +19,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from latentia.data.depths import depth_of, fits, unlike
 from latentia.data.files import Files
 from latentia.data.raw import Options
-from latentia.data.stack import decode_one, mixed
+from latentia.data.stack import decode_one
 from latentia.errors import DataError
 from latentia.storage import cannot_write
 
@@ -35,7 +37,9 @@ class Task(NamedTuple):
         files: for each place the position of its file in the source.
         event: channels, height and width of an image there.
         first: the name of an image of that size.
-        options: size and skip_bad are used.
+        options: size, fit, pages and skip_bad are used.
+        depth: what the images of the source have; see `depth_of`.
+        dtype: the type of the numbers there.
     """
 
     source: Files
@@ -45,6 +49,8 @@ class Task(NamedTuple):
     event: tuple[int, ...]
     first: str
     options: Options
+    depth: str
+    dtype: np.dtype
 
 
 class Decoded(NamedTuple):
@@ -56,13 +62,17 @@ class Decoded(NamedTuple):
         low: the smallest value.
         high: the largest value.
         colour: there was a colour image where grey ones were expected; nothing was written.
+        notes: those of all images; see `Picture`.
+        types: names of the types that the files have.
     """
 
     good: np.ndarray
     skipped: tuple[str, ...] = ()
-    low: int = 255
-    high: int = 0
+    low: float = 255
+    high: float = 0
     colour: bool = False
+    notes: tuple[str, ...] = ()
+    types: frozenset[str] = frozenset()
 
 
 def decode_into(task: Task, where: str) -> Decoded:
@@ -80,32 +90,39 @@ def decode_into(task: Task, where: str) -> Decoded:
         LatentiaError: if the file cannot be written.
     """
     channels, height, width = task.event
-    rows = np.zeros((len(task.files), height, width, channels), np.uint8)  # as decoders give them
+    rows = np.zeros((len(task.files), height, width, channels), task.dtype)  # as decoders give them
     good = np.zeros(len(task.files), dtype=bool)
     skipped = []
+    notes: list[str] = []
+    types: set[str] = set()
     for place in np.argsort(task.files).tolist():  # ascending in the source is the fast order
         index = int(task.files[place])
-        pixels = decode_one(task.source, index, task.options, where, rows[place])
-        if pixels is None:
+        picture = decode_one(task.source, index, task.options, where, rows[place])
+        if picture is None:
             skipped.append(task.source.name(index))
             rows[place] = 0
             continue
+        pixels = picture.pixels
         if pixels.base is not rows:
-            if pixels.shape[1:] != (height, width):
-                raise mixed(where, (task.first, task.event[1:]), (task.source.name(index), pixels.shape[1:]))
+            depth = depth_of(pixels.dtype)
+            if pixels.shape[1:] != (height, width) or depth != task.depth or not fits(len(pixels), channels):
+                own = (task.source.name(index), pixels.shape, depth)
+                raise unlike(where, (task.first, task.event, task.depth), own)
             if len(pixels) > channels:
                 return Decoded(good, colour=True)
             rows[place] = pixels.transpose(1, 2, 0)
         good[place] = True
+        notes += picture.notes
+        types.add(pixels.dtype.name)
     x = np.ascontiguousarray(rows.transpose(0, 3, 1, 2))
     _write(task, x)
     seen = x[good] if skipped else x
-    ends = (int(seen.min()), int(seen.max())) if len(seen) else (255, 0)
-    return Decoded(good, tuple(skipped), *ends)
+    ends = (seen.min().item(), seen.max().item()) if len(seen) else (math.inf, -math.inf)
+    return Decoded(good, tuple(skipped), *ends, notes=tuple(notes), types=frozenset(types))
 
 
 def _write(task: Task, x: np.ndarray) -> None:
-    left, at = memoryview(x.reshape(-1).data), task.offset
+    left, at = memoryview(x.reshape(-1).view(np.uint8).data), task.offset
     try:
         descriptor = os.open(task.target, os.O_WRONLY)
         try:

@@ -6,13 +6,14 @@ import functools
 import os
 import tarfile
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Any, BinaryIO
 
-from latentia.data.decode import SUFFIXES
+from latentia.data.formats import HEAD, SUFFIXES, begins_as_picture, suffix_of
 from latentia.data.streams import open_maybe_gzip
 
 
@@ -21,9 +22,11 @@ class Files(AbstractContextManager["Files"]):
 
     Attributes:
         names: path of each inside the source, parts separated by slashes.
+        others: how many files of each ending are no pictures.
     """
 
     names: list[str]
+    others: Counter[str] = Counter()  # noqa: RUF012 - those that know of none share one that stays empty
 
     def read(self, index: int) -> bytes:
         """Read one file; ascending order is the fast one.
@@ -51,6 +54,17 @@ class Files(AbstractContextManager["Files"]):
             The path.
         """
         return self.names[index]
+
+    def page(self, index: int) -> int:
+        """Tell which page of its file an example is.
+
+        Args:
+            index: its position.
+
+        Returns:
+            0 for the first.
+        """
+        return 0
 
     def part(self, indices: Sequence[int]) -> Files:
         """Give some of the files, under the positions that they have here, to be sent to another process.
@@ -82,7 +96,8 @@ def open_files(path: Path) -> Files:
         path: a folder, a zip archive, or a tar archive, gzipped or not.
 
     Returns:
-        Its image files; hidden files and what macOS adds to archives are left out.
+        Its image files, those without an ending by their content; hidden files and what macOS adds to
+        archives are left out, other files are counted.
 
     Raises:
         OSError: if it cannot be read; a damaged archive raises one of `READ_ERRORS`.
@@ -92,21 +107,25 @@ def open_files(path: Path) -> Files:
     return _Zip(path) if path.suffix.lower() == ".zip" else _Tar(path)
 
 
-def walk(folder: Path, names: Iterable[str] | None = None) -> Iterator[tuple[str, os.stat_result]]:
+def walk(
+    folder: Path, names: Iterable[str] | None = None, others: Counter[str] | None = None
+) -> Iterator[tuple[str, os.stat_result]]:
     """Go through the image files of a folder and its sub-folders.
 
     Args:
         folder: where to start.
         names: the paths inside it, where they are known.
+        others: counts the files of each ending that are no pictures, where the paths are not known.
 
     Returns:
         Path inside the folder and status of each image file, in order.
     """
     root = str(folder)
-    return ((name, _status(f"{root}/{name}")) for name in (_names(folder) if names is None else names))
+    listed = _names(folder, Counter() if others is None else others) if names is None else names
+    return ((name, _status(f"{root}/{name}")) for name in listed)
 
 
-def _names(folder: Path) -> Iterator[str]:
+def _names(folder: Path, others: Counter[str]) -> Iterator[str]:
     """Give the path of each image file inside a folder; a million are listed without a Path for each."""
 
     def fail(error: OSError) -> None:
@@ -123,7 +142,11 @@ def _names(folder: Path) -> Iterator[str]:
         inside = Path(place).relative_to(folder).as_posix()
         above = "" if inside == "." else f"{inside}/"
         for name in sorted(files):
-            if name[name.rfind(".") :].lower() in SUFFIXES and not _hidden(name):
+            if _hidden(name):
+                continue
+            if name[name.rfind(".") :].lower() in SUFFIXES or _wanted(
+                name, others, lambda path=f"{place}/{name}": _head(path)
+            ):
                 yield above + name
 
 
@@ -138,8 +161,23 @@ def _status(path: str) -> os.stat_result:
         return os.lstat(path)
 
 
-def _wanted(name: str) -> bool:
-    return os.path.splitext(name)[1].lower() in SUFFIXES and not any(map(_hidden, name.split("/")))
+def _head(path: str) -> bytes:
+    try:
+        with open(path, "rb", buffering=0) as handle:
+            return handle.read(HEAD)
+    except OSError:  # nothing says that it is a picture
+        return b""
+
+
+def _wanted(name: str, others: Counter[str], head: Callable[[], bytes]) -> bool:
+    """Tell whether a file is a picture; count it if it is none."""
+    if any(map(_hidden, name.split("/"))):
+        return False
+    suffix = suffix_of(name)
+    if suffix in SUFFIXES or (not suffix and begins_as_picture(head())):
+        return True
+    others[suffix] += 1
+    return False
 
 
 class _Part(Files):
@@ -154,6 +192,9 @@ class _Part(Files):
     def name(self, index: int) -> str:
         return self.names[self._own[index]]
 
+    def page(self, index: int) -> int:
+        return self._only_these.page(self._own[index])
+
     def read(self, index: int) -> bytes:
         return self._only_these.read(self._own[index])
 
@@ -164,7 +205,8 @@ class _Part(Files):
 class _Folder(Files):
     def __init__(self, folder: Path, names: Iterable[str] | None = None) -> None:
         self._folder = str(folder)
-        self.names = list(_names(folder) if names is None else names)
+        self.others = Counter()
+        self.names = list(_names(folder, self.others) if names is None else names)
 
     def read(self, index: int) -> bytes:
         # Without the layers of a Python file, which take longer than the system does for a small one.
@@ -186,8 +228,19 @@ class _Zip(Files):
     def __init__(self, path: Path) -> None:
         self._path = path
         self._archive = zipfile.ZipFile(path)
-        self._members = [info for info in self._archive.infolist() if _wanted(_clean(info.filename))]
+        self.others = Counter()
+        self._members = [info for info in self._archive.infolist() if not info.is_dir() and self._takes(info)]
         self.names = [_clean(info.filename) for info in self._members]
+
+    def _takes(self, info: zipfile.ZipInfo) -> bool:
+        def head() -> bytes:
+            try:
+                with self._archive.open(info) as member:
+                    return member.read(HEAD)
+            except RuntimeError:  # it needs a password
+                return b""
+
+        return _wanted(_clean(info.filename), self.others, head)
 
     def read(self, index: int) -> bytes:
         return self._archive.read(self._members[index])
@@ -225,15 +278,20 @@ class _Tar(Files):
             raise
 
     def _list(self) -> None:
-        self.names, self._spans = [], []
+        self.names, self._spans, self.others = [], [], Counter()
         archive: Any
         with tarfile.open(fileobj=self._handle, mode="r:") as archive:
             for member in archive:
                 name = _clean(member.name)
-                if member.isreg() and _wanted(name):
+                head = functools.partial(self._head, member.offset_data, min(HEAD, member.size))
+                if member.isreg() and _wanted(name, self.others, head):
                     self.names.append(name)
                     self._spans.append((member.offset_data, member.size))
                 archive.members = []  # tarfile remembers all of them: a kilobyte for each image
+
+    def _head(self, start: int, size: int) -> bytes:
+        self._handle.seek(start)
+        return self._handle.read(size)
 
     def read(self, index: int) -> bytes:
         start, size = self._spans[index]

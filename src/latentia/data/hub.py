@@ -11,10 +11,11 @@ import numpy as np
 
 from latentia.data import labels as label_codes
 from latentia.data.files import Files
-from latentia.data.raw import SPLIT_WORDS, SPLITS, Options, Raw, consecutive
+from latentia.data.raw import SPLITS, Options, Raw, consecutive, split_of
 from latentia.data.stack import decode_all
 from latentia.data.streams import reason
 from latentia.data.tables import Table, from_table
+from latentia.data.values import top_of
 from latentia.errors import DataError, MissingExtra, nearest
 
 
@@ -38,7 +39,7 @@ def read(name: str, options: Options) -> Raw:
         raise MissingExtra("datasets", "datasets", f"reading hf:{name}") from error
     where = f"hf:{name}"
     try:
-        parts = _parts(_fetch(datasets, name), where)
+        parts, left_out = _parts(_fetch(datasets, name), where)
         features = next(iter(parts.values())).features
     except DataError:
         raise
@@ -51,10 +52,12 @@ def read(name: str, options: Options) -> Raw:
         (word for word, kind in features.items() if isinstance(kind, datasets.Image)), None
     )
     if key is None:
-        return _table(parts, features, options, given, where)
-    if not isinstance(features.get(key), datasets.Image):
+        raw = _table(parts, features, options, given, where)
+    elif isinstance(features.get(key), datasets.Image):
+        raw = _images(parts, key, features, options, given, where)
+    else:
         raise DataError(f"{where}: has no column of images '{key}'{nearest(key, features)}")
-    return _images(parts, key, features, options, given, where)
+    return replace(raw, left_out={**raw.left_out, **left_out})
 
 
 def _fetch(datasets: Any, name: str) -> Any:
@@ -66,15 +69,19 @@ def _fetch(datasets: Any, name: str) -> Any:
     return datasets.load_dataset(owner_and_name, config or None)
 
 
-def _parts(loaded: Any, where: str) -> dict[str, Any]:
-    """Give the splits that have one of the three meanings, or the only one there is."""
+def _parts(loaded: Any, where: str) -> tuple[dict[str, Any], dict[str, int]]:
+    """Give the splits that have one of the three meanings, or the only one there is, and count the others."""
     if not isinstance(loaded, Mapping):
-        return {"train": loaded}
-    known = {SPLIT_WORDS[word]: rows for word, rows in loaded.items() if word in SPLIT_WORDS}
+        return {"train": loaded}, {}
+    known: dict[str, str] = {}
+    for word in loaded:
+        if split := split_of(word):
+            known.setdefault(split, word)
     if "train" in known:
-        return {part: known[part] for part in SPLITS if part in known}
+        left = {f"examples of '{word}'": len(loaded[word]) for word in loaded if word not in known.values()}
+        return {part: loaded[known[part]] for part in SPLITS if part in known}, left
     if len(loaded) == 1:
-        return {"train": next(iter(loaded.values()))}
+        return {"train": next(iter(loaded.values()))}, {}
     raise DataError(f"{where}: has the splits {', '.join(loaded)}, none of which is train")
 
 
@@ -136,7 +143,7 @@ def _images(
                 f"{where}: column '{word}' cannot be labels; one whole number or string each is needed"
             )
     files = _Rows(parts, key)
-    x, good, skipped = decode_all(files, np.arange(len(files.names)), options, where)
+    x, good, skipped, layout, left_out = decode_all(files, np.arange(len(files.names)), options, where)
     position = np.cumsum(good) - 1
     labels, names = encoded or (None, ())
     return Raw(
@@ -144,8 +151,11 @@ def _images(
         None if labels is None else labels[good],
         names,
         {part: position[at[good[at]]] for part, at in given.items()},
+        top_of(x),
         skipped=skipped,
-        label=word or "",
+        layout=layout,
+        label=word if word is not None and labels is not None else "",
+        left_out=left_out,
     )
 
 

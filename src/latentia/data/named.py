@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from latentia.data.images import arrange as arrange_pictures
+from latentia.data.arrangement import arrange as arrange_pictures
 from latentia.data.raw import consecutive
 
 
@@ -19,12 +19,14 @@ class Named(NamedTuple):
         labels: class of each, -1 for none, or None if there are no classes.
         label_names: names of the classes.
         parts: positions of the splits; empty if there are none.
+        left_out: what is no example, and how many files of it there are.
     """
 
     names: list[str]
     labels: np.ndarray | None
     label_names: tuple[str, ...]
     parts: dict[str, np.ndarray]
+    left_out: dict[str, int]
 
     @property
     def label(self) -> str:
@@ -61,15 +63,16 @@ def files_of(folder: Path, suffixes: tuple[str, ...]) -> list[str]:
     ]
 
 
-def arrange(names: list[str]) -> Named:
+def arrange(names: list[str], where: str) -> Named:
     """Read splits and labels off the names of files, as for pictures.
 
     Args:
         names: paths inside the source, parts separated by slashes.
+        where: the source, for messages.
 
     Returns:
         The files in the order of their splits.
     """
-    layout = arrange_pictures(names)
-    order = np.argsort(layout.rank)
-    return Named([names[at] for at in order], layout.labels, layout.label_names, layout.parts)
+    found = arrange_pictures(names, where)
+    left_out = {what.replace("picture", "file", 1): count for what, count in found.left_out.items()}
+    return Named([names[at] for at in found.order], found.labels, found.label_names, found.parts, left_out)

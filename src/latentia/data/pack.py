@@ -27,6 +27,7 @@ from latentia.data.packing import Job, Planned, plan, recorded
 from latentia.data.packing_arrays import ArrayJob
 from latentia.data.packing_folder import begin, refuse_other, write_index
 from latentia.data.packing_images import ImageJob, Split
+from latentia.data.pages import paged
 from latentia.data.raw import Options
 from latentia.data.sources import Source, images_of, load
 from latentia.data.splits import make_splits
@@ -157,11 +158,12 @@ def _image_job(
 
     if not images.is_dir():
         begin()  # before a large archive is unpacked
-    files = _opened(_plain(images, folder), images, stack)
+    opened = _opened(_plain(images, folder), images, stack)
+    files = paged(opened, options)
     count = 1 if len(files.names) < FEW else workers
     pool = stack.enter_context(decoders(count, where))
     again = (folder / packed.PLAN).is_file()
-    begun = stack.enter_context(ThreadPoolExecutor(1)).submit(begin, files.names).result
+    begun = stack.enter_context(ThreadPoolExecutor(1)).submit(begin, opened.names).result
     if again:  # what does not fit is refused before anything is decoded; a new plan may come beside it
         begun()
     return ImageJob(files, options, where, split, begun, pool, count)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
@@ -10,17 +11,20 @@ from pathlib import Path
 import numpy as np
 
 from latentia import storage
+from latentia.data.arrangement import arrange
+from latentia.data.decode import noted
 from latentia.data.decoding import Decoded, Task, decode_tasks
+from latentia.data.depths import depth_of, kept_as, layout_of
 from latentia.data.files import Files
-from latentia.data.images import arrange
-from latentia.data.packing import CHUNK, Job, Planned, header, record, write_array
+from latentia.data.formats import other_files
+from latentia.data.images import LABEL
+from latentia.data.packing import CHUNK, Job, Planned, Record, header, record, write_array
 from latentia.data.raw import Options
 from latentia.data.stack import decode_one
 from latentia.errors import DataError
 
 _TASK = 1 << 20  # bytes of pixels in a task, about
 _TASK_IMAGES = 256
-_BYTES = np.dtype(np.uint8)
 
 Split = Callable[[int, dict[str, np.ndarray]], dict[str, np.ndarray]]
 """Completes the splits of a number of examples."""
@@ -29,16 +33,17 @@ Split = Callable[[int, dict[str, np.ndarray]], dict[str, np.ndarray]]
 class _Open:
     """A shard that is being written."""
 
-    def __init__(self, shard: Planned, folder: Path, event: tuple[int, ...]) -> None:
+    def __init__(self, shard: Planned, folder: Path, event: tuple[int, ...], dtype: np.dtype) -> None:
         self.shard = shard
         self.folder = folder
         self.event = event
+        self.dtype = dtype
         self.path = folder / f"{shard.name}.npy"
         self.found: list[Decoded] = []
         self.places = 0
         self._stack = contextlib.ExitStack()
         self.target = self._stack.enter_context(storage.replacing(self.path))
-        self.head = header(len(shard.rows), event, _BYTES)
+        self.head = header(len(shard.rows), event, dtype)
         try:
             self.target.write_bytes(self.head)
         except OSError as error:
@@ -55,9 +60,9 @@ class _Open:
         good = np.concatenate([some.good for some in self.found])
         with self._stack:
             if not good.all():
-                whole = np.fromfile(self.target, np.uint8, offset=len(self.head))
+                whole = np.fromfile(self.target, self.dtype, offset=len(self.head))
                 kept = whole[: len(good) * int(np.prod(self.event))].reshape(-1, *self.event)[good]
-                self.target.write_bytes(header(len(kept), self.event, _BYTES) + kept.tobytes())
+                self.target.write_bytes(header(len(kept), self.event, self.dtype) + kept.tobytes())
         return self.shard.rows[good]
 
     def drop(self) -> None:
@@ -82,7 +87,7 @@ class ImageJob(Job):
 
         Args:
             files: the folder or archive, open.
-            options: size and skip_bad are used.
+            options: size, fit, pages and skip_bad are used.
             where: what messages call it.
             split: completes the splits of a number of examples.
             begun: returns when the plan is written, and raises if it cannot be; no shard is recorded before.
@@ -98,21 +103,28 @@ class ImageJob(Job):
             )
         self.files, self.options, self.where = files, options, where
         self.begun, self.pool, self.workers = begun, pool, workers
-        layout = arrange(files.names)
-        self.file_of = np.argsort(layout.rank)
-        self.splits = split(len(files.names), layout.parts)
-        self.given = tuple(name for name, at in layout.parts.items() if len(at) and name != "train")
-        self.first, self.event = self._first()
-        self.each = int(np.prod(self.event))
-        self.about = {"high": 255.0, "label_names": layout.label_names, "columns": (), "factor_names": ()}
-        self.beside = {} if layout.labels is None else {"labels": layout.labels}
+        found = arrange(files.names, where)
+        self.file_of = found.order
+        self.splits = split(len(found.order), found.parts)
+        self.given = tuple(name for name, at in found.parts.items() if len(at) and name != "train")
+        self.first, pixels = self._first()
+        self.event, self.depth, self.dtype = pixels.shape, depth_of(pixels.dtype), kept_as(pixels.dtype)
+        self.each = pixels.size * self.dtype.itemsize
+        self.about = {
+            "label_names": found.label_names,
+            "columns": (),
+            "factor_names": (),
+            "label": LABEL * (found.labels is not None),
+            "left_out": {**found.left_out, **other_files(files.others)},
+        }
+        self.beside = {} if found.labels is None else {"labels": found.labels}
 
-    def _first(self) -> tuple[str, tuple[int, ...]]:
-        for index, name in enumerate(self.files.names):
-            pixels = decode_one(self.files, index, self.options, self.where)
-            if pixels is not None:
-                return name, pixels.shape
-        count, first = len(self.files.names), self.files.names[0]
+    def _first(self) -> tuple[str, np.ndarray]:
+        for index in np.sort(self.file_of).tolist():
+            picture = decode_one(self.files, index, self.options, self.where)
+            if picture is not None:
+                return self.files.name(index), picture.pixels
+        count, first = len(self.file_of), self.files.name(int(self.file_of.min()))
         raise DataError(f"{self.where}: none of its {count} images can be decoded, the first is '{first}'")
 
     def write(self, todo: list[Planned], folder: Path, done: Callable[[int], object]) -> None:
@@ -130,6 +142,7 @@ class ImageJob(Job):
             folder: where they are.
         """
         known = [storage.read_json(folder / f"{shard.name}.json") for shard in shards]
+        self._sum_up(known)
         channels = max(about["event"][0] for about in known)
         for shard, about in zip(shards, known, strict=True):
             if about["event"][0] == channels:
@@ -140,10 +153,21 @@ class ImageJob(Job):
             blocks = (
                 np.repeat(grey[start : start + step], channels, axis=1) for start in range(0, len(grey), step)
             )
-            write_array(folder / f"{shard.name}.npy", event, _BYTES, blocks)
+            write_array(folder / f"{shard.name}.npy", event, self.dtype, blocks)
             told = {key: value for key, value in about.items() if key not in ("rows", "files")}
             kept = np.array(about["kept"]) if "kept" in about else shard.rows
             record(shard, folder, self.beside, kept, {**told, "event": list(event)})
+
+    def _sum_up(self, known: list[Record]) -> None:
+        """Say in the index what the shards say each of its images; older records have no such entries."""
+        notes: Counter[str] = Counter()
+        for about in known:
+            notes.update(about.get("notes", {}))
+        masks = self.dtype == np.uint8 and max(about["high"] for about in known) <= 1
+        layout = layout_of({name for about in known for name in about.get("types", ())})
+        left_out = {**self.about["left_out"], **noted(notes)}
+        high = 255.0 if self.dtype == np.uint8 and not masks else 1.0
+        self.about = {**self.about, "high": high, "layout": layout.record(), "left_out": left_out}
 
     def _pass(self, todo: list[Planned], folder: Path, done: Callable[[int], object]) -> list[Planned]:
         """Decode shards until all are whole, or a colour image turns up; give those that are not."""
@@ -172,10 +196,10 @@ class ImageJob(Job):
         return left
 
     def _tasks(self, todo: list[Planned], folder: Path, opened: list[_Open]) -> Iterator[tuple[_Open, Task]]:
-        each = int(np.prod(self.event))
+        each = int(np.prod(self.event)) * self.dtype.itemsize
         step = max(1, min(_TASK_IMAGES, _TASK // each))
         for planned in todo:
-            shard = _Open(planned, folder, self.event)
+            shard = _Open(planned, folder, self.event, self.dtype)
             opened.append(shard)
             for start in range(0, len(planned.rows), step):
                 files = self.file_of[planned.rows[start : start + step]]
@@ -190,6 +214,8 @@ class ImageJob(Job):
                         self.event,
                         self.first,
                         self.options,
+                        self.depth,
+                        self.dtype,
                     ),
                 )
 
@@ -198,10 +224,12 @@ class ImageJob(Job):
         kept = shard.finish()
         about = {
             "event": list(shard.event),
-            "dtype": "uint8",
-            "low": min(some.low for some in shard.found),
-            "high": max(some.high for some in shard.found),
+            "dtype": self.dtype.name,
+            "low": min(some.low for some in shard.found) if len(kept) else 255,
+            "high": max(some.high for some in shard.found) if len(kept) else 0,
             "skipped": [name for some in shard.found for name in some.skipped],
+            "notes": Counter(note for some in shard.found for note in some.notes),
+            "types": sorted(frozenset().union(*(some.types for some in shard.found))),
         }
         if len(kept) < len(shard.shard.rows):
             about["kept"] = kept.tolist()

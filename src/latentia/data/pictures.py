@@ -13,6 +13,7 @@ from latentia.data.files import Files
 from latentia.data.raw import Options, Raw
 from latentia.data.stack import decode_all
 from latentia.data.tables import Table, find_label
+from latentia.data.values import top_of
 from latentia.errors import DataError, nearest
 
 _USUAL = ("image", "img", "picture", "bytes")
@@ -80,7 +81,7 @@ def read(table: Table, schema: Any, options: Options, where: str) -> Raw:
     if labels is not None and called and not names and labels.max(initial=-1) < len(called):
         names = called
     files = _Cells(table.column(key), key)
-    x, good, skipped = decode_all(files, np.arange(len(files.names)), options, where)
+    x, good, skipped, layout, lost = decode_all(files, np.arange(len(files.names)), options, where)
     position = np.cumsum(good) - 1
     others = [name for name in table.names if name not in (key, label)]
     left_out = (
@@ -91,9 +92,11 @@ def read(table: Table, schema: Any, options: Options, where: str) -> Raw:
         None if labels is None else labels[good],
         names,
         {part: position[at[good[at]]] for part, at in table.parts.items()},
+        top_of(x),
         skipped=skipped,
+        layout=layout,
         label=label or "",
-        left_out={**table.left_out, **left_out},
+        left_out={**table.left_out, **left_out, **lost},
         notes=(*table.notes, *notes),
     )
 

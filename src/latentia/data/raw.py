@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -15,16 +16,34 @@ from latentia.data.shards import Examples
 SPLITS = ("train", "validation", "test")
 
 SPLIT_WORDS = {
-    "train": "train",
-    "training": "train",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "dev": "validation",
-    "test": "test",
-    "testing": "test",
+    **dict.fromkeys(("train", "training", "trainset", "traindata", "trainval"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev", "valset", "eval", "evaluation"), "validation"),
+    **dict.fromkeys(("test", "testing", "testset", "testdata", "holdout", "hold_out", "heldout"), "test"),
 }
 """What folders, keys and published data sets call the three splits."""
+
+_BESIDE = frozenset(
+    ("set", "data", "dataset", "images", "image", "imgs", "img", "folder", "split", "seg", "pictures")
+)
+
+
+def split_of(name: str) -> str | None:
+    """Tell which split a folder or a key is called after.
+
+    Args:
+        name: such as `train`, `Training_Set`, `val2017` or `seg_test`: a word of `SPLIT_WORDS`, alone or with
+            digits and words that say nothing.
+
+    Returns:
+        The split, or None.
+    """
+    lowered = name.strip().lower()
+    if lowered in SPLIT_WORDS:
+        return SPLIT_WORDS[lowered]
+    words = re.findall("[a-z]+", lowered)
+    splits = [SPLIT_WORDS[word] for word in words if word in SPLIT_WORDS]
+    rest = [word for word in words if word not in SPLIT_WORDS]
+    return splits[0] if len(splits) == 1 and _BESIDE.issuperset(rest) else None
 
 
 class Options(NamedTuple):
@@ -75,8 +94,7 @@ class Raw:
         fingerprint: changes with the content of packed data; empty for others.
         layout: how the examples looked in the source.
         label: the column, key or kind of folder that the labels come from; empty without labels.
-        left_out: what of the source is not among the examples, and how many of each: "files that are no
-            pictures": 3.
+        left_out: what of the source is not among the examples, and how many of each: ".csv files": 3.
         notes: guesses that the user should know of, each with the setting that decides otherwise.
     """
 

@@ -44,7 +44,7 @@ def read(path: Path, options: Options) -> Raw:
         rate, sound = _sound(path)
         clips = [sound[start : start + rate] for start in range(0, len(sound) - rate + 1, rate)]
         return _raw(clips, rate, {}, f"seconds of {path.name}")
-    layout = arrange(files_of(path, (SUFFIX,)))
+    layout = arrange(files_of(path, (SUFFIX,)), str(path))
     sounds: list[np.ndarray] = []
     skipped, good = [], np.ones(len(layout.names), dtype=bool)
     first = (0, "")
@@ -82,6 +82,7 @@ def read(path: Path, options: Options) -> Raw:
         skipped=tuple(skipped),
         layout=raw.layout,
         label=layout.label,
+        left_out=layout.left_out,
         notes=raw.notes,
     )
 

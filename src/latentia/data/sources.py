@@ -28,8 +28,8 @@ from latentia.data import (
     volumes,
 )
 from latentia.data.dataset import Dataset
-from latentia.data.decode import SUFFIXES
 from latentia.data.files import walk
+from latentia.data.formats import SUFFIXES
 from latentia.data.options import make_options
 from latentia.data.raw import Options, Raw
 from latentia.data.resize import cut_words, cuts, resize_all

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from typing import NamedTuple
+
 import numpy as np
 
-from latentia.data.decode import decode
+from latentia.data.decode import Picture, noted, read_picture
+from latentia.data.depths import depth_of, fits, kept_as, layout_of, unlike
 from latentia.data.files import Files
+from latentia.data.layout import Layout
 from latentia.data.raw import Options
 from latentia.data.streams import READ_ERRORS, reason
 from latentia.errors import DataError
@@ -13,72 +18,98 @@ from latentia.errors import DataError
 _PROGRESS_FROM = 2000
 
 
-def decode_all(
-    files: Files, rank: np.ndarray, options: Options, where: str
-) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
-    """Decode all files of a source.
+class Stack(NamedTuple):
+    """The images of a source.
+
+    Attributes:
+        x: those that could be read, `(M, C, H, W)` in the order asked for, C = 1 if all are grey and else 3:
+            uint8, or floats where the files have more levels.
+        good: which could be read, `(N,)` bool.
+        skipped: the names of the other files.
+        layout: the type of the files' values, where they are no bytes.
+        left_out: what of the files is not in `x`.
+    """
+
+    x: np.ndarray
+    good: np.ndarray
+    skipped: tuple[str, ...]
+    layout: Layout
+    left_out: dict[str, int]
+
+
+def decode_all(files: Files, order: np.ndarray, options: Options, where: str) -> Stack:
+    """Decode files of a source.
 
     Args:
         files: the source.
-        rank: position of each file in the array, a permutation, `(N,)`.
-        options: size and skip_bad are used.
+        order: which file each position of the array holds, `(N,)`, all different.
+        options: size, fit, pages and skip_bad are used.
         where: the source, for messages.
 
     Returns:
-        The images that could be read, `(M, C, H, W)` uint8 in the order of their ranks, C = 1 if all are
-        grey and else 3; which ranks they had, `(N,)` bool; the names of the other files.
+        The images.
 
     Raises:
-        DataError: if a file cannot be decoded and none may be skipped, or if sizes differ.
+        DataError: if a file cannot be decoded and none may be skipped, or if sizes or depths differ.
     """
     from tqdm import tqdm
 
-    count = len(files.names)
+    count = len(order)
     good = np.zeros(count, dtype=bool)
     skipped: list[str] = []
+    notes: Counter[str] = Counter()
+    types: set[str] = set()
     x: np.ndarray | None = None
-    first = ""
-    # disable=None: no bar where nobody watches.
-    bar = tqdm(files.names, "decoding", unit=" images", disable=None if count > _PROGRESS_FROM else True)
-    for index, name in enumerate(bar):
-        pixels = decode_one(files, index, options, where)
-        if pixels is None:
-            skipped.append(name)
+    first, depth = "", ""
+    # Ascending in the source is the fast order. disable=None: no bar where nobody watches.
+    places = np.argsort(order).tolist()
+    bar = tqdm(places, "decoding", unit=" images", disable=None if count > _PROGRESS_FROM else True)
+    for place in bar:
+        index = int(order[place])
+        picture = decode_one(files, index, options, where)
+        if picture is None:
+            skipped.append(files.name(index))
             continue
+        pixels = picture.pixels
         if x is None:
-            x, first = _allocate((count, *pixels.shape), where), name
-        if pixels.shape[1:] != x.shape[2:]:
-            raise mixed(where, (first, x.shape[2:]), (name, pixels.shape[1:]))
+            x, first = _allocate((count, *pixels.shape), kept_as(pixels.dtype), where), files.name(index)
+            depth = depth_of(pixels.dtype)
+        alike = pixels.shape[1:] == x.shape[2:] and fits(len(pixels), x.shape[1])
+        if not alike or depth_of(pixels.dtype) != depth:
+            own = (files.name(index), pixels.shape, depth_of(pixels.dtype))
+            raise unlike(where, (first, x.shape[1:], depth), own)
         if len(pixels) > x.shape[1]:  # the first colour image among grey ones
-            grey, x = x, _allocate((count, *pixels.shape), where)
+            grey, x = x, _allocate((count, *pixels.shape), x.dtype, where)
             x[good] = grey[good]
-        x[rank[index]] = pixels
-        good[rank[index]] = True
+        x[place] = pixels
+        good[place] = True
+        notes.update(picture.notes)
+        types.add(pixels.dtype.name)
     if x is None:
         raise DataError(f"{where}: none of its {count} images can be decoded, the first is '{skipped[0]}'")
-    return _close_gaps(x, good), good, tuple(skipped)
+    return Stack(_close_gaps(x, good), good, tuple(skipped), layout_of(types), noted(notes))
 
 
 def decode_one(
     files: Files, index: int, options: Options, where: str, into: np.ndarray | None = None
-) -> np.ndarray | None:
+) -> Picture | None:
     """Decode one file of a source.
 
     Args:
         files: the source.
         index: which file.
-        options: size and skip_bad are used.
+        options: size, fit, pages and skip_bad are used.
         where: the source, for messages.
-        into: as `decode`.
+        into: as `read_picture`.
 
     Returns:
-        Pixels, `(1 or 3, H, W)`; None for a file that cannot be decoded and may be skipped.
+        The picture; None for a file that cannot be decoded and may be skipped.
 
     Raises:
         DataError: if it cannot be decoded.
     """
     try:
-        return decode(files.read(index), options.size, into)
+        return read_picture(files.read(index), options, files.name(index), files.page(index), into)
     except (*READ_ERRORS, ValueError, RuntimeError) as error:  # zipfile: RuntimeError for a password
         if options.skip_bad:
             return None
@@ -88,34 +119,15 @@ def decode_one(
         ) from error
 
 
-def _allocate(shape: tuple[int, ...], where: str) -> np.ndarray:
+def _allocate(shape: tuple[int, ...], dtype: np.dtype, where: str) -> np.ndarray:
     try:
-        return np.empty(shape, dtype=np.uint8)
+        return np.empty(shape, dtype=dtype)
     except MemoryError as error:
-        gigabytes = float(np.prod(shape, dtype=np.float64)) / 1e9
+        gigabytes = float(np.prod(shape, dtype=np.float64)) * dtype.itemsize / 1e9
         raise DataError(
             f"{where}: {shape[0]:,} images of {shape[2]}x{shape[3]} need {gigabytes:.1f} GB of memory; "
             "give a smaller --size, or use latentia pack first"
         ) from error
-
-
-def mixed(where: str, one: tuple[str, tuple[int, ...]], other: tuple[str, tuple[int, ...]]) -> DataError:
-    """Say that two images differ in size.
-
-    Args:
-        where: the source.
-        one: name, height and width of one of them.
-        other: those of the other.
-
-    Returns:
-        The error to raise.
-    """
-    (name, (height, width)), (another, (tall, wide)) = one, other
-    return DataError(
-        f"{where}: images differ in size (height x width): '{name}' is {height}x{width}, "
-        f"'{another}' is {tall}x{wide}; give --size, such as --size {min(height, width, tall, wide)}, "
-        "to bring all to one"
-    )
 
 
 def _close_gaps(x: np.ndarray, good: np.ndarray) -> np.ndarray:

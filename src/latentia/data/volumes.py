@@ -92,7 +92,7 @@ def _read(
     path: Path, suffixes: tuple[str, ...], read: Callable[[Path], np.ndarray], options: Options, told: str
 ) -> Raw:
     names = files_of(path, suffixes) if path.is_dir() else [path.name]
-    base, layout = (path if path.is_dir() else path.parent), arrange(names)
+    base, layout = (path if path.is_dir() else path.parent), arrange(names, str(path))
     stacks: list[np.ndarray] = []
     skipped, counts = [], np.zeros(len(layout.names), dtype=np.int64)
     first = ""
@@ -131,5 +131,6 @@ def _read(
         skipped=tuple(skipped),
         layout=Layout(axes.axes, axes.types),
         label=layout.label,
+        left_out=layout.left_out,
         notes=notes,
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from latentia.data.decode import decode, pixels_of
+from latentia.data.decode import as_bytes, decode, pixels_of
 from latentia.errors import nearest
 from latentia.explorer.refusals import Refusal, TooMuch
 from latentia.types import Coder
@@ -231,7 +231,7 @@ def picture(data: bytes, event: tuple[int, ...]) -> np.ndarray:
         pixels = pixels_of(data)
         if pixels > PIXELS:
             raise TooMuch(f"the image has {pixels:,} pixels, and {PIXELS:,} are the most; make it smaller")
-        x = decode(data, (event[1], event[2]))
+        x = as_bytes(decode(data, (event[1], event[2])))
     except ValueError as error:
         raise Refusal(f"the image cannot be read ({error}); give a PNG or JPEG file") from error
     if len(x) < event[0]:
