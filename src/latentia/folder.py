@@ -6,6 +6,7 @@ NAME/  run.toml           the resolved specification, enough to repeat the run
        metrics.jsonl      one line per logged step
        checkpoints/       everything that the future of the run depends on
        evaluation.json    the figures of the last evaluation
+       evaluation.safetensors  the values of each example behind them
        samplers/          fits of samplers to the latents, made on demand
        explorer/          all data encoded, and maps, as the explorer made them
        report.html        self-contained; figures/ beside it
@@ -94,6 +95,11 @@ class RunFolder:
     def evaluation_file(self) -> Path:
         """The figures of the last evaluation."""
         return self.path / "evaluation.json"
+
+    @property
+    def examples_file(self) -> Path:
+        """The values of the examples behind these figures, where they are means over examples."""
+        return self.path / "evaluation.safetensors"
 
     def create(self, spec: Mapping[str, Any]) -> None:
         """Make the folder and write the specification into it.

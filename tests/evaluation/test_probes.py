@@ -55,7 +55,7 @@ def test_the_linear_probe_reaches_the_best_accuracy_there_is():
     labels, truth = rng.integers(0, 2, 5000), rng.integers(0, 2, 8000)
     train, test = (rng.normal(size=(len(y), 3)) + np.outer(y, [2.0, 0, 0]) for y in (labels, truth))
     figure = measured({"": (train, test)}, labels, truth).figures["linear_probe_accuracy"]
-    assert figure.error == pytest.approx(math.sqrt(figure.value * (1 - figure.value) / 8000))
+    assert figure.error == pytest.approx(math.sqrt(figure.value * (1 - figure.value) / 7999))
     assert figure.value == pytest.approx(best, abs=3 * figure.error)
     assert "5,000 training examples" in figure.protocol
 

@@ -5,19 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 import latentia
-from latentia import storage
+from latentia.assessment.keeping import checksum, keep, kept
 from latentia.assessment.records import TOPICS, Assessment, Settings
 from latentia.assessment.subject import Subject
 from latentia.assessment.topics import MEASURES
 from latentia.data.shards import Shards
-from latentia.errors import LatentiaError
 from latentia.evaluation.diagnosis import diagnose
 from latentia.evaluation.figures import Ledger
 from latentia.memory import kept_memory
@@ -27,6 +26,8 @@ if TYPE_CHECKING:
 
 FORMAT = 6
 """Counts up when figures are measured otherwise: what was kept before is measured anew."""
+SHUFFLED = ("likelihood", "health")
+"""Topics that look at the examples in the order of the feed; the others do in that of the split."""
 OWN: Mapping[str, tuple[str, ...]] = {
     "likelihood": ("samples", "limit", "ais"),
     "generation": ("inception", "samplers"),
@@ -58,21 +59,30 @@ def assess(
     """
     subject = Subject(run, settings, quiet, say or (lambda line: None))
     about = _about(subject)
-    kept = _kept(run, about["key"]) or Assessment({**about, "topics": {}}, {}, {})
+    known = kept(run, about["key"]) or Assessment({**about, "topics": {}}, {}, {})
     with kept_memory(run.device):
         for topic in TOPICS:
             own = _own(run, settings, topic)
-            if topic not in settings.only or _measured(kept, topic, own):
+            if topic not in settings.only or _measured(known, topic, own):
                 continue
             subject.say(f"{topic} ...")
             subject.ledger, subject.warnings = Ledger({}, {}), []
             MEASURES[topic](subject)
             subject.ledger.drop_what_is_not_finite()
+            _place(subject, topic)
             # Another process may have kept other topics meanwhile.
-            kept = _with(_kept(run, about["key"]) or kept, topic, own, subject.ledger, subject.warnings)
+            known = _with(kept(run, about["key"]) or known, topic, own, subject.ledger, subject.warnings)
             if settings.data is None:
-                _keep(run, kept, say)
-    return _chosen(kept, settings)
+                keep(run, known, say)
+    return _chosen(known, settings)
+
+
+def _place(subject: Subject, topic: str) -> None:
+    """Say of which examples the values behind a topic's figures are."""
+    order = subject.feed.rows.numpy() if topic in SHUFFLED else subject.rows
+    for name, figure in subject.ledger.figures.items():
+        if figure.values is not None and figure.rows is None:
+            subject.ledger.figures[name] = replace(figure, rows=order[: len(figure.values)])
 
 
 def _own(run: Run, settings: Settings, topic: str) -> dict[str, Any]:
@@ -104,7 +114,8 @@ def _with(
 ) -> Assessment:
     """Add a topic to what is kept, in the place of what was kept of it before."""
     before = set(_names(kept, topic))
-    done = {"asked": dict(own), "names": [*ledger.figures, *ledger.missing]}
+    names = [*ledger.figures, *ledger.missing]
+    done = {"asked": dict(own), "names": names, "examples": checksum(ledger.figures)}
     return Assessment(
         about={**kept.about, "topics": {**kept.about["topics"], topic: done}},
         figures={**_without(kept.figures, before), **ledger.figures},
@@ -127,10 +138,10 @@ def _about(subject: Subject) -> dict[str, Any]:
     digest = hashlib.sha256(state.encode())
     digest.update(weights)
     x = dataset.x
-    if isinstance(x, Shards):
-        digest.update(x.state.encode())
-        x = None
-    for part in (x, dataset.labels, dataset.factors, *dataset.splits.values()):
+    values = hashlib.sha256(x.state.encode() if isinstance(x, Shards) else np.ascontiguousarray(x).data)
+    digest.update(values.digest())
+    values.update(np.ascontiguousarray(subject.rows).data)
+    for part in (dataset.labels, dataset.factors, *dataset.splits.values()):
         digest.update(b"" if part is None else np.ascontiguousarray(part).data)
     return {
         "run": run.name,
@@ -141,39 +152,28 @@ def _about(subject: Subject) -> dict[str, Any]:
         "likelihood": run.spec["likelihood"]["name"],
         "objective": run.spec["objective"],
         "transform": run.spec["transform"]["name"],
+        "told": _told(run),
         "data": dataset.name,
         "split": subject.split,
         "examples": len(subject.rows),
         "of": len(dataset.splits[subject.split]),
         "samples": settings.samples,
         "seed": settings.seed,
+        "checksum": values.hexdigest(),
         "key": digest.hexdigest(),
     }
 
 
-def _kept(run: Run, key: str) -> Assessment | None:
-    """Read what an earlier evaluation left, if it is about the same."""
-    path = run.folder.evaluation_file
-    if not path.is_file():
-        return None
-    try:
-        kept = Assessment.from_json(storage.read_json(path))
-        return kept if kept.about["key"] == key else None
-    except (LatentiaError, KeyError, TypeError, AttributeError, ValueError):
-        return None  # a damaged file is measured anew and replaced
+def _told(run: Run) -> str:
+    """Say what the model is told of an example: p(x|c) is on another scale than p(x)."""
+    if run.condition is None or run.model.classifies:
+        return "nothing"
+    return run.spec["condition"]["name"]
 
 
 def _lacks_a_package(kept: Assessment, names: Iterable[str]) -> bool:
     """Say whether a figure was missing for want of a package, which may be there now."""
     return any("pip install" in kept.missing.get(name, "") for name in names)
-
-
-def _keep(run: Run, assessment: Assessment, say: Callable[[str], None] | None) -> None:
-    try:
-        storage.write_json(run.folder.evaluation_file, assessment.as_json())
-    except LatentiaError as error:
-        if say:  # the figures are the result; keeping them saves time only
-            say(f"note: {error}")
 
 
 def _chosen(kept: Assessment, settings: Settings) -> Assessment:

@@ -48,12 +48,11 @@ def _tighter_bound(subject: Subject) -> None:
     """Measure the bound of several samples that a run was trained on; it is no ELBO."""
     samples = subject.run.objective.samples
     values = _terms(subject, samples)[BOUND]
-    mean, error = mean_and_error(values)
     how = (
         f"log of the mean of k = {samples} importance weights: the bound that was trained on, not to be "
         f"compared with one of another k; {convention(subject)}"
     )
-    subject.ledger.figures[BOUND] = Figure(mean, "nats", subject.split, how, error, len(values))
+    subject.ledger.figures[BOUND] = Figure.mean_of(values, "nats", subject.split, how)
 
 
 def elbo(subject: Subject) -> np.ndarray:
@@ -73,8 +72,7 @@ def elbo(subject: Subject) -> np.ndarray:
     kind = convention(subject)
 
     def figure(values: np.ndarray, unit: str, what: str, better: Better) -> Figure:
-        mean, error = mean_and_error(values)
-        return Figure(mean, unit, subject.split, what, error, len(values), better)
+        return Figure.mean_of(values, unit, subject.split, what, better)
 
     total = terms["distortion"] + terms["rate"]
     bits = np.array([stored_bits(value, model, subject.feed) for value in total])
@@ -141,9 +139,7 @@ def code_prior(subject: Subject) -> None:
     mean, error = mean_and_error(nats)
     distortion, split = subject.ledger.figures["distortion"], subject.split
     how = "log q(codes|x) - log p(codes) under the sampler fitted to codes"
-    subject.ledger.figures["rate_autoregressive"] = Figure(
-        mean, "nats", split, how, error, len(nats), "lower"
-    )
+    subject.ledger.figures["rate_autoregressive"] = Figure.mean_of(nats, "nats", split, how, "lower")
     if isinstance(distortion.value, float) and isinstance(distortion.error, float) and error is not None:
         subject.ledger.figures["elbo_autoregressive"] = Figure(
             -(distortion.value + mean), "nats", split,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -146,10 +147,10 @@ def _importance(subject: Subject, lower: np.ndarray) -> Estimates:
     bits = np.array([stored_bits(-value, model, subject.feed) for value in values])
 
     doubt = _doubt(subject, estimates) if estimates.untrusted > MISTRUST else ""
+    basis = {"number of importance samples": f"{samples:,}"}
 
     def figure(values: np.ndarray, unit: str, what: str, better: Better = "") -> Figure:
-        mean, error = mean_and_error(values)
-        return Figure(mean, unit, subject.split, what, error, count, better, doubt=doubt)
+        return Figure.mean_of(values, unit, subject.split, what, better, doubt=doubt, basis=basis)
 
     subject.ledger.figures |= {
         "log_likelihood": figure(values, "nats", f"{how}; {convention(subject)}", "higher"),
@@ -242,21 +243,24 @@ def _check(subject: Subject, estimates: Estimates) -> None:
             subject.run.model, subject.observed, CHAINS, TEMPERATURES,
             limit=count, seed=subject.settings.seed, tick=_running(bar),
         )  # fmt: skip
-    mean, error = mean_and_error(checked.log_likelihood)
     gap = checked.log_likelihood - estimates.log_likelihood[:count]
     difference, spread = mean_and_error(gap)
-    how = f"{CHAINS} chains, {TEMPERATURES} temperatures, {count:,} examples"
+    effort = f"{CHAINS} chains, {TEMPERATURES} temperatures"
+    how, split, basis = f"{effort}, {count:,} examples", subject.split, {"annealing": effort}
+    about = f"log_likelihood_ais - log_likelihood on the same examples; {how}"
     subject.ledger.figures |= {
-        "log_likelihood_ais": Figure(
-            mean, "nats", subject.split, f"annealed importance sampling, {how}", error, count, "higher"
+        "log_likelihood_ais": Figure.mean_of(
+            checked.log_likelihood, "nats", split, f"annealed importance sampling, {how}", "higher",
+            basis=basis,
         ),
-        "ais_gap": Figure(
-            difference, "nats", subject.split,
-            f"log_likelihood_ais - log_likelihood on the same examples; {how}", spread, count,
-        ),
+        "ais_gap": Figure.mean_of(gap, "nats", split, about),
     }  # fmt: skip
     if abs(difference) > max(0.1, 3 * (spread or 0.0)):
         nearer = "annealing" if difference > 0 else "importance sampling"
+        low = ("log_likelihood", "bits_per_dim_iw") if difference > 0 else ("log_likelihood_ais",)
+        for name in low:
+            doubt = f"it is a lower bound, and {nearer} is {abs(difference):.2f} nats nearer to the truth"
+            subject.ledger.figures[name] = replace(subject.ledger.figures[name], doubt=doubt)
         subject.warnings.append(
             f"log_likelihood: importance sampling and annealing differ by {difference:.2f} nats; both are "
             f"lower bounds, so {nearer} is nearer to the truth"

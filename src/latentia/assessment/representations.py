@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 
 from latentia.assessment.subject import Subject, named
-from latentia.evaluation.figures import Figure, Unmeasurable, mean_and_error
+from latentia.evaluation.figures import Figure, Unmeasurable
 from latentia.evaluation.reconstruction import principal_components
 
 
@@ -40,7 +40,7 @@ def representation(subject: Subject) -> None:
     with subject.progress("probes", STEPS * len(spaces)) as bar:
         probe(
             subject.ledger, spaces, subject.labels(subject.known_rows), labels,
-            split=subject.split, seed=subject.settings.seed, tick=named(bar),
+            split=subject.split, rows=subject.rows, seed=subject.settings.seed, tick=named(bar),
         )  # fmt: skip
     _add_to_protocols(subject, names_of(("",)))
 
@@ -58,9 +58,9 @@ def _classified(subject: Subject, labels: np.ndarray) -> Mapping[str, Figure]:
     of = labels >= 0
     known = run.condition.known if run.condition else ""
     wrong = run.classify(subject.x[of]).argmax(axis=1) != labels[of]
-    mean, error = mean_and_error(wrong.astype(float))
     how = f"examples whose most probable class under q(y|x) is not their label; trained with {known}"
-    return {"classification_error": Figure(mean, "share", subject.split, how, error, len(wrong), "lower")}
+    figure = Figure.mean_of(wrong, "share", subject.split, how, "lower", rows=subject.rows[of])
+    return {"classification_error": figure}
 
 
 def disentanglement(subject: Subject) -> None:

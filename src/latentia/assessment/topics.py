@@ -154,12 +154,12 @@ def reconstructions(subject: Subject) -> None:
     def linear() -> Mapping[str, Figure]:
         known = subject.unit(subject.scaled(subject.known))
         _, _, back = principal_components(known, given, math.prod(run.latent), subject.settings.seed)
-        mean, error = mean_and_error(((back - given) ** 2).reshape(len(given), -1).mean(axis=1))
+        errors = ((back - given) ** 2).reshape(len(given), -1).mean(axis=1)
         how = (
             f"squared error per value of PCA with {subject.latents} components, fitted to {len(known):,} "
             f"training examples, {units}"
         )
-        return {"mse_pca": Figure(mean, "", subject.split, how, error, len(given))}
+        return {"mse_pca": Figure.mean_of(errors, "", subject.split, how)}
 
     subject.ledger.measure(["mse_pca"], linear)
 
@@ -176,9 +176,9 @@ def _restored(subject: Subject, given: np.ndarray, units: str) -> Mapping[str, F
     found = {}
     for word, made in zip(("corrupted", "denoised"), pair, strict=True):
         errors = (subject.unit(subject.scaled(made)) - given) ** 2
-        mean, error = mean_and_error(errors.reshape(len(errors), -1).mean(axis=1))
         how = f"squared error per value of examples under '{name}', {word}, against the clean ones, {units}"
-        found[f"mse_{word}"] = Figure(mean, "", subject.split, how, error, len(errors), "lower")
+        each = errors.reshape(len(errors), -1).mean(axis=1)
+        found[f"mse_{word}"] = Figure.mean_of(each, "", subject.split, how, "lower")
     return found
 
 

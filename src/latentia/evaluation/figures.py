@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 import numpy as np
@@ -31,7 +31,12 @@ class Figure:
         examples: how many examples it was measured on.
         better: which way is better, or nothing where neither is.
         parts: what each of the values is about, where there are several.
+        basis: what figures must have in common to be compared, such as a feature space, by its name.
         doubt: why the value cannot be trusted, as a clause; empty where it can.
+        values: of a mean over examples, the value of each, `(n,)`: from two runs on the same examples comes
+            the error of their difference. They are kept beside the figures, not among them.
+        rows: which examples these are: positions in the data, `(n,)`; None where `values` are those of the
+            first n examples that the topic looks at, in its order.
     """
 
     value: float | tuple[float, ...]
@@ -42,11 +47,36 @@ class Figure:
     examples: int = 0
     better: Better = ""
     parts: tuple[str, ...] = ()
+    basis: Mapping[str, str] = field(default_factory=dict)
     doubt: str = ""
+    values: np.ndarray | None = field(default=None, compare=False, repr=False)
+    rows: np.ndarray | None = field(default=None, compare=False, repr=False)
+
+    @classmethod
+    def mean_of(
+        cls, values: np.ndarray, unit: str, split: str, protocol: str, better: Better = "", **more: Any
+    ) -> Figure:
+        """Give the mean over examples, with its standard error and the value of each.
+
+        Args:
+            values: one for each example, shape `(n,)`.
+            unit: their unit.
+            split: the split that they are of.
+            protocol: how they were measured.
+            better: which way is better.
+            more: other attributes of the figure.
+
+        Returns:
+            The figure.
+        """
+        mean, error = mean_and_error(values)
+        values = np.asarray(values, dtype=np.float32)  # as they are kept
+        return cls(mean, unit, split, protocol, error, len(values), better, values=values, **more)
 
     def as_json(self) -> dict[str, Any]:
-        """Give plain values; what is not finite becomes null."""
-        return {name: _finite(value) for name, value in asdict(self).items()}
+        """Give plain values, without those of each example; what is not finite becomes null."""
+        told = {each.name: getattr(self, each.name) for each in fields(self)}
+        return {name: _finite(value) for name, value in told.items() if name not in ("values", "rows")}
 
     @classmethod
     def from_json(cls, table: Mapping[str, Any]) -> Figure:
@@ -70,6 +100,8 @@ class Figure:
 def _finite(value: Any) -> Any:
     if isinstance(value, (tuple, list)):
         return [_finite(item) for item in value]
+    if isinstance(value, Mapping):
+        return dict(value)
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

@@ -134,7 +134,8 @@ class _Pair:
     def _figure(self, figure: str, measured: tuple[float, float | None], how: str) -> dict[str, Figure]:
         better = "" if self.name == "real" else "lower" if figure in ("frechet", "kernel") else "higher"
         value, error = measured
-        whole = Figure(value, "", self.split, how, error, len(self.real), better)
+        basis = {"feature space": self.space, "number of samples": f"{len(self.real):,}"}
+        whole = Figure(value, "", self.split, how, error, len(self.real), better, basis=basis)
         return {f"{figure}_{self.name}": whole}
 
     def _check(self, least: int, purpose: str) -> None:

@@ -61,6 +61,7 @@ class _Space:
         labels: of the training examples.
         truth: the labels of the test examples.
         split: the name of the test split.
+        rows: where the test examples stand in the data.
         seed: seed of everything that is drawn.
     """
 
@@ -70,6 +71,7 @@ class _Space:
     labels: np.ndarray
     truth: np.ndarray
     split: str
+    rows: np.ndarray
     seed: int
 
     @property
@@ -87,10 +89,9 @@ class _Space:
         return _SPACES.get(self.name, f"the {self.name}")
 
     def accuracy(self, predicted: np.ndarray, protocol: str) -> Figure:
-        """Compare predictions with the truth; the error is that of a share, sqrt(p (1 - p) / M)."""
-        share = float((predicted == self.truth).mean())
-        error = math.sqrt(share * (1 - share) / len(self.truth))
-        return Figure(share, "", self.split, protocol, error, len(self.truth), self.better)
+        """Compare predictions with the truth; the error is that of a share."""
+        right = predicted == self.truth
+        return Figure.mean_of(right, "", self.split, protocol, self.better, rows=self.rows)
 
 
 def probe(
@@ -100,6 +101,7 @@ def probe(
     labels_test: np.ndarray | None,
     *,
     split: str,
+    rows: np.ndarray | None = None,
     seed: int = 0,
     tick: Callable[[str], None] | None = None,
 ) -> None:
@@ -117,6 +119,7 @@ def probe(
         labels_train: the classes of the training examples, `(N,)`, -1 for none; None without labels.
         labels_test: the classes of the test examples, `(M,)`, -1 for none; None without labels.
         split: name of the test split.
+        rows: where the test examples stand in the data, `(M,)`; in order by default.
         seed: seed of the choice of examples and of the starts of k-means.
         tick: called with a few words on what was measured, `STEPS` times for each space.
 
@@ -134,6 +137,7 @@ def probe(
             none if labels_train is None else labels_train[train],
             none if labels_test is None else labels_test[test],
             split,
+            test if rows is None else rows[test],
             seed,
         )
         measures: list[Callable[[_Space], dict[str, Figure]]] = [_linear, _neighbours, _clusters]

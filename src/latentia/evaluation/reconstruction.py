@@ -41,9 +41,8 @@ def reconstruction(
     flat = (len(given), -1)
     errors = ((decoded.astype(np.float64) - given) ** 2).reshape(flat).mean(axis=1)
     how = f"squared error per value of the likelihood's mean at the posterior's mean, {units}"
-    mean, error = mean_and_error(errors)
     unit = "" if image else MODEL_UNITS
-    ledger.figures["mse"] = Figure(mean, unit, split, how, error, len(errors), "lower")
+    ledger.figures["mse"] = Figure.mean_of(errors, unit, split, how, "lower")
     ledger.measure(
         ["mse_by_label"], lambda: {"mse_by_label": _by_label(errors, labels, names, how, unit, split)}
     )
@@ -52,9 +51,8 @@ def reconstruction(
         ledger.missing.update({"psnr": reason, "ssim": reason, "ms_ssim": reason})
         return
     psnr = -10 * np.log10(np.maximum(errors, 1e-12))
-    mean, error = mean_and_error(psnr)
     protocol = "mean over images of 10 log10(1 / MSE), 1 being the data's range, at most 120 each"
-    ledger.figures["psnr"] = Figure(mean, "dB", split, protocol, error, len(errors), "higher")
+    ledger.figures["psnr"] = Figure.mean_of(psnr, "dB", split, protocol, "higher")
     ledger.measure(["ssim"], lambda: {"ssim": _ssim(given, decoded, split)})
     ledger.measure(["ms_ssim"], lambda: {"ms_ssim": _ms_ssim(given, decoded, split)})
 
@@ -73,15 +71,13 @@ def _by_label(
 
 
 def _ssim(given: np.ndarray, decoded: np.ndarray, split: str) -> Figure:
-    mean, error = mean_and_error(structural_similarity(given, decoded))
     protocol = f"mean over images of SSIM, Gaussian window of {WINDOW} pixels, sigma 1.5, {WITHIN}"
-    return Figure(mean, "", split, protocol, error, len(given), "higher")
+    return Figure.mean_of(structural_similarity(given, decoded), "", split, protocol, "higher")
 
 
 def _ms_ssim(given: np.ndarray, decoded: np.ndarray, split: str) -> Figure:
-    mean, error = mean_and_error(multiscale_similarity(given, decoded))
     protocol = f"mean over images of MS-SSIM over {len(EXPONENTS)} scales, {WITHIN}"
-    return Figure(mean, "", split, protocol, error, len(given), "higher")
+    return Figure.mean_of(multiscale_similarity(given, decoded), "", split, protocol, "higher")
 
 
 def principal_components(

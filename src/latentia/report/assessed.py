@@ -6,11 +6,13 @@ import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from latentia.report.exhibits import Bar, Cell, Panel, Remark, Row, Section
 from latentia.report.facts import NONE, number
-from latentia.report.marks import error, judge, scalar
+from latentia.report.marks import Column, error, judge, scalar
+from latentia.report.recipes import Recipe, recipes
 from latentia.report.study import Study
 
 if TYPE_CHECKING:
@@ -112,8 +114,9 @@ def evaluation(studies: Sequence[Study]) -> list[Section]:
     names = _names(assessments)
     shared = [name for name in names if any(name in each.figures for each in assessments)]
     usual = _usual(assessments)
+    groups = recipes(studies)
     facts = (
-        tuple(_compared(name, assessments, usual) for name in shared)
+        tuple(_compared(name, groups, usual) for name in shared)
         if several
         else tuple(_single(name, assessments[0].figures[name]) for name in shared)
     )
@@ -122,10 +125,10 @@ def evaluation(studies: Sequence[Study]) -> list[Section]:
         Section(
             "evaluation",
             "Every figure side by side" if several else "Evaluation",
-            _lead(usual, several),
+            _lead(usual, several, any(group.several for group in groups)),
             _diagnosis(studies, assessments),
             facts=facts,
-            columns=tuple(study.title for study in studies) if several else ("Value", "Unit", "Split"),
+            columns=tuple(group.title for group in groups) if several else ("Value", "Unit", "Split"),
             rows="Figure",
             charts_first=not several,
             folded=_folded(studies, assessments, absent),
@@ -133,14 +136,20 @@ def evaluation(studies: Sequence[Study]) -> list[Section]:
     ]
 
 
-def _lead(usual: str, several: bool) -> str:
+def _lead(usual: str, several: bool, seeds: bool) -> str:
     lead = "Each value stands with its standard error. The name of a figure opens how it was measured"
     if not several:
         return f"{lead}."
+    more = (
+        " Runs that differ in their seed alone are one column: the mean over seeds ± the standard deviation "
+        "between them, which comes to the error of a difference."
+    )
     return (
-        f"{lead}: on {usual}, unless the row says otherwise. The best of a row is marked ★ only where it is "
-        "ahead of each other by more than two standard errors of their difference. Nats and bits are "
-        "compared between runs of equal transform and likelihood alone."
+        f"{lead}: on {usual}, unless the row says otherwise. Δ is how far a value is from the best of its "
+        "row, with the standard error of that difference: of the differences example by example where both "
+        "are means over the same examples. The best is marked ★ only where it is ahead of each other by more "
+        "than two of these errors. Nats and bits are compared between runs of equal transform, likelihood "
+        f"and condition alone.{more * seeds}"
     )
 
 
@@ -159,29 +168,47 @@ def _usual(assessments: Sequence[Assessment]) -> str:
 
 
 def _single(name: str, figure: Figure) -> Row:
-    top, bottom = _ends([figure])
-    cells = (_cell(figure, bottom, top), figure.unit, _split(figure))
+    cells = (_cell(figure, *_ends([figure])), figure.unit, _split(figure))
     return Row(title(name), cells, more=figure.protocol)
 
 
-def _compared(name: str, assessments: Sequence[Assessment], usual: str) -> Row:
-    figures = [each.figures.get(name) for each in assessments]
-    verdict = judge(figures, [each.about for each in assessments])
-    present = [figure for figure in figures if figure]
+def _compared(name: str, groups: Sequence[Recipe], usual: str) -> Row:
+    columns = [_column(name, group) for group in groups]
+    verdict = judge(columns)
+    present = [figure for column in columns for figure in column.figures if figure]
     first = present[0]
-    top, bottom = _ends(present)
+    ends = _ends(present)
     cells: list[Cell] = []
-    for place, (figure, each) in enumerate(zip(figures, assessments, strict=True)):
-        if figure is None:
-            cells.append(Cell(NONE, note=each.missing.get(name, "")))
+    for place, (column, group) in enumerate(zip(columns, groups, strict=True)):
+        own = [figure for figure in column.figures if figure]
+        if not own:
+            why = [study.assessment.missing.get(name, "") for study in group.studies if study.assessment]
+            cells.append(Cell(NONE, note=why[0]))
             continue
-        said = (figure.unit, _split(figure), figure.protocol)
+        said = (own[0].unit, _split(own[0]), own[0].protocol)
         known = (first.unit, _split(first), first.protocol)
-        own = [text for text, usually in zip(said, known, strict=True) if text != usually]
-        cells.append(_cell(figure, bottom, top, best=place == verdict.best, note="; ".join(own)))
+        notes = [text for text, usually in zip(said, known, strict=True) if text != usually]
+        behind = verdict.behind.get(place)
+        delta = [f"Δ\u00a0{uncertain(behind.value, behind.error)}"] if behind else []
+        cell = _cell(own[0], *ends) if len(own) == 1 or column.spread is None else _seeds(column)
+        some = [f"{len(own)} of {len(group.studies)} seeds"] if len(own) < len(group.studies) else []
+        one = [f"seed of {group.studies[0].title}"] if len(own) > 1 and column.spread is None else []
+        note = "; ".join([*delta, *some, *one, *notes])
+        cells.append(replace(cell, best=place == verdict.best, note=note))
     split = _split(first) if _split(first) != usual else ""
     note = " · ".join(part for part in (split, verdict.note) if part)
     return Row(title(name), tuple(cells), note, first.unit, first.protocol)
+
+
+def _column(name: str, group: Recipe) -> Column:
+    assessments = [study.assessment for study in group.studies if study.assessment is not None]
+    figures = tuple(each.figures.get(name) for each in assessments)
+    return Column(group.title, figures, tuple(each.about for each in assessments))
+
+
+def _seeds(column: Column) -> Cell:
+    """Write the mean over seeds and how far they spread."""
+    return Cell(uncertain(float(column.numbers.mean()), column.spread))
 
 
 def _split(figure: Figure) -> str:
@@ -189,7 +216,7 @@ def _split(figure: Figure) -> str:
 
 
 def _ends(figures: Sequence[Figure]) -> tuple[float, float]:
-    """Give the scale of the bars of figures with several values: its top and its bottom."""
+    """Give the scale of the bars of figures with several values: its bottom and its top."""
     values = [
         value
         for figure in figures
@@ -197,12 +224,12 @@ def _ends(figures: Sequence[Figure]) -> tuple[float, float]:
         for value in figure.value
         if math.isfinite(value)
     ]
-    return max([0.0, *values]), min([0.0, *values])
+    return min([0.0, *values]), max([0.0, *values])
 
 
-def _cell(figure: Figure, bottom: float, top: float, *, best: bool = False, note: str = "") -> Cell:
+def _cell(figure: Figure, bottom: float, top: float) -> Cell:
     if not isinstance(figure.value, tuple):
-        return Cell(uncertain(scalar(figure), error(figure)), best, note)
+        return Cell(uncertain(scalar(figure), error(figure)))
     errors = figure.error if isinstance(figure.error, tuple) else (figure.error,) * len(figure.value)
     parts = figure.parts or tuple(str(index) for index in range(len(figure.value)))
     span = (top - bottom) or 1.0
@@ -212,7 +239,7 @@ def _cell(figure: Figure, bottom: float, top: float, *, best: bool = False, note
         bars.append(Bar(part, uncertain(value, spread), (low - bottom) / span, (high - bottom) / span))
     finite = [value for value in figure.value if math.isfinite(value)]
     ends = f"{number(min(finite), 3)} to {number(max(finite), 3)}" if finite else NONE
-    return Cell(ends, note=note, bars=tuple(bars))
+    return Cell(ends, bars=tuple(bars))
 
 
 def uncertain(value: float | None, spread: float | None) -> str:
@@ -282,7 +309,7 @@ def _folded(studies: Sequence[Study], assessments: Sequence[Assessment], absent:
             why.setdefault(reason, []).append(title(name))
         rows = tuple((", ".join(names), reason) for reason, names in why.items())
         folded.append((f"Figures that could not be measured: {len(absent)}", rows))
-    keys = dict.fromkeys(key for each in assessments for key in each.about)
+    keys = dict.fromkeys(key for each in assessments for key in each.about if key != "checksum")
     rows = [
         (_words(key), _told(studies, [_plain(each.about.get(key, "")) for each in assessments]))
         for key in keys
