@@ -169,3 +169,29 @@ def test_the_colours_of_an_order_are_seen_on_both_grounds():
         for ground in (LIGHT["panel"], DARK["panel"]):
             bright, dark = sorted((luminance(colour), luminance(ground)), reverse=True)
             assert (bright + 0.05) / (dark + 0.05) >= 3
+
+
+def test_seeds_along_an_axis_are_one_place_with_their_spread(trained, studies_of):
+    runs = [
+        trained(f"seeds-{beta}-{seed}", "digits", "vae", 2, objective={"beta": beta},
+                training={"epochs": 2, "seed": seed})
+        for beta in (1.0, 4.0) for seed in (0, 1, 2)
+    ]  # fmt: skip
+    axis = Axis("objective.beta, training.seed", tuple(f"{b}, {s}" for b in (1, 4) for s in (0, 1, 2)))
+    section = rate_section(studies_of(*runs, axis=axis), axis)
+    assert [row.label for row in section.facts] == ["1", "4"] and section.rows == "objective.beta"
+    rates = np.array([run.metrics("test")[-1]["rate"] for run in runs]).reshape(2, 3)
+    for row, own in zip(section.facts, rates, strict=True):
+        value, spread = row.cells[0].split("\u00a0±\u00a0")
+        assert float(value) == pytest.approx(own.mean(), abs=own.std(ddof=1) / 5)
+        assert float(spread) == pytest.approx(own.std(ddof=1), rel=0.06)
+    assert "standard deviations between seeds" in section.panels[0].exhibits[0].words.caption
+
+
+def test_a_sweep_over_seeds_alone_shows_each(studies_of, trained):
+    runs = [
+        trained(f"only-{seed}", "digits", "vae", 2, training={"epochs": 1, "seed": seed}) for seed in (0, 1)
+    ]
+    axis = Axis("training.seed", ("0", "1"))
+    section = rate_section(studies_of(*runs, axis=axis), axis)
+    assert [row.label for row in section.facts] == ["0", "1"]

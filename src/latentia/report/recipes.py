@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 SEEDS: Mapping[str, tuple[str, ...]] = {"training": ("seed",), "data": ("seed",), "condition": ("draw",)}
 """What the seeds of a run are called, by section."""
+SEED_KEYS = frozenset(f"{section}.{name}" for section, names in SEEDS.items() for name in names)
 PLACE: Mapping[str, tuple[str, ...]] = {"training": ("device", "threads")}
 """Where a run was trained: nothing of its recipe either."""
 

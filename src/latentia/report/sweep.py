@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from latentia.report.assessed import uncertain
 from latentia.report.axis import Axis
 from latentia.report.exhibits import Exhibit, Panel, Row, Section, Words
 from latentia.report.joint_charts import Measure, Spot, along, seesaw
 from latentia.report.marks import SAME, error, scalar
+from latentia.report.recipes import SEED_KEYS, recipes
 from latentia.report.study import ACTIVE, Study
 
 if TYPE_CHECKING:
@@ -29,17 +32,52 @@ class Source:
     Attributes:
         assessed: whether it is the evaluation; else what training logged at its end.
         split: the split that they are about.
+        seeds: whether they are means over seeds.
     """
 
     assessed: bool
     split: str
 
+    seeds: bool = False
+
     @property
     def sentence(self) -> str:
         """What to say of it in a caption."""
+        if self.seeds:
+            what = "the evaluation" if self.assessed else "what training logged at its end"
+            return (
+                f"Means over seeds of figures of {what}, {self.split} split; bars are standard deviations "
+                "between seeds."
+            )
         if self.assessed:
             return f"Figures of the evaluation, {self.split} split; bars are standard errors."
         return f"Figures that training logged at its end, {self.split} split."
+
+
+@dataclass(frozen=True)
+class Place:
+    """A place along the axis: a run, or several that differ in their seed alone.
+
+    Attributes:
+        label: its value on the axis.
+        studies: the runs.
+    """
+
+    label: str
+    studies: tuple[Study, ...]
+
+    @property
+    def bound(self) -> bool:
+        """Whether its model has a rate."""
+        return self.studies[0].bound
+
+    def over(self, give: Callable[[Study], Measured]) -> Measured:
+        """Give what a run has with its error; of several their mean and their standard deviation."""
+        found = [give(study) for study in self.studies]
+        if len(found) == 1:
+            return found[0]
+        values = np.array([value for value, _ in found])
+        return float(values.mean()), float(values.std(ddof=1))
 
 
 def rate_section(studies: Sequence[Study], axis: Axis) -> Section:
@@ -52,17 +90,18 @@ def rate_section(studies: Sequence[Study], axis: Axis) -> Section:
     Returns:
         Distortion over rate, what changes along the axis, and a table.
     """
-    source = _source(studies)
-    rates = [_nats(study, "rate", source) for study in studies]
-    distortions = [_nats(study, "distortion", source) for study in studies]
+    places, axis = _places(studies, axis)
+    source = replace(_source(studies), seeds=len(places) < len(studies))
+    rates = [place.over(lambda study: _nats(study, "rate", source)) for place in places]
+    distortions = [place.over(lambda study: _nats(study, "distortion", source)) for place in places]
     notes = []
-    pointless = [study.title for study in studies if not study.bound]
+    pointless = [place.label for place in places if not place.bound]
     if pointless:
         notes.append(f"An autoencoder has no rate, and no place in the first chart: {', '.join(pointless)}.")
     unknown = [
-        study.title
-        for study, rate, distortion in zip(studies, rates, distortions, strict=True)
-        if study.bound and not all(map(math.isfinite, (rate[0], distortion[0])))
+        place.label
+        for place, rate, distortion in zip(places, rates, distortions, strict=True)
+        if place.bound and not all(map(math.isfinite, (rate[0], distortion[0])))
     ]
     if unknown:
         notes.append(f"Without figures on held-out data: {', '.join(unknown)}.")
@@ -73,24 +112,35 @@ def rate_section(studies: Sequence[Study], axis: Axis) -> Section:
             f"The runs differ in {differ}, so their distortions are on different scales and are not joined."
         )
     spots = [
-        Spot(study.title, rate[0], distortion[0], (_known(rate[1]), _known(distortion[1])))
-        for study, rate, distortion in zip(studies, rates, distortions, strict=True)
-        if study.bound and math.isfinite(rate[0]) and math.isfinite(distortion[0])
+        Spot(place.label, rate[0], distortion[0], (_known(rate[1]), _known(distortion[1])))
+        for place, rate, distortion in zip(places, rates, distortions, strict=True)
+        if place.bound and math.isfinite(rate[0]) and math.isfinite(distortion[0])
     ]
     if spots:
         exhibits.append(seesaw(_seesaw_words(axis, source), spots, joined=not differ))
-    exhibits.append(_along(studies, axis, rates, source))
+    exhibits.append(_along(studies, places, axis, rates, source))
     return Section(
         "rate",
         "Rate and distortion",
         "The rate is what the latent carries about an example, the distortion what its reconstruction costs. "
         "Their sum is −ELBO; a weight on the rate moves along the curve.",
         (Panel(exhibits=tuple(exhibits), note=" ".join(notes)),),
-        facts=_table(studies, rates, distortions, source),
+        facts=_table(studies, places, rates, distortions, source),
         columns=_COLUMNS,
         rows=axis.name,
         charts_first=True,
     )
+
+
+def _places(studies: Sequence[Study], axis: Axis) -> tuple[list[Place], Axis]:
+    """Put seeds together where something else differs, too."""
+    groups = recipes(studies)
+    left = axis.without(SEED_KEYS)
+    if left is None or len(groups) == len(studies):
+        return [Place(study.title, (study,)) for study in studies], axis
+    labels = dict(zip((study.title for study in studies), left.values, strict=True))
+    places = [Place(labels[group.studies[0].title], group.studies) for group in groups]
+    return places, Axis(left.name, tuple(place.label for place in places))
 
 
 def _known(value: float) -> float:
@@ -154,24 +204,30 @@ def _error_of(study: Study) -> Measured:
     return measured if math.isfinite(measured[0]) else (study.accuracy[0], math.nan)
 
 
-def _active(study: Study, assessed: bool) -> float:
+def _active(study: Study, assessed: bool) -> Measured:
     if assessed:
-        return _measured(study, "active_units")[0]
-    return float(sum(value > ACTIVE for value in study.kl)) if study.kl else math.nan
+        return _measured(study, "active_units")[0], math.nan
+    return float(sum(value > ACTIVE for value in study.kl)) if study.kl else math.nan, math.nan
 
 
 def _all_assessed(studies: Sequence[Study], name: str) -> bool:
     return all(scalar(_figure(study, name)) is not None for study in studies)
 
 
-def _along(studies: Sequence[Study], axis: Axis, rates: Sequence[Measured], source: Source) -> Exhibit:
+def _along(
+    studies: Sequence[Study],
+    places: Sequence[Place],
+    axis: Axis,
+    rates: Sequence[Measured],
+    source: Source,
+) -> Exhibit:
     by_variance = _all_assessed(studies, "active_units")
-    errors = [_error_of(study) for study in studies]
-    counts = [_active(study, by_variance) for study in studies]
+    errors = [place.over(_error_of) for place in places]
+    counts = [place.over(lambda study: _active(study, by_variance)) for place in places]
     measures = [
         Measure("MSE", [value for value, _ in errors], [spread for _, spread in errors]),
         Measure("Rate, nats", [value for value, _ in rates], [spread for _, spread in rates]),
-        Measure("Active latent dimensions", counts, [math.nan] * len(counts)),
+        Measure("Active latent dimensions", [value for value, _ in counts], [spread for _, spread in counts]),
     ]
     rule = (
         "whose posterior mean varies by more than 0.01 over the data"
@@ -193,14 +249,24 @@ _COLUMNS = ("Rate, nats", "Distortion, nats", "−ELBO, nats", "MSE", "Active la
 
 
 def _table(
-    studies: Sequence[Study], rates: Sequence[Measured], distortions: Sequence[Measured], source: Source
+    studies: Sequence[Study],
+    places: Sequence[Place],
+    rates: Sequence[Measured],
+    distortions: Sequence[Measured],
+    source: Source,
 ) -> tuple[Row, ...]:
     by_variance = _all_assessed(studies, "active_units")
+
+    def total(study: Study) -> Measured:
+        found = _bound(study) if source.assessed else NOTHING
+        if math.isfinite(found[0]):
+            return found
+        return _nats(study, "rate", source)[0] + _nats(study, "distortion", source)[0], math.nan
+
     rows = []
-    for study, rate, distortion in zip(studies, rates, distortions, strict=True):
-        total = _bound(study) if source.assessed else NOTHING
-        if not math.isfinite(total[0]):
-            total = (rate[0] + distortion[0], math.nan)
-        values = (rate, distortion, total, _error_of(study), (_active(study, by_variance), math.nan))
-        rows.append(Row(study.title, tuple(uncertain(*pair) for pair in values)))
+    for place, rate, distortion in zip(places, rates, distortions, strict=True):
+        active = place.over(lambda study: _active(study, by_variance))
+        values = (rate, distortion, place.over(total), place.over(_error_of), active)
+        title = place.studies[0].title if len(place.studies) == 1 else place.label
+        rows.append(Row(title, tuple(uncertain(*pair) for pair in values)))
     return tuple(rows)
