@@ -191,7 +191,11 @@ def test_what_rests_on_something_else_is_not_compared(name, values, note):
 def test_nothing_is_best_where_an_estimate_is_not_to_be_trusted():
     doubted = dataclasses.replace(figure(9.0), doubt="the estimate rests on few samples")
     verdict = judge([figure(1.0), doubted], [SAME, SAME])
-    assert verdict == Verdict(note="Not judged: of run 1 the estimate rests on few samples.")
+    assert verdict == Verdict(note="Not judged: of run 1, the estimate rests on few samples.")
+    verdict = judge([doubted, figure(1.0), doubted], [SAME] * 3)
+    assert verdict.note.endswith(
+        "of run 0, the estimate rests on few samples. Nor is it to be trusted of run 2."
+    )
 
 
 def test_a_bound_under_a_condition_is_not_held_against_one_without():

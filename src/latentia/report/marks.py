@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -128,7 +127,9 @@ def _refused(columns: Sequence[Column]) -> str:
     doubted = [column for column in columns if any(figure.doubt for figure in column.given)]
     if doubted and any(figure.better for figure in figures):
         why = next(figure.doubt for figure in doubted[0].given if figure.doubt)
-        return f"Not judged: of {' and '.join(column.title for column in doubted)} {why}."
+        first, *others = [column.title for column in doubted]
+        also = f" Nor is it to be trusted of {', '.join(others)}." if others else ""
+        return f"Not judged: of {first}, {why}.{also}"
     if any((figure.unit, figure.split, figure.better) != _kind(first) for figure in figures):
         return "Not compared: the runs differ in the split or the unit." if first.better else ""
     if not first.better:
@@ -183,9 +184,12 @@ def paired(one: Column, other: Column) -> np.ndarray | None:
     """
     figures = [*one.given, *other.given]
     about = {each.get("checksum") for column in (one, other) for each in column.about}
-    if len(about) > 1 or None in about or any(each.values is None or each.rows is None for each in figures):
+    rows = [each.rows for each in figures if each.values is not None and each.rows is not None]
+    if len(about) > 1 or None in about or len(rows) < len(figures):
         return None
-    common = functools.reduce(np.intersect1d, [each.rows for each in figures])  # pyright: ignore
+    common = rows[0]
+    for own in rows[1:]:
+        common = np.intersect1d(common, own)
     if len(common) < 2:
         return None
     first, second = (
@@ -195,7 +199,7 @@ def paired(one: Column, other: Column) -> np.ndarray | None:
 
 
 def _at(rows: np.ndarray, figure: Figure) -> np.ndarray:
-    """Give the values of some examples, in the order of `rows`, which are sorted and among the figure's."""
+    """Give the values of some examples, which are among the figure's."""
     own, values = np.asarray(figure.rows), np.asarray(figure.values, dtype=np.float64)
     order = np.argsort(own)
     return values[order[np.searchsorted(own[order], rows)]]
