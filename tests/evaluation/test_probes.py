@@ -37,6 +37,14 @@ def test_classes_far_apart_are_found_by_every_probe():
     assert all(figure.better == "higher" and figure.split == "test" for figure in found.figures.values())
 
 
+def test_classes_that_differ_in_the_last_digits_are_found():
+    labels = np.arange(400) % 4
+    codes = 1_700_000_000.0 + 10.0 * labels[:, None] + np.random.default_rng(0).normal(size=(400, 2))
+    figures = measured({"": (codes, codes)}, labels, labels).figures
+    assert figures["linear_probe_accuracy"].value > 0.99
+    assert figures["knn_accuracy"].value > 0.99
+
+
 def test_codes_that_know_nothing_are_at_chance():
     rng = np.random.default_rng(0)
     train, test = rng.normal(size=(3000, 5)), rng.normal(size=(3000, 5))

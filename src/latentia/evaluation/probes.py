@@ -130,10 +130,13 @@ def probe(
     train, test = _labelled(labels_train, seed), _labelled(labels_test, seed)
     none = np.zeros(0, dtype=np.int64)
     for name, (codes, others) in spaces.items():
+        # Rows of a table may have more digits than float32 has, but few around their mean.
+        wide = codes.dtype == np.float64 and len(train) > 0
+        middle = codes[train].mean(axis=0, keepdims=True) if wide else None
         space = _Space(
             name,
-            _rows(codes, train),
-            _rows(others, test),
+            _rows(codes, train, middle),
+            _rows(others, test, middle),
             none if labels_train is None else labels_train[train],
             none if labels_test is None else labels_test[test],
             split,
@@ -156,8 +159,9 @@ def _labelled(labels: np.ndarray | None, seed: int) -> np.ndarray:
     return np.sort(np.random.default_rng(seed).choice(rows, LIMIT, replace=False))
 
 
-def _rows(codes: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    return codes[rows].reshape(len(rows), math.prod(codes.shape[1:])).astype(np.float32)
+def _rows(codes: np.ndarray, rows: np.ndarray, middle: np.ndarray | None) -> np.ndarray:
+    chosen = codes[rows] if middle is None else codes[rows] - middle
+    return chosen.reshape(len(rows), math.prod(codes.shape[1:])).astype(np.float32)
 
 
 def _check(space: _Space, *, supervised: bool) -> None:
