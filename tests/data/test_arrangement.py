@@ -139,3 +139,9 @@ def test_load_and_pack_agree_on_what_is_left_out(encoded, packed, tmp_path, kind
     for split, rows in data.splits.items():
         np.testing.assert_array_equal(again.x[again.splits[split]], data.x[rows])
         np.testing.assert_array_equal(again.labels[again.splits[split]], data.labels[rows])
+
+
+def test_classes_called_by_numbers_stand_in_their_order():
+    found = arrange([f"{name}/{i}.png" for name in ("10", "9", "007", "1990") for i in range(2)])
+    assert found.label_names == ("007", "9", "10", "1990")
+    assert found.labels.tolist() == [0, 0, 2, 2, 3, 3, 1, 1]

@@ -187,7 +187,8 @@ def test_nifti(tmp_path, rng, refused, monkeypatch):
     nibabel.save(nibabel.Nifti1Image(volume, np.eye(4)), path)
     data = load(path)
     np.testing.assert_allclose(data.x[:, 0], np.moveaxis(volume, -1, 0), rtol=1e-6)
-    assert "slices along the third axis of 1 volume" in data.summary()
+    told = "slices along the third axis of 1 volume, splits are drawn over them, not over files"
+    assert told in data.summary()
     for name in ("ill/a.nii.gz", "well/b.nii"):
         (tmp_path / "many" / name).parent.mkdir(parents=True, exist_ok=True)
         nibabel.save(nibabel.Nifti1Image(volume, np.eye(4)), tmp_path / "many" / name)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from latentia.data.labels import NO_LABEL
+from latentia.data.labels import NO_LABEL, in_order
 from latentia.data.raw import SPLITS, consecutive, split_of
 from latentia.errors import DataError
 
@@ -26,7 +26,7 @@ class Arrangement(NamedTuple):
     Attributes:
         order: for each example the position of its file; files that are none are left out.
         labels: class of each example, -1 for none, or None if there are no classes.
-        label_names: names of the classes, sorted.
+        label_names: names of the classes, sorted by number where all are numbers.
         parts: positions of the splits among the examples; empty if there are none.
         left_out: what is no example, and how many files of it there are.
     """
@@ -71,7 +71,7 @@ def arrange(names: Sequence[str], where: str = "the source") -> Arrangement:
     classes = [paths[i][0] if len(paths[i]) > 1 else None for i in order]
     if len({*classes} - {None}) > 1:
         classes = [None if name and name.lower() in _PICTURES else name for name in classes]
-    label_names = tuple(sorted({name for name in classes if name is not None}))
+    label_names = in_order({name for name in classes if name is not None})
     code: dict[str | None, int] = {name: number for number, name in enumerate(label_names)}
     labels = np.array([code.get(name, NO_LABEL) for name in classes], dtype=np.int64) if label_names else None
     found = Counter(split[i] for i in order)

@@ -121,7 +121,9 @@ def _read(
         raise DataError(f"{path}: none of its {len(skipped)} files can be read")
     x, high, axes = tidy(np.concatenate(stacks), str(path))
     labels = None if layout.labels is None else np.repeat(layout.labels, counts)
-    notes = (told.format(f"{len(stacks):,}", "s" * (len(stacks) != 1)),)
+    notes = [told.format(f"{len(stacks):,}", "s" * (len(stacks) != 1))]
+    if counts.max() > 1 and not layout.parts:
+        notes.append("splits are drawn over them, not over files")
     return Raw(
         x,
         labels,
@@ -132,5 +134,5 @@ def _read(
         layout=Layout(axes.axes, axes.types),
         label=layout.label,
         left_out=layout.left_out,
-        notes=notes,
+        notes=tuple(notes),
     )
