@@ -309,6 +309,9 @@ def test_pixels_in_columns_become_images(tmp_path, rng, refused):
     np.testing.assert_array_equal(data.layout.restore(data.x.astype(np.float32)), pixels)
     assert load(tmp_path / "mnist_train.csv", shape=[3, 2, 2]).event == (3, 2, 2)
     assert load(pixels / 255, shape=(3, 4)).x.dtype == np.float32
+    frame.to_csv(tmp_path / "bare.csv", index=False, header=False)  # as MNIST goes round, too
+    refused(tmp_path / "bare.csv", "13 numbers", "such as data.label=0", error=ConfigError, shape=(3, 4))
+    assert load(tmp_path / "bare.csv", shape=(3, 4), label="0").x.shape == (30, 1, 3, 4)
     few = pd.DataFrame(pixels % 17).rename(columns=str)
     assert (load(few, shape=(3, 4)).high, load(few > 3, shape=(3, 4)).high) == (16, 1)
     refused(

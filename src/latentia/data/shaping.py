@@ -56,6 +56,8 @@ def shaped(raw: Raw, event: tuple[int, ...], where: str) -> Raw:
         held = f"{shape[0]} numbers" if len(shape) == 1 else f"shape {shape}"
         if isinstance(raw.x, Shards) and shape == (wanted,):
             held = "files larger than data.buffer: raise it"
+        if shape == (wanted + 1,) and raw.columns and raw.labels is None:
+            held += f"; if one is the label, name it, such as data.label={raw.columns[0]}"
         raise ConfigError(f"data.shape={size} is for rows of {wanted} numbers, but {where} has {held}")
     x, high = raw.x.reshape(len(raw.x), *event), raw.high
     whole = bool(raw.layout.types) and all(np.dtype(name).kind in "bui" for name in raw.layout.types)
