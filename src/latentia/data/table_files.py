@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 from latentia.data import delimited, header, pictures
-from latentia.data.raw import SPLIT_WORDS, SPLITS, Options, Raw, consecutive
+from latentia.data.raw import SPLITS, Options, Raw, consecutive, split_of
 from latentia.data.streams import READ_ERRORS, open_maybe_gzip, reason
 from latentia.data.tables import Table, from_table, holds_classes, pandas_for, table_of
 from latentia.errors import ConfigError, DataError, MissingExtra, nearest
@@ -217,7 +217,7 @@ def _sheet(pandas: Any, file: _File, options: Options) -> Table:
 def _split_of(name: str) -> str | None:
     """Give the split that a file's name tells with its first or last word: train.csv, mnist_test.csv."""
     words = re.split(r"[-_. ]+", re.sub(r"(-\d+-of-\d+)?\.[^.]+(\.gz)?$", "", name.lower()))
-    return SPLIT_WORDS.get(words[0]) or SPLIT_WORDS.get(words[-1])
+    return split_of(words[0]) or split_of(words[-1])
 
 
 def _join(files: Sequence[_File], options: Options, where: str) -> Raw:
@@ -229,19 +229,19 @@ def _join(files: Sequence[_File], options: Options, where: str) -> Raw:
     single one that the test files lack is the label, or left out if it holds no classes.
     """
     kept = [file for file in files if _SUBMISSION not in file.name.lower()]
-    split_of = {file: split for file in kept if (split := _split_of(file.name))}
+    splits = {file: split for file in kept if (split := _split_of(file.name))}
     if len(kept) == 1:
-        split_of = {}
-    chosen = sorted(split_of, key=lambda file: SPLITS.index(split_of[file])) if split_of else kept
+        splits = {}
+    chosen = sorted(splits, key=lambda file: SPLITS.index(splits[file])) if splits else kept
     if not chosen:
         names = ", ".join(file.name for file in files)
         raise DataError(f"{where}: holds no table but {names or 'none'}; give one of them")
     tables = [_table(file, options) for file in chosen]
     table = _stacked(chosen, tables, where)
-    if split_of:
+    if splits:
         lengths: dict[str, int] = {}
         for file, own in zip(chosen, tables):
-            lengths[split_of[file]] = lengths.get(split_of[file], 0) + len(own)
+            lengths[splits[file]] = lengths.get(splits[file], 0) + len(own)
         table = replace(table, parts=consecutive(lengths) if len(lengths) > 1 else {})
     passed = [file.name for file in files if file not in chosen]
     if passed:
