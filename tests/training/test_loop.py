@@ -228,6 +228,22 @@ def test_a_run_that_collapses_says_so_and_what_to_change(tmp_path):
     assert not any(line.startswith("warning: ") for line in said)
 
 
+def test_a_collapse_is_noticed_under_a_bound_of_several_samples(tmp_path):
+    """In noise there is nothing for a latent to carry."""
+    x = (np.random.default_rng(0).random((3000, 1, 4, 4)) < 0.5).astype(np.float32)
+    settings = {
+        "model": {"name": "vae", "latent_dim": 2},
+        "objective": {"name": "iwae", "samples": 5},
+        "likelihood": "bernoulli",
+        "network": {"name": "mlp", "hidden": [16]},
+        "training": {"epochs": 30, "lr": 3e-3},
+    }
+    said = []
+    api.start(x, settings, out=tmp_path / "run", say=said.append, quiet=True)
+    (warning,) = [line for line in said if line.startswith("warning: ")]
+    assert "full collapse" in warning and "objective.name=elbo" in warning
+
+
 def test_a_step_with_a_steep_gradient_changes_no_weight_and_is_counted(tmp_path):
     x = np.random.default_rng(0).normal(size=(400, 5)).astype(np.float32)
     x[123, 2] = 1e15  # its gradient is finite and steep

@@ -40,9 +40,10 @@ class Finding:
 
 
 LESS_KL = (
-    "lower objective.beta, let it rise slowly (objective.schedule=linear) or give each latent some nats "
-    "for nothing (objective.free_bits=0.1)"
+    "with objective.name=elbo, lower objective.beta, let it rise slowly (objective.schedule=linear) or give "
+    "each latent some nats for nothing (objective.free_bits=0.1)"
 )
+"""What helps against a rate that presses too hard; bounds of several samples have no such weight."""
 
 
 def collapse(rate: float, active: int, latents: int) -> Finding | None:
