@@ -7,7 +7,10 @@ import numpy as np
 import pytest
 
 import latentia
+from latentia.errors import RunError
+from latentia.report import check_comparable
 from latentia.report.assessed import evaluation
+from latentia.report.marks import Column, paired
 from latentia.report.recipes import called, recipes
 
 SPEC = {"model": {"name": "vae"}, "training": {"seed": 0, "lr": 1e-3, "device": "cpu"}, "data": {"seed": 0}}
@@ -99,3 +102,28 @@ def test_values_of_examples_are_kept_and_belong_to_their_figures(family):
     run.folder.examples_file.write_bytes(b"damaged")
     without = latentia.evaluate(run, **asked)
     assert without.figures["elbo"] == of_elbo and without.figures["elbo"].values is None
+
+
+def test_runs_of_other_data_seeds_stand_on_one_page_where_the_test_split_is_given(tmp_path):
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "given.npz", x_train=rng.random((80, 5)), x_test=rng.random((20, 5)))
+    np.save(tmp_path / "drawn.npy", rng.random((100, 5)))
+    small = {"epochs": 1, "latent_dim": 2, "network": {"name": "mlp", "hidden": [4]}}
+
+    def runs(name):
+        return [
+            latentia.train(
+                str(tmp_path / name), out=tmp_path / f"{name}-{seed}", data={"seed": seed}, **small
+            )
+            for seed in (0, 1)
+        ]
+
+    given = runs("given.npz")
+    check_comparable(given)
+    first, second = (latentia.evaluate(run, only=("reconstruction",)) for run in given)
+    columns = [
+        Column("", (each.figures["mse"],), (each.about,)) for each in (first, second)
+    ]  # fmt: skip
+    assert len(paired(*columns)) == 20
+    with pytest.raises(RunError, match="other data or another split"):
+        check_comparable(runs("drawn.npy"))

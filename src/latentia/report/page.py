@@ -95,11 +95,18 @@ def check_comparable(runs: Sequence[Run]) -> None:
         raise RunError("a report needs at least one run")
     first = runs[0]
     for run in runs[1:]:
-        if run.spec["data"] != first.spec["data"] or run.event != first.event:
+        if not _same_data(first, run) or run.event != first.event:
             raise RunError(
                 f"{run.folder.path} was trained on other data or another split than {first.folder.path}; "
                 "write a report for each"
             )
+
+
+def _same_data(one: Run, other: Run) -> bool:
+    """Say whether runs have the same data and the same test split; one that is given is whatever the seed."""
+    first, second = ({**run.spec["data"], "seed": None} for run in (one, other))
+    alike = one.spec["data"].get("seed") == other.spec["data"].get("seed")
+    return first == second and (alike or one.dataset.given_test)
 
 
 def _check(runs: Sequence[Run], assessments: Sequence[Assessment], axis: Axis | None) -> None:
