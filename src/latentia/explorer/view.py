@@ -197,9 +197,14 @@ class View:
         with self._starting:
             if way not in self._jobs:
                 self._jobs[way] = Job(f"computing the map ({way})", ARRANGING).start(
-                    lambda tick: planes.plane(encoded, way, self.folder, label_of(self.run), tick)
+                    lambda tick: self._described(
+                        planes.plane(encoded, way, self.folder, label_of(self.run), tick)
+                    )
                 )
             return self._jobs[way]
+
+    def _described(self, plane: Plane) -> Plane:
+        return replace(plane, method=plane.method + TOLD) if self.run.condition else plane
 
     def plane(self, way: str) -> Plane:
         """Give the encoded data on the plane; waits until they are.
@@ -217,8 +222,7 @@ class View:
         job.done.wait()
         if job.failure:
             raise RunError(job.failure)
-        found: Plane = job.result
-        return replace(found, method=found.method + TOLD) if self.run.condition else found
+        return job.result
 
     def ready(self) -> dict[str, Any]:
         """Describe the encoded data in plain values."""

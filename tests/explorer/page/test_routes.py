@@ -248,3 +248,12 @@ def test_the_rate_is_the_loggeds(plane):
     rows = plane.dataset.splits["test"]
     assert encoded.rate[rows].mean() == pytest.approx(plane.metrics("test")[-1]["rate"], rel=1e-3)
     assert encoded.error[rows].mean() == pytest.approx(plane.metrics("test")[-1]["mse"], rel=1e-3)
+
+
+@pytest.mark.parametrize(("number", "told"), [(0, False), (1, True)])
+def test_a_map_says_whether_its_latents_were_told_of_their_labels(client, number, told):
+    for _ in range(400):  # each answer waits for it up to 0.05 s
+        answer = client.get(f"/explore/{number}/map/itself").json()
+        if answer["done"]:
+            break
+    assert ("under its own condition" in answer["result"]["method"]) == told
