@@ -8,6 +8,7 @@ import pytest
 
 from latentia.data.dataset import Dataset
 from latentia.report.canvas import drawn, short
+from latentia.report.columns import Columns
 from latentia.report.exhibits import Words
 from latentia.report.facts import number
 from latentia.report.inputs import choose, class_name, class_names, in_turn
@@ -26,10 +27,28 @@ def dataset(labels=None, count=40, event=(1, 8, 8), test=10):
 
 def test_classes_take_turns():
     data = dataset(np.array([1, 1, 1, 0, 0, 2, -1, 0]), count=8, test=8)
-    assert in_turn(data, data.splits["test"], 5).tolist() == [3, 0, 5, 4, 1]
+    chosen = in_turn(data, data.splits["test"], 6)
+    assert data.labels[chosen].tolist() == [0, 1, 2, 0, 1, 0]
+    assert len(set(chosen.tolist())) == 6
     assert in_turn(dataset(), np.arange(9), 4).tolist() == [0, 2, 4, 6]  # spread: sources may be sorted
     unlabelled = dataset(np.full(8, -1), count=8, test=8)
     assert in_turn(unlabelled, unlabelled.splits["test"], 3).tolist() == [0, 2, 5]
+
+
+def test_no_part_of_a_split_is_taken_from_its_front():
+    """MNIST's first 5,000 test images are cleaner than the others; sorted sources are worse."""
+    data = dataset(np.arange(20_000) % 4, count=20_000, test=10_000)
+    chosen = choose(data, seed=0)
+    for positions, start in (
+        (chosen.mapped, 0),
+        (chosen.encoded, 0),
+        (chosen.shown, 0),
+        (chosen.gallery, 10_000),
+    ):
+        assert positions.mean() == pytest.approx(start + 5000, abs=4 * 2900 / np.sqrt(len(positions)))
+    assert len(chosen.mapped) == 3000 and len(set(chosen.mapped.tolist())) == 3000
+    table = dataset(count=20_000, event=(3,), test=2000)
+    assert Columns(table).gallery_of(choose(table, 0)).mean() == pytest.approx(11_000, abs=10)
 
 
 def test_held_out_examples_are_never_training_examples():

@@ -13,6 +13,7 @@ from latentia import config, registry
 from latentia.assembly.checks import innermost
 from latentia.assembly.settings import SUPPLIED
 from latentia.data.dataset import Dataset
+from latentia.data.splits import spread
 from latentia.errors import ConfigError, DataError, nearest
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def nearly_binary(dataset: Dataset) -> bool:
     """Whether grey images are mostly ink and paper, as MNIST's digits are and photographs are not."""
     if not (is_picture(dataset) and dataset.event[0] == 1 and dataset.x.dtype == np.uint8):
         return False
-    some = dataset.x[dataset.few(dataset.splits["train"])[:1000]] / dataset.high
+    some = dataset.x[spread(dataset.few(dataset.splits["train"]), 1000)] / dataset.high
     return float(np.mean((some < 0.1) | (some > 0.9))) > 0.75
 
 

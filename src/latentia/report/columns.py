@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from latentia.data.splits import spread
 from latentia.report.charts import agreements, histograms
 from latentia.report.exhibits import Exhibit, Words
 from latentia.report.inputs import Inputs
@@ -70,7 +71,7 @@ class Columns(Series):
 
     def gallery_of(self, inputs: Inputs) -> np.ndarray:
         """Take up to 5,000 rows: a distribution needs many; see `View`."""
-        return self.dataset.splits["train"][:5000]
+        return spread(self.dataset.splits["train"], 5000)
 
     def compared_of(self, inputs: Inputs) -> np.ndarray:
         """Take as many rows as the statistics do; see `View`."""

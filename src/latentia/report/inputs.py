@@ -96,29 +96,43 @@ def choose(dataset: Dataset, seed: int, points: int | None = None) -> Inputs:
     split = "test" if len(splits["test"]) else "training"
     held_out = splits["test"] if len(splits["test"]) else splits["train"]
     others = [splits[name] for name in ("validation", "train") if splits[name] is not held_out]
-    mapped = _labelled(dataset, np.concatenate([held_out, *others]))[: points or MAPPED]
-    found = len(mapped)
-    if found > MOST_MAPPED:
-        mapped = mapped[np.sort(np.random.default_rng(seed).permutation(found)[:MOST_MAPPED])]
+    mapped, found = _mapped(dataset, held_out, np.concatenate(others), points or MAPPED, seed)
     return Inputs(
         dataset=dataset,
         held_out=held_out,
         split=split,
-        gallery=in_turn(dataset, splits["train"], GALLERY),
-        shown=in_turn(dataset, held_out, SHOWN),
+        gallery=in_turn(dataset, splits["train"], GALLERY, seed),
+        shown=in_turn(dataset, held_out, SHOWN, seed),
         pairs=_pairs(dataset, held_out, seed),
         mapped=mapped,
         drawn_from=found if found > len(mapped) else 0,
     )
 
 
-def in_turn(dataset: Dataset, rows: np.ndarray, count: int) -> np.ndarray:
-    """Take the first example of each class, then the second of each, and so on.
+def _mapped(
+    dataset: Dataset, held_out: np.ndarray, others: np.ndarray, points: int, seed: int
+) -> tuple[np.ndarray, int]:
+    """Choose the points of a map, held-out examples first, and say how many they were drawn from.
+
+    What does not fit is left out evenly: the front of a split need not be like the rest.
+    """
+    first, then = _labelled(dataset, held_out), _labelled(dataset, others)
+    mapped = spread(first, points)
+    mapped = np.concatenate([mapped, spread(then, points - len(mapped))])
+    found = len(mapped)
+    if found > MOST_MAPPED:
+        mapped = mapped[np.sort(np.random.default_rng(seed).permutation(found)[:MOST_MAPPED])]
+    return mapped, found
+
+
+def in_turn(dataset: Dataset, rows: np.ndarray, count: int, seed: int = 0) -> np.ndarray:
+    """Draw an example of each class, then a second of each, and so on.
 
     Args:
         dataset: the data.
         rows: positions to choose from.
         count: how many at most.
+        seed: seed of the draw.
 
     Returns:
         Positions; evenly spaced ones where there are no labels.
@@ -126,7 +140,8 @@ def in_turn(dataset: Dataset, rows: np.ndarray, count: int) -> np.ndarray:
     if dataset.labels is None:
         return spread(rows, count)
     labels = dataset.labels[rows]
-    classes = [rows[labels == label] for label in np.unique(labels[labels >= 0])]
+    rng = np.random.default_rng(seed)
+    classes = [rng.permutation(rows[labels == label]) for label in np.unique(labels[labels >= 0])]
     depth = max((len(members) for members in classes), default=0)
     turns = [members[turn] for turn in range(min(depth, count)) for members in classes if turn < len(members)]
     return np.array(turns[:count], dtype=np.int64) if turns else spread(rows, count)
