@@ -55,14 +55,14 @@ def _tighter_bound(subject: Subject) -> None:
     subject.ledger.figures[BOUND] = Figure.mean_of(values, "nats", subject.split, how)
 
 
-def elbo(subject: Subject) -> np.ndarray:
+def elbo(subject: Subject) -> dict[str, np.ndarray]:
     """Measure the ELBO and its terms, with one latent for each example whatever was trained on.
 
     Args:
         subject: the run under assessment.
 
     Returns:
-        The ELBO of each example, in the order of the feed.
+        The terms of each example, in the order of the feed, among them `elbo`.
     """
     model, objective = subject.run.model, subject.run.objective
     terms = _terms(subject, 1)
@@ -75,6 +75,7 @@ def elbo(subject: Subject) -> np.ndarray:
         return Figure.mean_of(values, unit, subject.split, what, better)
 
     total = terms["distortion"] + terms["rate"]
+    terms["elbo"] = -total
     bits = np.array([stored_bits(value, model, subject.feed) for value in total])
     unit = "bits for each binary value" if model.binary else "bits for each value of the stored data"
     kl = terms["kl"]
@@ -87,7 +88,7 @@ def elbo(subject: Subject) -> np.ndarray:
     if kl.shape[1] != subject.latents:
         reason = "the rate of this pair of posterior and prior is one number, which has no parts"
         subject.ledger.missing["kl_per_dimension"] = reason
-        return -total
+        return terms
     subject.ledger.figures |= {
         "kl_per_dimension": Figure(
             tuple(kl.mean(axis=0).tolist()),
@@ -111,14 +112,15 @@ def elbo(subject: Subject) -> np.ndarray:
             len(kl),
             parts=tuple(f"z{level + 1}" for level in range(rates.shape[1])),
         )
-    return -total
+    return terms
 
 
-def code_prior(subject: Subject) -> None:
+def code_prior(subject: Subject, distortion: np.ndarray) -> None:
     """Measure the bound whose prior is the autoregressive sampler of the codes, where one was fitted.
 
     Args:
         subject: the run under assessment.
+        distortion: that of each example, in the order of the feed.
     """
     from latentia.sampling import AutoregressiveSampler
 
@@ -136,13 +138,10 @@ def code_prior(subject: Subject) -> None:
         codes = torch.cat([codes_drawn(q, z) for q, z in pairs])
         own = torch.cat([q.log_prob(z) for q, z in pairs])  # 0 where the choice is certain
         nats = (own - sampler.log_prob(codes)).double().numpy()
-    mean, error = mean_and_error(nats)
-    distortion, split = subject.ledger.figures["distortion"], subject.split
+
     how = "log q(codes|x) - log p(codes) under the sampler fitted to codes"
-    subject.ledger.figures["rate_autoregressive"] = Figure.mean_of(nats, "nats", split, how, "lower")
-    if isinstance(distortion.value, float) and isinstance(distortion.error, float) and error is not None:
-        subject.ledger.figures["elbo_autoregressive"] = Figure(
-            -(distortion.value + mean), "nats", split,
-            "-(distortion + rate_autoregressive), its error as if the two were independent",
-            math.hypot(distortion.error, error), len(nats), "higher",
-        )  # fmt: skip
+    bound, sum_of = -(distortion + nats), "-(distortion + rate_autoregressive)"
+    subject.ledger.figures |= {
+        "rate_autoregressive": Figure.mean_of(nats, "nats", subject.split, how, "lower"),
+        "elbo_autoregressive": Figure.mean_of(bound, "nats", subject.split, sum_of, "higher"),
+    }

@@ -49,7 +49,7 @@ def likelihood(subject: Subject) -> None:
     if reason := _unbounded(subject) or _off_level(subject):
         subject.ledger.missing.update(dict.fromkeys([*names, *sampled], reason))
         return
-    lower = elbo(subject)
+    terms = elbo(subject)
     if reason := _unsound(subject):
         for name in ("elbo", "bits_per_dim", BOUND):
             subject.ledger.figures.pop(name, None)
@@ -57,11 +57,11 @@ def likelihood(subject: Subject) -> None:
         return
     coder = subject.run.model.coder
     if coder is not None:
-        code_prior(subject)
+        code_prior(subject, terms["distortion"])
         if coder.certain:
             subject.ledger.missing.update(dict.fromkeys(sampled, CERTAIN))
             return
-    estimates = _importance(subject, lower)
+    estimates = _importance(subject, terms["elbo"])
     if not subject.settings.ais:
         return
     if coder is not None:
@@ -164,7 +164,7 @@ def _importance(subject: Subject, lower: np.ndarray) -> Estimates:
             estimates.effective, "samples", f"(sum w)^2 / sum w^2, K = {samples:,}, mean over examples"
         ),
         "bits_per_dim_iw": figure(
-            bits, "bits", f"-log_likelihood in bits per dimension; {convention(subject)}", "lower"
+            bits, "bits", f"-log_likelihood in bits per dimension{some}; {convention(subject)}", "lower"
         ),
     }  # fmt: skip
     if samples == 1:

@@ -138,7 +138,7 @@ def tiles(study: Study) -> list[Fact]:
     return [
         *shown,
         Fact("Bits per dimension", number(row["bits_per_dim"]), _bits_note(study), "bits"),
-        Fact("−ELBO", number(elbo), "upper bound on −log p(x), mean over examples; lower is better", "nats"),
+        Fact("−ELBO", number(elbo), _bound_note(study), "nats"),
         Fact(
             "Distortion", number(row["distortion"]), "expected −log p(x|z): what reconstruction costs", "nats"
         ),
@@ -146,12 +146,25 @@ def tiles(study: Study) -> list[Fact]:
     ]
 
 
+def _undequantised(study: Study) -> bool:
+    """Say whether whole numbers were given to a density as they are, which bounds no probability."""
+    whole = study.inputs.dataset.x.dtype.kind == "u"
+    return whole and not study.run.model.discrete and not study.run.transform.random
+
+
+def _bound_note(study: Study) -> str:
+    if _undequantised(study):
+        return "upper bound on −log p(x) of the values without dequantisation, which the evaluation adds"
+    return "upper bound on −log p(x), mean over examples; lower is better"
+
+
 def _bits_note(study: Study) -> str:
     if study.binary:
         return "−ELBO for each binary value, in bits"
     if study.run.model.discrete:
         return "−ELBO for each value of the stored data, in bits; a probability's, without dequantisation"
-    return "−ELBO for each value of the stored data, in bits; a density's, so it may be negative"
+    without = " of values without dequantisation, not those of the evaluation" * _undequantised(study)
+    return f"−ELBO for each value of the stored data, in bits; a density's{without}, so it may be negative"
 
 
 def _units(study: Study) -> str:
