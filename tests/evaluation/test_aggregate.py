@@ -95,8 +95,8 @@ def test_clusters_are_fitted_by_a_mixture():
 
 def test_what_cannot_be_fitted_has_its_reason():
     codes, _ = encoded(5.0, False)
-    few = Codes(codes.posteriors[:1], codes.mean[:150], codes.drawn[:150])
-    with pytest.raises(Unmeasurable, match="it needs 200 examples"):
+    few = Codes(codes.posteriors[:1], codes.mean[:90], codes.drawn[:90])
+    with pytest.raises(Unmeasurable, match="it needs 100 examples"):
         fitted_split(MODEL, few, None)
     told = SimpleNamespace(coder=None, prior=lambda c: Independent(Normal(torch.zeros(3, DIMS), 1.0), 1))
     with pytest.raises(Unmeasurable, match="depends on the condition"):

@@ -20,6 +20,8 @@ CANDIDATES = (
 """Numbers of Gaussians and the kind of their covariances, one of which is chosen beside the prior."""
 WIDEST, FITTED = 128, 6000
 """Dimensions of a latent, and latents that a density is fitted to, at the most."""
+FEWEST = 100
+"""Examples at the least, half of which are fitted to."""
 SHARE = 0.8
 """Of the latents that are fitted to, those that a candidate sees; it is chosen by the others."""
 Density = Callable[[np.ndarray], np.ndarray]
@@ -72,7 +74,7 @@ def fitted_split(model: LatentModel, codes: Codes, split: Split | None, seed: in
     if model.coder is not None:
         raise Unmeasurable("latents are codes, which have probabilities and no density")
     z = codes.drawn.double().flatten(1).cpu().numpy()
-    least = max(200, 8 * z.shape[1])
+    least = max(FEWEST, 8 * z.shape[1])
     if len(z) < least or z.shape[1] > WIDEST:
         raise Unmeasurable(
             f"a density of {z.shape[1]} dimensions is not fitted to latents of {len(z):,} examples: it needs "
