@@ -68,6 +68,14 @@ def test_what_few_examples_can_tell_is_not_saturated():
     assert not split_rate(MODEL, encoded(2.0, True)[0]).saturated
 
 
+def test_one_example_tells_nothing():
+    codes, _ = encoded(5.0, False)
+    q = Independent(Normal(codes.mean[:1], 0.5), 1)
+    split = split_rate(MODEL, Codes((q,), codes.mean[:1], codes.drawn[:1]))
+    assert split.between == pytest.approx((0.0, float(split.aggregate_kl[0])))
+    assert split.saturated
+
+
 def test_a_density_that_the_prior_beats_is_not_taken():
     codes, _ = encoded(5.0, False)
     fitted = fitted_split(MODEL, codes, None)

@@ -56,16 +56,19 @@ class Split:
         of which the aggregate's KL is the rest, is never below it either.
         """
         count, mean = self.examples, float(self.mutual_information.mean())
+        most = mean + float(self.aggregate_kl.mean())
+        if count == 1:
+            return mean, max(mean, most)  # without its own posterior there is no mixture
         own = np.exp(self.mutual_information - math.log(count))
         with np.errstate(divide="ignore"):
             left_out = mean - float(np.log1p(-np.minimum(own, 1.0)).mean()) - math.log(count / (count - 1))
-        return mean, max(mean, min(left_out, mean + float(self.aggregate_kl.mean())))
+        return mean, max(mean, min(left_out, most))
 
     @property
     def saturated(self) -> bool:
         """Whether so few examples bound the information only: the two bounds are apart by more than noise."""
-        least, most = self.between
-        error = float(self.mutual_information.std(ddof=1)) / math.sqrt(len(self.mutual_information))
+        (least, most), values = self.between, self.mutual_information
+        error = float(values.std(ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else 0.0
         return most - least > max(APART, 2 * error)
 
     @property
