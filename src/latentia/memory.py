@@ -1,4 +1,4 @@
-"""The C library's allocator: what a step frees stays in the process, for the next step."""
+"""How much memory there is, and the C library's allocator: what a step frees stays for the next step."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import os
 import platform
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -24,6 +25,30 @@ TOLD = ("MALLOC_TRIM_", "MALLOC_MMAP_")
 
 _lock = threading.Lock()
 _depth = 0
+
+
+def available() -> int | None:
+    """Ask how much memory a process may still take: what the system has, within the process's own limit.
+
+    Returns:
+        Bytes; None where the system does not say.
+    """
+    free = None
+    with contextlib.suppress(OSError, ValueError):
+        told = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
+        free = int(told["MemAvailable"].split()[0]) << 10
+    with contextlib.suppress(OSError, ValueError):  # a container; "max" where it has no limit
+        limit = int(Path("/sys/fs/cgroup/memory.max").read_text())
+        used = int(Path("/sys/fs/cgroup/memory.current").read_text())
+        free = min(limit - used, free if free is not None else limit)
+    with contextlib.suppress(ImportError, OSError, ValueError):
+        import resource
+
+        limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+        if limit != resource.RLIM_INFINITY:
+            used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+            free = min(limit - used, free if free is not None else limit)
+    return free
 
 
 def _libc() -> Any:

@@ -5,6 +5,7 @@ import pytest
 
 from latentia.data import load
 from latentia.data.arrangement import arrange
+from latentia.data.formats import _LABELS as LABELS
 from latentia.data.pack import pack
 from latentia.data.raw import split_of
 
@@ -128,7 +129,7 @@ def test_load_and_pack_agree_on_what_is_left_out(encoded, packed, tmp_path, kind
     assert data.left_out == {
         "pictures in ground_truth/": 4,
         "picture beside the folders of splits": 1,
-        ".csv file": 1,
+        f".csv file{LABELS}": 1,
         ".mp4 file": 1,
     }
     assert "2 labels of folders" in data.summary()

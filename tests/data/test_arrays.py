@@ -314,7 +314,7 @@ def test_fit_says_what_is_cut_and_keeps_all_where_asked(refused):
     x[..., :30] = 200
     cut = load(x, size=20)
     assert cut.x.max() == 0  # what is at the left is gone
-    assert "12 pictures cut to size (fit=pad or stretch keeps all)" in cut.summary()
+    assert "12 pictures' sides (fit=pad or stretch keeps them)" in cut.summary()
     padded = load(x, size=20, fit="pad")
     assert padded.event == (1, 20, 20)
     assert not padded.left_out

@@ -8,6 +8,7 @@ from PIL import Image
 from latentia.data import load
 from latentia.data.arrangement import arrange
 from latentia.data.decode import as_bytes, decode
+from latentia.data.formats import _LABELS as LABELS
 from latentia.data.pack import pack
 
 KINDS = ["folder", "zip", "tar", "tar.gz", "tgz"]
@@ -318,8 +319,8 @@ def test_every_ending_of_a_picture_is_read_and_the_rest_is_counted(rng, packed):
     for kind in ("folder", "zip", "tar"):
         data = load(packed(files | rest, kind))
         assert data.x.shape == (len(forms) + 2, 3, 16, 16)
-        assert data.left_out == {".csv files": 2, "other file": 1, ".eps file": 1}
-    assert "left out: 2 .csv files, 1 other file, 1 .eps file" in data.summary()
+        assert data.left_out == {f".csv files{LABELS}": 2, "other file": 1, ".eps file": 1}
+    assert f"left out: 2 .csv files{LABELS}, 1 other file, 1 .eps file" in data.summary()
 
 
 def test_a_file_that_is_added_beside_the_pictures_is_counted(encoded, packed, monkeypatch, tmp_path):
@@ -327,7 +328,7 @@ def test_a_file_that_is_added_beside_the_pictures_is_counted(encoded, packed, mo
     path = packed({f"{i}.png": encoded() for i in range(4)})
     assert not load(path).left_out
     (path / "labels.csv").write_text("file,label")
-    assert load(path).left_out == {".csv file": 1}
+    assert load(path).left_out == {f".csv file{LABELS}": 1}
 
 
 def turned(before=0, xmp=False):
@@ -361,7 +362,7 @@ def test_cut_pictures_are_said_and_fit_keeps_them(packed, tmp_path):
     source = packed(files | {"99.png": saved(Image.fromarray(wide[:40, :40]))})
     cut = load(source, size=20)
     assert cut.x[:-1].max() <= 3
-    assert cut.left_out == {"pictures cut to size (fit=pad or stretch keeps all)": 12}
+    assert cut.left_out == {"pictures' sides (fit=pad or stretch keeps them)": 12}
     for number, fit in enumerate(("crop", "pad", "stretch")):
         data = load(source, size=20, fit=fit)
         pack(source, tmp_path / str(number), size=20, fit=fit)

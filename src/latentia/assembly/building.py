@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from latentia import config, registry, threads
+from latentia.assembly.room import require_room
 from latentia.assembly.settings import PARTS
 from latentia.data.conditions import Condition
 from latentia.data.dataset import Dataset
@@ -72,8 +73,9 @@ def fresh(spec: Mapping[str, Any], event: tuple[int, ...], seed: int) -> Parts:
         The parts.
 
     Raises:
-        ConfigError: if the parts do not fit each other, the event or the way to train.
+        ConfigError: if the parts do not fit each other, the event, the way to train or into memory.
     """
+    require_room(lambda: assemble(spec, event).model, event, spec["network"]["name"])
     with seeded(seed):
         parts = assemble(spec, event)
     if spec["training"]["recompute"]:

@@ -34,14 +34,11 @@ class Picture(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-_WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
+_WORDS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
     {
-        "cut": ("picture cut to size (fit=pad or stretch keeps all)", "pictures cut to size (...)"),
-        "pages": (
-            "file's further pages (data.pages=examples or channels reads them)",
-            "files' further pages (...)",
-        ),
-        "shallow": ("picture's lower 8 of 16 bits of colour", "pictures' lower 8 of 16 bits of colour"),
+        "cut": ("picture's", "pictures'", "sides (fit=pad or stretch keeps them)"),
+        "pages": ("file's", "files'", "further pages (data.pages=examples or channels reads them)"),
+        "shallow": ("picture's", "pictures'", "lower 8 of 16 bits of colour"),
     }
 )
 
@@ -55,12 +52,8 @@ def noted(counts: Mapping[str, int]) -> dict[str, int]:
     Returns:
         What a summary says of it, and how many.
     """
-    found = {}
-    for note, count in counts.items():
-        one, many = _WORDS[note]
-        remark = one[one.find("(") :] if "(" in one else ""
-        found[one if count == 1 else many.replace("(...)", remark)] = count
-    return found
+    words = ((_WORDS[note], count) for note, count in counts.items())
+    return {f"{one if count == 1 else many} {what}": count for (one, many, what), count in words}
 
 
 def decode(data: bytes, size: tuple[int, int] | None = None) -> np.ndarray:

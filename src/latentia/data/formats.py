@@ -45,6 +45,9 @@ _BEGINNINGS = re.compile(
 )
 
 
+_LABELS = " (labels of pictures are those of their folders)"
+
+
 def suffix_of(name: str) -> str:
     """Give the ending of a file's name.
 
@@ -80,6 +83,9 @@ def other_files(kinds: Mapping[str, int]) -> dict[str, int]:
         What they are, and how many; the rarest together where there are many kinds.
     """
     ranked = Counter(kinds).most_common()
-    words = {f"{kind or 'other'} file{'s' * (count != 1)}": count for kind, count in ranked[:4]}
+    words = {
+        f"{kind or 'other'} file{'s' * (count != 1)}{_LABELS * (kind in ('.csv', '.tsv'))}": count
+        for kind, count in ranked[:4]
+    }
     rest = sum(count for _, count in ranked[4:])
     return words | ({f"file{'s' * (rest != 1)} of other kinds": rest} if rest else {})

@@ -95,15 +95,3 @@ def cuts(shape: tuple[int, ...], size: tuple[int, int]) -> bool:
     (height, width), (tall, wide) = shape, size
     scale = max(tall / height, wide / width)
     return max(height * scale - tall, width * scale - wide) >= 1
-
-
-def cut_words(count: int) -> str:
-    """Say what was cut off.
-
-    Args:
-        count: of how many images.
-
-    Returns:
-        What a summary says beside the number.
-    """
-    return f"picture{'s' if count != 1 else ''} cut to size (fit=pad or stretch keeps all)"

@@ -28,11 +28,12 @@ from latentia.data import (
     volumes,
 )
 from latentia.data.dataset import Dataset
+from latentia.data.decode import noted
 from latentia.data.files import walk
 from latentia.data.formats import SUFFIXES
 from latentia.data.options import make_options
 from latentia.data.raw import Options, Raw
-from latentia.data.resize import cut_words, cuts, resize_all
+from latentia.data.resize import cuts, resize_all
 from latentia.data.shards import Shards
 from latentia.data.splits import make_splits
 from latentia.data.streams import reason
@@ -209,7 +210,7 @@ def _resized(raw: Raw, size: tuple[int, int], how: str, where: str) -> Raw:
         )
     if isinstance(x, Shards) or x.shape[2:] == size:
         return raw
-    lost = {cut_words(len(x)): len(x)} if how == "crop" and cuts(x.shape[2:], size) else {}
+    lost = noted({"cut": len(x)}) if how == "crop" and cuts(x.shape[2:], size) else {}
     return replace(raw, x=resize_all(x, size, how), left_out={**raw.left_out, **lost})
 
 
