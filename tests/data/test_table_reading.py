@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from latentia.data import load
-from latentia.data.header import guess
+from latentia.data.header import decide, guess
+from latentia.data.raw import Options
 from latentia.errors import ConfigError
 
 pd = pytest.importorskip("pandas", reason="needs pandas: pip install 'latentia[tables]'")
@@ -94,6 +95,18 @@ def test_the_user_decides_what_the_first_line_is(write, refused):
 )
 def test_the_first_line_against_the_others(first, rows, named):
     assert guess(first, rows).named == named
+
+
+def test_names_that_are_expected_are_known_above_a_single_line():
+    uneven = ["400.5", "431.2", "460.9", "492"]
+    row = ["0.1", "0.2", "0.15", "0.3"]
+    assert decide(uneven, [row], Options()) == (False, ())
+    assert decide(uneven, [row], Options(columns=tuple(uneven))) == (True, ())
+    assert decide(uneven, [row], Options(columns=tuple(uneven), header=False)) == (False, ())
+    assert decide(row, [], Options(columns=tuple(uneven))) == (False, ())
+    assert (
+        decide(["0", "1", "2"], [], Options(columns=("0", "1", "2")))[0] is False
+    )  # of a table without names
 
 
 def test_words_that_look_like_nothing_are_classes(tmp_path, rng):

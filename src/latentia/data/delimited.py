@@ -70,7 +70,7 @@ def read(open_: Open, options: Options, where: str) -> Table:
         raise DataError(f"{where}: is not a table ({reason(error)}); one row per line is needed") from error
     if texts is not None:
         for at in frame.columns:
-            if frame[at].dtype.kind in "iuf" and texts[at].str.match(LEADING_ZERO.pattern).any():
+            if frame[at].dtype.kind in "iuf" and texts[at].str.match(LEADING_ZERO.pattern, na=False).any():
                 frame[at] = texts[at]
     places = {name: at for at, name in enumerate(form.names)}
     left_out = {}
@@ -122,9 +122,7 @@ def _look(open_: Open, options: Options, where: str) -> _Form:
     comma = delimiter != "," and _has_decimal_commas(records, where)
     if comma:
         records = [[_with_point(cell) for cell in record] for record in records]
-    guess = header.guess(records[0], records[1:])
-    named = guess.named if options.header is None else options.header
-    notes = (header.doubt(named),) if guess.doubt and options.header is None else ()
+    named, notes = header.decide(records[0], records[1:], options)
     names = [cell.strip() if named else str(at) for at, cell in enumerate(records[0])]
     unnamed = [at for at, name in enumerate(names) if not name]
     for at in unnamed:

@@ -10,6 +10,7 @@ import numpy as np
 
 from latentia.data.cells import number
 from latentia.data.labels import is_absent
+from latentia.data.raw import Options
 
 SAMPLE = 1000
 """Lines that the first one is compared with, at most."""
@@ -28,6 +29,30 @@ class Guess(NamedTuple):
 
     named: bool
     doubt: bool = False
+
+
+def decide(
+    first: Sequence[str], rows: Sequence[Sequence[str]], options: Options
+) -> tuple[bool, tuple[str, ...]]:
+    """Say whether the first line holds names: as `options.header` says, or as it looks.
+
+    Args:
+        first: the cells of the first line.
+        rows: those of lines below it.
+        options: header is used, and columns: a line that has half of the names that are expected is one of
+            names, however few lines there are to compare it with.
+
+    Returns:
+        Whether it does, and what is to be said of the guess.
+    """
+    if options.header is not None:
+        return options.header, ()
+    known = set(options.columns)
+    numbered = known == set(map(str, range(len(known))))  # as columns without names are called
+    if known and not numbered and 2 * len(known.intersection(cell.strip() for cell in first)) >= len(known):
+        return True, ()
+    found = guess(first, rows)
+    return found.named, (doubt(found.named),) * found.doubt
 
 
 def guess(first: Sequence[str], rows: Sequence[Sequence[str]]) -> Guess:

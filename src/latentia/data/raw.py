@@ -60,6 +60,7 @@ class Options(NamedTuple):
         pages: of a picture file with several: first, examples, or channels.
         header: whether the first line of a text table holds names, or None to compare it with the others.
         shape: what each row of a table becomes, as an image, or None.
+        columns: what the columns of a table are expected to be called; empty where nothing is expected.
     """
 
     size: tuple[int, int] | None = None
@@ -72,6 +73,7 @@ class Options(NamedTuple):
     pages: str = "first"
     header: bool | None = None
     shape: tuple[int, ...] | None = None
+    columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

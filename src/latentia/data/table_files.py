@@ -204,10 +204,8 @@ def _sheet(pandas: Any, file: _File, options: Options) -> Table:
     if len(sheets) > 1 and options.key is None:
         notes.append(f"the first of {len(sheets)} sheets (another: data.key=NAME)")
     cells = [["" if cell != cell or cell is None else str(cell) for cell in row] for row in frame.values]
-    guess = header.guess(cells[0], cells[1 : header.SAMPLE + 1])
-    named = guess.named if options.header is None else options.header
-    if guess.doubt and options.header is None:
-        notes.append(header.doubt(named))
+    named, doubts = header.decide(cells[0], cells[1 : header.SAMPLE + 1], options)
+    notes += doubts
     names = [name or f"column {at + 1}" for at, name in enumerate(cells[0])] if named else None
     body = frame.iloc[1:] if named else frame
     table = table_of(body.set_axis(names or range(len(cells[0])), axis=1), file.where)
