@@ -104,6 +104,9 @@ def test_matlab(tmp_path, rng, refused):
     savemat(tmp_path / "t.mat", {"p": x, "q": x})
     refused(tmp_path / "t.mat", "which array holds the data?", "data.key=NAME")
     assert load(tmp_path / "t.mat", key="q").event == (4,)
+    assert "along the first axis" not in load(tmp_path / "t.mat", key="q").summary()
+    savemat(tmp_path / "t.mat", {"faces": x.T})
+    assert "4 examples along the first axis (transpose the array" in load(tmp_path / "t.mat").summary()
     (tmp_path / "t.mat").write_bytes((tmp_path / "t.mat").read_bytes()[:300])
     refused(tmp_path / "t.mat", "is not a MATLAB file")
 

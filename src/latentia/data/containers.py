@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,11 @@ _DAMAGED = "copy or download it again"
 
 
 class _Transposed(Mapping[str, np.ndarray]):
-    """Arrays of MATLAB, which often has the examples along the last axis."""
+    """Arrays of MATLAB, which often has the examples along the last axis.
+
+    Attributes:
+        count: how many examples there are, by the labels; 0 without.
+    """
 
     def __init__(self, arrays: Mapping[str, np.ndarray]) -> None:
         lengths = {
@@ -28,14 +33,14 @@ class _Transposed(Mapping[str, np.ndarray]):
             for key, array in arrays.items()
             if key.lower() in label_codes.NAMES and array.size == max(array.shape, default=0)
         }
-        self._count = lengths.pop() if len(lengths) == 1 else 0
+        self.count = lengths.pop() if len(lengths) == 1 else 0
         self._arrays = arrays
 
     def __getitem__(self, key: str) -> np.ndarray:
         array = self._arrays[key]
-        if array.ndim == 2 and 1 in array.shape and array.size == self._count:
+        if array.ndim == 2 and 1 in array.shape and array.size == self.count:
             return array.reshape(-1)
-        if array.ndim > 1 and array.shape[-1] == self._count != array.shape[0]:
+        if array.ndim > 1 and array.shape[-1] == self.count != array.shape[0]:
             return np.moveaxis(array, -1, 0)
         return array
 
@@ -84,7 +89,11 @@ def read_mat(path: Path, options: Options) -> Raw:
         arrays = {key: value.T for key, value in arrays.items()}
     turned = _Transposed(arrays)
     headers = {key: Header(turned[key].shape, turned[key].dtype) for key in turned}
-    return read_named(turned, headers, options, path)
+    raw = read_named(turned, headers, options, path)
+    if turned.count or max(raw.x.shape[1:]) <= len(raw.x):
+        return raw
+    note = f"{len(raw.x):,} examples along the first axis (transpose the array if they are along another)"
+    return replace(raw, notes=(*raw.notes, note))
 
 
 def read_hdf5(path: Path, options: Options) -> Raw:
