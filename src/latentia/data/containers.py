@@ -21,11 +21,7 @@ _DAMAGED = "copy or download it again"
 
 
 class _Transposed(Mapping[str, np.ndarray]):
-    """Arrays of MATLAB, which often has the examples along the last axis.
-
-    Attributes:
-        count: how many examples there are, by the labels; 0 without.
-    """
+    """Arrays of MATLAB, which often has the examples along the last axis."""
 
     def __init__(self, arrays: Mapping[str, np.ndarray]) -> None:
         lengths = {
@@ -33,7 +29,7 @@ class _Transposed(Mapping[str, np.ndarray]):
             for key, array in arrays.items()
             if key.lower() in label_codes.NAMES and array.size == max(array.shape, default=0)
         }
-        self.count = lengths.pop() if len(lengths) == 1 else 0
+        self.count = lengths.pop() if len(lengths) == 1 else 0  # of the labels, and so of the examples
         self._arrays = arrays
 
     def __getitem__(self, key: str) -> np.ndarray:

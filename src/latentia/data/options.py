@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from latentia.data.raw import Options
 from latentia.data.resize import FITS
@@ -53,7 +54,7 @@ def make_options(
     _require_share("test", test)
     if buffer < 1:
         raise ConfigError(f"data.buffer is {buffer}; a number of MiB from 1 on is needed")
-    given = {"fit": fit, "channels": channels, "pages": pages}
+    given: dict[str, Any] = {"fit": fit, "channels": channels, "pages": pages}
     for name, value in given.items():
         if value not in _CHOICES[name]:
             raise ConfigError(f"data.{name} is {value!r}; one of {', '.join(_CHOICES[name])} is needed")
