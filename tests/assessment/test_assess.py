@@ -1,5 +1,6 @@
 """A run assessed: what is measured, what is missing and why, what is kept."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -15,6 +16,7 @@ from latentia.data.shards import Shards
 from latentia.errors import ConfigError, DataError, RunError
 from latentia.evaluation import average_terms
 from latentia.evaluation.figures import Figure
+from latentia.report.marks import Column, judge
 from latentia.objectives import ELBO, IWAE, DReG, StickingTheLanding
 
 QUICK = {"samples": 20, "limit": 30}
@@ -406,3 +408,35 @@ def test_no_label_that_the_model_was_told_is_read_off_its_latents(tmp_path, sett
         assert told in figure.protocol
     assert found["kmeans_nmi"].value < 0.1
     assert told not in found["linear_probe_accuracy_pixels"].protocol
+
+
+def test_an_estimate_that_annealing_exceeds_is_in_doubt(runs, monkeypatch):
+    from latentia.assessment import likelihood
+
+    def higher(model, feed, *arguments, limit, **settings):
+        found = likelihood.importance_weighted(model, feed, 20, limit=limit, seed=settings["seed"])
+        return dataclasses.replace(found, log_likelihood=found.log_likelihood + 1.0)
+
+    monkeypatch.setattr(likelihood, "annealed", higher)
+    found = latentia.evaluate(runs["vae"], only=["likelihood"], samples=20, limit=30, ais=10, seed=7).figures
+    assert found["ais_gap"].value == pytest.approx(1.0, abs=1e-4)
+    for name in ("log_likelihood", "bits_per_dim_iw"):
+        assert "annealing is 1.00 nats nearer to the truth" in found[name].doubt
+    assert not found["elbo"].doubt and not found["log_likelihood_ais"].doubt
+
+
+def test_figures_say_what_they_must_have_in_common_to_be_compared(runs):
+    few, more = (
+        latentia.evaluate(runs["vae"], only=["likelihood"], samples=samples, limit=30, seed=9)
+        for samples in (20, 40)
+    )
+    columns = [Column("", (each.figures["log_likelihood"],), (each.about,)) for each in (few, more)]
+    assert [column.figures[0].basis for column in columns] == [
+        {"number of importance samples": "20"},
+        {"number of importance samples": "40"},
+    ]
+    plain = [
+        dataclasses.replace(column, figures=(dataclasses.replace(column.figures[0], doubt=""),))
+        for column in columns
+    ]
+    assert "differ in the number of importance samples (20, 40)" in judge(plain).note
