@@ -16,8 +16,8 @@ from latentia.data.shards import Shards
 from latentia.errors import ConfigError, DataError, RunError
 from latentia.evaluation import average_terms
 from latentia.evaluation.figures import Figure
-from latentia.report.marks import Column, judge
 from latentia.objectives import ELBO, IWAE, DReG, StickingTheLanding
+from latentia.report.marks import Column, judge
 
 QUICK = {"samples": 20, "limit": 30}
 LIKELIHOOD = {"elbo", "distortion", "rate", "kl_per_dimension", "bits_per_dim", "log_likelihood"}
