@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
 
-NEAR = 0.1
+NEAR = 0.2
 """Share of a class's points that the place of its name is nearest to."""
 TALLEST = 380
 """Points along a side of the map of one of several runs."""
@@ -148,10 +148,10 @@ def _rings(axes: Axes, circles: Sequence[float]) -> None:
 
 
 def densest(points: np.ndarray) -> tuple[float, float]:
-    """Choose the point that a tenth of the others are nearest to.
+    """Choose the point that a fifth of the others are nearest to.
 
-    It lies in the midst of a group. The mean, or what half of them are nearest to, lies between two groups,
-    where other classes may be.
+    It lies in the midst of a large group. What fewer are nearest to may be a few points on top of each other;
+    the mean, or what half of them are nearest to, lies between two groups, where other classes may be.
 
     Args:
         points: shape `(N, 2)`, at least one.
