@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import latentia.data
 from latentia import assembly, config, storage, threads
-from latentia.errors import ConfigError, RunError, shell
+from latentia.errors import ConfigError, RunError, TrainingError, shell
 from latentia.folder import RunFolder, free_name, recorded_source
 from latentia.processes import Processes, join
 
@@ -49,12 +49,14 @@ class Trainings:
         dataset: what it was trained on.
         interrupted: the signal that stopped it, if one did.
         finished: whether the run is over; if not, it can be resumed.
+        fault: why what it learned is of no use, such as a loss that diverged; empty where it is not so.
     """
 
     folder: RunFolder
     dataset: Dataset
     interrupted: signal.Signals | None
     finished: bool
+    fault: str = ""
 
 
 def train(
@@ -80,9 +82,23 @@ def train(
     ended = start(source, assembly.expand(settings), out=out, quiet=quiet)
     if ended.interrupted:
         raise KeyboardInterrupt(f"interrupted; go on with latentia train --resume {shell(ended.folder.path)}")
+    check_learned(ended)
     run = open_run(ended.folder.path)
     run.dataset = ended.dataset
     return run
+
+
+def check_learned(ended: Trainings) -> None:
+    """Refuse to call a run done that learned nothing of use; what it left stays.
+
+    Args:
+        ended: how the run ended.
+
+    Raises:
+        TrainingError: saying what happened, what to change, and where the run is.
+    """
+    if ended.fault:
+        raise TrainingError(f"{ended.fault}; the run as it is stays in {ended.folder.path}")
 
 
 def start(
@@ -115,6 +131,7 @@ def start(
 
     def load() -> tuple[dict[str, Any], Dataset]:
         assembly.check_sections(settings)
+        assembly.check_training(settings.get("training", {}), Training)  # before data are read for hours
         options = data_options(settings.get("data", {}))
         return options, latentia.data.load(source, **options)
 
@@ -141,6 +158,8 @@ def start(
         options, dataset = processes.in_turn(load)
         say(dataset.summary())
         spec, parts = processes.together(prepare)
+        if line := assembly.out_of_range(spec, dataset):
+            say(f"note: {line}")
         folder = RunFolder(processes.tell(processes.alone(create)) or "")
         return _work(folder, spec, dataset, parts, processes, quiet=quiet, say=say)
 
@@ -173,6 +192,7 @@ def resume(
     folder = RunFolder(path)
 
     def read() -> config.Table:
+        assembly.check_training(changes or {}, Training)
         spec = RunFolder.existing(path).spec()
         for name, value in (changes or {}).items():
             if name not in CHANGEABLE:
@@ -297,8 +317,9 @@ def _work(
         if not outcome.interrupted:
             if settings.sharding != "none":  # what is tested is whole in every process
                 parts = assembly.fresh(spec, dataset.event, settings.seed)
-            _test(folder, outcome, parts.model.to(device), parts.objective, splits, processes, say)
-    return Trainings(folder, dataset, outcome.interrupted, finished)
+            model = parts.model.to(device)
+            _test(folder, spec, outcome, model, parts.objective, splits, processes, say)
+    return Trainings(folder, dataset, outcome.interrupted, finished, outcome.fault)
 
 
 def _describe_run(folder: RunFolder, spec: Mapping[str, Any], parts: assembly.Parts, device: Any) -> str:
@@ -327,6 +348,7 @@ def _describe_sharing(settings: Training, processes: Processes) -> str:
 
 def _test(
     folder: RunFolder,
+    spec: Mapping[str, Any],
     outcome: Outcome,
     model: LatentModel,
     objective: Objective,
@@ -334,27 +356,34 @@ def _test(
     processes: Processes,
     say: Say,
 ) -> None:
-    """Score the chosen weights on the test split, once, and log it."""
-    from latentia.evaluation import average_terms
+    """Score the chosen weights on the test split, once, log it, and hold them against the mean example."""
+    from latentia.evaluation import average_terms, floor, mean_example
+    from latentia.evaluation.diagnosis import below_mean
     from latentia.training import Engine
 
-    if not len(splits["test"]):
+    name = next((name for name in ("test", "validation") if len(splits[name])), "")
+    if name != "test":
         say("no test split: the data are too few")
+    if not name:
         return
     tensors, header = processes.alone(lambda: storage.load_tensors(folder.weights_file)) or (None, {})
     Engine(model, processes).fill(model.state_dict(), tensors)
-    scores = average_terms(model, objective, splits["test"], processes=processes)
-    row = {"split": "test", "step": outcome.progress.step, "weights_step": header.get("step"), **scores.row()}
-    if processes.first and row not in folder.metrics():
-        folder.log(row)
-    figures = [f"MSE {scores.mse:.5f}"]
-    if objective.bound:
-        bits = f" ({scores.bits_per_dim:.4f} bits/dim)"
-        elbo = f"-ELBO {scores.negative_elbo:.2f} nats{bits}"
-        figures = [elbo, f"distortion {scores.distortion:.2f}", f"rate {scores.rate:.2f}", *figures]
-        if scores.iwae_bound is not None:
-            figures.append(f"bound of {objective.samples} samples {scores.iwae_bound:.2f}")
-    say(f"test, {scores.examples:,} examples: " + ", ".join(figures))
+    scores = average_terms(model, objective, splits[name], processes=processes)
+    least = floor(splits[name], mean_example(splits["train"]), objective.samples)
+    if name == "test":
+        row = {"split": "test", "step": outcome.progress.step, "weights_step": header.get("step")}
+        row |= {**scores.row(), "mse_of_mean": least}
+        if processes.first and row not in folder.metrics():
+            folder.log(row)
+        figures = [f"MSE {scores.mse:.5f} (the mean example's: {least:.5f})"]
+        if objective.bound:
+            bits = f" ({scores.bits_per_dim:.4f} bits/dim)"
+            elbo = f"-ELBO {scores.negative_elbo:.2f} nats{bits}"
+            figures = [elbo, f"distortion {scores.distortion:.2f}", f"rate {scores.rate:.2f}", *figures]
+        say(f"test, {scores.examples:,} examples: " + ", ".join(figures))
+    found = below_mean(scores.mse, least, spec, scores.rate if objective.bound else None)
+    if found and not (outcome.fault or outcome.warnings):  # which say more
+        say(f"warning: {found.name}: {found.what}; {found.advice}")
 
 
 def open_run(path: str | os.PathLike[str]) -> Run:

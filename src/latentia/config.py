@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 import tomllib
 import types
 import typing
@@ -311,7 +312,7 @@ def _as(value: Any, option: Any) -> Any:
         return value
     if option is float:
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        return float(value) if number else _NO
+        return float(value) if number and math.isfinite(value) else _NO
     if option is int:
         whole = (isinstance(value, int) and not isinstance(value, bool)) or (
             isinstance(value, float) and value.is_integer()

@@ -237,6 +237,7 @@ def _check(source: Any, family: Sequence[Member]) -> latentia.data.Dataset:
 
     for member in family:
         assembly.check_sections(member.settings)
+        assembly.check_training(member.settings.get("training", {}), Training)
     options = api.data_options(family[0].settings.get("data", {}))
     dataset = latentia.data.load(source, **options)
     for member in family:
@@ -275,6 +276,8 @@ def _work(
             ended = api.start(source, member.settings, out=place.path, quiet=quiet, say=say)
         if ended.interrupted:
             return Ended(folder, ended.interrupted)
+        if ended.fault:
+            say(f"warning: {ended.fault}")
         if not ended.finished:
             raise RunError(
                 f"{place.path} ran out of training.max_minutes; go on with: latentia train --resume "

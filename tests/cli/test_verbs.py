@@ -72,7 +72,8 @@ def test_train_says_what_it_does(tmp_path, capsys):
     assert out[0].startswith("digits: 8x8 grey images, uint8 0..16, 10 labels")
     assert "vae with 3 latents, network mlp" in out[1]
     assert out[2].startswith("test, 180 examples: -ELBO ")
-    assert out[3] == f"done; see it with: latentia report {tmp_path / 'run'}"
+    assert "(the mean example's: 0.0" in out[2]
+    assert out[-1] == f"done; see it with: latentia report {tmp_path / 'run'}"
 
 
 def test_flags_and_overrides_reach_the_run_file(tmp_path):
@@ -222,6 +223,25 @@ def failure(capsys, *arguments):
             "unknown schedule 'lineer'; did you mean 'linear'?",
         ),
         (["train", "digits", "training.patience=0"], "'training.patience' must be positive"),
+        # These before any data are looked for:
+        (["train", "/nowhere", "--epochs", "-1"], "'training.epochs' must be positive, not -1"),
+        (["train", "/nowhere", "--epochs", "0"], "'training.epochs' must be positive, not 0"),
+        (["train", "/nowhere", "--max-minutes", "-1"], "'training.max_minutes' must be positive, not -1.0"),
+        (
+            ["train", "/nowhere", "--max-minutes", "nan"],
+            "'training.max_minutes' must be a number or none, not nan",
+        ),
+        (["train", "/nowhere", "--lr", "inf"], "'training.lr' must be a number, not inf"),
+        (["train", "--resume", "/nowhere", "--epochs", "-1"], "'training.epochs' must be positive, not -1"),
+        (
+            ["train", "--resume", "/nowhere", "--max-minutes", "nan"],
+            "'training.max_minutes' must be a number",
+        ),
+        (
+            ["sweep", "/nowhere", "--over", "objective.beta=1,2", "--epochs", "-1"],
+            "'training.epochs' must be pos",
+        ),
+        (["train", "digits", "--beta", "nan"], "'objective.beta' must be a number, not nan"),
         (["train", "digits", "beta=1", "nonsense"], "'nonsense' is not an override"),
         (["train", "digit"], "digits"),
         (["train", "/nowhere/at/all"], "/nowhere/at/all"),

@@ -7,6 +7,7 @@ import torch
 from latentia import api, compiling, storage
 from latentia.errors import ConfigError
 from latentia.networks import ResNet, recompute
+from latentia.training.step import decay
 
 
 def images(n=64):
@@ -109,3 +110,29 @@ def test_a_network_without_blocks_cannot_be_recomputed(tmp_path):
     with pytest.raises(ConfigError, match=r"'training.recompute' needs a network of residual blocks"):
         trained(tmp_path / "run", training={"recompute": True})
     assert not (tmp_path / "run").exists()
+
+
+def test_the_average_of_the_weights_forgets_the_random_start(tmp_path):
+    """w_n stands in the average with (1 - d_n) times the product of the later d, d_n = (1 + n) / (10 + n)."""
+    seen = []
+    for steps in (1, 2, 3, 4, 5):  # the weights after each step of one and the same run
+        schedule = {"epochs": steps, "batch_size": 64, "schedule": "constant", "ema": 0.4}
+        _, averaged = trained(tmp_path / f"ema{steps}", model="autoencoder", training=schedule)
+        _, plain = trained(tmp_path / f"plain{steps}", model="autoencoder", training={**schedule, "ema": 0.0})
+        seen.append((averaged, plain))
+    name = "decoder.1.weight"
+    decays = [1 / 10, 2 / 11, 3 / 12, 4 / 13, 5 / 14]
+    left = 1.0
+    expected = torch.zeros_like(seen[0][1][name])
+    for (_, plain), kept in zip(reversed(seen), reversed(decays), strict=True):
+        expected += left * (1 - kept) * plain[name]
+        left *= kept
+    assert left < 1e-3  # what is left of the start, whose weights are of the size of the others
+    torch.testing.assert_close(seen[-1][0][name], expected, rtol=0, atol=2e-4)
+
+
+def test_the_decay_of_the_average_grows_to_the_setting():
+    assert decay(0.999, 0) == pytest.approx(0.1)
+    assert decay(0.999, 71) == pytest.approx(72 / 81)
+    assert decay(0.999, 10**6) == 0.999
+    assert decay(0.05, 0) == 0.05

@@ -11,19 +11,27 @@ from torch.distributions import Normal
 from latentia.data.feed import Feed
 from latentia.data.transforms import Scale
 from latentia.evaluation.terms import average_terms
-from latentia.models import VAE
-from latentia.networks import MLP
+from latentia.models import VAE, VQVAE, ConditionalVAE, HierarchicalVAE
+from latentia.networks import MLP, Conv, Grid, LadderConv, ResNet
 from latentia.objectives import ELBO
 from latentia.probability import (
+    Bernoulli,
     BetaBinomial,
     Categorical,
+    ContinuousBernoulli,
     DiscretisedLogistic,
     DiscretisedLogisticMixture,
     Gaussian,
     GaussianDiagonal,
+    GaussianLearned,
+    GaussianOptimal,
+    Laplace,
     StudentT,
     StudentTDiagonal,
+    bce,
     discrete,
+    l1,
+    mse,
 )
 
 OVER_LEVELS = [DiscretisedLogistic, DiscretisedLogisticMixture, BetaBinomial, Categorical]
@@ -217,3 +225,61 @@ def test_a_uniform_categorical_costs_its_levels_in_bits(levels, bits):
     raw = torch.randint(0, levels, (50, 1, 4, 4), dtype=torch.uint8)
     found = average_terms(vae, ELBO(), Feed(raw, torch.arange(50), Scale(high=levels - 1.0)))
     assert found.bits_per_dim == pytest.approx(bits, abs=1e-5)
+
+
+LOCATED = [
+    Bernoulli(), ContinuousBernoulli(), Gaussian(), Gaussian(link="sigmoid"), GaussianLearned(),
+    GaussianOptimal(), Laplace(link="sigmoid"), mse(), l1(), bce(), GaussianDiagonal(), StudentT(),
+    StudentTDiagonal(), BetaBinomial(),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("likelihood", LOCATED, ids=lambda likelihood: type(likelihood).__name__)
+def test_the_output_for_a_mean_gives_that_mean(likelihood):
+    mean = torch.rand(3, 4, 5, generator=torch.Generator().manual_seed(0)) * 0.9 + 0.05
+    h = likelihood.output_for(mean)
+    assert h.shape == likelihood.features((3, 4, 5))
+    torch.testing.assert_close(likelihood(h, 3).mean, mean, rtol=1e-4, atol=1e-4)
+
+
+def test_the_output_for_a_mean_centres_a_logistic():
+    mean = torch.tensor([[0.2], [0.5], [0.9]])
+    levels = DiscretisedLogistic()
+    apart = levels.output_for(mean).unflatten(-2, (2, -1)).movedim(-3, -1)
+    assert torch.allclose(levels.pixels(apart).loc / 255, mean)
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+@pytest.mark.parametrize("kind", [Bernoulli, ContinuousBernoulli, BetaBinomial])
+def test_a_mean_at_the_edge_has_a_finite_output(kind, value):
+    assert kind().output_for(torch.full((1, 2, 2), value)).abs().max() <= 50
+
+
+DENSE, CONVOLVED = True, False
+DECODERS = [
+    (VAE, {"network": MLP(hidden=(8,))}, DENSE),
+    (VAE, {"network": Conv(channels=(4, 8), hidden=())}, CONVOLVED),
+    (VAE, {"network": ResNet(channels=(4, 8), hidden=())}, CONVOLVED),
+    (ConditionalVAE, {"condition": 3}, DENSE),
+    (VQVAE, {"network": Grid(channels=4)}, CONVOLVED),
+    (HierarchicalVAE, {"levels": (2, 3)}, DENSE),
+    (HierarchicalVAE, {"levels": (2, 3), "network": LadderConv(channels=4)}, CONVOLVED),
+]
+
+
+@pytest.mark.parametrize(("model", "arguments", "dense"), DECODERS)
+def test_a_fresh_model_begins_around_the_mean_example(model, arguments, dense):
+    torch.manual_seed(0)
+    x = (torch.rand(50, 1, 8, 8) < torch.linspace(0.02, 0.3, 64).view(8, 8)).float()
+    built = model((1, 8, 8), **arguments)
+    first = next(m for m in built.encoder.modules() if getattr(m, "bias", None) is not None)
+    before = first.bias.detach().clone()
+    built.begin(x)
+    logits = x.mean(dim=0).clamp(1e-3, 1 - 1e-3).logit()
+    last = next(m for m in reversed([*built.decoder.modules()]) if getattr(m, "bias", None) is not None)
+    wanted = logits.flatten() if dense else logits.mean().view(1)  # a convolution has one for the channel
+    torch.testing.assert_close(last.bias.detach(), wanted)
+    if dense:
+        torch.testing.assert_close(before - first.bias, first.weight @ x.mean(dim=0).flatten())
+    else:
+        torch.testing.assert_close(before - first.bias, first.weight.sum(dim=(1, 2, 3)) * x.mean())

@@ -5,7 +5,9 @@ all of it; the result repeats the run. `assemble` builds what it describes.
 """
 
 from latentia.assembly.building import Parts, assemble, begin, fresh, operations
+from latentia.assembly.checks import check_training
 from latentia.assembly.completion import complete
+from latentia.assembly.defaults import out_of_range
 from latentia.assembly.settings import PARTS, SHORT, SUPPLIED, check_sections, expand
 
 __all__ = [
@@ -16,8 +18,10 @@ __all__ = [
     "assemble",
     "begin",
     "check_sections",
+    "check_training",
     "complete",
     "expand",
     "fresh",
     "operations",
+    "out_of_range",
 ]

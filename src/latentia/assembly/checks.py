@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,19 @@ from latentia.errors import ConfigError, DataError, MissingExtra, nearest
 
 if TYPE_CHECKING:
     from latentia.config import Table
+
+
+def check_training(table: Mapping[str, Any], training: type) -> None:
+    """Refuse what was given of the section `training` where no data can make it right.
+
+    Args:
+        table: what the user gave.
+        training: the class whose signature it must fit.
+
+    Raises:
+        ConfigError: for an unknown key or a value that no run can have.
+    """
+    config.construct(training, config.check(training, {"epochs": 1, **table}, "training"))
 
 
 def kinds_of(tables: Table) -> dict[str, str]:
@@ -74,11 +88,29 @@ def check_levels(spec: Table, dataset: Dataset) -> None:
         )
 
 
-def check_support(spec: Table, dataset: Dataset, ends: tuple[float, float]) -> None:
-    """Refuse data outside of where the likelihood has a density."""
+def check_support(
+    spec: Table, dataset: Dataset, ends: tuple[float, float], outer: tuple[float, float]
+) -> None:
+    """Refuse data outside of where the likelihood has a density.
+
+    Args:
+        spec: what `complete` gives.
+        dataset: the data.
+        ends: of the training split, transformed.
+        outer: of all splits, transformed.
+    """
     name = spec["likelihood"]["name"]
     low, high = config.build("likelihood", spec["likelihood"]).support
     if ends[0] >= low and ends[1] <= high:
+        if outer[0] < low or outer[1] > high:
+            value = outer[1] if outer[1] > high else outer[0]
+            least, most = dataset.observed
+            raise DataError(
+                f"{dataset.name}: likelihood '{name}' needs values in [{low:g}, {high:g}], and examples "
+                f"beside the training split reach {value:g} on its scale; give the range that values can "
+                f"have, such as transform=scale transform.low={least:g} transform.high={most:g}, or use "
+                "--likelihood gaussian"
+            )
         return
     value = ends[1] if ends[1] > high else ends[0]
     raise DataError(

@@ -25,6 +25,7 @@ from latentia.assembly.defaults import (
     extremes,
     is_picture,
     nearly_binary,
+    outermost,
     reach,
     training_for,
     usual_network,
@@ -83,7 +84,9 @@ def complete(settings: Mapping[str, Any], dataset: Dataset, training: type) -> T
     for section, kind in {"model": "model", **kinds, "objective": "objective"}.items():
         spec[section] = config.check_component(kind, tables[section], section, SUPPLIED.get(section, ()))
     check_levels(spec, dataset)
-    check_support(spec, dataset, ends)
+    check_support(
+        spec, dataset, ends, config.build("transform", spec["transform"]).range(*outermost(dataset))
+    )
     check_codes(spec)
     check_objective(spec, training)
     check_classes(spec)

@@ -49,10 +49,21 @@ def nearly_binary(dataset: Dataset) -> bool:
 
 
 def extremes(dataset: Dataset) -> tuple[float, float]:
-    """Give the smallest and the largest stored value that there can be."""
+    """Give the smallest and the largest stored value that there can be, as far as training examples say."""
     if dataset.x.dtype == np.uint8:
         return 0.0, dataset.high
-    return dataset.observed
+    return dataset.training_range
+
+
+def outermost(dataset: Dataset) -> tuple[float, float]:
+    """Give the same over all splits: for what is refused or said, not for what is fitted."""
+    return extremes(dataset) if dataset.x.dtype == np.uint8 else dataset.observed
+
+
+def support_of(likelihood: Callable[..., Any]) -> tuple[float, float]:
+    """Give where a likelihood has a density, by its class, or by what its function builds."""
+    support = getattr(likelihood, "support", None)
+    return likelihood().support if support is None else support
 
 
 def reach(transform: Table, dataset: Dataset) -> tuple[float, float]:
@@ -69,6 +80,8 @@ def choose_transform(table: Table, dataset: Dataset, likelihood: Callable[..., A
     levelled = "levels" in config.parameters(likelihood)
     integers = dataset.x.dtype == np.uint8 and dataset.kind != "table"
     in_unit = low >= 0 and high <= 1
+    if dataset.kind == "table" and support_of(likelihood) == (-math.inf, math.inf):
+        in_unit = False  # one column may span a thousandth of another: each is scaled by its own
     if "name" not in table:
         if levelled:
             table["name"] = "scale"
@@ -94,6 +107,28 @@ def choose_transform(table: Table, dataset: Dataset, likelihood: Callable[..., A
         table.setdefault(
             "std", train.std(axis=0).ravel().tolist() if train.ndim == 2 else [float(train.std())]
         )
+
+
+def out_of_range(spec: Table, dataset: Dataset) -> str:
+    """Say that examples beside the training split lie outside of the range that is scaled to [0, 1].
+
+    Args:
+        spec: what `complete` gave.
+        dataset: the data.
+
+    Returns:
+        A line; nothing where none do, or nothing is scaled by the data's range.
+    """
+    table = spec["transform"]
+    if table["name"] != "scale" or dataset.x.dtype == np.uint8:
+        return ""
+    (low, high), (least, most) = (table["low"], table["high"]), dataset.observed
+    if low <= least and most <= high:
+        return ""
+    return (
+        f"{low:g} and {high:g}, the ends of the training split, become 0 and 1; other examples reach from "
+        f"{least:g} to {most:g} and stay in proportion; transform.low=A transform.high=B give a known range"
+    )
 
 
 def complete_objective(table: Table, ends: tuple[float, float], usual: str) -> None:
@@ -153,9 +188,10 @@ def corruption_for(tables: Table, spec: Table, ends: tuple[float, float], datase
             f"objective '{objective}' counts hidden entries, and corruption '{table['name']}' hides none; "
             "use corruption.name=dropout, or objective.name=reconstruction"
         )
-    if {"low", "high"} <= set(config.parameters(component)) and all(map(math.isfinite, ends)):
-        table.setdefault("low", ends[0])
-        table.setdefault("high", ends[1])
+    if {"low", "high"} <= set(config.parameters(component)):
+        low, high = ends if all(map(math.isfinite, ends)) else reach(spec["transform"], dataset)
+        table.setdefault("low", low)
+        table.setdefault("high", high)
     checked = config.check_component("corruption", table, "corruption", SUPPLIED["corruption"])
     config.build("corruption", checked, event=dataset.event)
     return {"corruption": checked}

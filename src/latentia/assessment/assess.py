@@ -24,7 +24,7 @@ from latentia.memory import kept_memory
 if TYPE_CHECKING:
     from latentia.run import Run
 
-FORMAT = 6
+FORMAT = 7
 """Counts up when figures are measured otherwise: what was kept before is measured anew."""
 SHUFFLED = ("likelihood", "health")
 """Topics that look at the examples in the order of the feed; the others do in that of the split."""
@@ -74,7 +74,7 @@ def assess(
             known = _with(kept(run, about["key"]) or known, topic, own, subject.ledger, subject.warnings)
             if settings.data is None:
                 keep(run, known, say)
-    return _chosen(known, settings)
+    return _chosen(known, settings, run.spec)
 
 
 def _place(subject: Subject, topic: str) -> None:
@@ -176,7 +176,7 @@ def _lacks_a_package(kept: Assessment, names: Iterable[str]) -> bool:
     return any("pip install" in kept.missing.get(name, "") for name in names)
 
 
-def _chosen(kept: Assessment, settings: Settings) -> Assessment:
+def _chosen(kept: Assessment, settings: Settings, spec: Mapping[str, Any]) -> Assessment:
     """Give the topics that were asked for, with the diagnosis that they allow."""
     names = {name for topic in settings.only for name in _names(kept, topic)}
     about = {name: value for name, value in kept.about.items() if name not in ("key", "topics")}
@@ -185,6 +185,6 @@ def _chosen(kept: Assessment, settings: Settings) -> Assessment:
         about=about,
         figures=figures,
         missing={name: reason for name, reason in kept.missing.items() if name in names},
-        diagnosis=diagnose(kept.figures),  # all that is known, whatever was asked
+        diagnosis=diagnose(kept.figures, spec),  # all that is known, whatever was asked
         warnings=tuple(line for line in kept.warnings if line.partition(":")[0] in names),
     )

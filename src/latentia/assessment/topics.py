@@ -151,6 +151,17 @@ def reconstructions(subject: Subject) -> None:
     if "corruption" in run.recipe:
         subject.ledger.measure(["mse_corrupted", "mse_denoised"], partial(_restored, subject, given, units))
 
+    def constant() -> Mapping[str, Figure]:
+        if not len(subject.known):
+            raise Unmeasurable("there are no training examples to take the mean of")
+        mean_example = subject.unit(subject.scaled(subject.known)).mean(axis=0, dtype=np.float64)
+        mean, error = mean_and_error(((mean_example - given) ** 2).reshape(len(given), -1).mean(axis=1))
+        how = (
+            f"squared error per value of the mean of {len(subject.known):,} training examples, given for "
+            f"every example, {units}"
+        )
+        return {"mse_mean": Figure(mean, "", subject.split, how, error, len(given))}
+
     def linear() -> Mapping[str, Figure]:
         known = subject.unit(subject.scaled(subject.known))
         _, _, back = principal_components(known, given, math.prod(run.latent), subject.settings.seed)
@@ -161,6 +172,7 @@ def reconstructions(subject: Subject) -> None:
         )
         return {"mse_pca": Figure.mean_of(errors, "", subject.split, how)}
 
+    subject.ledger.measure(["mse_mean"], constant)
     subject.ledger.measure(["mse_pca"], linear)
 
 

@@ -101,6 +101,7 @@ def command(
     if not ended.finished:
         say(f"out of time, and saved; go on with: latentia train --resume {path} --max-minutes N")
         return
+    api.check_learned(ended)
     say(f"done; see it with: latentia report {path}")
 
 

@@ -48,7 +48,7 @@ class GaussianNoise(Corruption):
         Args:
             sigma: standard deviation, in the model's units.
         """
-        if sigma < 0:
+        if not sigma >= 0:
             raise ConfigError(f"'corruption.sigma' must not be negative, not {sigma}")
         self.sigma = sigma
 

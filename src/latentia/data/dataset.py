@@ -16,6 +16,9 @@ from latentia.data.splits import spread
 SAMPLED = 64 << 20
 """Bytes of examples that are looked at where all of them do not fit into memory."""
 
+CHUNK = 4096
+"""Examples of an array that are looked at together."""
+
 
 def _ends(x: np.ndarray) -> tuple[float, float]:
     return float(x.min()), float(x.max())
@@ -92,6 +95,20 @@ class Dataset:
         if isinstance(self.x, Shards):
             return self.x.observed or _ends(self.some(self.splits["train"]))
         return _ends(self.x)
+
+    @cached_property
+    def training_range(self) -> tuple[float, float]:
+        """The smallest and the largest value of the training split, which are all that training may know.
+
+        Of data that stay in their files it is that of a sample, unless all of them are training examples.
+        """
+        train = self.splits["train"]
+        if len(train) == len(self) or not len(train):
+            return self.observed
+        if isinstance(self.x, Shards):
+            return _ends(self.some(train))
+        ends = [_ends(self.x[part]) for part in np.array_split(train, -(-len(train) // CHUNK))]
+        return min(low for low, _ in ends), max(high for _, high in ends)
 
     def part(self, rows: np.ndarray) -> Examples:
         """Take examples to go through chunk by chunk.

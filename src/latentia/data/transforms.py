@@ -17,6 +17,20 @@ from latentia.registry import register
 
 UNIT = (0.0, 1.0)
 
+PLAIN = (torch.uint8, torch.int8, torch.int16, torch.bool, torch.float16, torch.bfloat16, torch.float32)
+"""Types whose values float32 holds; others are scaled in float64, and rounded when their offset is gone."""
+APART = 2.0**10
+"""Values this many times larger than what they spread over keep four digits of it in float32."""
+
+
+def _wide(raw: Tensor) -> torch.dtype:
+    return torch.float32 if raw.dtype in PLAIN else torch.float64
+
+
+def _result(x: Tensor, apart: bool) -> torch.dtype:
+    """Give the type of values in the data's units; Apple's GPUs have no float64."""
+    return torch.float64 if apart and x.device.type != "mps" else torch.float32
+
 
 class Transform(abc.ABC):
     """A map from stored data to the values that the model sees."""
@@ -55,7 +69,8 @@ class Transform(abc.ABC):
             x: values in the model's units, shape `(*batch, *event)`.
 
         Returns:
-            Float32 in the data's units, same shape.
+            In the data's units, same shape: float32, or float64 where float32 would lose what the values
+            differ in, as of times in seconds since 1970.
         """
 
     @abc.abstractmethod
@@ -101,12 +116,14 @@ class Scale(Transform):
 
     def expected(self, raw: Tensor) -> Tensor:
         """Scale; see `Transform`."""
-        values = raw.to(torch.float32, copy=True)  # a copy, so that it can be changed in place
-        return (values if self.low == 0 else values.sub_(self.low)).mul_(self._factor)
+        values = raw.to(_wide(raw), copy=True)  # a copy, so that it can be changed in place
+        values = (values if self.low == 0 else values.sub_(self.low)).mul_(self._factor)
+        return values.to(torch.float32)
 
     def invert(self, x: Tensor) -> Tensor:
         """Undo the scaling; see `Transform`."""
-        return x / self._factor + self.low
+        apart = max(abs(self.low), abs(self.high)) > APART / self._factor
+        return x.to(_result(x, apart)) / self._factor + self.low
 
     def range(self, low: float, high: float) -> tuple[float, float]:
         """Scale both ends; see `Transform`."""
@@ -252,9 +269,10 @@ class Standardise(Transform):
             mean: mean of each column, or one for all.
             std: standard deviation of each column, or one for all; 0 is taken as 1.
         """
-        self.mean = torch.tensor(mean)
-        spread = torch.tensor(std)
+        self.mean = torch.tensor(mean, dtype=torch.float64)
+        spread = torch.tensor(std, dtype=torch.float64)
         self.std = torch.where(spread > 0, spread, torch.ones_like(spread))
+        self._apart = bool((self.mean.abs() > APART * self.std).any())
 
     def __call__(self, raw: Tensor) -> Tensor:
         """Standardise; see `Transform`."""
@@ -262,11 +280,14 @@ class Standardise(Transform):
 
     def expected(self, raw: Tensor) -> Tensor:
         """Standardise; see `Transform`."""
-        return (raw.to(torch.float32) - self.mean.to(raw.device)) / self.std.to(raw.device)
+        kind = _wide(raw)
+        mean, std = self.mean.to(raw.device, kind), self.std.to(raw.device, kind)
+        return ((raw.to(kind) - mean) / std).to(torch.float32)
 
     def invert(self, x: Tensor) -> Tensor:
         """Undo the standardisation; see `Transform`."""
-        return x * self.std.to(x.device) + self.mean.to(x.device)
+        kind = _result(x, self._apart)
+        return x.to(kind) * self.std.to(x.device, kind) + self.mean.to(x.device, kind)
 
     def range(self, low: float, high: float) -> tuple[float, float]:
         """Give no bound: columns differ; see `Transform`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from latentia.evaluation.figures import Figure
 
@@ -18,6 +19,8 @@ HOLES = 0.1
 """More than this share of the prior's draws in holes is worth a word; 0.01 is none."""
 OFF = 1.5
 """Latents spread this many times wider or narrower than the prior are off its scale."""
+FLOOR = 0.99
+"""A squared error above this share of the mean example's is none that a model was needed for."""
 USED = 0.5
 """With less than this share of the codes in use, a codebook is worth a word."""
 UNUSED = 1.0
@@ -38,6 +41,11 @@ class Finding:
     what: str
     advice: str
 
+
+USUAL_LR = 1e-3
+"""The learning rate that most networks learn with."""
+MEDIAN = ("laplace", "l1", "student_t", "student_t_diagonal")
+"""Likelihoods whose best constant is no mean."""
 
 LESS_KL = (
     "with objective.name=elbo, lower objective.beta, let it rise slowly (objective.schedule=linear) or give "
@@ -77,6 +85,43 @@ def collapse(rate: float, active: int, latents: int) -> Finding | None:
     return None
 
 
+def below_mean(
+    mse: float, floor: float, spec: Mapping[str, Mapping[str, Any]], rate: float | None = None
+) -> Finding | None:
+    """Tell whether a model reconstructs no better than the mean of the training examples does.
+
+    Args:
+        mse: its squared error per value.
+        floor: that of the mean example.
+        spec: the run's specification, for what to change.
+        rate: the model's rate, in nats; None where it has none.
+
+    Returns:
+        The finding, or None.
+    """
+    if not (floor > 0 and mse > FLOOR * floor):
+        return None
+    worse = "worse than" if mse > floor else "no better than"
+    return Finding(
+        f"{worse} the mean",
+        f"MSE {mse:.3g}, where the mean of the training examples, given for every example, has {floor:.3g}",
+        _learn(spec, rate),
+    )
+
+
+def _learn(spec: Mapping[str, Mapping[str, Any]], rate: float | None) -> str:
+    """Say what lets a model learn more than the mean."""
+    training, likelihood = spec["training"], spec["likelihood"]
+    if likelihood["name"] in MEDIAN:
+        return "the location of this likelihood is a median: use --likelihood mse or gaussian_optimal"
+    advice = [f"train longer (training.epochs, now {training['epochs']})"]
+    if training["lr"] > USUAL_LR:
+        advice.insert(0, f"lower training.lr to {USUAL_LR:g} (now {training['lr']:g})")
+    if rate is not None and rate < COLLAPSED:
+        advice.append(LESS_KL)
+    return ", or ".join(advice)
+
+
 def carrying(kl: Sequence[float] | float) -> int:
     """Count the latents whose mean KL is above 0.01 nats: small latents may carry much.
 
@@ -89,11 +134,14 @@ def carrying(kl: Sequence[float] | float) -> int:
     return sum(value > CARRIES for value in kl) if isinstance(kl, Sequence) else 0
 
 
-def diagnose(figures: Mapping[str, Figure]) -> tuple[Finding, ...]:
+def diagnose(
+    figures: Mapping[str, Figure], spec: Mapping[str, Mapping[str, Any]] | None = None
+) -> tuple[Finding, ...]:
     """Read the figures of an evaluation.
 
     Args:
         figures: by their stable names; what is absent is not judged.
+        spec: the run's specification; without it no error is held against the mean's.
 
     Returns:
         The findings, the gravest first; none where nothing is wrong.
@@ -111,6 +159,9 @@ def diagnose(figures: Mapping[str, Figure]) -> tuple[Finding, ...]:
         kl = figures["kl_per_dimension"].value if "kl_per_dimension" in figures else ()
         fallen = collapse(rate, max(int(active), carrying(kl)), int(latents))
         found.append(fallen)
+    mse, floor = value("mse"), value("mse_mean")
+    if mse is not None and floor is not None and spec is not None:
+        found.insert(0, below_mean(mse, floor, spec, rate))
     found.append(_idle_codes(value("codebook_use")))
     if not (fallen and fallen.name == "full collapse"):
         found.append(_unused(value("decoder_use"), rate))

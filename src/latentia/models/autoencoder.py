@@ -53,7 +53,7 @@ class Autoencoder(VAE):
             event,
             latent_dim,
             network=network,
-            posterior=posterior or DeltaPosterior((latent_dim,)),
+            posterior=posterior or DeltaPosterior(self.latent_of(event, {"latent_dim": latent_dim})),
             prior=prior,
             likelihood=likelihood or mse(),
         )

@@ -113,6 +113,8 @@ class ConditionalVAE(VAE):
         Raises:
             ConfigError: if a size is not positive or `drop` is no share.
         """
+        if condition < 1:
+            raise ConfigError(f"'model.condition' must be at least 1 number, not {condition}")
         if width < 1:
             raise ConfigError(f"'model.width' must be at least 1, not {width}")
         if not 0 <= drop < 1:

@@ -3,9 +3,53 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
+from torch import Tensor, nn
+
+from latentia.errors import ConfigError
+from latentia.networks import begin_at, centre
 from latentia.probability import Likelihood
 from latentia.types import LatentModel
+
+LIMIT = 1e3
+"""Values in a model's units are about 1; one beyond this is an outlier, or in units of its own."""
+
+
+def usual(x: Tensor) -> Tensor:
+    """Give the mean of some examples, on which a single absurd value has little weight.
+
+    Args:
+        x: transformed examples, `(N, *event)`.
+
+    Returns:
+        Shape `(*event,)`.
+    """
+    return x.clamp(-LIMIT, LIMIT).mean(dim=0)
+
+
+def check_sizes(event: tuple[int, ...], latent: tuple[int, ...], **parts: nn.Module | None) -> None:
+    """Refuse an event or a latent without entries, and parts that were made for another latent.
+
+    Args:
+        event: shape of one example.
+        latent: shape of one latent, as the model's arguments have it.
+        parts: posterior and prior, by name; None where the model makes its own.
+
+    Raises:
+        ConfigError: naming what does not fit.
+    """
+    if not event or min(event) < 1:
+        raise ConfigError(f"'model.event' must be a shape of at least 1 in each dimension, not {list(event)}")
+    for name, part in parts.items():
+        own = tuple(getattr(part, "latent", latent))
+        if own != latent:
+            want, got = ("x".join(map(str, shape)) for shape in (latent, own))
+            advice = f"latent_dim={own[0]}" if len(own) == 1 else "a latent of that shape"
+            raise ConfigError(
+                f"the model has a latent of shape {want}, and its {name} '{type(part).__name__}' one of "
+                f"{got}; give the model {advice}, or a {name} with {want}"
+            )
 
 
 class DecodingModel(LatentModel):
@@ -13,9 +57,25 @@ class DecodingModel(LatentModel):
 
     Attributes:
         likelihood: maps what the decoder gives to p(x|z).
+        encoder: maps data to what the posterior reads.
+        decoder: maps latents to what the likelihood reads.
     """
 
     likelihood: Likelihood
+    encoder: Any
+    decoder: Any
+
+    def begin(self, x: Tensor) -> None:
+        """Let encoder and decoder begin around the mean example; see `LatentModel`.
+
+        What they learn then is how examples differ. From the middle of the range a decoder of mostly dark or
+        mostly light pictures first learns to give the same for all of them, and may stay there.
+        """
+        mean = usual(x)
+        centre(self.encoder, mean)
+        output = self.likelihood.output_for(mean)
+        if output is not None:
+            begin_at(self.decoder, output)
 
     @property
     def discrete(self) -> bool:

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.distributions import Distribution, Normal
 
 from latentia.errors import ConfigError
-from latentia.models.decoding import DecodingModel
+from latentia.models.decoding import DecodingModel, check_sizes
 from latentia.networks import Ladder, LadderMLP
 from latentia.networks.ladder import Stage
 from latentia.probability import Bernoulli, DiagonalGaussian, Hierarchy, Likelihood, Walked
@@ -104,6 +104,7 @@ class HierarchicalVAE(DecodingModel):
             raise ConfigError(f"'model.levels' must hold sizes of at least 1, not {list(levels)}")
         network = network or LadderMLP()
         self.event = tuple(event)
+        check_sizes(self.event, ())
         shapes = network.shapes(self.event, levels)
         self.levels = tuple(math.prod(shape) for shape in shapes)
         self.latent = (sum(self.levels),)

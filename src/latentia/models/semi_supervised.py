@@ -11,7 +11,8 @@ from torch.distributions import Categorical, Distribution
 
 from latentia.errors import ConfigError
 from latentia.models.conditional import ConditionalVAE
-from latentia.networks import Network
+from latentia.models.decoding import usual
+from latentia.networks import Network, centre
 from latentia.probability import Likelihood, Posterior, Prior
 from latentia.registry import register
 from latentia.types import Batch, Pass
@@ -96,6 +97,11 @@ class SemiSupervisedVAE(ConditionalVAE):
             nn.Dropout(self.dropout),
             nn.Linear(self.width, self.condition),
         )
+
+    def begin(self, x: Tensor) -> None:
+        """Let the classifier, too, begin around the mean example; see `DecodingModel`."""
+        super().begin(x)
+        centre(self.classifier, usual(x))
 
     def classify(self, x: Tensor) -> Categorical:
         """Give q(y|x).

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from latentia.errors import ConfigError
-from latentia.models.decoding import DecodingModel
+from latentia.models.decoding import DecodingModel, check_sizes
 from latentia.networks import MLP, Network
 from latentia.probability import (
     Bernoulli,
@@ -74,13 +74,14 @@ class VAE(DecodingModel):
             likelihood: p(x|z); Bernoulli by default.
 
         Raises:
-            ConfigError: if the latent has no dimension or the network does not fit the event.
+            ConfigError: if event or latent has no entries, or a part does not fit them.
         """
         super().__init__()
         network = network or MLP()
         self.event = tuple(event)
-        self.posterior = posterior or DiagonalGaussian(self.latent_of(event, {"latent_dim": latent_dim}))
-        self.latent = tuple(self.posterior.latent)
+        self.latent = self._latent(latent_dim)
+        check_sizes(self.event, self.latent, posterior=posterior, prior=prior)
+        self.posterior = posterior or DiagonalGaussian(self.latent)
         self.prior = prior or StandardNormal(self.latent)
         self.likelihood = likelihood or Bernoulli()
         self._wire(network)
@@ -104,6 +105,10 @@ class VAE(DecodingModel):
             raise ConfigError(f"'model.latent_dim' must be at least 1, not {settings['latent_dim']}")
         return (settings["latent_dim"],)
 
+    def _latent(self, latent_dim: int) -> tuple[int, ...]:
+        """Give the shape of a latent for the arguments of the constructor."""
+        return self.latent_of(self.event, {"latent_dim": latent_dim})
+
     def _wire(self, network: Network) -> None:
         """Build encoder and decoder; a model with other inputs wires them otherwise."""
         self.encoder = network.encoder(self.event, self.posterior.features)
@@ -124,7 +129,8 @@ class VAE(DecodingModel):
         return self.likelihood(self.outputs(z, c), len(self.event))
 
     def begin(self, x: Tensor) -> None:
-        """Show the prior some training examples; see `LatentModel`."""
+        """Show decoder and prior some training examples; see `LatentModel`."""
+        super().begin(x)
         self.prior.begin(x)
 
     def outputs(self, z: Tensor, c: Tensor | None = None) -> Tensor:

@@ -52,6 +52,7 @@ class VQVAE(VAE):
             prior: uniform over the codes by default.
             likelihood: p(x|z); Bernoulli by default.
         """
+        self.downsample = downsample
         if posterior is None:
             settings = {"latent_dim": latent_dim, "downsample": downsample}
             posterior = EMACodebook(self.latent_of(event, settings))
@@ -59,6 +60,10 @@ class VQVAE(VAE):
         super().__init__(
             event, latent_dim, network=network, posterior=posterior, prior=prior, likelihood=likelihood
         )
+
+    def _latent(self, latent_dim: int) -> tuple[int, ...]:
+        """Give the shape of a latent, a grid's; see `VAE`."""
+        return self.latent_of(self.event, {"latent_dim": latent_dim, "downsample": self.downsample})
 
     @classmethod
     def latent_of(cls, event: tuple[int, ...], settings: Mapping[str, Any]) -> tuple[int, ...]:

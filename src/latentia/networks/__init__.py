@@ -5,7 +5,7 @@ A network is a recipe for a pair: `encoder(event, features)` maps `(B, *event)` 
 a pair with several levels.
 """
 
-from latentia.networks.base import Network, recompute
+from latentia.networks.base import Network, begin_at, centre, recompute
 from latentia.networks.conv import Conv
 from latentia.networks.features import ConvFeatures, Features
 from latentia.networks.grid import Grid
@@ -27,6 +27,8 @@ __all__ = [
     "LadderMLP",
     "Network",
     "ResNet",
+    "begin_at",
+    "centre",
     "lecture_256_64",
     "lecture_conv",
     "lecture_tanh",

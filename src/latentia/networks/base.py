@@ -9,6 +9,7 @@ from functools import partial
 from itertools import pairwise
 from typing import ClassVar, Literal
 
+import torch
 from torch import Tensor, nn
 
 from latentia.errors import ConfigError
@@ -68,6 +69,61 @@ def dense_to(width: int, shape: Shape) -> list[nn.Module]:
     """
     layer = nn.Linear(width, math.prod(shape))
     return [layer, nn.Unflatten(1, shape)] if len(shape) > 1 else [layer]
+
+
+LAYERS = (
+    nn.Linear,
+    nn.Conv1d,
+    nn.Conv2d,
+    nn.Conv3d,
+    nn.ConvTranspose1d,
+    nn.ConvTranspose2d,
+    nn.ConvTranspose3d,
+)
+"""Layers whose output has a bias."""
+
+
+@torch.no_grad()
+def begin_at(decoder: nn.Module, output: Tensor) -> None:
+    """Set the bias of a fresh decoder's last layer, so that its outputs lie around a value.
+
+    A dense layer has a bias for every entry; a convolution has one for each channel, which begins at the
+    channel's mean. A decoder that ends otherwise is left as it is.
+
+    Args:
+        decoder: its last layer is the one that was built last.
+        output: the value, shape of the output for one example.
+    """
+    layer = next((module for module in reversed([*decoder.modules()]) if isinstance(module, LAYERS)), None)
+    if layer is None or layer.bias is None:
+        return
+    if isinstance(layer, nn.Linear):
+        value = output.flatten()
+    else:
+        value = output.flatten(start_dim=1).mean(dim=1)
+    if value.shape == layer.bias.shape:
+        layer.bias.copy_(value)
+
+
+@torch.no_grad()
+def centre(encoder: nn.Module, mean: Tensor) -> None:
+    """Set the bias of a fresh encoder's first layer, so that it sees how examples differ from their mean.
+
+    What it is given beside the example, such as a mask in further channels, is left as it is.
+
+    Args:
+        encoder: its first layer is the one that was built first.
+        mean: the mean example, `(*event,)`.
+    """
+    layer = next((module for module in encoder.modules() if isinstance(module, LAYERS)), None)
+    if layer is None or layer.bias is None:
+        return
+    if isinstance(layer, nn.Linear):
+        weight, value = layer.weight, mean.flatten()
+    else:
+        weight, value = layer.weight.flatten(start_dim=2).sum(dim=2), mean.flatten(start_dim=1).mean(dim=1)
+    if len(value) <= weight.shape[1]:
+        layer.bias.sub_(weight[:, : len(value)] @ value)
 
 
 class ResidualBlock(nn.Module):

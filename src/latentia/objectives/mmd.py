@@ -40,7 +40,7 @@ def aggregate_discrepancy(state: Pass, scales: tuple[float, ...]) -> Tensor:
 
 
 def _check_scales(scales: tuple[float, ...]) -> None:
-    if not scales or min(scales) <= 0:
+    if not scales or not min(scales) > 0:
         raise ConfigError(f"'objective.scales' must be positive numbers, not {list(scales)}")
 
 

@@ -35,7 +35,7 @@ class VQ(Objective):
             beta: weight of the rate, which only a random choice of codes can change.
         """
         for name, value in (("commitment", commitment), ("beta", beta)):
-            if value < 0:
+            if not value >= 0:
                 raise ConfigError(f"'objective.{name}' must not be negative, not {value}")
         self.commitment, self.beta = commitment, beta
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.distributions import Distribution, constraints, register_kl
 
 from latentia.probability.delta import Delta
+from latentia.probability.precision import exact
 from latentia.probability.priors import Prior
 from latentia.registry import register
 from latentia.types import Coder
@@ -95,7 +96,8 @@ class CodeChoice(Distribution):
     def variance(self) -> Tensor:
         """The variance of the vectors, shape `(B, *latent)`."""
         odds = self.log_odds.exp()
-        return self._placed(odds @ self.table.square() - (odds @ self.table).square())
+        with exact(odds):
+            return self._placed(odds @ self.table.square() - (odds @ self.table).square())
 
     def _placed(self, vectors: Tensor) -> Tensor:
         """Move the vectors' dimension to where a latent has its channels."""
@@ -116,7 +118,8 @@ class CodeChoice(Distribution):
 
     def rsample(self, sample_shape: torch.Size | tuple[int, ...] = ()) -> Tensor:
         """Draw vectors, shape `(*sample_shape, B, *latent)`."""
-        return self._placed(self.relaxed(sample_shape, hard=True) @ self.table)
+        with exact(self.table):
+            return self._placed(self.relaxed(sample_shape, hard=True) @ self.table)
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Give the log probability of the codes whose vectors these are, shape of the batch."""
@@ -170,7 +173,8 @@ def nearest(points: Tensor, table: Tensor) -> Tensor:
         Its index, shape `(*)`.
     """
     flat = points.reshape(-1, points.shape[-1])
-    distance = torch.addmm(table.square().sum(dim=1), flat, table.T, alpha=-2)
+    with exact(table):
+        distance = torch.addmm(table.square().sum(dim=1), flat, table.T, alpha=-2)
     return distance.argmin(dim=1).view(points.shape[:-1])
 
 

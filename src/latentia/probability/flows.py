@@ -14,6 +14,7 @@ from torch.distributions import Distribution, Normal, constraints
 
 from latentia.errors import ConfigError, MissingExtra
 from latentia.probability.posteriors import Posterior, deviation
+from latentia.probability.precision import exact
 from latentia.probability.priors import Prior
 from latentia.registry import register
 
@@ -98,8 +99,12 @@ def _fixed_noise(count: int, size: int) -> Tensor:
 
 
 def _through(transform: Any, u: Tensor) -> tuple[Tensor, Tensor]:
-    """Give f(u) and log |det df/du| in one pass; zuko gives every transform the method."""
-    return transform.call_and_ladj(u)
+    """Give f(u) and log |det df/du| in one pass; zuko gives every transform the method.
+
+    The networks within are part of the density: a draw that they moved must be found again by its inverse.
+    """
+    with exact(u):
+        return transform.call_and_ladj(u)
 
 
 def zuko(purpose: str) -> ModuleType:
@@ -191,7 +196,9 @@ class FlowPrior(Prior):
     def forward(self, c: Tensor | None = None) -> Distribution:
         """Give the flow's distribution; see `Prior`."""
         base = Normal(self.zero, self.one, validate_args=False)
-        return Flowed(base, self.normalise(None).inv, self.latent)
+        with exact(self.zero):
+            transform = self.normalise(None)
+        return Flowed(base, transform.inv, self.latent)
 
 
 @register("prior", "maf")
@@ -274,7 +281,9 @@ class FlowPosterior(Posterior):
         parts = features.split([channels, channels, self.context], dim=1)
         mean, log_variance, context = (part.flatten(1) for part in parts)
         base = Normal(mean, deviation(log_variance), validate_args=False)
-        return Flowed(base, self.direct(self.map(context)), self.latent)
+        with exact(context):
+            transform = self.map(context)
+        return Flowed(base, self.direct(transform), self.latent)
 
     def direct(self, transform: Transform) -> Transform:
         """Choose the direction that samples: the one that takes a single pass."""

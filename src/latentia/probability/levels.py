@@ -12,7 +12,7 @@ from torch.distributions import Distribution
 
 from latentia.errors import ConfigError
 from latentia.probability import discrete
-from latentia.probability.likelihoods import Several
+from latentia.probability.likelihoods import EDGE, Several
 from latentia.registry import register
 
 
@@ -43,6 +43,9 @@ LOG_SCALES = (-9.0, 4.0)
 LOG_SCALE = -2.0
 """log s where the decoder gives 0: about the spread of a uniform variable."""
 
+MIDDLE = 0.5
+"""mu where the decoder gives 0."""
+
 
 def _logistic(centre: Tensor | float, offset: Tensor, log_scale: Tensor, levels: int) -> Distribution:
     scale = F.hardtanh(LOG_SCALE + log_scale, *LOG_SCALES).exp()
@@ -62,7 +65,11 @@ class DiscretisedLogistic(OverLevels):
     def pixels(self, h: Tensor) -> Distribution:
         """Give the distribution of each entry from `h`, shape `(*batch, *event, 2)`."""
         offset, log_scale = h.unbind(dim=-1)
-        return _logistic(0.5, offset, log_scale, self.levels)
+        return _logistic(MIDDLE, offset, log_scale, self.levels)
+
+    def output_for(self, mean: Tensor) -> Tensor:
+        """Give mu, and the scale that 0 stands for; see `Likelihood`."""
+        return self.beside(mean - MIDDLE, torch.zeros_like(mean))
 
 
 @register("likelihood", "discretised_logistic_mixture")
@@ -120,6 +127,11 @@ class BetaBinomial(OverLevels):
         """Give the distribution of each entry from `h`, shape `(*batch, *event, 2)`."""
         alpha, beta = F.hardtanh(h, -self.LIMIT, self.LIMIT).exp().unbind(dim=-1)
         return discrete.BetaBinomial(alpha, beta, self.levels)
+
+    def output_for(self, mean: Tensor) -> Tensor:
+        """Give log alpha and log beta with alpha + beta = 2, as of a uniform bias; see `Likelihood`."""
+        inside = mean.clamp(EDGE, 1 - EDGE)
+        return self.beside((2 * inside).log(), (2 - 2 * inside).log())
 
 
 @register("likelihood", "categorical")

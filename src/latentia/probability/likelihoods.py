@@ -22,6 +22,25 @@ from latentia.registry import register
 
 Link = Literal["identity", "sigmoid"]
 
+EDGE = 1e-3
+"""A probability that a fresh decoder begins at is this far from 0 and 1."""
+
+
+def logits_of(mean: Tensor) -> Tensor:
+    """Give the logits of probabilities, those at the edges moved inwards.
+
+    Args:
+        mean: probabilities, any shape.
+
+    Returns:
+        Same shape.
+
+    References:
+        Yuri Burda, Roger Grosse, Ruslan Salakhutdinov, "Importance Weighted Autoencoders", 2016 (their code
+        begins at the logit of the mean image, within 0.001 and 0.999).
+    """
+    return mean.clamp(EDGE, 1 - EDGE).logit()
+
 
 class Likelihood(nn.Module):
     """Maps the decoder's output `(*batch, *features)` to p(x|z)."""
@@ -66,6 +85,17 @@ class Likelihood(nn.Module):
         """Give the distribution of each entry, batch shape of `h`."""
         raise TypeError("a likelihood defines its own pixels")
 
+    def output_for(self, mean: Tensor) -> Tensor | None:
+        """Give the decoder's output at which p(x|z) has a location: where a fresh decoder begins.
+
+        Args:
+            mean: the location of each entry, shape `(*event,)`.
+
+        Returns:
+            Shape `features`, or None where there is no location to set.
+        """
+        return None
+
     def observe(self, h: Tensor, x: Tensor) -> None:
         """See outputs together with the data they stand for, before `forward`, in training only.
 
@@ -87,6 +117,11 @@ class Several(Likelihood):
         """Give p(x|z); see `Likelihood`. `pixels` is given the numbers in a last dimension of their own."""
         apart = h.unflatten(-event_dims, (self.numbers, -1)).movedim(-event_dims - 1, -1)
         return Independent(self.pixels(apart), event_dims, validate_args=False)
+
+    @staticmethod
+    def beside(*numbers: Tensor) -> Tensor:
+        """Put the numbers of each entry, each `(*event,)`, side by side as the decoder gives them."""
+        return torch.cat(numbers)
 
 
 class _LogitBernoulli(D.Bernoulli):
@@ -159,6 +194,10 @@ class Bernoulli(Likelihood):
         """Give the Bernoulli distribution with logits `h`."""
         return _LogitBernoulli(h)
 
+    def output_for(self, mean: Tensor) -> Tensor:
+        """Give the logits; see `Likelihood`."""
+        return logits_of(mean)
+
 
 class _ContinuousBernoulli(D.ContinuousBernoulli):
     """torch's distribution with moments that are exact to rounding.
@@ -204,10 +243,21 @@ class ContinuousBernoulli(Likelihood):
     """
 
     support: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    REACH = 50.0
+    """The largest logit that a fresh decoder begins at: a mean of 0.98."""
 
     def pixels(self, h: Tensor) -> Distribution:
         """Give the continuous Bernoulli distribution with logits `h`."""
         return _ContinuousBernoulli(logits=h, validate_args=False)
+
+    def output_for(self, mean: Tensor) -> Tensor:
+        """Give the logits, by bisection: the mean rises with the logit; see `Likelihood`."""
+        low, high = torch.full_like(mean, -self.REACH), torch.full_like(mean, self.REACH)
+        for _ in range(30):
+            middle = 0.5 * (low + high)
+            below = self.pixels(middle).mean < mean
+            low, high = torch.where(below, middle, low), torch.where(below, high, middle)
+        return 0.5 * (low + high)
 
 
 class _Located(Likelihood):
@@ -219,6 +269,10 @@ class _Located(Likelihood):
 
     def location(self, h: Tensor) -> Tensor:
         return h.sigmoid() if self.link == "sigmoid" else h
+
+    def output_for(self, mean: Tensor) -> Tensor:
+        """Give the location before the link; see `Likelihood`."""
+        return logits_of(mean) if self.link == "sigmoid" else mean
 
 
 def positive(value: float, where: str) -> float:
@@ -234,7 +288,7 @@ def positive(value: float, where: str) -> float:
     Raises:
         ConfigError: if it is 0 or less.
     """
-    if value <= 0:
+    if not 0 < value < math.inf:
         raise ConfigError(f"'{where}' must be positive, not {value}")
     return value
 

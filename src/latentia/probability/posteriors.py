@@ -12,6 +12,7 @@ from torch.distributions import Distribution, Independent, MultivariateNormal
 from latentia.errors import ConfigError
 from latentia.probability.delta import Delta
 from latentia.probability.normal import PlainNormal
+from latentia.probability.precision import exact
 from latentia.registry import register
 
 LIMIT = 20.0
@@ -106,6 +107,18 @@ class DiagonalGaussian(Posterior):
         return Independent(normal, len(self.latent), validate_args=False)
 
 
+class _FullNormal(MultivariateNormal):
+    """torch's distribution in full precision: its draws and densities are products of matrices."""
+
+    def rsample(self, sample_shape: torch.Size | tuple[int, ...] = ()) -> Tensor:
+        with exact(self.loc):
+            return super().rsample(torch.Size(sample_shape))
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        with exact(self.loc):
+            return super().log_prob(value)
+
+
 @register("posterior", "full_gaussian")
 class FullGaussian(Posterior):
     r"""N(z; mu(x), L(x) L(x)^T): a Gaussian with a covariance between the latent's dimensions.
@@ -151,4 +164,4 @@ class FullGaussian(Posterior):
         unit = torch.eye(size, device=features.device, dtype=features.dtype).repeat(features.shape[0], 1, 1)
         unit[:, self.below[0], self.below[1]] = F.hardtanh(entries, -self.REACH, self.REACH)
         factor = deviation(log_variance).unsqueeze(-1) * unit
-        return MultivariateNormal(mean, scale_tril=factor, validate_args=False)
+        return _FullNormal(mean, scale_tril=factor, validate_args=False)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, Normal
 
 from latentia.probability.normal import UnitNormal
+from latentia.probability.precision import exact
 from latentia.registry import register
 
 
@@ -126,7 +127,8 @@ class ConditionalNormal(Prior):
             zero = self.parameters_of.weight.new_zeros(self.latent)
             return Independent(Normal(zero, zero + 1, validate_args=False), len(self.latent))
         unknown = c.isnan().any(dim=1, keepdim=True)
-        given = self.parameters_of(c.nan_to_num())
+        with exact(c):
+            given = self.parameters_of(c.nan_to_num())
         mean, log_scale = torch.where(unknown, 0.0, given).unflatten(1, (2, *self.latent)).unbind(1)
         scale = log_scale.clamp(-self.LIMIT, self.LIMIT).exp()
         return Independent(Normal(mean, scale, validate_args=False), len(self.latent), validate_args=False)

@@ -13,6 +13,7 @@ from latentia.errors import ConfigError
 from latentia.probability.codes import CodeChoice, Coded, nearest
 from latentia.probability.moving import Moving
 from latentia.probability.posteriors import Posterior
+from latentia.probability.precision import exact
 from latentia.registry import register
 
 
@@ -191,7 +192,7 @@ class ResidualCodebook(Quantiser):
 
     def forward(self, features: Tensor) -> Distribution:
         """Choose the nearest codes, level by level; see `Posterior`."""
-        with torch.autocast(features.device.type, enabled=False):
+        with exact(features):
             points = self._points(features)
             chosen = torch.zeros_like(points).detach()
             commitment, codes = points.new_zeros(points.shape[0]), []
@@ -336,7 +337,7 @@ class GumbelCodebook(Quantiser):
         """
         super().__init__(latent)
         self.size = _at_least(size, 2, "posterior.size")
-        if temperature <= 0:
+        if not temperature > 0:
             raise ConfigError(f"'posterior.temperature' must be positive, not {temperature}")
         self.temperature = temperature
         self.table = nn.Parameter(torch.randn(size, latent[0]))

@@ -61,6 +61,10 @@ class GaussianDiagonal(Several):
         mean, log_variance = h.unbind(dim=-1)
         return D.Normal(mean, bounded_exp(0.5 * log_variance, self.smallest), validate_args=False)
 
+    def output_for(self, mean: Tensor) -> Tensor:
+        """Give mu, and sigma = 1; see `Likelihood`."""
+        return self.beside(mean, torch.zeros_like(mean))
+
 
 class HeavyTailed(D.StudentT):
     """Student's t with one number of degrees of freedom, whose constant is taken in float64.
@@ -154,6 +158,10 @@ class StudentT(_StudentT):
         """Give t_nu(mu, s) from mu."""
         return HeavyTailed(self.df, h, self.log_scale.exp())
 
+    def output_for(self, mean: Tensor) -> Tensor:
+        """Give mu; see `Likelihood`."""
+        return mean
+
 
 @register("likelihood", "student_t_diagonal")
 class StudentTDiagonal(_StudentT, Several):
@@ -182,3 +190,7 @@ class StudentTDiagonal(_StudentT, Several):
         """Give t_nu(mu, s) from `h`, shape `(*batch, *event, 2)`."""
         mean, log_scale = h.unbind(dim=-1)
         return HeavyTailed(self.df, mean, bounded_exp(log_scale, self.smallest))
+
+    def output_for(self, mean: Tensor) -> Tensor:
+        """Give mu, and s = 1; see `Likelihood`."""
+        return self.beside(mean, torch.zeros_like(mean))

@@ -66,6 +66,7 @@ _TITLES = {
     "dimension_wise_kl": "Dimension-wise KL",
     "mutual_information_fit": "Mutual information by a fitted density",
     "total_correlation_fit": "Total correlation by a fitted density",
+    "mse_mean": "MSE of the mean example",
     "mse_pca": "MSE of PCA",
     "mse_corrupted": "MSE of corrupted inputs",
     "mse_denoised": "MSE of restored inputs",

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from latentia.evaluation.diagnosis import below_mean
+from latentia.report.exhibits import Remark
 from latentia.report.inputs import Inputs
 from latentia.report.study import ACTIVE, Study
 
@@ -122,8 +124,11 @@ def tiles(study: Study) -> list[Fact]:
     if not row:
         return []
     noisy = "against values with the transform's noise" if study.run.transform.random else "per value"
+    what = f"squared error of the reconstruction, {noisy}, {_units(study)}"
+    if "mse_of_mean" in row:
+        what += f"; the mean of the training examples has {number(row['mse_of_mean'])}"
     shown = [
-        Fact("MSE", number(row["mse"]), f"squared error of the reconstruction, {noisy}, {_units(study)}"),
+        Fact("MSE", number(row["mse"]), what),
         Fact(
             "Variance explained",
             _minus(f"{100 * study.accuracy[1]:.1f}"),
@@ -156,6 +161,26 @@ def _bound_note(study: Study) -> str:
     if _undequantised(study):
         return "upper bound on −log p(x) of the values without dequantisation, which the evaluation adds"
     return "upper bound on −log p(x), mean over examples; lower is better"
+
+
+def remarks(study: Study, title: str = "") -> tuple[Remark, ...]:
+    """Say of a run that learned nothing that it did not.
+
+    Args:
+        study: the run.
+        title: the run's name, where others stand beside it.
+
+    Returns:
+        A remark, or nothing.
+    """
+    row = study.test
+    if not row or "mse_of_mean" not in row:
+        return ()
+    found = below_mean(row["mse"], row["mse_of_mean"], study.run.spec, row["rate"] if study.bound else None)
+    if found is None:
+        return ()
+    name = f"{title}: {found.name}" if title else found.name.capitalize()
+    return (Remark(name, f"On the test split: {found.what}.", f"{found.advice.capitalize()}."),)
 
 
 def _bits_note(study: Study) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from latentia.report.canvas import short
 from latentia.report.charts import Curve
 from latentia.report.exhibits import Exhibit, Panel, Words
+from latentia.report.facts import remarks
 from latentia.report.joint_charts import overlaid
 from latentia.report.latent_sections import RINGS, map_colours, mapped_examples, sheet
 from latentia.report.map_charts import Plane, planes
@@ -144,4 +145,6 @@ def curves_panel(studies: Sequence[Study], colours: Sequence[str]) -> Panel:
             alt = f"{heading} over epochs, one line for each of {len(curves)} runs"
             words = Words(f"curves-{term}", heading, "On the training split.", alt)
             exhibits.append(overlaid(words, curves, ("epoch", unit), floor=0.0 if term == "rate" else None))
-    return Panel(exhibits=tuple(exhibits), note="" if exhibits else "These runs have logged no training.")
+    note = "" if exhibits else "These runs have logged no training."
+    found = tuple(remark for study in studies for remark in remarks(study, study.title))
+    return Panel(exhibits=tuple(exhibits), note=note, remarks=found)

@@ -8,6 +8,7 @@ import numpy as np
 
 from latentia.report.charts import Curve, history
 from latentia.report.exhibits import Panel, Words
+from latentia.report.facts import remarks
 from latentia.report.study import Study
 
 
@@ -42,7 +43,7 @@ def curves_panel(study: Study) -> Panel:
         curves = [_curve(rows, term, steps_per_epoch) for rows in (train, validation)]
         exhibits.append(history(words, *curves, best=best, unit=unit, floor=floor))
     note = "" if study.bound else "An autoencoder has no KL: reconstruction is all that it minimises."
-    return Panel(study.title, tuple(exhibits), note)
+    return Panel(study.title, tuple(exhibits), note, remarks(study))
 
 
 def _curve(rows: list[dict[str, Any]], term: str, steps_per_epoch: float) -> Curve:

@@ -39,7 +39,7 @@ def sample_prior(
         ConfigError: if a setting is not positive, or the prior has no truncation or temperature.
     """
     for name, value in (("n", n), ("truncation", truncation), ("temperature", temperature)):
-        if value is not None and value <= 0:
+        if value is not None and not 0 < value < math.inf:
             raise ConfigError(f"'{name}' must be positive, not {value}")
     if isinstance(prior, UniformChoice) and (truncation is not None or temperature != 1.0):
         raise ConfigError(

@@ -34,6 +34,8 @@ class Progress:
         best_step: the step that it was reached at.
         stale: validations since then.
         finished: why the run is over; empty while it is not.
+        first_loss: the loss of the first batch, before any step; None before it was logged.
+        last_loss: the mean loss of the last steps that were logged.
     """
 
     step: int = 0
@@ -42,6 +44,8 @@ class Progress:
     best_step: int | None = None
     stale: int = 0
     finished: str = ""
+    first_loss: float | None = None
+    last_loss: float | None = None
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from latentia import registry, storage
 from latentia.data.feed import Feed
 from latentia.errors import TrainingError
 from latentia.evaluation import Averages, average_terms, health_summary
-from latentia.evaluation.diagnosis import carrying, collapse
+from latentia.evaluation.diagnosis import USUAL_LR, carrying, collapse
 from latentia.evaluation.terms import stored_bits
 from latentia.folder import RunFolder
 from latentia.memory import kept_memory
@@ -38,6 +38,8 @@ HEALTH_CHECKS = 20
 """How often in a run the latents are looked at, about."""
 COLLAPSE_AFTER = 300
 """Steps before which a rate near zero means a model that has not learned yet."""
+FAR = 10.0
+"""A loss that ends this many times its first size, or nats for each value, above its start has diverged."""
 MOST_SKIPPED = 100
 """Steps left out in a row after which a run is hopeless."""
 
@@ -51,12 +53,14 @@ class Outcome:
         interrupted: the signal that stopped it, if one did.
         notes: what happened that the user should know, such as a damaged checkpoint.
         warnings: what is wrong with what was learned, such as a collapsed posterior.
+        fault: why what was learned is of no use; empty where it is not so.
     """
 
     progress: Progress
     interrupted: signal.Signals | None
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    fault: str = ""
 
 
 class Trainer:
@@ -180,7 +184,34 @@ class Trainer:
             tracker.close()
         received = int(self.processes.highest(interrupts.received or 0)[0])
         signalled = signal.Signals(received) if received else None
-        return Outcome(progress, signalled, tuple(notes), tuple(self.warnings))
+        fault = ""
+        if not signalled and (worse := self._diverged(progress)):
+            if progress.best_score is None or self._far(progress, progress.best_score):
+                fault = worse
+            else:
+                self.warnings.append(
+                    f"{worse}; the weights of step {progress.best_step}, before it, were kept"
+                )
+        return Outcome(progress, signalled, tuple(notes), tuple(self.warnings), fault)
+
+    def _diverged(self, progress: Progress) -> str:
+        """Say that the loss ended far above where it began; nothing where it did not."""
+        last = progress.last_loss if progress.best_score is None else progress.best_score
+        ends = [loss for loss in (last, progress.last_loss) if loss is not None and self._far(progress, loss)]
+        if not ends:
+            return ""
+        return (
+            f"the run diverged: its loss was {progress.first_loss:.4g} nats before the first step, and is "
+            f"{ends[0]:.4g}; use training.lr={min(USUAL_LR, self.settings.lr / 10):g} "
+            f"(now {self.settings.lr:g})"
+        )
+
+    def _far(self, progress: Progress, loss: float) -> bool:
+        """Whether a loss is so far above the first one that no weight on a schedule explains it."""
+        first = progress.first_loss
+        if first is None or not math.isfinite(first):
+            return False
+        return loss - first > FAR * max(abs(first), math.prod(self.train.event))
 
     def _index(self, number: int) -> Tensor:
         """Give the positions of a step's batch, a function of its number."""
@@ -212,6 +243,9 @@ class Trainer:
             dict(zip(self.terms, rows[taken].double().mean(dim=0).tolist(), strict=True)),
         )
         self.window.clear()
+        progress.last_loss = means["loss"]
+        if progress.step == steps:
+            progress.first_loss = float(rows[0, 0])
         now = time.monotonic()
         rate = steps * self.batch_size / max(now - since, 1e-9)
         row = {"split": "train", "step": progress.step, "epoch": progress.step / self.epoch_steps, **means}

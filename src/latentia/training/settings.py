@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -29,7 +30,8 @@ class Training:
         skip: norm of the gradient, before clipping, above which a step is left out, as one is whose
             gradient is not finite; none leaves out no step.
         ema: decay of an exponential moving average of the weights, which then is what is
-            validated and kept; 0 keeps the weights themselves.
+            validated and kept; 0 keeps the weights themselves. The first steps decay faster, so that the
+            random weights of the start are soon forgotten.
         patience: validations without improvement after which training stops; none never stops.
         max_minutes: time after which training stops, to be resumed; none never stops.
         validate_every: epochs between validations.
@@ -90,7 +92,7 @@ class Training:
             "threads",
         ):
             value = getattr(self, name)
-            if value is not None and value <= 0:
+            if value is not None and not 0 < value < math.inf:
                 raise ConfigError(f"'training.{name}' must be positive, not {value}")
         if self.batch_size % self.accumulate:
             raise ConfigError(
@@ -101,7 +103,11 @@ class Training:
             raise ConfigError(f"'training.ema' must be at least 0 and less than 1, not {self.ema}")
         if not 0 <= self.seed < 2**32:
             raise ConfigError(f"'training.seed' must be from 0 to 4294967295, not {self.seed}")
-        if self.weight_decay < 0:
+        if not 0 <= self.checkpoint_seconds < math.inf:
+            raise ConfigError(
+                f"'training.checkpoint_seconds' must not be negative, not {self.checkpoint_seconds}"
+            )
+        if not 0 <= self.weight_decay < math.inf:
             raise ConfigError(f"'training.weight_decay' must not be negative, not {self.weight_decay}")
 
     def batch_of(self, examples: int) -> int:

@@ -162,7 +162,7 @@ class Step:
             terms.append(found if counts else [values[:0] for values in found])
             self.moved.note()
         self.moved.finish()
-        skipped = self._update(progress)
+        skipped = self._update(number, progress)
         return terms[0] if len(terms) == 1 else [torch.cat(parts) for parts in zip(*terms)], skipped
 
     def _backward(
@@ -186,7 +186,7 @@ class Step:
             self.weights[key] = torch.full_like(losses, share / len(losses), requires_grad=False)
         return (self.weights[key],)
 
-    def _update(self, progress: float) -> Tensor | None:
+    def _update(self, number: int, progress: float) -> Tensor | None:
         """Move the weights along the gradient that was gathered."""
         settings, parameters = self.settings, self.optimiser.parameters
         skipped = self._unfit(settings.skip) if settings.skip else None
@@ -196,7 +196,8 @@ class Step:
         if self.opponent is not None:
             self.opponent.step(skipped)
         if self.average:
-            _drift(list(map(local, self.average)), list(map(local, parameters)), 1 - settings.ema)
+            share = 1 - decay(settings.ema, number)
+            _drift(list(map(local, self.average)), list(map(local, parameters)), share)
         return skipped
 
     def _unfit(self, limit: float) -> Tensor:
@@ -204,6 +205,23 @@ class Step:
         grads = [p.grad for p in self.optimiser.parameters if p.grad is not None]
         norm = whole(nn.utils.get_total_norm(grads))
         return (~(norm <= limit)).to(norm.dtype)
+
+
+def decay(limit: float, number: int) -> float:
+    """Give the decay of the average at a step: (1 + n) / (10 + n), and no more than the setting.
+
+    The average starts at random weights. With one decay from the start on, 0.999 of them would be left after
+    the first step and 0.93 after 72; so they are gone after a few, and the average of n steps looks back on
+    about n / 9 of them until the setting's 1 / (1 - decay) is reached.
+
+    Args:
+        limit: `training.ema`.
+        number: which step of the run it is, from 0.
+
+    Returns:
+        What the average keeps of itself.
+    """
+    return min(limit, (1 + number) / (10 + number))
 
 
 @torch.no_grad()
