@@ -8,7 +8,7 @@ import torch
 from torch.distributions import Independent, Normal
 
 from latentia.models import VAE, Autoencoder
-from latentia.networks import lecture_256_64, lecture_conv, lecture_tanh
+from latentia.networks import LectureTanh, lecture_256_64, lecture_conv
 from latentia.objectives import ELBO, Cosine, Cyclical, Linear, Reconstruction
 from latentia.probability import (
     Delta,
@@ -66,17 +66,41 @@ def test_an_autoencoder_has_no_finite_bound():
     assert torch.isinf(kl).all()
 
 
-@pytest.mark.parametrize(
-    ("network", "latent_dim", "parameters"),
-    [
-        (lecture_256_64, 16, 437_664),
-        # (784·196+196) + (196·48+48) + (48·16+16) + (16·2+2) and the mirror image
-        (lecture_tanh, 2, 153_860 + 9_456 + 784 + 34 + 48 + 816 + 9_604 + 154_448),
-    ],
-)
-def test_the_lecture_networks_have_the_parameters_that_the_lectures_count(network, latent_dim, parameters):
-    model = Autoencoder((1, 28, 28), latent_dim, network=network())
-    assert sum(p.numel() for p in model.parameters()) == parameters
+def parameters(model):
+    return sum(p.numel() for p in model.parameters())
+
+
+def test_the_lecture_networks_have_the_parameters_that_the_lectures_count():
+    assert parameters(Autoencoder((1, 28, 28), 16, network=lecture_256_64())) == 437_664
+    vae = VAE((1, 28, 28), 2, network=LectureTanh(), likelihood=mse())
+    # (784·196+196) + (196·48+48), twice (48·16+16) + (16·2+2), and the way back
+    assert parameters(vae.encoder) == 153_860 + 9_456 + 2 * (784 + 34)
+    assert parameters(vae.decoder) == 48 + 816 + 9_604 + 154_448
+    assert parameters(vae) == 329_868
+
+
+def test_the_lecture_s_vae_has_a_head_for_the_means_and_one_for_the_log_variances():
+    vae = VAE((1, 28, 28), 2, network=LectureTanh(), likelihood=mse())
+    means, log_variances = vae.encoder[-1].heads
+    x = torch.rand(3, 1, 28, 28)
+    trunk = vae.encoder[:-1](x)
+    q = vae.encode(x)
+    torch.testing.assert_close(q.mean, means(trunk))
+    torch.testing.assert_close(q.variance, log_variances(trunk).exp())
+    assert vae.decode(100 * torch.randn(50, 2)).mean.abs().max() <= 1
+
+
+def test_the_lecture_s_loss_is_the_elbo_of_squared_error_with_beta_784():
+    vae = VAE((1, 28, 28), 2, network=LectureTanh(), likelihood=mse())
+    torch.manual_seed(0)
+    batch = Batch(torch.rand(5, 1, 28, 28), torch.arange(5))
+    state = vae(batch)
+    terms = ELBO(beta=784)(state)
+    constant = 784 * 0.5 * math.log(math.pi)  # of the Gaussian with sigma^2 = 1/2
+    printed = torch.nn.functional.mse_loss(state.p_x.mean[0], batch.x)
+    mu, log_variance = state.q.mean, state.q.variance.log()
+    printed = printed + (0.5 * (log_variance.exp() + mu**2 - 1 - log_variance).sum(dim=-1)).mean()
+    assert (terms.loss - constant).mean().item() / 784 == pytest.approx(printed.item(), rel=1e-5)
 
 
 def test_the_convolutional_lecture_pair_differs_by_the_head_of_the_log_variances():

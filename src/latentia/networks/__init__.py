@@ -13,7 +13,7 @@ from latentia.networks.ladder import Ladder
 from latentia.networks.ladder_conv import LadderConv
 from latentia.networks.ladder_mlp import LadderMLP
 from latentia.networks.mlp import MLP
-from latentia.networks.presets import lecture_256_64, lecture_conv, lecture_tanh
+from latentia.networks.presets import LectureTanh, lecture_256_64, lecture_conv
 from latentia.networks.resnet import ResNet
 
 __all__ = [
@@ -25,12 +25,12 @@ __all__ = [
     "Ladder",
     "LadderConv",
     "LadderMLP",
+    "LectureTanh",
     "Network",
     "ResNet",
     "begin_at",
     "centre",
     "lecture_256_64",
     "lecture_conv",
-    "lecture_tanh",
     "recompute",
 ]

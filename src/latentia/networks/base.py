@@ -91,11 +91,14 @@ def begin_at(decoder: nn.Module, output: Tensor) -> None:
     channel's mean. A decoder that ends otherwise is left as it is.
 
     Args:
-        decoder: its last layer is the one that was built last.
+        decoder: its last layer is the one that was built last, and the last of its parts but for shapes.
         output: the value, shape of the output for one example.
     """
-    layer = next((module for module in reversed([*decoder.modules()]) if isinstance(module, LAYERS)), None)
-    if layer is None or layer.bias is None:
+    leaves = [module for module in decoder.modules() if not [*module.children()]]
+    while leaves and isinstance(leaves[-1], (nn.Unflatten, nn.Flatten, nn.Identity)):
+        leaves.pop()
+    layer = leaves[-1] if leaves else None
+    if not isinstance(layer, LAYERS) or layer.bias is None:
         return
     if isinstance(layer, nn.Linear):
         value = output.flatten()
