@@ -126,7 +126,7 @@ def _refused(columns: Sequence[Column]) -> str:
     first = figures[0]
     doubted = [column for column in columns if any(figure.doubt for figure in column.given)]
     if doubted and any(figure.better for figure in figures):
-        why = next(figure.doubt for figure in doubted[0].given if figure.doubt)
+        why = next(figure.doubt for figure in doubted[0].given if figure.doubt).partition(";")[0]
         first, *others = [column.title for column in doubted]
         also = f" Nor is it to be trusted of {', '.join(others)}." if others else ""
         return f"Not judged: of {first}, {why}.{also}"
