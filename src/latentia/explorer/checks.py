@@ -189,23 +189,32 @@ def codes(z: np.ndarray, latent: tuple[int, ...], coder: Coder | None) -> np.nda
     return z.astype(np.int64)
 
 
-def image(data: bytes, event: tuple[int, ...], high: float = 255.0) -> np.ndarray:
+def image(
+    data: bytes, event: tuple[int, ...], low: float = 0.0, high: float = 255.0, whole: bool = True
+) -> np.ndarray:
     """Decode an image file and bring it to the shape of an example, as `load` brings a folder's.
 
     Args:
         data: the file's content.
         event: the shape of an example.
+        low: the value of the data that is black.
         high: the value of the data that is white.
+        whole: the data are bytes; of others, grey files of more than 8 bits are taken in their own units.
 
     Returns:
-        Shape `(1, *event)`, uint8.
+        Shape `(1, *event)`, uint8, or float32 where the data are no bytes.
 
     Raises:
         Refusal: if it is no image, too large, or the run is not one of images.
     """
-    x = picture(data, event)
-    if high != 255:
-        x = np.rint(x * (high / 255.0)).astype(np.uint8 if high <= 255 else np.float32)
+    pixels = _pixels(data, event)
+    if not whole and pixels.dtype != np.uint8 and len(pixels) == event[0]:
+        return pixels.astype(np.float32)[None]
+    x = _coloured(as_bytes(pixels), event)
+    if not whole:
+        x = (low + (high - low) * (x / 255.0)).astype(np.float32)
+    elif high != 255:
+        x = np.rint(x * (high / 255.0)).astype(np.uint8)
     return x[None]
 
 
@@ -225,15 +234,22 @@ def picture(data: bytes, event: tuple[int, ...]) -> np.ndarray:
         TooMuch: if it has too many pixels.
         Refusal: if it is no image, or the run is not one of images.
     """
+    return _coloured(as_bytes(_pixels(data, event)), event)
+
+
+def _pixels(data: bytes, event: tuple[int, ...]) -> np.ndarray:
     if len(event) != 3 or event[0] not in (1, 3):
         raise Refusal(f"this run is not one of images: its examples have shape {shape_of(event)}")
     try:
         pixels = pixels_of(data)
         if pixels > PIXELS:
             raise TooMuch(f"the image has {pixels:,} pixels, and {PIXELS:,} are the most; make it smaller")
-        x = as_bytes(decode(data, (event[1], event[2])))
+        return decode(data, (event[1], event[2]))
     except ValueError as error:
         raise Refusal(f"the image cannot be read ({error}); give a PNG or JPEG file") from error
+
+
+def _coloured(x: np.ndarray, event: tuple[int, ...]) -> np.ndarray:
     if len(x) < event[0]:
         x = np.repeat(x, event[0], axis=0)
     elif len(x) > event[0]:

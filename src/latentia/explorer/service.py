@@ -103,7 +103,8 @@ class Service:
         Returns:
             Shape `(1, *event)`, in the units of the data.
         """
-        return checks.image(data, self.event, self.facts.high)
+        known = self.facts
+        return checks.image(data, self.event, known.low, known.high, known.whole)
 
     def latents(self, z: Any) -> np.ndarray:
         """Check latents, or codes of a model that has some.
