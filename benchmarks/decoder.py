@@ -117,8 +117,9 @@ def stages(source: Path, scratch: Path) -> dict[str, float]:
     Returns:
         Microseconds an image: to read a file, to decode it, and for all of a task.
     """
-    from latentia.data.decode import decode
+    from latentia.data.decode import read_picture
     from latentia.data.decoding import Task, decode_into
+    from latentia.data.depths import depth_of
     from latentia.data.files import open_files
     from latentia.data.raw import Options
 
@@ -128,18 +129,21 @@ def stages(source: Path, scratch: Path) -> dict[str, float]:
         count = min(FEW, len(files.names))
         part = files.part(list(range(count)))
         data = [part.read(index) for index in range(count)]
-        event = decode(data[0]).shape
+        options = Options()
+        event = read_picture(data[0], options).pixels.shape
         rows = np.zeros((count, *event[1:], event[0]), np.uint8)
 
         def task(start: int) -> None:
             at = np.arange(start, min(count, start + CHUNK))
-            decode_into(
-                Task(part, target, start * rows[0].nbytes, at, event, files.names[0], Options()), str(source)
-            )
+            place = start * rows[0].nbytes
+            kept = (depth_of(rows.dtype), rows.dtype)
+            decode_into(Task(part, target, place, at, event, files.names[0], options, *kept), str(source))
 
         work: dict[str, Callable[[], object]] = {
             "read": lambda: [part.read(index) for index in range(count)],
-            "decode": lambda: [decode(each, None, rows[index]) for index, each in enumerate(data)],
+            "decode": lambda: [
+                read_picture(each, options, into=rows[index]) for index, each in enumerate(data)
+            ],
             "task": lambda: [task(start) for start in range(0, count, CHUNK)],
         }
         return {name: round(1e6 * _least(call) / count, 1) for name, call in work.items()}
