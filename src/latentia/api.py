@@ -124,6 +124,8 @@ def start(
     Raises:
         LatentiaError: before anything is written, where the settings or the data are at fault.
     """
+    from latentia.data.identity import fingerprint
+    from latentia.owned import remember
     from latentia.training import Training, choose_device
 
     processes = join()
@@ -137,9 +139,7 @@ def start(
 
     def prepare() -> tuple[dict[str, Any], assembly.Parts]:
         spec = assembly.complete({**settings, "data": {}}, dataset, Training)
-        spec["data"] = {"source": dataset.source, **options}
-        if dataset.fingerprint:
-            spec["data"]["fingerprint"] = dataset.fingerprint
+        spec["data"] = {"source": dataset.source, **options, "fingerprint": fingerprint(dataset)}
         _divide(spec["training"], processes)
         training = config.construct(Training, spec["training"])
         batch = training.batch_of(len(dataset.splits["train"]))
@@ -152,6 +152,7 @@ def start(
     def create() -> str:
         place = out or free_name(RUNS, f"{dataset.name}-{spec['model']['name']}")
         RunFolder(place).create(spec)
+        remember(RunFolder(place), dataset)
         return str(place)
 
     with processes.watched():
@@ -203,14 +204,13 @@ def resume(
         return spec
 
     def prepare() -> tuple[dict[str, Any], assembly.Parts]:
-        _check_same_data(folder, dataset)
         spec = {**assembly.complete({**recorded, "data": {}}, dataset, Training), "data": recorded["data"]}
         choose_device(config.construct(Training, spec["training"]).device, processes)
         return spec, assembly.fresh(spec, dataset.event, spec["training"]["seed"])
 
     with processes.watched():
         recorded = processes.tell(processes.alone(read)) or {}
-        dataset = processes.in_turn(lambda: latentia.data.load(**recorded_source(folder, recorded)))
+        dataset = processes.in_turn(lambda: _loaded_again(folder, recorded))
         say(dataset.summary())
         spec, parts = processes.together(prepare)
         if changes:
@@ -237,6 +237,16 @@ def _divide(training: dict[str, Any], processes: Processes) -> None:
             f"processes and of 'training.accumulate', the parts of a batch that they work on "
             f"({training['accumulate']})"
         )
+
+
+def _loaded_again(folder: RunFolder, spec: Mapping[str, Any]) -> Dataset:
+    """Read a run's data to go on training on them: the same examples, or a line that says what changed."""
+    from latentia.owned import own
+
+    source = recorded_source(folder, spec)
+    dataset = latentia.data.load(**{**source, "fingerprint": None})
+    _check_same_data(folder, dataset)
+    return own(folder, spec, dataset)
 
 
 def _check_same_data(folder: RunFolder, dataset: Dataset) -> None:
@@ -286,6 +296,7 @@ def _work(
 ) -> Trainings:
     """Train in an existing run folder, held for this run alone."""
     from latentia.data.feed import feeds
+    from latentia.data.record import DataRecord
     from latentia.trained import describe
     from latentia.training import Trainer, Training, choose_device
 
@@ -294,7 +305,8 @@ def _work(
         processes.alone(lambda: held.enter_context(storage.exclusive(folder.path)))
         device = choose_device(settings.device, processes)
         held.enter_context(threads.using(settings.threads if device.type == "cpu" else None))
-        recipe = describe(spec, dataset.event, dataset.label_names)
+        record = DataRecord.of(dataset, spec["data"])
+        recipe = describe(spec, dataset.event, dataset.label_names, record)
         processes.alone(lambda: storage.write_json(folder.model_file, recipe))
         say(_describe_run(folder, spec, parts, device))
         if processes.count > 1 or settings.sharding != "none":
@@ -319,7 +331,16 @@ def _work(
                 parts = assembly.fresh(spec, dataset.event, settings.seed)
             model = parts.model.to(device)
             _test(folder, spec, outcome, model, parts.objective, splits, processes, say)
+            if finished and not outcome.fault:
+                processes.alone(lambda: _keep_spread(folder, dataset))
     return Trainings(folder, dataset, outcome.interrupted, finished, outcome.fault)
+
+
+def _keep_spread(folder: RunFolder, dataset: Dataset) -> None:
+    """Keep beside the weights what traversals need of the data."""
+    run = open_run(folder.path)
+    run.dataset = dataset
+    run.keep_spread()
 
 
 def _describe_run(folder: RunFolder, spec: Mapping[str, Any], parts: assembly.Parts, device: Any) -> str:

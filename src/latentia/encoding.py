@@ -130,7 +130,7 @@ class Encoding:
         self.event = run.latent if coder is None else coder.code_shape or (1,)
         self.dtype = np.dtype(np.uint8 if coder is not None and coder.size <= 256 else np.float32)
         self.dataset = data = run.streamed(source)
-        self.told = None if run.condition is None else run.condition.of(data)
+        self.told = run.conditions_of(data)
         job = ArrayJob(data)
         self.shards = _packed(data) if data.fingerprint else plan(job, _SHARD)
         self.given, self.each = job.given, job.each
@@ -230,10 +230,10 @@ class Encoding:
             at = rows[start : start + step]
             c = None if self.told is None else self.told[at]
             if self.latents == "codes":
-                found = self.run.codes(x[at], c).reshape(-1, *self.event)
+                found = self.run.inference.codes(x[at], c).reshape(-1, *self.event)
             else:
                 noise = mixed(self.seed, number, start)
-                found = self.run.encode(x[at], c, sample=self.latents == "sample", seed=noise)
+                found = self.run.inference.encode(x[at], c, sample=self.latents == "sample", seed=noise)
             if not np.isfinite(found).all():
                 raise RunError(
                     f"{self.run.folder.path} gives latents that are not finite for the examples {at[0]} to "

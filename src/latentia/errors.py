@@ -33,6 +33,10 @@ class TrainingError(LatentiaError):
     """Training that cannot go on, such as a loss that is not finite."""
 
 
+class Note(UserWarning):
+    """What was done to the user's data on the way, in one line: nothing is done to them without a word."""
+
+
 class ToldElsewhere(LatentiaError):
     """A failure that stops all processes of a run, and of which another one tells the user."""
 

@@ -4,6 +4,8 @@
 NAME/  run.toml           the resolved specification, enough to repeat the run
        model.safetensors  the best weights so far    model.json   the recorded constructor calls
        metrics.jsonl      one line per logged step
+       examples.safetensors  the checksum and the split of every example, by which they are known again
+       latents.json       mean and spread of the latents of training examples
        checkpoints/       everything that the future of the run depends on
        evaluation.json    the figures of the last evaluation
        evaluation.safetensors  the values of each example behind them
@@ -70,6 +72,16 @@ class RunFolder:
     def weights_file(self) -> Path:
         """The best weights so far."""
         return self.path / "model.safetensors"
+
+    @property
+    def rows_file(self) -> Path:
+        """The checksum and the split of every example that the run was given."""
+        return self.path / "examples.safetensors"
+
+    @property
+    def latents_file(self) -> Path:
+        """The spread of the latents of training examples."""
+        return self.path / "latents.json"
 
     @property
     def metrics_file(self) -> Path:

@@ -3,43 +3,28 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
-import latentia.data
 from latentia import hub, storage
-from latentia.assembly import Parts
-from latentia.data.conditions import as_told
-from latentia.data.dataset import Dataset
-from latentia.data.shards import Examples
-from latentia.data.splits import spread
-from latentia.errors import ConfigError, DataError, RunError, nearest
+from latentia.data.conditions import Labels
+from latentia.errors import ConfigError, LatentiaError, RunError
 from latentia.evaluation import LatentStatistics, latent_statistics
-from latentia.folder import RunFolder, recorded_source
+from latentia.folder import RunFolder
+from latentia.owned import Owned
 from latentia.sampling import Sampler, checked, fitted, kept
-from latentia.trained import Trained
 
 FITTED_ON = 10_000
 """How many training examples the aggregate posterior is estimated from."""
+KEPT_OF = 1_000
+"""How many training examples the spread of the latents is estimated from that is kept beside the weights."""
 
 
-class Run(Trained):
+class Run(Owned):
     """A trained model that knows where it lives and what it was trained on."""
-
-    def __init__(self, recipe: Mapping[str, Any], parts: Parts) -> None:
-        """Take the parts; `Run.open` reads a folder, and gives it its data and its history.
-
-        Args:
-            recipe: the recorded constructor calls.
-            parts: what they build.
-        """
-        super().__init__(recipe, parts)
-        self.folder = RunFolder(".")
-        self.spec: dict[str, Any] = {}
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Self:
@@ -93,165 +78,6 @@ class Run(Trained):
         return storage.read_json(path) if path.is_file() else {}
 
     @cached_property
-    def dataset(self) -> Dataset:
-        """The data that the run was trained on, read again with the same split."""
-        recorded = recorded_source(self.folder, self.spec)
-        try:
-            return self._fitting(latentia.data.load(**recorded))
-        except DataError as error:
-            raise DataError(f"the data that {self.folder.path} was trained on: {error}") from error
-
-    def streamed(self, source: Any = None) -> Dataset:
-        """Read data to go through once, those that can stay in their files unread.
-
-        Args:
-            source: where they come from; the run's own data by default.
-
-        Returns:
-            The data.
-
-        Raises:
-            RunError: if their examples are of another shape.
-        """
-        own = {"source": source, "size": self.spec["data"].get("size")}
-        options = recorded_source(self.folder, self.spec) if source is None else own
-        if options.get("size") is None:  # what is to be resized has to be in memory
-            options["buffer"] = 1
-        return self._fitting(latentia.data.load(**options))
-
-    def other(self, source: Any) -> Dataset:
-        """Read other data, prepared like the run's own.
-
-        Args:
-            source: where they come from.
-
-        Returns:
-            The data.
-
-        Raises:
-            RunError: if their examples are of another shape.
-        """
-        return self._fitting(latentia.data.load(source, size=self.spec["data"].get("size")))
-
-    def _fitting(self, dataset: Dataset) -> Dataset:
-        if dataset.event != self.event:
-            want, got = ("x".join(map(str, shape)) for shape in (self.event, dataset.event))
-            raise RunError(
-                f"{self.folder.path} was trained on examples of shape {want}, and {dataset.name} has {got}"
-            )
-        return dataset
-
-    def examples(self, split: str = "test", n: int | None = None) -> np.ndarray:
-        """Give the positions of examples of a split, evenly spaced; of 'train' where the split is empty.
-
-        Args:
-            split: 'train', 'validation' or 'test'.
-            n: how many at most.
-
-        Returns:
-            Positions into `dataset.x`, shape `(n,)`.
-        """
-        rows = self.dataset.splits[split]
-        return spread(rows if len(rows) else self.dataset.splits["train"], n)
-
-    def example(self, position: int) -> np.ndarray:
-        """Give one example of the test split.
-
-        Args:
-            position: which one, from 0.
-
-        Returns:
-            Shape `(*event)`.
-
-        Raises:
-            DataError: if there is none at that position.
-        """
-        return self.dataset.x[self.test_row(position)]
-
-    def test_row(self, position: int) -> int:
-        """Find one example of the test split.
-
-        Args:
-            position: which one, from 0.
-
-        Returns:
-            Its position in `dataset.x`.
-
-        Raises:
-            DataError: if there is none at that position.
-        """
-        rows = self.examples()
-        if not 0 <= position < len(rows):
-            raise DataError(f"there is no test example {position}; they run from 0 to {len(rows) - 1}")
-        return int(rows[position])
-
-    def told(self, positions: Any, dataset: Dataset | None = None) -> np.ndarray | None:
-        """Give the conditions of examples, as a conditional model is told them, or infers them.
-
-        Args:
-            positions: which examples: positions, or a slice.
-            dataset: the data; the run's own by default.
-
-        Returns:
-            Shape `(n, C)`, or None for a model without a condition.
-        """
-        if self.condition is None:
-            return None
-        if dataset is None or dataset is self.dataset:
-            return self._conditions[positions]
-        return self._completed(dataset)[positions]
-
-    @cached_property
-    def _conditions(self) -> np.ndarray:
-        return self._completed(self.dataset)
-
-    def _completed(self, dataset: Dataset) -> np.ndarray:
-        if self.condition is None:
-            raise ConfigError("the model has no condition")
-        rows = as_told(self.condition.of(dataset))
-        completed = self.complete(dataset.x, rows)
-        return rows if completed is None else completed
-
-    def encode_examples(self, positions: Any, *, sample: bool = False) -> np.ndarray:
-        """Encode examples of the run's data, each under its own condition.
-
-        Args:
-            positions: which examples.
-            sample: draw from the posterior instead of taking its mean.
-
-        Returns:
-            Shape `(n, *latent)`.
-        """
-        return self.encode(self.dataset.x[positions], self.told(positions), sample=sample)
-
-    def encode_splits(
-        self, source: Any = None, *, sample: bool = False, seed: int = 0
-    ) -> dict[str, np.ndarray]:
-        """Encode all splits, with what another model needs to be trained on the latents.
-
-        Args:
-            source: where the data come from; the run's own data by default.
-            sample: draw from the posterior instead of taking its mean.
-            seed: seed of the draw.
-
-        Returns:
-            `x_train` with shape `(N, *latent)`, `y_train` with the labels, `(N,)`, where there are any, and
-            the same for validation and test where they have examples.
-        """
-        dataset = self.dataset if source is None else self.other(source)
-        told = self.told(slice(None), dataset)
-        found: dict[str, np.ndarray] = {}
-        for split, rows in dataset.splits.items():
-            if not len(rows):
-                continue
-            c = None if told is None else told[rows]
-            found[f"x_{split}"] = self.encode(dataset.part(rows), c, sample=sample, seed=seed)
-            if dataset.labels is not None:
-                labels, names = dataset.labels[rows], np.array([*dataset.label_names, ""])
-                found[f"y_{split}"] = names[labels] if dataset.label_names else labels
-        return found
-
-    @cached_property
     def aggregate(self) -> np.ndarray:
         """Samples of the aggregate posterior: one for each of up to 10,000 training examples."""
         return self.encode_examples(self.examples("train", FITTED_ON), sample=True)
@@ -260,7 +86,7 @@ class Run(Trained):
     def known_codes(self) -> np.ndarray:
         """The codes of the training split, shape `(N, *code_shape)`, of a model that has codes."""
         rows = self.dataset.splits["train"]
-        return self.codes(self.dataset.part(rows), self.told(rows))
+        return self.inference.codes(self.dataset.part(rows), self.told(rows))
 
     def sampler(self, name: str = "prior", *, quiet: bool = True, **settings: Any) -> Sampler:
         """Give a sampler of latents, fitted to the aggregate posterior where it needs to be.
@@ -315,67 +141,126 @@ class Run(Trained):
                 mixture, `steps` of the others.
 
         Returns:
-            Data, shape `(n, *event)`, in the data's units.
+            Data, `(n, *shape)`, in the data's units, order of axes and types.
 
         Raises:
             ConfigError: if there is no such sampler, or it has no such setting.
         """
         c = self.conditions_for(n, condition, seed)
+        return self.outward(self.made(n, c, sampler, noise=noise, seed=seed, quiet=quiet, **settings))
+
+    def made(
+        self,
+        n: int,
+        c: np.ndarray | None = None,
+        sampler: str = "prior",
+        *,
+        noise: bool = False,
+        seed: int = 0,
+        quiet: bool = True,
+        **settings: Any,
+    ) -> np.ndarray:
+        """Generate data in the project's own order of axes, as floats; see `sample`.
+
+        Args:
+            n: how many.
+            c: conditions, shape `(n, C)`, for a conditional model.
+            sampler: as `sample`.
+            noise: as `sample`.
+            seed: seed of the draws.
+            quiet: show no progress bar while a sampler is fitted.
+            settings: the sampler's own.
+
+        Returns:
+            Data, shape `(n, *event)`, in the data's units.
+        """
         chosen = self.sampler(sampler, quiet=quiet, **settings)
         z = self.sample_latents(n, c=c, sampler=chosen, seed=seed)
-        return self.decode(z, c, noise=noise, seed=seed)
+        return self.inference.decode(z, c, noise=noise, seed=seed)
 
     def conditions_for(self, n: int, condition: Any = None, seed: int = 0) -> np.ndarray | None:
         """Give the conditions to generate under.
 
         Args:
             n: how many.
-            condition: one or a list of them, in the user's words; those of training examples by default.
+            condition: one or a list of them, in the user's words; those of training examples by default, or,
+                where these are gone, classes as often as they had them.
             seed: seed of the draw of training examples.
 
         Returns:
             Shape `(n, C)`, or None for a model without a condition.
+
+        Raises:
+            LatentiaError: if the data are gone, and so is what conditions they had.
         """
         if condition is not None:
             rows = self.given(condition)
             return rows[np.arange(n) % len(rows)]
         if self.condition is None:
             return None
-        return self.told(np.random.default_rng(seed).choice(self.dataset.splits["train"], n))
+        generator = np.random.default_rng(seed)
+        try:
+            return self.told(generator.choice(self.dataset.splits["train"], n))
+        except LatentiaError as error:
+            counts = np.array(self.record.classes, np.float64)
+            if not isinstance(self.condition, Labels) or len(counts) != self.condition.classes:
+                raise type(error)(f"{error}; give a condition") from error
+            return self.given(generator.choice(len(counts), n, p=counts / counts.sum()))
 
-    def take(
-        self, source: Any = None, split: str = "test", n: int | None = None
-    ) -> tuple[Examples, np.ndarray | None]:
-        """Give examples of a split, of the run's own data or of others prepared like them.
-
-        Args:
-            source: where they come from; the run's own data by default.
-            split: 'train', 'validation', 'test', or 'all' for every example in order.
-            n: how many at most.
+    def usual_condition(self) -> np.ndarray | None:
+        """Give a condition for what belongs to no example: that of the first one of the test split.
 
         Returns:
-            The examples as stored, shape `(n, *event)`, and their conditions, `(n, C)` or None.
-
-        Raises:
-            DataError: if there is no such split, or it is empty.
+            Shape `(C,)`, or None for a model without a condition.
         """
-        dataset = self.dataset if source is None else self.other(source)
-        if split == "all":
-            rows = np.arange(len(dataset))[:n]
-            return dataset.part(rows), self.told(rows, dataset)
-        if split not in dataset.splits:
-            raise DataError(f"unknown split '{split}'{nearest(split, [*dataset.splits, 'all'])}")
-        rows = dataset.splits[split][:n]
-        if not len(rows):
-            raise DataError(f"{dataset.name} has no {split} split; give --split all")
-        return dataset.part(rows), self.told(rows, dataset)
+        if self.condition is None:
+            return None
+        try:
+            return self.told(self.test_row(0))
+        except LatentiaError:
+            return self.conditions_for(1)[0]  # pyright: ignore[reportOptionalSubscript]
+
+    def classes_of(self, c: np.ndarray | None) -> list[str] | None:
+        """Name the classes that conditions stand for.
+
+        Args:
+            c: conditions, shape `(n, C)`, or None.
+
+        Returns:
+            A name for each, empty where it is not known; None where conditions are no labels.
+        """
+        if c is None or not isinstance(self.condition, Labels):
+            return None
+        names = self.label_names or tuple(map(str, range(self.condition.classes)))
+        return ["" if np.isnan(row).any() else names[int(row.argmax())] for row in np.asarray(c)]
 
     @property
     def image_range(self) -> tuple[float, float]:
         """The values that are drawn as black and white."""
-        if self.dataset.x.dtype == np.uint8:
-            return 0.0, self.dataset.high
-        return self.dataset.observed
+        return self.record.drawn
+
+    def keep_spread(self) -> None:
+        """Keep how the latents of training examples spread, for the time when the data are gone.
+
+        Raises:
+            LatentiaError: if the folder cannot be written.
+        """
+        z = self.encode_examples(self.examples("train", KEPT_OF), sample=True)
+        weights = storage.checksum(self.model.state_dict())
+        spread = {"weights": weights, "mean": z.mean(axis=0).tolist(), "std": z.std(axis=0).tolist()}
+        storage.write_json(self.folder.latents_file, spread)
+
+    @cached_property
+    def _spread(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation of the aggregate posterior; those that were kept without its data."""
+        try:
+            return self.aggregate.mean(axis=0), self.aggregate.std(axis=0)
+        except LatentiaError:
+            path = self.folder.latents_file
+            known = storage.read_json(path) if path.is_file() else {}
+            if known.get("weights") != storage.checksum(self.model.state_dict()):
+                raise
+            return np.array(known["mean"], np.float32), np.array(known["std"], np.float32)
 
     def traversal_values(
         self, steps: int = 9, reach: float = 3.0, dims: list[int] | None = None
@@ -401,7 +286,7 @@ class Run(Trained):
                 f"a traversal moves the numbers of a flat latent, and this one has shape {shape}; use "
                 "sample, reconstruct or interpolate"
             )
-        mean, std = self.aggregate.mean(axis=0), self.aggregate.std(axis=0)
+        mean, std = self._spread
         if dims is not None:
             for dim in dims:
                 if not 0 <= dim < len(mean):

@@ -270,7 +270,7 @@ def test_bad_settings_are_one_line(runs, settings, error, match):
 
 def test_data_of_another_shape_are_refused(runs, tmp_path):
     np.save(tmp_path / "wide.npy", np.zeros((30, 9, 9), np.uint8))
-    with pytest.raises(RunError, match="trained on examples of shape 1x8x8, and wide has 1x9x9"):
+    with pytest.raises(DataError, match="trained on examples of shape 1x8x8, and wide has 1x9x9"):
         latentia.evaluate(runs["vae"], data=str(tmp_path / "wide.npy"))
 
 

@@ -280,7 +280,7 @@ def test_a_run_is_not_resumed_on_other_shards(digits, tmp_path):
     assert latentia.open_run(tmp_path / "run").dataset.fingerprint
     shutil.rmtree(digits)
     pack("digits", digits, seed=1)
-    with pytest.raises(DataError, match="holds other data than the run was trained on"):
+    with pytest.raises(DataError, match="now hold other examples; give the old data back"):
         api.resume(tmp_path / "run", quiet=True)
 
 

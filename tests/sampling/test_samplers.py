@@ -30,7 +30,9 @@ def modes(count, seed=0):
 def source(codes=None):
     torch.manual_seed(0)
     model = VAE((6,), 2, network=MLP(hidden=(4,))).eval()
-    return SimpleNamespace(model=model, aggregate=modes(4000) if codes is None else codes)
+    return SimpleNamespace(
+        model=model, aggregate=modes(4000) if codes is None else codes, data_key="4000x2-abc"
+    )
 
 
 def fit(name, path, given=None, **settings):

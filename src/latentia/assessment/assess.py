@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from latentia.assessment.keeping import checksum, keep, kept
 from latentia.assessment.records import TOPICS, Assessment, Settings
 from latentia.assessment.subject import Subject
 from latentia.assessment.topics import MEASURES
+from latentia.data.matching import where_of
 from latentia.data.shards import Shards
 from latentia.evaluation.diagnosis import diagnose
 from latentia.evaluation.figures import Ledger
@@ -131,8 +132,12 @@ def _without(table: Mapping[str, Any], names: set[str]) -> dict[str, Any]:
 def _about(subject: Subject) -> dict[str, Any]:
     """Say what the figures are about; `key` changes whenever they would."""
     run, settings, dataset = subject.run, subject.settings, subject.dataset
-    apart = {"only", "compile", *(name for names in OWN.values() for name in names)}
-    asked = {name: value for name, value in asdict(settings).items() if name not in apart}
+    apart = {"data", "skip_bad", "only", "compile", *(name for names in OWN.values() for name in names)}
+    given = {each.name: getattr(settings, each.name) for each in fields(settings)}
+    asked = {name: value for name, value in given.items() if name not in apart} | {
+        "split": subject.split,
+        "other": settings.data is not None,
+    }
     weights = run.folder.weights_file.read_bytes()
     state = json.dumps([FORMAT, asked, run.spec, latentia.__version__], sort_keys=True, default=str)
     digest = hashlib.sha256(state.encode())
@@ -154,9 +159,10 @@ def _about(subject: Subject) -> dict[str, Any]:
         "transform": run.spec["transform"]["name"],
         "told": _told(run),
         "data": dataset.name,
+        **({"other": where_of(dataset)} if settings.data is not None else {}),
         "split": subject.split,
         "examples": len(subject.rows),
-        "of": len(dataset.splits[subject.split]),
+        "of": len(subject.whole),
         "samples": settings.samples,
         "seed": settings.seed,
         "checksum": values.hexdigest(),

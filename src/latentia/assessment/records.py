@@ -22,8 +22,10 @@ class Settings:
     """How to assess a run.
 
     Attributes:
-        data: another source than the run's own data.
-        split: 'train', 'validation' or 'test'.
+        data: another source than the run's own data: whatever `latentia.load` takes.
+        split: 'train', 'validation', 'test' or 'all'; by default 'test' of the run's own data, and all of
+            others.
+        skip_bad: leave out files of other data that cannot be read.
         samples: K of the importance-weighted likelihood.
         limit: examples for the importance-weighted likelihood at most; by default as many as some
             minutes of work allow.
@@ -36,8 +38,9 @@ class Settings:
             changes the time alone, and figures by no more than float accuracy.
     """
 
-    data: str | None = None
-    split: str = "test"
+    data: Any = None
+    split: str | None = None
+    skip_bad: bool = False
     samples: int = 5000
     limit: int | None = None
     ais: int = 0

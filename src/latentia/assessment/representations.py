@@ -28,9 +28,14 @@ def representation(subject: Subject) -> None:
         return
     if subject.run.model.classifies:
         subject.ledger.measure(["classification_error"], partial(_classified, subject, labels))
+    try:
+        own = subject.own
+    except Unmeasurable as error:
+        subject.ledger.missing.update(dict.fromkeys(names_of(("", "pixels", "pca")), str(error)))
+        return
     given = subject.scaled(subject.x).reshape(len(subject.x), -1)
     known = subject.scaled(subject.known).reshape(len(subject.known), -1)
-    codes = subject.blind(subject.known_rows), subject.blind(subject.rows)
+    codes = own.blind(subject.known_rows), subject.blind(subject.rows)
     spaces = {"": codes, "pixels": (known, given)}
     try:
         fitted, placed, _ = principal_components(known, given, subject.latents, subject.settings.seed)
@@ -39,7 +44,7 @@ def representation(subject: Subject) -> None:
         subject.ledger.missing.update(dict.fromkeys(names_of(("pca",)), str(error)))
     with subject.progress("probes", STEPS * len(spaces)) as bar:
         probe(
-            subject.ledger, spaces, subject.labels(subject.known_rows), labels,
+            subject.ledger, spaces, own.labels(subject.known_rows), labels,
             split=subject.split, rows=subject.rows, seed=subject.settings.seed, tick=named(bar),
         )  # fmt: skip
     _add_to_protocols(subject, names_of(("",)))
@@ -57,7 +62,7 @@ def _classified(subject: Subject, labels: np.ndarray) -> Mapping[str, Figure]:
     run = subject.run
     of = labels >= 0
     known = run.condition.known if run.condition else ""
-    wrong = run.classify(subject.x[of]).argmax(axis=1) != labels[of]
+    wrong = run.inference.classify(subject.x[of]).argmax(axis=1) != labels[of]
     how = f"examples whose most probable class under q(y|x) is not their label; trained with {known}"
     figure = Figure.mean_of(wrong, "share", subject.split, how, "lower", rows=subject.rows[of])
     return {"classification_error": figure}

@@ -6,7 +6,7 @@ import contextlib
 import math
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +14,13 @@ import numpy as np
 import torch
 
 from latentia.assessment.records import Settings
-from latentia.data.conditions import Told, as_told
+from latentia.data.conditions import Labels, Told, as_told
 from latentia.data.dataset import Dataset
 from latentia.data.feed import Feed, feeds
+from latentia.data.matching import relabelled
 from latentia.data.transforms import Transform, dequantising
-from latentia.errors import DataError, nearest
-from latentia.evaluation.figures import Ledger
+from latentia.errors import DataError, RunError
+from latentia.evaluation.figures import Ledger, Unmeasurable
 
 if TYPE_CHECKING:
     from latentia.run import Run
@@ -55,24 +56,41 @@ class Subject:
     @cached_property
     def dataset(self) -> Dataset:
         """The data that the figures are about."""
-        source = self.settings.data
-        return self.run.dataset if source is None else self.run.other(source)
+        run, source = self.run, self.settings.data
+        if source is None:
+            return run.dataset
+        dataset = run.other(source, **({"skip_bad": True} if self.settings.skip_bad else {}))
+        if isinstance(run.condition, Labels):
+            run.conditions_of(dataset)  # refuses a class that is unknown to the model
+        known = run.record.label_names or tuple(map(str, range(len(run.record.classes))))
+        return relabelled(dataset, known, strict=False) if known else dataset
+
+    @cached_property
+    def own(self) -> Subject:
+        """The run on its own data, to whose training examples figures of other data are held."""
+        if self.settings.data is None:
+            return self
+        own = Subject(self.run, replace(self.settings, data=None, split="train"), self.quiet)
+        try:
+            own.dataset  # noqa: B018 - raises where they are gone
+        except (DataError, RunError) as error:
+            raise Unmeasurable(f"examples of the training are needed: {error}") from error
+        return own
+
+    @cached_property
+    def whole(self) -> np.ndarray:
+        """Positions of all examples of the split."""
+        return self.run.rows(self.dataset, self.split)
 
     @cached_property
     def rows(self) -> np.ndarray:
         """Positions of the examples that the figures are about: the split, or as many as fit into memory."""
-        splits = self.dataset.splits
-        if self.split not in splits:
-            raise DataError(f"unknown split '{self.split}'{nearest(self.split, splits)}")
-        if not len(splits[self.split]):
-            full = [name for name, rows in splits.items() if len(rows)]
-            raise DataError(f"{self.dataset.name} has no {self.split} split; give --split {full[0]}")
-        return self.dataset.few(splits[self.split])
+        return self.dataset.few(self.whole)
 
     @property
     def split(self) -> str:
-        """The name of the split."""
-        return self.settings.split
+        """The name of the split; 'all' of other data, unless one is asked for."""
+        return self.settings.split or ("test" if self.settings.data is None else "all")
 
     @property
     def bound(self) -> bool:
@@ -102,9 +120,7 @@ class Subject:
         """The split as the likelihood sees it, in random order: any part of it stands for the whole."""
         told = self.run.told(slice(None), self.dataset)
         return (
-            feeds(self.dataset, self.transform, c=told)[self.split]
-            .over(self.rows)
-            .shuffled(self.settings.seed)
+            feeds(self.dataset, self.transform, c=told)["train"].over(self.rows).shuffled(self.settings.seed)
         )
 
     @cached_property
@@ -112,8 +128,8 @@ class Subject:
         """The same in the same order, with no label filled in that the model infers: p(x) sums it out."""
         if not self.run.model.classifies or self.run.condition is None:
             return self.feed
-        c = torch.from_numpy(self.run.condition.of(self.dataset))
-        return self.feed.with_condition(c)
+        c = self.run.conditions_of(self.dataset)
+        return self.feed.with_condition(None if c is None else torch.from_numpy(c))
 
     @cached_property
     def x(self) -> np.ndarray:
@@ -127,7 +143,7 @@ class Subject:
 
     def encoded(self, rows: np.ndarray) -> np.ndarray:
         """Encode examples, each under its own condition, to posterior means, flat, `(n, D)`."""
-        codes = self.run.encode(self.dataset.x[rows], self.run.told(rows, self.dataset))
+        codes = self.run.inference.encode(self.dataset.x[rows], self.run.told(rows, self.dataset))
         return codes.reshape(len(rows), -1)
 
     def blind(self, rows: np.ndarray) -> np.ndarray:
@@ -147,7 +163,9 @@ class Subject:
         if run.condition is None:
             return self.encoded(rows)
         x, (conditions, weights) = self.dataset.x[rows], self._ignorant
-        codes = sum(weight * run.encode(x, c[None]) for c, weight in zip(conditions, weights, strict=True))
+        codes = sum(
+            weight * run.inference.encode(x, c[None]) for c, weight in zip(conditions, weights, strict=True)
+        )
         return np.asarray(codes, dtype=np.float32).reshape(len(rows), -1)
 
     @property
@@ -171,7 +189,7 @@ class Subject:
         run = self.run
         if run.model.classifies or run.model.dropped:
             return as_told(np.full((1, run.model.condition), np.nan)), np.ones(1)
-        told = np.asarray(run.told(self.known_rows, self.dataset))
+        told = np.asarray(run.told(self.known_rows, self.own.dataset))
         told = told[np.isfinite(told).all(axis=1)]
         rows, counts = np.unique(told, axis=0, return_counts=True)
         if len(rows) > READINGS:
@@ -180,15 +198,15 @@ class Subject:
 
     @cached_property
     def known_rows(self) -> np.ndarray:
-        """Positions of up to 10,000 training examples; drawn, since sources may be sorted."""
-        rows = self.dataset.few(self.dataset.splits["train"])
+        """Positions in `own.dataset` of up to 10,000 training examples; drawn, for sources may be sorted."""
+        rows = self.own.dataset.few(self.own.dataset.splits["train"])
         order = np.random.default_rng(self.settings.seed).permutation(len(rows))[:KNOWN]
         return rows[np.sort(order)]
 
     @cached_property
     def known(self) -> np.ndarray:
         """These training examples."""
-        return self.dataset.x[self.known_rows]
+        return self.own.dataset.x[self.known_rows]
 
     def drawn(self, x: np.ndarray, count: int) -> np.ndarray:
         """Draw examples without putting any back."""

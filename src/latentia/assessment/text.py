@@ -26,10 +26,9 @@ def lines(assessment: Assessment) -> Iterator[str]:
     about = assessment.about
     count, whole = about["examples"], about.get("of", about["examples"])
     sampled = f" evenly spaced of {whole:,}, for the data outgrow memory" if count < whole else ""
-    yield (
-        f"{about['run']}: {about['data']}, {about['split']} split, {count:,} examples{sampled}, "
-        f"seed {about['seed']}"
-    )
+    data = f"other data, {about['other']}" if "other" in about else about["data"]
+    split = "all" if about["split"] == "all" else f"{about['split']} split,"
+    yield f"{about['run']}: {data}, {split} {count:,} examples{sampled}, seed {about['seed']}"
     width = max((len(name) for name in assessment.figures), default=0)
     for name, figure in assessment.figures.items():
         yield f"  {name.ljust(width)}  {value_and_error(figure)}"

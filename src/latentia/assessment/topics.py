@@ -184,7 +184,7 @@ def _restored(subject: Subject, given: np.ndarray, units: str) -> Mapping[str, F
     """Measure what a corruption does to examples, and what the model leaves of it."""
     run = subject.run
     name = run.recipe["corruption"]["name"]
-    pair = run.restore(subject.x, seed=subject.settings.seed)
+    pair = run.inference.restore(subject.x, seed=subject.settings.seed)
     found = {}
     for word, made in zip(("corrupted", "denoised"), pair, strict=True):
         errors = (subject.unit(subject.scaled(made)) - given) ** 2
@@ -244,7 +244,7 @@ def _recognised(subject: Subject, space: Any) -> Mapping[str, Figure]:
     count = max(1, min(RECOGNISED, GENERATED // len(known)))
     c = as_told(np.repeat(np.stack(known), count, axis=0))
     z = run.sample_latents(len(c), c=c, seed=subject.settings.seed)
-    hits = (space.classify(run.decode(z, c)) == c.argmax(axis=1)).astype(float).reshape(-1, count)
+    hits = (space.classify(run.inference.decode(z, c)) == c.argmax(axis=1)).astype(float).reshape(-1, count)
     mean, error = mean_and_error(hits.ravel())
     spread = hits.std(axis=1, ddof=1) / math.sqrt(count) if count > 1 else None
     own = next(iter(space.accuracy.values()))
@@ -266,20 +266,20 @@ def _generated(subject: Subject, kind: str, count: int) -> np.ndarray:
     """Decode latents of one kind to the likelihood's means, in the data's units."""
     seed = subject.settings.seed
     if kind == "autoregressive" and (sampler := subject.run.kept_sampler(kind)):
-        return subject.run.decode(sampler.sample(count, seed))
+        return subject.run.inference.decode(sampler.sample(count, seed))
     if kind != MIDPOINT:
-        return subject.run.sample(count, sampler=kind, seed=seed, quiet=subject.quiet)
+        c = subject.run.conditions_for(count, seed=seed)
+        return subject.run.made(count, c, kind, seed=seed, quiet=subject.quiet)
     order = np.random.default_rng([seed, 1]).permutation(len(subject.codes))  # not the one of the data
     halfway = 0.5 * (subject.codes[order] + subject.codes[np.roll(order, 1)])[:count]
     c = subject.run.told(
         subject.rows[order][:count], subject.dataset
     )  # both ends under the first's condition
-    return subject.run.decode(halfway.reshape(len(halfway), *subject.run.latent), c)
+    return subject.run.inference.decode(halfway.reshape(len(halfway), *subject.run.latent), c)
 
 
 def _feature_space(subject: Subject) -> Any:
     """Choose the feature space: Inception where its weights are given, else a classifier's."""
-    dataset, split = subject.dataset, subject.dataset.splits
     low, high = subject.run.image_range
     if subject.settings.inception:
         from latentia.evaluation.inception import InceptionFeatures
@@ -289,6 +289,7 @@ def _feature_space(subject: Subject) -> Any:
         return InceptionFeatures(subject.settings.inception, low=low, high=high, quiet=subject.quiet)
     from latentia.evaluation.features import classifier_features
 
+    dataset, split = subject.own.dataset, subject.own.dataset.splits
     targets = dataset.factors if dataset.labels is None else dataset.labels[:, None]
     if targets is None:
         raise Unmeasurable(
@@ -297,7 +298,7 @@ def _feature_space(subject: Subject) -> Any:
         )
     heads = dataset.factor_names if dataset.labels is None else ("label",)
     train = dataset.few(split["train"])
-    test = dataset.few(split["test"]) if len(split["test"]) else subject.rows
+    test = dataset.few(split["test"] if len(split["test"]) else split["train"])
     return classifier_features(
         dataset.x[train], targets[train], dataset.x[test], targets[test],
         low=low, high=high, head_names=heads, quiet=subject.quiet,

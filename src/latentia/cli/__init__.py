@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import importlib
 import sys
+import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import click
 
-from latentia.errors import LatentiaError, ToldElsewhere
+from latentia.errors import LatentiaError, Note, ToldElsewhere
 from latentia.threads import let_sleep
 
 VERBS = {
@@ -88,7 +90,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     let_sleep()
     try:
-        code = commands.main(arguments, prog_name="latentia", standalone_mode=False)
+        with warnings.catch_warnings():
+            _say_notes()
+            code = commands.main(arguments, prog_name="latentia", standalone_mode=False)
     except click.ClickException as error:
         _fail(error.format_message())
     except ToldElsewhere:
@@ -103,6 +107,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
         click.echo("latentia: interrupted", err=True)
         sys.exit(130)
     sys.exit(code if isinstance(code, int) else 0)  # click gives back the status of ctx.exit
+
+
+def _say_notes() -> None:
+    """Print what was done to the user's data as one line, without the place in the program."""
+    usual = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *place: Any) -> None:
+        if issubclass(category, Note):
+            click.echo(f"note: {' '.join(str(message).split())}", err=True)
+        else:
+            usual(message, category, *place)
+
+    warnings.showwarning = show
+    warnings.simplefilter("always", Note)
 
 
 def _fail(line: str) -> None:

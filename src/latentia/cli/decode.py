@@ -21,9 +21,13 @@ from latentia.cli.output import check_output, output_option, read_condition, run
 def command(run: Path, codes: Path, condition: str | None, noise: bool, seed: int, output: Path) -> None:
     """Decode the latents in CODES, a .npy, .npz or .csv file as `encode` writes it."""
     check_output(output)
+    import numpy as np
+
     from latentia.api import open_run
     from latentia.data import read_array
 
     opened = open_run(run)
     c = read_condition(opened, condition)
-    write_examples(output, opened, opened.decode(read_array(codes), c, noise=noise, seed=seed))
+    made = opened.inference.decode(read_array(codes), c, noise=noise, seed=seed)
+    told = None if c is None else np.broadcast_to(c, (len(made), c.shape[-1]))
+    write_examples(output, opened, made, labels=opened.classes_of(told))

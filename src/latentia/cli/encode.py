@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from latentia.cli.output import check_output, run_argument, write_array, write_splits
+from latentia.cli.output import check_output, run_argument, skip_bad_option, write_array, write_splits
 from latentia.errors import shell
 
 
@@ -16,9 +16,10 @@ from latentia.errors import shell
 @click.option("-n", "count", default=0, help="How many examples; all by default. Not with a folder.")
 @click.option(
     "--split",
-    help="Which split, test by default; all takes every example in order, each all three with their labels, "
-    "into a .npz to train on, as a folder does.",
+    help="Which split; by default test of the run's own data, and all of SOURCE. all takes every example in "
+    "order, each all three with their labels, into a .npz to train on, as a folder does.",
 )
+@skip_bad_option
 @click.option("--sample", is_flag=True, help="Draw from the posterior instead of taking its mean.")
 @click.option("--codes", is_flag=True, help="Give the codes of a model that has codes, whole numbers.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the draw.")
@@ -37,6 +38,7 @@ def command(
     source: str | None,
     count: int,
     split: str | None,
+    skip_bad: bool,
     sample: bool,
     codes: bool,
     seed: int,
@@ -55,6 +57,8 @@ def command(
             )
         if sample and codes:
             raise click.UsageError("--sample and --codes are two kinds of latents; give one of them")
+        if skip_bad:
+            raise click.UsageError("--skip-bad is not for a folder; pack SOURCE with it first")
         _into_folder(run, source, output, "sample" if sample else "codes" if codes else "mean", seed, device)
         return
     check_output(output)
@@ -64,15 +68,14 @@ def command(
     refuse_several("'encode' into a file")
 
     opened = open_run(run)
-    split = split or "test"
     if split == "each":
-        write_splits(output, opened.encode_splits(source, sample=sample, seed=seed))
+        write_splits(output, opened.encode_splits(source, sample=sample, seed=seed, skip_bad=skip_bad))
         return
+    taken = opened.take(source, split, count or None, skip_bad=skip_bad)
     if codes:
-        found, letter = opened.codes(*opened.take(source, split, count or None)), "k"
+        found, letter = opened.inference.codes(*taken), "k"
     else:
-        taken = opened.take(source, split, count or None)
-        found, letter = opened.encode(*taken, sample=sample, seed=seed), "z"
+        found, letter = opened.inference.encode(*taken, sample=sample, seed=seed), "z"
     write_array(output, found, tuple(f"{letter}{i}" for i in range(found[0].size)))
 
 

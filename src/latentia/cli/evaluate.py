@@ -15,7 +15,12 @@ def settings_options(function: click.decorators.FC) -> click.decorators.FC:
     for option in reversed(
         (
             click.option("--data", metavar="SOURCE", help="Other data than the run's own."),
-            click.option("--split", default="test", show_default=True, help="train, validation or test."),
+            click.option(
+                "--split", help="train, validation, test or all; by default test, and all of other data."
+            ),
+            click.option(
+                "--skip-bad", is_flag=True, help="Leave out files of other data that cannot be read."
+            ),
             click.option(
                 "--samples", default=5000, show_default=True, help="Importance samples K for log p(x)."
             ),

@@ -25,5 +25,5 @@ def command(run: Path, between: tuple[int, int], steps: int, path: str, output: 
     opened = open_run(run)
     ends = [opened.test_row(position) for position in between]
     first, second = opened.dataset.x[ends]
-    made = opened.interpolate(first, second, opened.told(ends), steps=steps, path=path)
+    made = opened.inference.interpolate(first, second, opened.told(ends), steps=steps, path=path)
     write_examples(output, opened, made, steps)

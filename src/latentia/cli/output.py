@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,9 +10,11 @@ import click
 import numpy as np
 
 from latentia import storage
+from latentia.data.plain import write_csv
 from latentia.errors import ConfigError
 
 if TYPE_CHECKING:
+    from latentia.data.layout import Layout
     from latentia.run import Run
 
 ENDINGS = (".png", ".npy", ".npz", ".csv")
@@ -57,7 +59,7 @@ def write_array(path: Path, array: np.ndarray, columns: tuple[str, ...] = ()) ->
         else:
             flat = array.reshape(len(array), -1)
             names = columns if len(columns) == flat.shape[1] else [f"v{i}" for i in range(flat.shape[1])]
-            np.savetxt(handle, flat, delimiter=",", header=",".join(names), comments="", fmt="%.7g")
+            write_csv(handle, names, list(flat.T))
     click.echo(f"{path}: {'x'.join(map(str, array.shape))}")
 
 
@@ -79,23 +81,47 @@ def write_splits(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     click.echo(f"{path}: {shapes}")
 
 
-def write_examples(path: Path, run: Run, examples: np.ndarray, per_row: int | None = None) -> None:
-    """Write data that a run made: a grid of images, or arrays.
+def write_examples(
+    path: Path,
+    run: Run,
+    examples: np.ndarray,
+    per_row: int | None = None,
+    labels: Sequence[str] | None = None,
+) -> None:
+    """Write data that a run made, as its own data were: a grid of images, arrays, or a table.
 
     Args:
         path: the file.
         run: where they come from.
         examples: data in the data's units, shape `(N, *event)`.
         per_row: images in a row of the grid.
+        labels: the class of each, which a table that had a column of labels gets again.
     """
-    if path.suffix.lower() != ".png" or run.dataset.kind != "image":
-        write_array(path, examples, run.dataset.columns)
-        return
-    from latentia.report.images import grid, save_png
+    record, ending = run.record, path.suffix.lower()
+    if ending == ".png" and record.kind == "image":
+        from latentia.report.images import grid, save_png
 
-    low, high = run.image_range
-    save_png(grid(examples, low=low, high=high, columns=per_row), path)
-    click.echo(f"{path}: {len(examples)} images")
+        low, high = run.image_range
+        save_png(grid(examples, low=low, high=high, columns=per_row), path)
+        click.echo(f"{path}: {len(examples)} images")
+    elif ending == ".csv" and (record.kind == "table" or record.layout.axes == "flat"):
+        rows = examples.reshape(len(examples), -1)
+        columns: list[np.ndarray | Sequence[str]] = list(_columns(record.layout, rows))
+        names = list(record.columns) or [f"v{i}" for i in range(len(columns))]
+        if labels is not None and record.label:
+            names, columns = [*names, record.label], [*columns, labels]
+        with storage.atomic_write(path) as handle:
+            write_csv(handle, names, columns)
+        click.echo(f"{path}: {len(examples)}x{len(columns)}")
+    else:
+        write_array(path, run.outward(examples))
+
+
+def _columns(layout: Layout, made: np.ndarray) -> Iterator[np.ndarray]:
+    """Give columns in their types, floats as they were made: digits of a wider type would say nothing."""
+    for at, column in enumerate(layout.columns_of(made)):
+        wider = column.dtype.kind == "f" and column.dtype.itemsize > made.dtype.itemsize
+        yield made[:, at] if wider else column
 
 
 def read_condition(run: Run, text: str | None) -> np.ndarray | None:
@@ -129,3 +155,6 @@ output_option = click.option(
     "-o", "--output", type=click.Path(path_type=Path), required=True, help="A .png, .npy, .npz or .csv file."
 )
 run_argument = click.argument("run", type=click.Path(path_type=Path))
+skip_bad_option = click.option(
+    "--skip-bad", is_flag=True, help="Leave out files of SOURCE that cannot be read."
+)

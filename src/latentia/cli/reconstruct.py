@@ -6,17 +6,35 @@ from pathlib import Path
 
 import click
 
-from latentia.cli.output import check_output, output_option, read_condition, run_argument, write_examples
+from latentia.cli.output import (
+    check_output,
+    output_option,
+    read_condition,
+    run_argument,
+    skip_bad_option,
+    write_examples,
+)
 
 
 @click.command("reconstruct", short_help="Encode data and decode them again.")
 @run_argument
 @click.argument("source", required=False)
 @click.option("-n", "count", default=16, show_default=True, help="How many examples; 0 is all.")
-@click.option("--split", default="test", show_default=True, help="Which split.")
+@click.option(
+    "--split", help="Which split; by default test of the run's own data, and all of SOURCE, as all takes it."
+)
+@skip_bad_option
 @click.option("--edit", help="For a conditional model: decode as if this had been the label.")
 @output_option
-def command(run: Path, source: str | None, count: int, split: str, edit: str | None, output: Path) -> None:
+def command(
+    run: Path,
+    source: str | None,
+    count: int,
+    split: str | None,
+    skip_bad: bool,
+    edit: str | None,
+    output: Path,
+) -> None:
     """Reconstruct examples of SOURCE, or of the data that RUN was trained on.
 
     A picture shows the originals over their reconstructions; an array holds the reconstructions.
@@ -28,9 +46,9 @@ def command(run: Path, source: str | None, count: int, split: str, edit: str | N
 
     opened = open_run(run)
     changed = read_condition(opened, edit)
-    original, c = opened.take(source, split, count or None)
-    made = opened.reconstruct(original, c, edit=changed)
-    if output.suffix.lower() == ".png" and opened.dataset.kind == "image":
+    original, c = opened.take(source, split, count or None, skip_bad=skip_bad)
+    made = opened.inference.reconstruct(original, c, edit=changed)
+    if output.suffix.lower() == ".png" and opened.record.kind == "image":
         per_row = min(len(made), 16)
         rows = [
             part
@@ -39,4 +57,5 @@ def command(run: Path, source: str | None, count: int, split: str, edit: str | N
         ]
         write_examples(output, opened, np.concatenate(rows), per_row)
     else:
-        write_examples(output, opened, made)
+        told = c if changed is None else np.broadcast_to(changed, (len(made), changed.shape[-1]))
+        write_examples(output, opened, made, labels=opened.classes_of(told))

@@ -55,7 +55,6 @@ def command(
     given |= {".".join(path): value for path, value in map(parse_override, words)}
     opened = open_run(run)
     asked = read_condition(opened, condition)
-    made = opened.sample(
-        count, condition=asked, sampler=sampler, noise=noise, seed=seed, quiet=False, **given
-    )
-    write_examples(output, opened, made, None if asked is None else len(asked))
+    c = opened.conditions_for(count, asked, seed)
+    made = opened.made(count, c, sampler, noise=noise, seed=seed, quiet=False, **given)
+    write_examples(output, opened, made, None if asked is None else len(asked), opened.classes_of(c))

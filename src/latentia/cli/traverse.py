@@ -31,8 +31,10 @@ def command(run: Path, example: int | None, dims: str | None, steps: int, reach:
         chosen = [int(word) for word in dims.split(",")] if dims else list(range(opened.latent[0]))
     except ValueError as error:
         raise ConfigError(f"--dims takes numbers such as 0,3,5, not '{dims}'") from error
-    at = opened.test_row(example or 0)
-    start = None if example is None else opened.dataset.x[at]
     values = opened.traversal_values(steps, reach, chosen)
-    made = opened.traverse(start, opened.told(at), dims=chosen, values=values)
+    start, c = None, opened.usual_condition()
+    if example is not None:
+        at = opened.test_row(example)
+        start, c = opened.dataset.x[at], opened.told(at)
+    made = opened.inference.traverse(start, c, dims=chosen, values=values)
     write_examples(output, opened, made.reshape(-1, *opened.event), steps)

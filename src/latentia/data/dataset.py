@@ -51,7 +51,8 @@ class Dataset:
         layout: how the examples looked in the source.
         label: the column, key or kind of folder that the labels come from; empty without labels.
         left_out: what of the source is not among the examples, and how many of each.
-        notes: guesses about the source that the summary tells, each with the setting that decides otherwise.
+        notes: guesses about the source, each with the setting that decides otherwise, and what was done to
+            the data to bring them to the form of a run.
     """
 
     name: str
@@ -93,7 +94,7 @@ class Dataset:
     def observed(self) -> tuple[float, float]:
         """The smallest and the largest value of the data, in the units of `x`; looked up once."""
         if isinstance(self.x, Shards):
-            return self.x.observed or _ends(self.some(self.splits["train"]))
+            return self.x.observed or _ends(self.some(np.arange(len(self))))
         return _ends(self.x)
 
     @cached_property
@@ -201,6 +202,8 @@ class Dataset:
 
     def _split_sizes(self) -> str:
         given = {"validation": self.given_validation, "test": self.given_test}
+        if not any(map(len, self.splits.values())):
+            return f"{len(self):,} example{'s' * (len(self) != 1)}"
         words = [f"{len(self.splits['train']):,} train"]
         held_out = [name for name in given if len(self.splits[name])]
         for name in held_out:

@@ -61,6 +61,7 @@ class Options(NamedTuple):
         header: whether the first line of a text table holds names, or None to compare it with the others.
         shape: what each row of a table becomes, as an image, or None.
         columns: what the columns of a table are expected to be called; empty where nothing is expected.
+        inherited: they were given for other data, so that one that does not apply is passed over.
     """
 
     size: tuple[int, int] | None = None
@@ -74,6 +75,7 @@ class Options(NamedTuple):
     header: bool | None = None
     shape: tuple[int, ...] | None = None
     columns: tuple[str, ...] = ()
+    inherited: bool = False
 
 
 @dataclass(frozen=True, eq=False)

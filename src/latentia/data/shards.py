@@ -10,6 +10,7 @@ import operator
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -73,6 +74,12 @@ def open_shard(path: Path) -> tuple[Shard, tuple[int, ...], np.dtype]:
 
 def _as_stored(block: np.ndarray) -> np.ndarray:
     return block
+
+
+def _one_after_other(
+    first: Callable[[np.ndarray], np.ndarray], second: Callable[[np.ndarray], np.ndarray], block: np.ndarray
+) -> np.ndarray:
+    return second(first(block))
 
 
 class Shards:
@@ -153,6 +160,20 @@ class Shards:
             self.parts, self._stored, self._stored_dtype, self._convert, self.observed, self.estimated
         )
         some._rows = np.asarray(rows) if self._rows is None else self._rows[rows]
+        return some
+
+    def converted(self, change: Callable[[np.ndarray], np.ndarray]) -> Shards:
+        """Give the same examples changed, block by block, when they are read.
+
+        Args:
+            change: takes examples, `(n, *event)`, and gives as many.
+
+        Returns:
+            An array over the same files, whose range is not known.
+        """
+        both = partial(_one_after_other, self._convert, change)
+        some = Shards(self.parts, self._stored, self._stored_dtype, both)
+        some._rows = self._rows
         return some
 
     def __iter__(self) -> Iterator[np.ndarray]:

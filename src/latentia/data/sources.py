@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
+import math
 import os
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple, Protocol, TypeAlias
@@ -16,6 +18,7 @@ from latentia.data import (
     containers,
     digits,
     hub,
+    identity,
     idx,
     images,
     named,
@@ -32,7 +35,7 @@ from latentia.data.decode import noted
 from latentia.data.files import walk
 from latentia.data.formats import SUFFIXES
 from latentia.data.options import make_options
-from latentia.data.raw import Options, Raw
+from latentia.data.raw import SPLITS, Options, Raw
 from latentia.data.resize import cuts, resize_all
 from latentia.data.shards import Shards
 from latentia.data.splits import make_splits
@@ -139,7 +142,7 @@ def load(
         test: share of the examples held out as test, unless the source brings a test split.
         seed: seed of the splits that are drawn; packed data bring theirs.
         buffer: MiB of examples that training may hold in memory.
-        fingerprint: that of the packed data that are meant, as a run records it; None for whatever is there.
+        fingerprint: that of the data that are meant, as a run records it; None for whatever is there.
         fit: how images of another shape come to the size: `crop`, scaled until they cover it and cut to it
             around the middle; `pad`, scaled until they fit into it, with bars of the lowest value; `stretch`.
         channels: where an array has its channels: `first`, `last`, or `auto` to find out, by their number.
@@ -158,16 +161,7 @@ def load(
     options = make_options(
         size, skip_bad, label, key, validation, test, buffer, fit, channels, pages, header=header, shape=shape
     )
-    name, where, raw = _read(source, options)
-    if fingerprint is not None and raw.fingerprint != fingerprint:
-        raise DataError(
-            f"{where}: holds other data than the run was trained on (another list of shards); give the "
-            "run's own back, or train anew"
-        )
-    if options.shape:
-        raw = shaping.shaped(raw, options.shape, where)
-    if options.size:
-        raw = _resized(raw, options.size, options.fit, where)
+    name, where, raw = _read_shaped(source, options)
     if len(raw.x) < 2:
         raise DataError(
             f"{where}: holds {len(raw.x)} example{'s' * (len(raw.x) != 1)}; at least 2 are needed"
@@ -177,6 +171,55 @@ def load(
         given = {part for part, at in raw.parts.items() if len(at)}
     else:
         splits, given = dict(raw.parts), set(raw.given)
+    dataset = _dataset(name, where, raw, splits, given, options)
+    if fingerprint is not None and identity.fingerprint(dataset) != fingerprint:
+        raise DataError(
+            f"{where}: holds other data than the run was trained on; give the run's own back, or train anew"
+        )
+    return dataset
+
+
+def load_other(source: Source, *, draw: bool = False, **settings: Any) -> Dataset:
+    """Load data with the settings that others were loaded with, of which those that apply are used.
+
+    One example is enough, and unless it is asked for, no split is drawn.
+
+    Args:
+        source: as `load`.
+        draw: draw the splits that the source does not bring.
+        settings: as `load`.
+
+    Returns:
+        The data, in the splits that the source brings, and in those that were drawn.
+
+    Raises:
+        DataError: as `load`, or if there is no example at all.
+    """
+    usual = {name: each.default for name, each in inspect.signature(load).parameters.items()}
+    asked = {name: settings.get(name, usual[name]) for name in inspect.signature(make_options).parameters}
+    options = make_options(**asked)._replace(inherited=True)
+    name, where, raw = _read_shaped(source, options)
+    if not len(raw.x):
+        raise DataError(f"{where}: holds no example; at least 1 is needed")
+    parts = {part: at for part, at in raw.parts.items() if len(at)}
+    if draw and raw.given is None:
+        splits = make_splits(len(raw.x), raw.parts, asked["validation"], asked["test"], where=where)
+    else:
+        splits = {part: parts.get(part, np.empty(0, np.int64)) for part in SPLITS}
+    return _dataset(name, where, raw, splits, set(parts if raw.given is None else raw.given), options)
+
+
+def _read_shaped(source: Source, options: Options) -> tuple[str, str, Raw]:
+    name, where, raw = _read(source, options)
+    rows = raw.x.shape[1:] == (math.prod(options.shape or ()),)
+    if options.shape and (rows or not options.inherited):
+        raw = shaping.shaped(raw, options.shape, where)
+    return name, where, _resized(raw, options.size, options.fit, where) if options.size else raw
+
+
+def _dataset(
+    name: str, where: str, raw: Raw, splits: Mapping[str, np.ndarray], given: set[str], options: Options
+) -> Dataset:
     return Dataset(
         name,
         where,
@@ -267,7 +310,9 @@ def _from_memory(source: Any, options: Options) -> tuple[str, str, Raw]:
 
 
 def _require_taken(options: Options, takes: frozenset[str], where: str) -> None:
-    """Refuse a setting that would have no effect."""
+    """Refuse a setting that would have no effect, unless it was given for other data than these."""
+    if options.inherited:
+        return
     for name in ("label", "key", "channels", "pages", "header", "shape"):
         if getattr(options, name) != Options._field_defaults[name] and name not in takes:
             raise ConfigError(f"data.{name}={getattr(options, name)} does not apply to {where}; leave it out")

@@ -221,18 +221,19 @@ def _require_numbers(array: np.ndarray, where: str) -> None:
         )
 
 
-def require_finite(array: np.ndarray, where: str) -> None:
+def require_finite(array: np.ndarray, where: str, first: int = 0) -> None:
     """Raise at the first entry that is NaN, infinite, or too large for float32.
 
     Args:
         array: floats, first dimension the examples.
         where: the source, for the error message.
+        first: the position of the first example, where these are a part of them.
 
     Raises:
         DataError: naming the row, the column (or the index) and the value.
     """
     for start, block in _blocks(array):
-        _require_finite(block, start, where)
+        _require_finite(block, first + start, where)
 
 
 def _require_finite(block: np.ndarray, start: int, where: str) -> None:

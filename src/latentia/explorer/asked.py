@@ -58,7 +58,7 @@ def sample(view: View, asked: dict[str, Any]) -> tuple[dict[str, np.ndarray | No
         z = run.sample_latents(n, c=c, sampler=run.sampler(name, **settings), seed=seed)
         if kept:
             z = run.redraw(np.repeat(z[:1], n, axis=0), _whole(asked, "kept", 0, 0, 100), seed=seed + 1)
-        x = run.decode(z, c, noise=bool(asked.get("noise")), seed=seed)
+        x = run.inference.decode(z, c, noise=bool(asked.get("noise")), seed=seed)
     arrays = {"x": x, "z": z.reshape(n, -1), "codes": _codes(view, z)}
     return arrays, {"n": n, "shape": [n, *run.event]}
 
@@ -151,7 +151,7 @@ def place(
     c = _told(view, x, condition)
     with view.lock:
         found = {name: value.numpy() for name, value in measured(run, x, c).items()}
-        made = run.decode(found["latents"], c)
+        made = run.inference.decode(found["latents"], c)
     scored: dict[str, Any] = {
         "error": float(found["error"][0]),
         "error_rank": float((encoded.error < found["error"][0]).mean()),

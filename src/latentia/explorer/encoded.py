@@ -54,16 +54,16 @@ class Encoded:
         return use > (ACTIVE if self.kl is not None else ACTIVE * float(use.max(initial=0)))
 
 
-def label_of(run: Run) -> dict[str, int]:
+def label_of(run: Run) -> dict[str, int | str]:
     """Say what kept results belong to.
 
     Args:
         run: the run.
 
     Returns:
-        The checksum of the weights and the number of examples.
+        The checksum of the weights, and the fingerprint of the data.
     """
-    return {"weights": storage.checksum(run.model.state_dict()), "examples": len(run.dataset)}
+    return {"weights": storage.checksum(run.model.state_dict()), "data": run.data_key}
 
 
 def encode_all(run: Run, folder: Path, tick: Tick) -> Encoded:
@@ -94,7 +94,7 @@ def encode_all(run: Run, folder: Path, tick: Tick) -> Encoded:
     return Encoded(arrays["latents"], arrays["error"], arrays.get("rate"), arrays.get("kl"))
 
 
-def read(path: Path, label: dict[str, int]) -> dict[str, torch.Tensor] | None:
+def read(path: Path, label: dict[str, int | str]) -> dict[str, torch.Tensor] | None:
     """Read what is kept, if it belongs to these weights and is whole.
 
     Args:

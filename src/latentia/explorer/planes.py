@@ -82,7 +82,7 @@ def ways(latents: np.ndarray) -> tuple[str, ...]:
     return maps.ways(latents[spread(np.arange(len(latents)), 100)])
 
 
-def plane(encoded: Encoded, way: str, folder: Path, label: dict[str, int], tick: Tick) -> Plane:
+def plane(encoded: Encoded, way: str, folder: Path, label: dict[str, int | str], tick: Tick) -> Plane:
     """Bring encoded data to the plane, or read what is kept of the same weights.
 
     Args:

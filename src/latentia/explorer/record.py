@@ -8,11 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
 from latentia import __version__, storage
-from latentia.data.transforms import Scale
-from latentia.errors import LatentiaError
 from latentia.explorer import checks
 from latentia.explorer.refusals import Gone, NotThere
 from latentia.run import Run
@@ -40,7 +37,7 @@ class Facts:
 
 
 def facts(run: Run) -> Facts:
-    """Find out what the data of a run are; where they cannot be read any more, as its transform says.
+    """Say what the data of a run are, as it recorded them.
 
     Args:
         run: the run.
@@ -48,19 +45,8 @@ def facts(run: Run) -> Facts:
     Returns:
         The facts.
     """
-    try:
-        data = run.dataset
-        low, high = run.image_range
-        return Facts(data.kind, low, high, data.x.dtype == np.uint8, data.columns)
-    except (LatentiaError, OSError):
-        event = run.event
-        kind = (
-            "table" if len(event) == 1 else "image" if len(event) == 3 and event[0] in (1, 3, 4) else "array"
-        )
-        low, high = 0.0, 1.0
-        if isinstance(run.transform, Scale):
-            low, high = (float(value) for value in run.transform.invert(torch.tensor([0.0, 1.0])))
-        return Facts(kind, low, high, False, ())
+    data = run.record
+    return Facts(data.kind, *run.image_range, data.whole, data.columns)
 
 
 def info(run: Run, data: Facts) -> dict[str, Any]:

@@ -63,7 +63,7 @@ class Service:
         self.limits = limits or Limits()
         self.fit = fit
         self.lock = threading.RLock()
-        self._decode = decode or run.decode
+        self._decode = decode or run.inference.decode
         self._samplers: dict[str, Sampler] = {}
         for name in registry.names("sampler"):
             if (kept := run.kept_sampler(name)) is not None:
@@ -87,11 +87,16 @@ class Service:
         """Check examples.
 
         Args:
-            x: one or several, as lists or an array, in the units of the data.
+            x: one or several, as lists or an array, in the units of the data; in the order of axes that the
+                run's data had, or in the project's.
 
         Returns:
             Shape `(N, *event)`.
         """
+        layout = self.run.record.layout
+        if layout.axes != "same" and isinstance(x, (list, np.ndarray)):
+            array, shape = checks.numbers(x, "x"), layout.shape(self.event)
+            x = layout.arrange(array, self.event) if shape in (array.shape, array.shape[1:]) else array
         return checks.examples(x, self.event, self.limits.examples)
 
     def image(self, data: bytes) -> np.ndarray:
@@ -195,7 +200,7 @@ class Service:
     def encode_rows(self, x: np.ndarray, c: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
         """Encode rows that are checked already; as `encode`."""
         with self.lock:
-            return self.run.posterior(x, c)
+            return self.run.inference.posterior(x, c)
 
     def decode_rows(self, z: np.ndarray, c: np.ndarray | None) -> np.ndarray:
         """Decode rows that are checked already; as `decode`."""
@@ -206,7 +211,7 @@ class Service:
         """Reconstruct rows that are checked already; as `reconstruct`."""
         with self.lock:
             c = self.run.complete(x, c)
-            return self._decode(self.run.encode(x, c), c)
+            return self._decode(self.run.inference.encode(x, c), c)
 
     def sample(
         self,
@@ -244,7 +249,7 @@ class Service:
             chosen = self._sampler(sampler, asked)
             c = self.run.conditions_for(n, self._given(condition), seed)
             z = self.run.sample_latents(n, c=c, sampler=chosen, seed=seed)
-            return self.run.decode(z, c, noise=True, seed=seed) if noise else self._decode(z, c)
+            return self.run.inference.decode(z, c, noise=True, seed=seed) if noise else self._decode(z, c)
 
     def _sampler(self, name: str, settings: dict[str, Any]) -> Sampler:
         """Give a sampler: the prior with any settings, others as they were fitted."""

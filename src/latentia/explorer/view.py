@@ -78,7 +78,7 @@ class View:
     @property
     def form(self) -> str:
         """How examples are shown: as image, table or array."""
-        kind = self.run.dataset.kind
+        kind = self.run.record.kind
         return "array" if kind == "image" and min(self.run.event[1:]) < 4 else kind
 
     def state(self) -> dict[str, Any]:
@@ -95,7 +95,7 @@ class View:
             "latent": run.latent,
             "low": float(low),
             "high": float(high),
-            "columns": run.dataset.columns,
+            "columns": run.record.columns,
             "ranges": self._ranges,
             "bound": run.objective.bound,
             "samplers": self.samplers,

@@ -82,7 +82,7 @@ def inputs(run: Run) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...], int]:
     """
     x, c = real_examples(run)
     encoder, decoder = random_inputs(run.model, run.transform)
-    z = run.encode(x, c) if len(x) else np.zeros((0, *run.latent), np.float32)
+    z = run.inference.encode(x, c) if len(x) else np.zeros((0, *run.latent), np.float32)
     told = () if c is None else (c,)
     return _joined(encoder, (x, *told)), _joined(decoder, (z, *told)), len(x)
 

@@ -49,7 +49,7 @@ def codes_section(study: Study) -> list[Section]:
 
     run, coder = study.run, study.run.coder
     positions = study.inputs.encoded
-    codes = torch.from_numpy(run.codes(study.inputs.dataset.x[positions], run.told(positions)))
+    codes = torch.from_numpy(run.inference.codes(study.inputs.dataset.x[positions], run.told(positions)))
     counts = code_counts(codes, coder)
     used, perplexity = code_use(counts)
     of = f"{len(positions):,} {study.inputs.split} {study.inputs.noun}"

@@ -41,7 +41,7 @@ def _restored(study: Study, view: View) -> list[Section]:
         return []
     positions = study.inputs.shown[:IN_ROW]
     x = study.inputs.dataset.x[positions]
-    saw, made = run.restore(x, seed=study.seed)
+    saw, made = run.inference.restore(x, seed=study.seed)
     rows = np.stack([np.asarray(x, dtype=np.float32), saw, made])
     name = run.recipe["corruption"]["name"]
     shown = view.traversal(
@@ -72,7 +72,7 @@ def _conditions(study: Study, view: View) -> list[Section]:
     drawn = [
         run.sample_latents(IN_ROW, c=np.repeat(row[None], IN_ROW, axis=0), seed=study.seed) for row in rows
     ]
-    made = run.decode(np.concatenate(drawn), c).reshape(len(rows), IN_ROW, *run.event)
+    made = run.inference.decode(np.concatenate(drawn), c).reshape(len(rows), IN_ROW, *run.event)
     grid = view.traversal(
         Words(
             f"{study.prefix}by-condition",
@@ -86,7 +86,7 @@ def _conditions(study: Study, view: View) -> list[Section]:
     positions = study.inputs.shown[:EDITED]
     x = study.inputs.dataset.x[positions]
     codes = run.encode_examples(positions)
-    changed = [run.decode(codes, row) for row in rows]
+    changed = [run.inference.decode(codes, row) for row in rows]
     walks = np.stack([np.asarray(x, dtype=np.float32), *changed], axis=1)
     edited = view.traversal(
         Words(
@@ -110,7 +110,7 @@ def _levels(study: Study, view: View) -> list[Section]:
     names = [f"z{level + 1}" for level in range(len(sizes))]
     kept = np.repeat(run.sample_latents(1, seed=study.seed), IN_ROW, axis=0)
     drawn = [run.redraw(kept, level, seed=study.seed) for level in range(len(sizes))]
-    made = run.decode(np.concatenate(drawn)).reshape(len(sizes), IN_ROW, *run.event)
+    made = run.inference.decode(np.concatenate(drawn)).reshape(len(sizes), IN_ROW, *run.event)
     samples = view.traversal(
         Words(
             f"{study.prefix}levels",

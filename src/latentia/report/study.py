@@ -176,7 +176,7 @@ class Study:
         dims = self.order[:TRAVERSED]
         values = self.run.traversal_values(VALUES)[dims]
         path = traverse(torch.from_numpy(self.centre).float(), dims, torch.from_numpy(values).float())
-        decoded = self.run.decode(path.flatten(0, 1).numpy(), self.told)
+        decoded = self.run.inference.decode(path.flatten(0, 1).numpy(), self.told)
         return dims, values, decoded.reshape(len(dims), VALUES, *self.run.event)
 
     def samples(self, sampler: str, count: int, noise: bool = False) -> np.ndarray:
@@ -197,7 +197,7 @@ class Study:
         chosen = self.run.kept_sampler(sampler) if self.coded else None
         chosen = chosen or self.run.sampler(sampler)
         z = self.run.sample_latents(count, c=c, sampler=chosen, seed=self.seed)
-        return self.run.decode(z, c, noise=noise, seed=self.seed)
+        return self.run.inference.decode(z, c, noise=noise, seed=self.seed)
 
     def reconstructed(self, positions: np.ndarray) -> np.ndarray:
         """Reconstruct examples, each under its own condition.
@@ -208,7 +208,7 @@ class Study:
         Returns:
             Data, shape `(n, *event)`.
         """
-        return self.run.reconstruct(self.inputs.dataset.x[positions], self.run.told(positions))
+        return self.run.inference.reconstruct(self.inputs.dataset.x[positions], self.run.told(positions))
 
     def paths(self, kind: str) -> np.ndarray:
         """Walk between the chosen pairs.
@@ -221,7 +221,7 @@ class Study:
         """
         x, told = self.inputs.dataset.x, self.run.told
         walks = [
-            self.run.interpolate(x[a], x[b], told([a, b]), steps=STEPS, path=kind)
+            self.run.inference.interpolate(x[a], x[b], told([a, b]), steps=STEPS, path=kind)
             for a, b in self.inputs.pairs
         ]
         return np.stack(walks)
@@ -239,7 +239,7 @@ class Study:
             ends = np.percentile(self.codes, [1, 99], axis=0)
             across, up = (np.linspace(ends[0, dim], ends[1, dim], SIDE) for dim in (0, 1))
         z = np.stack(np.meshgrid(across, up[::-1]), axis=-1).reshape(-1, 2)
-        return across, up, self.run.decode(z, self.told)
+        return across, up, self.run.inference.decode(z, self.told)
 
     def _quantiles(self, dim: int) -> np.ndarray:
         """Give points of the prior between which lies the same mass, as from -3 to 3 deviations of a normal.

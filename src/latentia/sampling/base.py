@@ -28,6 +28,11 @@ class Source(Protocol):
     model: LatentModel
 
     @cached_property
+    def data_key(self) -> str:
+        """A word for the data that it was trained on."""
+        ...
+
+    @cached_property
     def aggregate(self) -> np.ndarray:
         """Samples of the aggregate posterior, shape `(N, *latent)`."""
         ...
@@ -143,13 +148,19 @@ def fitted(source: Source, table: Mapping[str, Any], path: Path, quiet: bool = T
         if not sampler.kept:
             sampler.fit(source, quiet)
             return sampler
-        label = {"settings": dict(table), "weights": storage.checksum(source.model.state_dict())}
+        label = _label(source, table)
         if path.is_file() and _read(sampler, path, label):
             return sampler
         sampler.fit(source, quiet)
     with contextlib.suppress(LatentiaError):  # a folder that cannot be written can be sampled from
         storage.save_tensors(path, sampler.state_dict(), label)
     return sampler.requires_grad_(False)
+
+
+def _label(source: Source, table: Mapping[str, Any]) -> dict[str, Any]:
+    """Say what a fit belongs to: settings, weights and data."""
+    weights = storage.checksum(source.model.state_dict())
+    return {"settings": dict(table), "weights": weights, "data": source.data_key}
 
 
 def _built(source: Source, table: Mapping[str, Any]) -> Sampler:
@@ -175,7 +186,7 @@ def kept(source: Source, path: Path) -> Sampler | None:
         sampler = _built(source, table)
     except (LatentiaError, KeyError):
         return None
-    label = {"settings": dict(table), "weights": storage.checksum(source.model.state_dict())}
+    label = _label(source, table)
     return sampler if _read(sampler, path, label) else None
 
 
