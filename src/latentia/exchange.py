@@ -83,7 +83,7 @@ class Exchange(Inference):
         refused: LatentiaError | None = None
         for names in tries:
             try:
-                return load_other(source, **{**options, **names})
+                return load_other(source, columns=self.record.columns, **{**options, **names})
             except (DataError, ConfigError) as error:
                 refused = refused or error
         raise refused or AssertionError

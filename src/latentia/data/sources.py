@@ -179,7 +179,9 @@ def load(
     return dataset
 
 
-def load_other(source: Source, *, draw: bool = False, **settings: Any) -> Dataset:
+def load_other(
+    source: Source, *, draw: bool = False, columns: tuple[str, ...] = (), **settings: Any
+) -> Dataset:
     """Load data with the settings that others were loaded with, of which those that apply are used.
 
     One example is enough, and unless it is asked for, no split is drawn.
@@ -187,6 +189,7 @@ def load_other(source: Source, *, draw: bool = False, **settings: Any) -> Datase
     Args:
         source: as `load`.
         draw: draw the splits that the source does not bring.
+        columns: what the columns of a table are expected to be called.
         settings: as `load`.
 
     Returns:
@@ -197,7 +200,7 @@ def load_other(source: Source, *, draw: bool = False, **settings: Any) -> Datase
     """
     usual = {name: each.default for name, each in inspect.signature(load).parameters.items()}
     asked = {name: settings.get(name, usual[name]) for name in inspect.signature(make_options).parameters}
-    options = make_options(**asked)._replace(inherited=True)
+    options = make_options(**asked)._replace(inherited=True, columns=columns)
     name, where, raw = _read_shaped(source, options)
     if not len(raw.x):
         raise DataError(f"{where}: holds no example; at least 1 is needed")
