@@ -5,42 +5,30 @@ from __future__ import annotations
 import inspect
 import math
 import os
-import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
 from latentia.data import (
     arrays,
-    containers,
-    digits,
     hub,
     identity,
-    idx,
-    images,
-    named,
-    packed,
     shaping,
-    sound,
-    sprites,
-    table_files,
     tables,
-    volumes,
 )
 from latentia.data.dataset import Dataset
 from latentia.data.decode import noted
-from latentia.data.files import walk
-from latentia.data.formats import SUFFIXES
+from latentia.data.kinds import HUB, IMAGES, KNOWN, WORDS, reader_for, stem
 from latentia.data.options import make_options
 from latentia.data.raw import SPLITS, Options, Raw
 from latentia.data.resize import cuts, resize_all
 from latentia.data.shards import Shards
 from latentia.data.splits import make_splits
 from latentia.data.streams import reason
-from latentia.errors import ConfigError, DataError, nearest
+from latentia.errors import ConfigError, DataError
 
 
 class SupportsArray(Protocol):
@@ -52,49 +40,6 @@ class SupportsArray(Protocol):
 
 
 Source: TypeAlias = "str | os.PathLike[str] | SupportsArray | tuple[SupportsArray, Any]"
-
-
-class _Reader(NamedTuple):
-    read: Callable[[Path, Options], Raw]
-    takes: frozenset[str] = frozenset()
-
-
-_IMAGES = _Reader(images.read, frozenset({"pages"}))
-_PACKED = _Reader(packed.read)
-_IDX_FILE = _Reader(idx.read_file, frozenset({"channels"}))
-_IDX_FOLDER = _Reader(idx.read_folder, frozenset({"channels"}))
-_TEXT = _Reader(table_files.read, frozenset({"label", "header", "shape"}))
-_COLUMNS = _Reader(table_files.read, frozenset({"label", "shape"}))
-_TABLES = _Reader(table_files.read_folder, frozenset({"label", "header", "shape"}))
-_ZIPPED_TABLES = _TABLES._replace(read=table_files.read_zip)
-_NPZ = _Reader(arrays.read_npz, frozenset({"label", "key", "channels", "shape"}))
-_SOUND = _Reader(sound.read)
-_NIFTI = _Reader(volumes.read_nifti)
-_DICOM = _Reader(volumes.read_dicom)
-_IN_FOLDERS = {(sound.SUFFIX,): _SOUND, volumes.NIFTI: _NIFTI, volumes.DICOM: _DICOM}
-_READERS = {
-    ".npy": _Reader(arrays.read_npy, frozenset({"channels", "shape"})),
-    ".npz": _NPZ,
-    **dict.fromkeys(table_files.TEXT, _TEXT),
-    **dict.fromkeys(table_files.COLUMNS, _COLUMNS._replace(takes=_COLUMNS.takes | {"key"})),
-    **dict.fromkeys(table_files.EXCEL, _TEXT._replace(takes=_TEXT.takes | {"key"})),
-    **dict.fromkeys(containers.MATLAB, _Reader(containers.read_mat, _NPZ.takes)),
-    **dict.fromkeys(containers.HDF5, _Reader(containers.read_hdf5, _NPZ.takes)),
-    **{suffix: reader for suffixes, reader in _IN_FOLDERS.items() for suffix in suffixes},
-    ".zip": _IMAGES,
-    ".tar": _IMAGES,
-    ".tar.gz": _IMAGES,
-    ".tgz": _IMAGES,
-}
-_WORDS = {
-    "digits": _Reader(lambda path, options: digits.read()),
-    "sprites": _Reader(lambda path, options: sprites.read(options.label or "shape"), frozenset({"label"})),
-}
-_HUB = "hf:"
-_KNOWN = (
-    "digits, sprites, folders of images, .zip, .tar, .tar.gz, IDX files, .npy, .npz, .csv, .tsv, "
-    ".parquet, .feather, .xlsx, .mat, .h5, .wav, .nii, .dcm and hf:owner/name"
-)
 
 
 def load(
@@ -262,20 +207,20 @@ def _resized(raw: Raw, size: tuple[int, int], how: str, where: str) -> Raw:
 
 def _read(source: Source, options: Options) -> tuple[str, str, Raw]:
     """Find the reader for a source; give a name, what the source is called, and what it holds."""
-    if isinstance(source, str) and source in _WORDS:
-        word = _WORDS[source]
+    if isinstance(source, str) and source in WORDS:
+        word = WORDS[source]
         _require_taken(options, word.takes, source)
         return source, source, word.read(Path(source), options)
-    if isinstance(source, str) and source.startswith(_HUB):
-        return _from_hub(source.removeprefix(_HUB), options)
+    if isinstance(source, str) and source.startswith(HUB):
+        return _from_hub(source.removeprefix(HUB), options)
     if isinstance(source, (str, os.PathLike)):
         path = Path(os.path.abspath(Path(source).expanduser())) if str(source).strip() else None
         if path is None:
-            raise DataError(f"no source of data is given; latentia reads {_KNOWN}")
-        reader, path = _reader_for(path, bare=isinstance(source, str) and os.sep not in source)
+            raise DataError(f"no source of data is given; latentia reads {KNOWN}")
+        reader, path = reader_for(path, bare=isinstance(source, str) and os.sep not in source)
         _require_taken(options, reader.takes, str(path))
         try:
-            return _stem(path), str(path), reader.read(path, options)
+            return stem(path), str(path), reader.read(path, options)
         except OSError as error:
             raise DataError(
                 f"{path}: cannot be read ({reason(error)}); check the path and its permissions"
@@ -306,7 +251,7 @@ def _from_memory(source: Any, options: Options) -> tuple[str, str, Raw]:
         return "table", "memory", raw
     if not hasattr(data, "__array__"):
         raise DataError(
-            f"cannot load data from a {type(source).__name__}; latentia reads {_KNOWN}, and arrays"
+            f"cannot load data from a {type(source).__name__}; latentia reads {KNOWN}, and arrays"
         )
     _require_taken(options, frozenset({"channels", "shape"}), "an array")
     return "array", "memory", arrays.from_memory(data, labels, "the array", options.channels)
@@ -321,69 +266,6 @@ def _require_taken(options: Options, takes: frozenset[str], where: str) -> None:
             raise ConfigError(f"data.{name}={getattr(options, name)} does not apply to {where}; leave it out")
 
 
-def _reader_for(path: Path, bare: bool) -> tuple[_Reader, Path]:
-    """Choose by kind and name; a folder with a single data file stands for that file."""
-    if path.is_dir():
-        return _reader_for_folder(path)
-    if not path.exists():
-        raise DataError(f"no such file or folder: {path}{_near(path, bare)}")
-    reader = _reader_for_file(path)
-    if reader is _IMAGES and _holds_tables(path):
-        return _ZIPPED_TABLES, path
-    if reader:
-        return reader, path
-    if path.suffix.lower() in SUFFIXES:
-        raise DataError(f"{path}: is a single image; give the folder that holds the images")
-    raise DataError(f"{path}: files of this kind cannot be read; latentia reads {_KNOWN}")
-
-
-def _reader_for_file(path: Path) -> _Reader | None:
-    name = path.name.lower()
-    if idx.is_idx_name(name):
-        return _IDX_FILE
-    return next((reader for suffix, reader in _READERS.items() if name.endswith(suffix)), None)
-
-
-def _holds_tables(path: Path) -> bool:
-    """Whether an archive has tables and no images."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-    except (OSError, zipfile.BadZipFile):  # a tar, or damaged: the reader of images says so
-        return False
-    pictures = any(PurePosixPath(name).suffix.lower() in SUFFIXES for name in names)
-    return not pictures and bool(table_files.tables_in(names))
-
-
-def _reader_for_folder(folder: Path) -> tuple[_Reader, Path]:
-    try:
-        if packed.is_packed(folder):
-            return _PACKED, folder
-        if idx.find(folder):
-            return _IDX_FOLDER, folder
-        if next(walk(folder), None):
-            return _IMAGES, folder
-        inside = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-    except OSError as error:
-        raise DataError(f"{folder}: cannot be read ({reason(error)}); check its permissions") from error
-    for suffixes, reader in _IN_FOLDERS.items():
-        if named.files_of(folder, suffixes):
-            return reader, folder
-    if not inside:
-        raise DataError(f"{folder}: is an empty folder; latentia reads {_KNOWN}")
-    readable = [(reader, path) for path in inside if path.is_file() and (reader := _reader_for_file(path))]
-    if len(readable) == 1:
-        return readable[0]
-    if readable and all(table_files.is_table(path.name) for _, path in readable):
-        return _TABLES, folder
-    if readable:
-        names = ", ".join(path.name for _, path in readable[:5]) + (", ..." if len(readable) > 5 else "")
-        raise DataError(
-            f"{folder}: holds no images but {len(readable)} data files ({names}); give one of them"
-        )
-    raise DataError(f"{folder}: holds no images and no data file; latentia reads {_KNOWN}")
-
-
 def images_of(source: Source) -> Path | None:
     """Find out whether a source is one of image files.
 
@@ -395,26 +277,7 @@ def images_of(source: Source) -> Path | None:
     """
     if not isinstance(source, (str, os.PathLike)) or not str(source).strip():
         return None
-    if str(source) in _WORDS or str(source).startswith(_HUB):
+    if str(source) in WORDS or str(source).startswith(HUB):
         return None
-    reader, path = _reader_for(Path(os.path.abspath(Path(source).expanduser())), bare=False)
-    return path if reader is _IMAGES else None
-
-
-def _near(path: Path, bare: bool) -> str:
-    """Suggest what a missing path may have meant."""
-    known = list(_WORDS) if bare else []
-    if path.parent.is_dir():
-        known += [name for name in os.listdir(path.parent) if not name.startswith(".")]
-    elif not bare:
-        return f" (and no folder {path.parent})"
-    clause = nearest(path.name, known)
-    return clause if "did you mean" in clause or len(known) <= 8 else "; check the spelling"
-
-
-def _stem(path: Path) -> str:
-    name = path.name
-    for suffix in sorted([*_READERS, ".gz"], key=len, reverse=True):
-        if not path.is_dir() and name.lower().endswith(suffix):
-            return name[: -len(suffix)] or name
-    return name
+    reader, path = reader_for(Path(os.path.abspath(Path(source).expanduser())), bare=False)
+    return path if reader is IMAGES else None
