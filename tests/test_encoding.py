@@ -162,7 +162,7 @@ def test_an_encoding_that_is_killed_goes_on_and_keeps_what_is_whole(made, tmp_pa
     out, chance = tmp_path / "out", random.Random(0)
     kept = {}
     for _ in range(2):
-        (process,) = spawn(1, 0.02, *made, out)
+        (process,) = spawn(1, 0.1, *made, out)
         while len(list(out.glob("t*[0-9].json"))) <= len(kept):
             assert process.poll() is None, process.communicate()
             time.sleep(0.001)

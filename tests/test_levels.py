@@ -33,7 +33,7 @@ def test_colour_images_videos_and_tables_of_bytes_work_as_they_come(shape, tmp_p
         str(tmp_path / "x.npy"), out=tmp_path / "run", likelihood="discretised_logistic", **TINY
     )
     drawn = run.sample(4, noise=True)
-    assert drawn.shape == (4, *run.event)
+    assert drawn.shape == (4, *shape) and drawn.dtype == np.uint8
     assert np.allclose(drawn, drawn.round(), atol=1e-3) and drawn.min() >= 0 and drawn.max() <= 255.001
 
 
@@ -67,7 +67,7 @@ def test_another_range_or_number_of_levels_than_the_data_have_is_refused(tmp_pat
 def test_fractions_have_no_levels(tmp_path):
     np.save(tmp_path / "x.npy", np.random.default_rng(0).random((40, 6)))
     line = refusal(str(tmp_path / "x.npy"), tmp_path, likelihood="categorical")
-    assert "'categorical' needs whole numbers of 8 bits, and the data are float32" in line
+    assert "'categorical' needs whole numbers of 8 bits, and the data are float64" in line
     assert "use --likelihood gaussian_optimal" in line
 
 

@@ -217,7 +217,7 @@ def test_the_uniform_prior_has_the_moments_of_all_its_codes(name):
 def test_the_bound_is_under_the_likelihood_summed_over_all_codes(name):
     torch.manual_seed(0)
     made = {
-        "ema": EMACodebook((2, 1, 2), 3), "residual": ResidualCodebook((2, 1, 1), 3, 2),
+        "ema": EMACodebook((2, 1, 2), 3), "residual": ResidualCodebook((2, 1, 2), 3, 2),
         "scalar": FiniteScalar((2, 1, 2), (2, 2)), "gumbel": GumbelCodebook((2, 1, 2), 3),
     }[name]  # fmt: skip
     model = VQVAE(

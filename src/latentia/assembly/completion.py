@@ -74,12 +74,16 @@ def complete(settings: Mapping[str, Any], dataset: Dataset, training: type) -> T
     if "levels" in config.parameters(likelihood):
         tables["likelihood"].setdefault("levels", int(dataset.high) + 1)
     prior = registry.lookup("prior", tables["prior"].get("name", "standard_normal"))
-    if {"low", "high"} <= set(config.parameters(prior)):  # one that makes up examples needs their range
-        low, high = ends if all(map(math.isfinite, ends)) else reach(spec["transform"], dataset)
-        tables["prior"].setdefault("low", low)
-        tables["prior"].setdefault("high", high)
     usual = defaults.get("objective", "elbo")
-    complete_objective(tables["objective"], ends, usual)
+    objective = registry.lookup("objective", tables["objective"]["name"])
+    makes_up = {"low", "high"} <= set(config.parameters(prior))  # examples, and so needs their range
+    span = ends
+    if (makes_up or "data_range" in config.parameters(objective)) and not all(map(math.isfinite, ends)):
+        span = reach(spec["transform"], dataset)
+    if makes_up:
+        tables["prior"].setdefault("low", span[0])
+        tables["prior"].setdefault("high", span[1])
+    complete_objective(tables["objective"], span, usual)
     check_base(tables["objective"], usual)
     for section, kind in {"model": "model", **kinds, "objective": "objective"}.items():
         spec[section] = config.check_component(kind, tables[section], section, SUPPLIED.get(section, ()))
