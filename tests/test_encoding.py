@@ -122,12 +122,12 @@ WORKER = """
 import sys, time
 import numpy as np
 from latentia import encoding
-from latentia.trained import Trained
-encode = Trained.encode
+from latentia.inference import Inference
+encode = Inference.encode
 def slow(self, *args, **more):
     time.sleep(float(sys.argv[1]))
     return encode(self, *args, **more)
-Trained.encode = slow
+Inference.encode = slow
 encoding.encode(*sys.argv[2:5], latents="sample")
 """
 
@@ -162,7 +162,7 @@ def test_an_encoding_that_is_killed_goes_on_and_keeps_what_is_whole(made, tmp_pa
     out, chance = tmp_path / "out", random.Random(0)
     kept = {}
     for _ in range(2):
-        (process,) = spawn(1, 0.1, *made, out)
+        (process,) = spawn(1, 0.02, *made, out)
         while len(list(out.glob("t*[0-9].json"))) <= len(kept):
             assert process.poll() is None, process.communicate()
             time.sleep(0.001)

@@ -173,7 +173,7 @@ def test_lpc_sprites_are_every_combination_once(shared_data):
     assert set(map(tuple, data.factors.tolist())) == set(itertools.product(*map(range, sizes)))
     assert data.classes == 3
     assert data.labels.tolist() == data.factors[:, 4].tolist()
-    assert ", 3 labels, 6 known factors, " in data.summary()
+    assert ", 3 labels of action, 6 known factors, " in data.summary()
 
 
 def test_lpc_clips_have_the_same_factors(shared_data):

@@ -59,7 +59,7 @@ def test_cifar10_from_its_archive(shared_data, tmp_path, monkeypatch):
 def test_small_sets(shared_data, path, shape, classes):
     data = load(shared_data / path)
     assert data.x.shape == shape
-    assert data.x.dtype == (np.float32 if len(shape) == 2 else np.uint8)
+    assert data.x.dtype == (np.float64 if len(shape) == 2 else np.uint8)
     assert data.classes == classes
 
 
