@@ -12,7 +12,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -96,8 +96,10 @@ def using(count: int | None) -> Iterator[None]:
     import torch
 
     before = torch.get_num_threads()
-    if count is not None:
-        torch.set_num_threads(count)
+    if count in (None, before):
+        yield
+        return
+    torch.set_num_threads(cast(int, count))
     try:
         yield
     finally:
