@@ -42,11 +42,11 @@ class Case(NamedTuple):
 
 
 CASES = (
-    Case("digits, conv", "digits", ("training.validate_every=20",), 20),
+    Case("digits, conv", "digits", ("training.validate_every=10",), 10),
     Case("MNIST, mlp 784-512-16", None, ("--network", "mlp", "--hidden", "512"), 4),
     Case("MNIST, conv 16, 32; 128", None, ("network.channels=16,32", "network.hidden=[128]"), 2),
 )
-EXAMPLES = 20_000
+EXAMPLES = 10_000
 
 
 def run(rounds: int, beside: int = 2) -> Result:
