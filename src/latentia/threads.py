@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-SPIN = 3000
+SPIN = 10_000
 """Turns that GNU's OpenMP waits before it lets a thread sleep; its own default is 300,000."""
 
 TOLD = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
