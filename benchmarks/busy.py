@@ -97,7 +97,7 @@ def run(rounds: int, beside: int = 2) -> Result:
         f"medians of {rounds} rounds in turns",
         f"beside: {beside} processes that loop in Python on {cores} cores, from before the start to the end",
         f"torch's default: {cores} threads that spin {USUAL_SPIN} turns; latentia: as many threads as the "
-        "work feeds, which sleep soon",
+        "work feeds and as find an idle core at the start, which sleep soon",
     ]
     raw = {f"{work}, {way}, beside {others}": found for (work, way, others), found in times.items()}
     return Result("A busy machine", rows, notes, {"seconds": raw})

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 import torch
@@ -40,9 +41,44 @@ def four_threads():
     torch.set_num_threads(before)
 
 
-def test_work_is_shared_by_as_many_as_it_feeds(four_threads):
+@pytest.fixture
+def idle(monkeypatch):
+    """Say how many cores are idle."""
+    return lambda cores: monkeypatch.setattr(threads, "idle_cores", lambda: cores)
+
+
+def test_work_is_shared_by_as_many_as_it_feeds(four_threads, idle):
+    idle(4.0)
     most = [threads.threads_for(work * threads.FEEDS) for work in (0, 0.5, 1.9, 2, 3.5, 100)]
     assert most == [1, 1, 1, 2, 3, 4]
+
+
+def test_work_is_shared_by_no_more_than_find_a_core(four_threads, idle):
+    chosen = []
+    for cores in (0.0, 1.2, 1.8, 2.9, 4.0):
+        idle(cores)
+        chosen.append(threads.threads_for(3 * threads.FEEDS))
+    assert chosen == [1, 1, 2, 3, 3]
+
+
+def test_cores_that_others_keep_busy_are_not_idle():
+    others = [
+        subprocess.Popen([sys.executable, "-c", "while True: pass"])
+        for _ in os.sched_getaffinity(0)
+        for _ in "12"
+    ]
+    try:
+        time.sleep(0.5)  # until they have started
+        assert threads.idle_cores() < 0.5
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
+
+
+def test_all_cores_are_taken_to_be_idle_where_the_system_does_not_say(monkeypatch):
+    monkeypatch.setattr(threads, "_ticks", list)
+    assert threads.idle_cores() == os.cpu_count()
 
 
 def test_the_number_holds_inside_and_is_given_back(four_threads):

@@ -1,4 +1,4 @@
-"""Threads: no more than the work feeds, and asleep while they wait.
+"""Threads: no more than the work feeds and than find a core, and asleep while they wait.
 
 A step of a small network is made of many short pieces of work, and all threads wait for each other after
 each. A thread that waits keeps its core busy unless it is told to sleep; where other work wants that core,
@@ -11,7 +11,9 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
@@ -25,6 +27,9 @@ TOLD = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
 
 FEEDS = 64_000_000
 """Floating-point operations of a step's forward pass from which one more thread is worth its waiting."""
+
+LOOK = 0.2
+"""Seconds that the cores are watched for."""
 
 
 def let_sleep() -> None:
@@ -75,12 +80,42 @@ def threads_for(operations: float) -> int:
         operations: floating-point operations of its forward pass.
 
     Returns:
-        One for each `FEEDS` operations, at least one, and no more than torch would take: a core each, or what
-        the user has set (`OMP_NUM_THREADS`, `torch.set_num_threads`).
+        One for each `FEEDS` operations, at least one, no more than torch would take (a core each, or what
+        the user has set by `OMP_NUM_THREADS` or `torch.set_num_threads`), and no more than there are cores
+        that other work leaves idle now.
     """
     import torch
 
-    return max(1, min(torch.get_num_threads(), int(operations / FEEDS)))
+    fed = min(torch.get_num_threads(), int(operations / FEEDS))
+    return max(1, min(fed, round(idle_cores()))) if fed > 1 else 1
+
+
+def idle_cores() -> float:
+    """Measure for `LOOK` seconds how many of the cores that this process may use have nothing to do.
+
+    Returns:
+        From 0 to the number of cores; that number where the system does not say (it does on Linux).
+    """
+    before = _ticks()
+    time.sleep(LOOK)
+    after = _ticks()
+    if not before:
+        return float(os.cpu_count() or 1)
+    spent = [(idle - idle0, total - total0) for (idle0, total0), (idle, total) in zip(before, after)]
+    # A core whose clock has not moved has slept all the while.
+    return sum(idle / total if total else 1.0 for idle, total in spent)
+
+
+def _ticks() -> list[tuple[int, int]]:
+    """Read from `/proc/stat` how long each core has been idle, and since when, in ticks of 10 ms."""
+    try:
+        lines = Path("/proc/stat").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return []
+    usable = {f"cpu{core}" for core in os.sched_getaffinity(0)}
+    cores = [[int(ticks) for ticks in line.split()[1:]] for line in lines if line.split(" ")[0] in usable]
+    # user, nice, system, idle, waiting for a disk, ...: the last two of ten are counted in the first two.
+    return [(ticks[3] + ticks[4], sum(ticks[:8])) for ticks in cores]
 
 
 @contextlib.contextmanager
