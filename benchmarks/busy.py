@@ -18,8 +18,8 @@ from benchmarks.contestants import in_turns
 from benchmarks.images import training_images
 from benchmarks.process import latentia
 from benchmarks.result import Cell, Result
-from latentia import storage
-from latentia.threads import TOLD
+from latentia.core import storage
+from latentia.core.threads import TOLD
 
 USUAL_SPIN = "300000"
 """Turns that GNU's OpenMP waits where nobody says otherwise; said here, so that latentia does not."""

@@ -17,7 +17,7 @@ from benchmarks.contestants import WARM_UP, Apart, Contestant, in_turns
 from benchmarks.images import training_images
 from benchmarks.result import Cell, Result
 from benchmarks.workload import CONV, MLP, RESNET, Lap, Workload
-from latentia.memory import kept_memory
+from latentia.core.memory import kept_memory
 
 CASES = (
     (MLP, 468, 1),

@@ -16,7 +16,7 @@ import latentia
 from benchmarks.images import training_images
 from benchmarks.result import Cell, Result
 from benchmarks.workload import CONV, LATENTS, MLP, Workload
-from latentia.run import Run
+from latentia.runs.run import Run
 
 SIZES = (1, 128, 10_000)
 """Images in a call."""

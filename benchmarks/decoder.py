@@ -32,7 +32,7 @@ def ready(seconds: float) -> None:
     Args:
         seconds: for how long.
     """
-    from latentia.data.decode import decode
+    from latentia.data.readers.decode import decode
 
     time.sleep(seconds)
     _ = decode
@@ -47,7 +47,7 @@ def decode_only(paths: list[str]) -> tuple[float, float]:
     Returns:
         Seconds of decoding, by the clock and of the processor.
     """
-    from latentia.data.decode import decode
+    from latentia.data.readers.decode import decode
 
     found = [Path(path).read_bytes() for path in paths]
     wall, processor = time.perf_counter(), time.process_time()
@@ -77,7 +77,7 @@ def _decode(pool: Executor, paths: list[str]) -> list[tuple[float, float]]:
 
 def _round(source: Path, out: Path) -> dict[str, tuple[float, float]]:
     """Measure each way once; give seconds by the clock and seconds of processors."""
-    from latentia.data.pack import pack
+    from latentia.data.packing.pack import pack
 
     paths = _listed(source)
     found: dict[str, tuple[float, float]] = {}
@@ -117,11 +117,11 @@ def stages(source: Path, scratch: Path) -> dict[str, float]:
     Returns:
         Microseconds an image: to read a file, to decode it, and for all of a task.
     """
-    from latentia.data.decode import read_picture
-    from latentia.data.decoding import Task, decode_into
-    from latentia.data.depths import depth_of
-    from latentia.data.files import open_files
+    from latentia.data.packing.workers import Task, decode_into
     from latentia.data.raw import Options
+    from latentia.data.readers.decode import read_picture
+    from latentia.data.readers.depths import depth_of
+    from latentia.data.readers.files import open_files
 
     target = scratch / "stages"
     target.touch()
@@ -160,7 +160,7 @@ def _least(call: Callable[[], object]) -> float:
 
 def main() -> None:
     """Measure in turn, several times, and print the medians."""
-    import latentia.data.pack  # noqa: F401 - what is measured begins after this
+    import latentia.data.packing.pack  # noqa: F401 - what is measured begins after this
 
     source, scratch = Path(sys.argv[1]), Path(sys.argv[2])
     rounds = [_round(source, scratch / f"packed-{number}") for number in range(ROUNDS)]

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 import latentia
-from latentia.evaluation.factor_information import mig
+from latentia.metrics.factor_information import mig
 
 PICTURE = Path(__file__).parent.parent / "docs" / "images" / "objectives-mig.png"
 

@@ -14,9 +14,9 @@ import latentia
 from benchmarks.images import mnist
 from benchmarks.result import Cell, Result, describe_machine
 from benchmarks.run import RESULTS
-from latentia.evaluation.features import classifier_features
-from latentia.evaluation.generation import frechet_distance
-from latentia.evaluation.neighbours import precision_recall, shares
+from latentia.metrics.features import classifier_features
+from latentia.metrics.generation import frechet_distance
+from latentia.metrics.neighbours import precision_recall, shares
 
 COUNT = 5000
 TRUNCATIONS = (None, 2.0, 1.5, 1.0, 0.5)

@@ -23,13 +23,14 @@ from benchmarks.contestants import in_turns
 from benchmarks.images import training_images
 from benchmarks.process import peak_memory
 from benchmarks.result import Cell, Result
-from latentia import assembly, config
-from latentia.compiling import Compiled
+from latentia import assembly
+from latentia.core import config
+from latentia.core.compiling import Compiled
+from latentia.core.memory import kept_memory
+from latentia.core.types import LatentModel
 from latentia.data.feed import Feed
 from latentia.data.transforms import Scale
-from latentia.evaluation.likelihood import importance_weighted, scorer
-from latentia.memory import kept_memory
-from latentia.types import LatentModel
+from latentia.metrics.likelihood import importance_weighted, scorer
 
 SAMPLES = 5000
 ROWS = 512

@@ -159,7 +159,7 @@ def _training(x: np.ndarray, shards: Path) -> dict[str, float]:
 
 def _shuffled(source: Callable[[], Iterator[bytes]]) -> Callable[[], Iterator[int]]:
     """Decode what a sequence gives, through a shuffled buffer as that of WebDataset."""
-    from latentia.data.decode import decode
+    from latentia.data.readers.decode import decode
 
     slots = (BUFFER << 20) // (3 * 32 * 32)
     random = np.random.default_rng(0)

@@ -12,10 +12,11 @@ import torch
 
 import latentia
 from benchmarks.workload import LATENTS, LEARNING_RATE, Lap, Terminal, Workload, weights_of
-from latentia import assembly, config
+from latentia import assembly
+from latentia.core import config
 from latentia.data.feed import feeds
-from latentia.folder import RunFolder
 from latentia.training import Trainer, Training
+from latentia.training.folder import RunFolder
 
 
 def train(workload: Workload, images: np.ndarray, epochs: int) -> Lap:

@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks.images import ROOT, mnist
 from benchmarks.process import latentia
 from benchmarks.result import Cell, Result
-from latentia.folder import RunFolder, free_name
+from latentia.training.folder import RunFolder, free_name
 
 RUNS = ROOT / "runs"
 

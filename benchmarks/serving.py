@@ -36,8 +36,8 @@ from benchmarks.process import latentia
 from benchmarks.result import Cell, Result, describe_machine
 from benchmarks.run import RESULTS
 from latentia.api import open_run
-from latentia.explorer import wire
-from latentia.run import Run
+from latentia.runs.run import Run
+from latentia.serving import bodies as wire
 
 POOL = 512
 ROWS = 3

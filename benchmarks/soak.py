@@ -25,8 +25,8 @@ import psutil
 import torch
 
 from benchmarks.result import Cell, Result, describe_machine
-from latentia import storage
-from latentia.folder import RunFolder
+from latentia.core import storage
+from latentia.training.folder import RunFolder
 
 RESULTS = Path(__file__).parent / "results"
 EVERY = 5

@@ -21,8 +21,9 @@ import psutil
 
 from benchmarks.result import Cell, Result
 from benchmarks.soak import launch, main, workers
-from latentia import api, load
-from latentia.data.pack import pack
+from latentia import load
+from latentia.data.packing.pack import pack
+from latentia.runs import session
 
 PROCESSES = 2
 SHARDS = 20
@@ -72,7 +73,7 @@ def prepare(root: Path) -> tuple[Path, Path]:
     x = np.random.default_rng(0).integers(0, 256, (SHARDS * ROWS, 1, 32, 32), dtype=np.uint8)
     source = pack((x, np.arange(len(x))), root / "packed", shard_mb=ROWS >> 10, validation=0.05, test=0.05)
     settings = {"network": {"name": "conv"}, "training": {"epochs": 1, "device": "cpu", "compile": "never"}}
-    api.start(x[:512], settings, out=root / "run", quiet=True)
+    session.start(x[:512], settings, out=root / "run", quiet=True)
     return root / "run", source
 
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from latentia import compiling
-from latentia.compiling import Compiled, Cost, decide
+from latentia.core import compiling
+from latentia.core.compiling import Compiled, Cost, decide
 
 CPU = torch.device("cpu")
 COST = Cost(seconds=10.0, gain=2.0)

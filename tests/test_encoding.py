@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 
 import latentia
-from latentia import api, encoding
 from latentia.cli import main
-from latentia.data import packing
-from latentia.data.claims import Claims
-from latentia.data.pack import pack
+from latentia.core.errors import LatentiaError
+from latentia.data.packing import writer as packing
+from latentia.data.packing.claims import Claims
+from latentia.data.packing.pack import pack
 from latentia.data.shards import Shards
-from latentia.errors import LatentiaError
+from latentia.runs import encoding, session
 
 ROWS = 64
 
@@ -33,10 +33,12 @@ def made(tmp_path_factory):
         "model": {"latent_dim": 3},
         "training": {"epochs": 1, "device": "cpu"},
     }
-    api.start("digits", settings, out=root / "run", quiet=True)
+    session.start("digits", settings, out=root / "run", quiet=True)
     data = latentia.load("digits")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(latentia.data.pack, "plan", lambda job, size: packing.plan(job, ROWS * job.each))
+        patch.setattr(
+            latentia.data.packing.pack, "plan", lambda job, size: packing.plan(job, ROWS * job.each)
+        )
         pack((data.x[:600], data.labels[:600]), root / "packed")
     return root / "run", root / "packed"
 
@@ -58,7 +60,7 @@ def test_the_shards_hold_each_row_once_and_in_order(made, tmp_path):
 
 def test_latents_are_data_to_train_on(made, tmp_path):
     latentia.encode(made[0], made[1], tmp_path / "out")
-    api.start(str(tmp_path / "out"), {"training": {"epochs": 1}}, out=tmp_path / "run", quiet=True)
+    session.start(str(tmp_path / "out"), {"training": {"epochs": 1}}, out=tmp_path / "run", quiet=True)
     assert latentia.open_run(tmp_path / "run").dataset.event == (3,)
 
 
@@ -98,7 +100,7 @@ def test_codes_are_whole_numbers(tmp_path):
         "posterior": {"name": "ema_codebook", "size": 16},
         "network": {"name": "grid", "channels": 8, "blocks": 1}, "training": {"epochs": 1},
     }  # fmt: skip
-    api.start("digits", settings, out=tmp_path / "run", quiet=True)
+    session.start("digits", settings, out=tmp_path / "run", quiet=True)
     found = latentia.load(latentia.encode(tmp_path / "run", None, tmp_path / "out", latents="codes"))
     opened = latentia.open_run(tmp_path / "run")
     codes = opened.codes(*opened.take(None, "test"))
@@ -111,7 +113,7 @@ def test_codes_are_whole_numbers(tmp_path):
 )
 def test_each_example_is_encoded_under_its_own_condition(tmp_path, model, objective):
     settings = {"model": {"name": model}, "objective": {"name": objective}, "network": {"hidden": [8]}}
-    api.start("digits", {**settings, "training": {"epochs": 1}}, out=tmp_path / "run", quiet=True)
+    session.start("digits", {**settings, "training": {"epochs": 1}}, out=tmp_path / "run", quiet=True)
     found = latentia.load(latentia.encode(tmp_path / "run", None, tmp_path / "out"))
     expected = latentia.open_run(tmp_path / "run").encode_splits()
     for split, rows in found.splits.items():
@@ -121,8 +123,8 @@ def test_each_example_is_encoded_under_its_own_condition(tmp_path, model, object
 WORKER = """
 import sys, time
 import numpy as np
-from latentia import encoding
-from latentia.inference import Inference
+from latentia.runs import encoding
+from latentia.runs.inference import Inference
 encode = Inference.encode
 def slow(self, *args, **more):
     time.sleep(float(sys.argv[1]))
@@ -280,7 +282,7 @@ def test_the_first_process_of_a_machine_has_the_word_first(made, monkeypatch):
 def test_a_claim_is_held_by_one_process_and_ends_with_it(tmp_path):
     code = """
 import pathlib, sys
-from latentia.data.claims import Claims
+from latentia.data.packing.claims import Claims
 with Claims(pathlib.Path(sys.argv[1])) as claims, claims.held(3) as mine:
     print(mine, flush=True)
     sys.stdin.read()

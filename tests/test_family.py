@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import latentia
-from latentia.errors import ConfigError
+from latentia.core.errors import ConfigError
 
 QUICK = {"epochs": 1, "latent_dim": 3, "network": {"name": "mlp", "hidden": [8]}}
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import latentia
-from latentia.errors import LatentiaError
+from latentia.core.errors import LatentiaError
 
 OVER_LEVELS = ["discretised_logistic", "discretised_logistic_mixture", "beta_binomial", "categorical"]
 TINY = {"latent_dim": 2, "network": {"name": "mlp", "hidden": [16]}, "epochs": 1}

@@ -9,12 +9,12 @@ import sys
 import pytest
 import torch
 
-from latentia import memory
+from latentia.core import memory
 
 SCRIPT = """
 import ctypes, resource
 from types import SimpleNamespace
-from latentia.memory import kept_memory
+from latentia.core.memory import kept_memory
 
 CPU, GPU = SimpleNamespace(type="cpu"), SimpleNamespace(type="cuda")
 SIZE = 64 << 20

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 import latentia
-from latentia import memory
 from latentia.assembly import room
-from latentia.errors import ConfigError
+from latentia.core import memory
+from latentia.core.errors import ConfigError
 
 
 def test_large_pictures_without_a_size_are_refused_with_the_advice(tmp_path, monkeypatch):
@@ -50,7 +50,7 @@ def test_what_is_available_keeps_to_the_limit_of_the_process():
     assert memory.available() > 0
     script = (
         "import resource; resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30));"
-        "from latentia.memory import available; print(available())"
+        "from latentia.core.memory import available; print(available())"
     )
     told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
     assert 0 < int(told) < 3 << 30

@@ -7,9 +7,11 @@ import signal
 import numpy as np
 import pytest
 
-from latentia import api, config, storage, sweeps
-from latentia.errors import ConfigError, DataError, RunError
-from latentia.folder import RunFolder
+from latentia import api, sweeps
+from latentia.core import config, storage
+from latentia.core.errors import ConfigError, DataError, RunError
+from latentia.runs import session
+from latentia.training.folder import RunFolder
 
 SMALL = {"network": {"name": "mlp", "hidden": [8]}, "training": {"epochs": 2}, "model": {"latent_dim": 2}}
 
@@ -59,7 +61,7 @@ def test_a_sweep_trains_every_run_and_shows_them(tmp_path):
 def test_a_sweep_that_was_stopped_goes_on_where_it_was(tmp_path, monkeypatch):
     out = tmp_path / "sweep"
     calls = []
-    start = api.start
+    start = session.start
 
     def stop_at_the_second(source, settings, **options):
         calls.append(options["out"].name)
@@ -68,7 +70,7 @@ def test_a_sweep_that_was_stopped_goes_on_where_it_was(tmp_path, monkeypatch):
             return ended
         rows = [row for row in ended.folder.metrics() if row["split"] != "test"]
         storage.write_text(ended.folder.metrics_file, "".join(f"{json.dumps(r)}\n" for r in rows))
-        return api.Trainings(ended.folder, ended.dataset, signal.SIGINT, False)
+        return session.Trainings(ended.folder, ended.dataset, signal.SIGINT, False)
 
     monkeypatch.setattr(api, "start", stop_at_the_second)
     ended = sweeps.start("digits", SMALL, ["objective.beta=0.5,1,2"], out=out)

@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 import latentia
-from latentia import config, threads
 from latentia.cli import commands
-from latentia.errors import ConfigError
+from latentia.core import config, threads
+from latentia.core.errors import ConfigError
 
 
 @pytest.mark.parametrize(

@@ -9,28 +9,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from latentia.core.version import __version__
 
 if TYPE_CHECKING:
     from latentia.api import evaluate, open_run, train
-    from latentia.assessment import Assessment
+    from latentia.core.errors import LatentiaError
     from latentia.data import load
-    from latentia.data.pack import pack
-    from latentia.encoding import encode
-    from latentia.errors import LatentiaError
-    from latentia.run import Run
-    from latentia.trained import Trained
+    from latentia.data.packing.pack import pack
+    from latentia.evaluation import Assessment
+    from latentia.runs.encoding import encode
+    from latentia.runs.model import Trained
+    from latentia.runs.run import Run
 
 _HOMES = {
-    "Assessment": "latentia.assessment",
-    "LatentiaError": "latentia.errors",
-    "Run": "latentia.run",
-    "Trained": "latentia.trained",
-    "encode": "latentia.encoding",
+    "Assessment": "latentia.evaluation",
+    "LatentiaError": "latentia.core.errors",
+    "Run": "latentia.runs.run",
+    "Trained": "latentia.runs.model",
+    "encode": "latentia.runs.encoding",
     "evaluate": "latentia.api",
     "load": "latentia.data",
     "open_run": "latentia.api",
-    "pack": "latentia.data.pack",
+    "pack": "latentia.data.packing.pack",
     "train": "latentia.api",
 }
 
@@ -39,6 +39,7 @@ __all__ = [
     "LatentiaError",
     "Run",
     "Trained",
+    "__version__",
     "encode",
     "evaluate",
     "load",
@@ -54,7 +55,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'latentia' has no attribute {name!r}")
     import importlib
 
-    from latentia.threads import let_sleep
+    from latentia.core.threads import let_sleep
 
     let_sleep()  # what is asked for may bring torch, whose threads read it then
     return getattr(importlib.import_module(_HOMES[name]), name)

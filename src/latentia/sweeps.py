@@ -19,10 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import latentia.data
-from latentia import api, assembly, config, storage
-from latentia.api import Say, silent
-from latentia.errors import ConfigError, RunError, shell
-from latentia.folder import MEMORY, RunFolder, free_name
+from latentia import api, assembly
+from latentia.core import config, storage
+from latentia.core.errors import ConfigError, RunError, shell
+from latentia.runs import session
+from latentia.runs.session import Say, silent
+from latentia.training.folder import MEMORY, RunFolder, free_name
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,7 @@ def start(
     dataset = _check(source, family)
     if dataset.source == MEMORY:
         raise RunError("a sweep needs data that can be read again; save the array as .npy or .npz")
-    folder = Path(out) if out else free_name(api.RUNS, f"{dataset.name}-sweep")
+    folder = Path(out) if out else free_name(session.RUNS, f"{dataset.name}-sweep")
     plan = {"source": dataset.source, "over": axes, "settings": settings}
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         if (folder / "sweep.toml").is_file():
@@ -238,7 +240,7 @@ def _check(source: Any, family: Sequence[Member]) -> latentia.data.Dataset:
     for member in family:
         assembly.check_sections(member.settings)
         assembly.check_training(member.settings.get("training", {}), Training)
-    options = api.data_options(family[0].settings.get("data", {}))
+    options = session.data_options(family[0].settings.get("data", {}))
     dataset = latentia.data.load(source, **options)
     for member in family:
         spec = assembly.complete({**member.settings, "data": {}}, dataset, Training)
@@ -271,9 +273,9 @@ def _work(
             continue
         say(f"[{number}/{len(family)}] {member.name}")
         if place.run_file.is_file():
-            ended = api.resume(place.path, quiet=quiet, say=say)
+            ended = session.resume(place.path, quiet=quiet, say=say)
         else:
-            ended = api.start(source, member.settings, out=place.path, quiet=quiet, say=say)
+            ended = session.start(source, member.settings, out=place.path, quiet=quiet, say=say)
         if ended.interrupted:
             return Ended(folder, ended.interrupted)
         if ended.fault:

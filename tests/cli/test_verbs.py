@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from latentia import config, registry, storage
 from latentia.cli import VERBS, main
+from latentia.core import config, registry, storage
 
 TINY = ["--network", "mlp", "--hidden", "16", "--latent-dim", "3", "--epochs", "2", "--quiet"]
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from latentia.core.errors import DataError
 from latentia.data import load
-from latentia.errors import DataError
 
 
 @pytest.fixture

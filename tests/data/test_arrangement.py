@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from latentia.data import load
-from latentia.data.arrangement import arrange
-from latentia.data.formats import _LABELS as LABELS
-from latentia.data.pack import pack
+from latentia.data.packing.pack import pack
 from latentia.data.raw import split_of
+from latentia.data.readers.arrangement import arrange
+from latentia.data.readers.formats import _LABELS as LABELS
 
 
 @pytest.fixture(autouse=True)

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
+from latentia.core.errors import ConfigError
 from latentia.data import load
-from latentia.errors import ConfigError
 
 
 @pytest.mark.parametrize(

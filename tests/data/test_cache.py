@@ -3,7 +3,8 @@ import os
 import numpy as np
 import pytest
 
-from latentia.data import load, stack
+from latentia.data import load
+from latentia.data.readers import stack
 
 
 @pytest.fixture

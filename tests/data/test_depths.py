@@ -10,7 +10,7 @@ from PIL import Image
 
 from latentia.data import load
 from latentia.data.layout import Layout
-from latentia.data.pack import pack
+from latentia.data.packing.pack import pack
 
 
 @pytest.fixture(autouse=True)

@@ -5,9 +5,9 @@ import sys
 import numpy as np
 import pytest
 
+from latentia.core.errors import ConfigError, MissingExtra
 from latentia.data import load
-from latentia.data.sound import spectrogram
-from latentia.errors import ConfigError, MissingExtra
+from latentia.data.readers.sound import spectrogram
 
 pd = pytest.importorskip("pandas", reason="needs pandas: pip install 'latentia[tables]'")
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from latentia.core.errors import ConfigError, MissingExtra
 from latentia.data import load
-from latentia.errors import ConfigError, MissingExtra
 
 
 @pytest.fixture

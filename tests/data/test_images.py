@@ -6,10 +6,10 @@ import pytest
 from PIL import Image
 
 from latentia.data import load
-from latentia.data.arrangement import arrange
-from latentia.data.decode import as_bytes, decode
-from latentia.data.formats import _LABELS as LABELS
-from latentia.data.pack import pack
+from latentia.data.packing.pack import pack
+from latentia.data.readers.arrangement import arrange
+from latentia.data.readers.decode import as_bytes, decode
+from latentia.data.readers.formats import _LABELS as LABELS
 
 KINDS = ["folder", "zip", "tar", "tar.gz", "tgz"]
 

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latentia.data.labels import encode
+from latentia.data.readers.labels import encode
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from latentia.core.errors import DataError
 from latentia.data.layout import Layout
-from latentia.errors import DataError
 
 
 @pytest.mark.parametrize(

@@ -14,13 +14,15 @@ import numpy as np
 import pytest
 
 import latentia
-from latentia import api
-from latentia.data import decoding, load, packing_images
+from latentia.core.errors import ConfigError, DataError, LatentiaError
+from latentia.data import load
 from latentia.data.layout import Layout
-from latentia.data.pack import pack
-from latentia.data.packing import plan
+from latentia.data.packing import images as packing_images
+from latentia.data.packing import workers as decoding
+from latentia.data.packing.pack import pack
+from latentia.data.packing.writer import plan
 from latentia.data.shards import Shards
-from latentia.errors import ConfigError, DataError, LatentiaError
+from latentia.runs import session
 
 
 @pytest.fixture(autouse=True)
@@ -91,7 +93,7 @@ def test_more_than_the_buffer_stays_in_the_shards(rng, tmp_path):
 
 
 def test_many_processes_decode_the_same(packed, files, tmp_path, monkeypatch):
-    monkeypatch.setattr("latentia.data.pack.FEW", 1)
+    monkeypatch.setattr("latentia.data.packing.pack.FEW", 1)
     source = packed(files, "zip")
     pack(source, tmp_path / "out", workers=2)
     alike(load(source), load(tmp_path / "out"))
@@ -121,7 +123,7 @@ def test_a_packing_that_failed_takes_the_advice_that_it_gave(packed, files, enco
 
 
 def test_whole_shards_stay_when_unreadable_images_may_be_left_out(packed, files, tmp_path, monkeypatch):
-    monkeypatch.setattr("latentia.data.pack.plan", lambda job, size: plan(job, 8 * 64))
+    monkeypatch.setattr("latentia.data.packing.pack.plan", lambda job, size: plan(job, 8 * 64))
     source = packed(files | {"b/031.png": files["b/033.png"], "b/057.png": b"nothing"})
     with pytest.raises(DataError, match="--skip-bad"):
         pack(source, tmp_path / "out", workers=1)
@@ -144,16 +146,17 @@ def test_sizes_that_differ_are_refused_or_brought_to_one(packed, files, encoded,
 
 SLOW = """
 import sys, time
-from latentia.data import stack, packing_images, decoding
+from latentia.data.readers import stack
+from latentia.data.packing import images as packing_images, workers as decoding
 from latentia.data.layout import Layout
-from latentia.data.pack import pack
+from latentia.data.packing.pack import pack
 def slow(*args, decode=stack.decode_one):
     time.sleep(0.004)
     return decode(*args)
 decoding.decode_one = slow
 packing_images._TASK_IMAGES = 4
-import latentia.data.packing as packing
-import latentia.data.pack as whole
+import latentia.data.packing.writer as packing
+import latentia.data.packing.pack as whole
 whole.plan = lambda job, size: packing.plan(job, 8 * 64)
 print("begun", flush=True)
 pack(sys.argv[1], sys.argv[2])
@@ -203,7 +206,7 @@ def test_a_worker_that_dies_is_one_line(packed, files, tmp_path, monkeypatch):
             process.kill()
         return decoding.Task(*task)
 
-    monkeypatch.setattr("latentia.data.pack.FEW", 1)
+    monkeypatch.setattr("latentia.data.packing.pack.FEW", 1)
     monkeypatch.setattr(packing_images, "_TASK_IMAGES", 8)
     monkeypatch.setattr(packing_images, "Task", kill_workers)
     source = packed(files)
@@ -276,12 +279,12 @@ def test_a_source_that_changed_is_refused(packed, files, encoded, tmp_path):
 
 def test_a_run_is_not_resumed_on_other_shards(digits, tmp_path):
     settings = {"network": {"hidden": [8]}, "training": {"epochs": 1}}
-    api.start(str(digits), settings, out=tmp_path / "run", quiet=True)
+    session.start(str(digits), settings, out=tmp_path / "run", quiet=True)
     assert latentia.open_run(tmp_path / "run").dataset.fingerprint
     shutil.rmtree(digits)
     pack("digits", digits, seed=1)
     with pytest.raises(DataError, match="now hold other examples; give the old data back"):
-        api.resume(tmp_path / "run", quiet=True)
+        session.resume(tmp_path / "run", quiet=True)
 
 
 def test_an_index_of_an_earlier_version_is_read(rng, tmp_path):

@@ -5,9 +5,10 @@ import pytest
 import torch
 
 from latentia import api, assembly
+from latentia.core.errors import DataError
 from latentia.data import load
 from latentia.data.transforms import Scale, Standardise
-from latentia.errors import DataError
+from latentia.runs import session
 from latentia.training import Training
 
 
@@ -38,13 +39,13 @@ def test_what_lies_outside_of_it_stays_in_proportion_and_is_said(tmp_path):
         "data": {"validation": 0.1, "test": 0.2},
         "likelihood": {"name": "gaussian_optimal"},
     }
-    api.start(x, settings, out=tmp_path / "run", quiet=True, say=said.append)
+    session.start(x, settings, out=tmp_path / "run", quiet=True, say=said.append)
     (line,) = [line for line in said if "the ends of the training split" in line]
     assert "reach from -1 to 9 and stay in proportion" in line
     assert float(Scale(2.0, 5.0)(torch.tensor([8.0]))) == pytest.approx(2)
     settings["transform"] = {"name": "scale", "low": -1.0, "high": 9.0}
     said.clear()
-    api.start(x, settings, out=tmp_path / "known", quiet=True, say=said.append)
+    session.start(x, settings, out=tmp_path / "known", quiet=True, say=said.append)
     assert not any("the ends of the training split" in line for line in said)
 
 

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from latentia import api
+from latentia.core.errors import DataError
 from latentia.data import load
 from latentia.data.feed import feeds
 from latentia.data.shards import Shards, open_shard
 from latentia.data.transforms import Identity
-from latentia.errors import DataError
+from latentia.runs import session
 
 BUFFER = 1
 """MiB: what the arrays here are larger than."""
@@ -149,12 +149,12 @@ def test_a_streamed_run_resumes_in_mid_epoch_bit_for_bit(rng, tmp_path):
     def weights(name):
         return (tmp_path / name / "model.safetensors").read_bytes()
 
-    api.start(str(tmp_path / "a.npy"), settings, out=tmp_path / "whole", quiet=True)
+    session.start(str(tmp_path / "a.npy"), settings, out=tmp_path / "whole", quiet=True)
     broken = {**settings, "training": {**settings["training"], "max_minutes": 1e-9}}
-    api.start(str(tmp_path / "a.npy"), broken, out=tmp_path / "broken", quiet=True)  # one step
+    session.start(str(tmp_path / "a.npy"), broken, out=tmp_path / "broken", quiet=True)  # one step
     for _ in range(4):
-        assert not api.resume(tmp_path / "broken", quiet=True).finished
-    api.resume(tmp_path / "broken", {"max_minutes": 5.0}, quiet=True)
+        assert not session.resume(tmp_path / "broken", quiet=True).finished
+    session.resume(tmp_path / "broken", {"max_minutes": 5.0}, quiet=True)
     assert weights("whole") == weights("broken")
 
 

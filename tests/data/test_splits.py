@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from latentia.core.errors import DataError
 from latentia.data.raw import consecutive
 from latentia.data.splits import make_splits, spread
-from latentia.errors import DataError
 
 shares = st.floats(0, 0.95)
 

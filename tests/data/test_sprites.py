@@ -3,7 +3,8 @@ import itertools
 import numpy as np
 import pytest
 
-from latentia.data import load, sprites
+from latentia.data import load
+from latentia.data.readers import sprites
 
 SIZES = (3, 4, 8, 8, 8)
 

@@ -5,10 +5,10 @@ import zipfile
 import numpy as np
 import pytest
 
+from latentia.core.errors import ConfigError
 from latentia.data import load
-from latentia.data.header import decide, guess
 from latentia.data.raw import Options
-from latentia.errors import ConfigError
+from latentia.data.readers.header import decide, guess
 
 pd = pytest.importorskip("pandas", reason="needs pandas: pip install 'latentia[tables]'")
 
@@ -359,7 +359,7 @@ def test_large_files_of_rows_keep_their_digits_too(tmp_path, monkeypatch):
 
 
 def test_packed_tables_keep_their_digits_and_settings(tmp_path, write):
-    from latentia.data.pack import pack
+    from latentia.data.packing.pack import pack
 
     wide = np.stack([1_700_000_000 + np.arange(40), np.arange(40) * 7 % 11], axis=1)
     path = write(["10,20", *lines_of(wide, "%d")])
@@ -374,7 +374,7 @@ def test_packed_tables_keep_their_digits_and_settings(tmp_path, write):
 
 
 def test_plain_arrays_from_text(write, rng):
-    from latentia.data.plain import read_array
+    from latentia.data.readers.plain import read_array
 
     values = 1_700_000_000 + rng.normal(size=(20, 4))
     np.testing.assert_array_equal(read_array(write(lines_of(values, "%.17g"))), values)
@@ -385,7 +385,7 @@ def test_plain_arrays_from_text(write, rng):
 
 
 def test_a_needless_zero_is_found_wherever_it_stands(write, refused, monkeypatch):
-    monkeypatch.setattr("latentia.data.delimited._SCANNED", 7)
+    monkeypatch.setattr("latentia.data.readers.delimited._SCANNED", 7)
     plain = [f"{at},{at / 8},-0.5" for at in range(30)]
     assert len(load(write(["a,b,c", *plain]))) == 30
     for row in range(20, 27):

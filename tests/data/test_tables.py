@@ -4,8 +4,8 @@ import sys
 import numpy as np
 import pytest
 
+from latentia.core.errors import MissingExtra
 from latentia.data import load
-from latentia.errors import MissingExtra
 
 pd = pytest.importorskip("pandas", reason="needs pandas: pip install 'latentia[tables]'")
 

@@ -5,7 +5,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from latentia.explorer.checks import image
+from latentia.serving.validation import image
 
 
 def sent(array):

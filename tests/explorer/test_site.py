@@ -12,10 +12,10 @@ import pytest
 
 import latentia
 from latentia.cli import main
-from latentia.errors import LatentiaError
+from latentia.core.errors import LatentiaError
 from latentia.explorer import runtime
-from latentia.explorer.decoder import OnnxDecoder, decoder, kept_graph
 from latentia.explorer.site import write_site
+from latentia.export.decoder import OnnxDecoder, decoder, kept_graph
 
 TINY = {"epochs": 1, "training": {"batch_size": 256}}
 
@@ -216,11 +216,11 @@ def test_a_kept_decoder_is_used_while_the_weights_are_its_own(runs, number, monk
     c = run.told(np.arange(9))
     want = run.decode(z, c)
     np.testing.assert_allclose(decode(z, c), want, atol=1e-5 * np.abs(want).max())
-    monkeypatch.setattr("latentia.explorer.decoder.decoder_bytes", lambda _: pytest.fail("made again"))
+    monkeypatch.setattr("latentia.export.decoder.decoder_bytes", lambda _: pytest.fail("made again"))
     assert kept_graph(run)
     (kept,) = (run.folder.path / "onnx").iterdir()
     kept.write_bytes(kept.read_bytes()[:-100])  # damaged: made again
-    monkeypatch.setattr("latentia.explorer.decoder.decoder_bytes", lambda _: b"new")
+    monkeypatch.setattr("latentia.export.decoder.decoder_bytes", lambda _: b"new")
     assert kept_graph(run) == b"new"
     kept.unlink()
 
@@ -229,7 +229,7 @@ def test_torch_decodes_where_a_graph_cannot(runs, monkeypatch):
     def fails(_):
         raise LatentiaError("no such operation")
 
-    monkeypatch.setattr("latentia.explorer.decoder.kept_graph", fails)
+    monkeypatch.setattr("latentia.export.decoder.kept_graph", fails)
     said = []
     assert decoder(runs[0], say=said.append) == runs[0].decode
     assert said == ["decoding through torch: no such operation"]

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 import latentia
-from latentia import storage
 from latentia.cli import main
-from latentia.errors import LatentiaError, RunError
+from latentia.core import storage
+from latentia.core.errors import LatentiaError, RunError
 from latentia.export import parity, write_onnx
-from latentia.trained import Trained
+from latentia.runs.model import Trained
 
 
 def cli(*arguments):
@@ -170,7 +170,7 @@ def test_a_name_of_the_hub_is_fetched_and_a_failure_is_one_line(hub, hub_folder)
 
 
 def test_a_model_that_travels_leaves_the_paths_of_files_at_home(run):
-    from latentia.hub import without_paths
+    from latentia.runs.hub import without_paths
 
     recipe = {**run.recipe, "condition": {"name": "vectors", "path": "/home/someone/attributes.npy"}}
     assert without_paths(recipe)["condition"]["path"] == "attributes.npy"

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from latentia import registry
+from latentia.core import registry
+from latentia.core.errors import LatentiaError
 from latentia.data.transforms import Scale
-from latentia.errors import LatentiaError
 from latentia.export import parity
 from latentia.export.graphs import as_onnx
 from tests.laws.test_components import CODED, model_of

@@ -6,12 +6,13 @@ import pytest
 import torch
 from torch.distributions import Independent, Normal
 
-from latentia import assembly, config, registry, storage
-from latentia.errors import ConfigError
-from latentia.evaluation.likelihood import scorer
+from latentia import assembly
+from latentia.core import config, registry, storage
+from latentia.core.errors import ConfigError
+from latentia.core.types import Batch, Pass
+from latentia.metrics.likelihood import scorer
 from latentia.objectives import Objective
 from latentia.probability.normal import PlainNormal
-from latentia.types import Batch, Pass
 
 LATENT = (3,)
 EVENTS = [(1, 8, 8), (1, 28, 28), (1, 28, 20), (3, 64, 64), (2, 5, 7), (7,), (2, 6)]

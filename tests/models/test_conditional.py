@@ -5,12 +5,12 @@ import pytest
 import torch
 
 import latentia
+from latentia.core.errors import LatentiaError
+from latentia.core.types import Batch
 from latentia.data.conditions import Factors, Labels, Vectors
-from latentia.errors import LatentiaError
 from latentia.models import ConditionalVAE
 from latentia.networks import MLP
 from latentia.probability import ConditionalNormal
-from latentia.types import Batch
 
 
 def small(condition=3, **arguments):
@@ -219,8 +219,8 @@ def told_of(numeric, value=VALUE):
 
 def test_a_number_is_standardised_once_whatever_way_it_goes(numeric, tmp_path):
     from latentia.cli import main
-    from latentia.explorer.server import create_app
-    from latentia.explorer.service import Service
+    from latentia.serving.server import create_app
+    from latentia.serving.service import Service
     from tests.serving.asking import asked_at
 
     z = numeric.sample_latents(3, c=numeric.given(VALUE), seed=5)

@@ -4,13 +4,13 @@ import torch
 from torch import nn
 
 import latentia
+from latentia.core.errors import LatentiaError
+from latentia.core.types import Batch
 from latentia.data.corruptions import Dropout, GaussianNoise, Patches, SaltAndPepper
-from latentia.errors import LatentiaError
 from latentia.models import Autoencoder, DenoisingAutoencoder, MaskedAutoencoder
 from latentia.networks import MLP
 from latentia.objectives import MaskedReconstruction, Reconstruction
 from latentia.probability import mse
-from latentia.types import Batch
 
 
 def batch_of(x):

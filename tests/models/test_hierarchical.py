@@ -6,16 +6,16 @@ import torch
 from torch.distributions import Independent, MultivariateNormal, Normal
 
 import latentia
-from latentia import api
+from latentia.core.errors import LatentiaError
+from latentia.core.types import Batch, Pass
 from latentia.data.feed import Feed
 from latentia.data.transforms import Identity
-from latentia.errors import LatentiaError
-from latentia.evaluation.likelihood import importance_weighted
+from latentia.metrics.likelihood import importance_weighted
 from latentia.models import HierarchicalVAE
 from latentia.networks import LadderConv, LadderMLP
 from latentia.objectives import ELBO
 from latentia.probability import Gaussian, Hierarchy, StandardNormal, Walked, kl_per_dimension
-from latentia.types import Batch, Pass
+from latentia.runs import session
 
 
 def lively(model, size=0.4):
@@ -261,7 +261,7 @@ def test_a_run_that_is_resumed_ends_bit_for_bit_as_one_that_never_stopped(run, t
     settings = {section: run.spec[section] for section in ("model", "network")}
     training = {"epochs": 4, "lr": 4e-3, "skip": 1e4, "max_minutes": 1e-6}
     latentia.train("digits", out=tmp_path / "run", **settings, training=training)
-    api.resume(tmp_path / "run", {"max_minutes": 10})
+    session.resume(tmp_path / "run", {"max_minutes": 10})
     again = latentia.open_run(tmp_path / "run")
     assert again.metrics("train")[-1]["step"] == run.metrics("train")[-1]["step"]
     for (name, one), two in zip(run.model.state_dict().items(), again.model.state_dict().values()):

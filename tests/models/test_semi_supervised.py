@@ -6,19 +6,19 @@ import pytest
 import torch
 
 import latentia
+from latentia.core.errors import LatentiaError
+from latentia.core.types import Batch, Pass
 from latentia.data import load
 from latentia.data.conditions import Labels, SomeLabels
 from latentia.data.feed import Feed, feeds
 from latentia.data.transforms import Identity, dequantising
-from latentia.errors import LatentiaError
-from latentia.evaluation.annealing import annealed
-from latentia.evaluation.likelihood import importance_weighted
-from latentia.evaluation.terms import average_terms
+from latentia.metrics.annealing import annealed
+from latentia.metrics.likelihood import importance_weighted
+from latentia.metrics.terms import average_terms
 from latentia.models import SemiSupervisedVAE
 from latentia.networks import MLP
 from latentia.objectives import ELBO, SemiSupervised
 from latentia.probability import Gaussian
-from latentia.types import Batch, Pass
 
 CLASSES = 3
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from latentia.errors import ConfigError
+from latentia.core.errors import ConfigError
 from latentia.models import (
     VAE,
     VQVAE,

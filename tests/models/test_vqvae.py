@@ -8,17 +8,19 @@ import pytest
 import torch
 
 import latentia
-from latentia import api, storage
+from latentia import api
 from latentia.cli import main
+from latentia.core import storage
+from latentia.core.errors import ConfigError, DataError
+from latentia.core.noise import seeded
 from latentia.data.feed import feeds
-from latentia.errors import ConfigError, DataError
-from latentia.evaluation.diagnosis import diagnose
-from latentia.evaluation.figures import Figure
-from latentia.evaluation.likelihood import importance_weighted
-from latentia.evaluation.terms import blocks
-from latentia.folder import RunFolder
-from latentia.noise import seeded
+from latentia.metrics.diagnosis import diagnose
+from latentia.metrics.figures import Figure
+from latentia.metrics.likelihood import importance_weighted
+from latentia.metrics.terms import blocks
 from latentia.report import build
+from latentia.runs import session
+from latentia.training.folder import RunFolder
 
 SMALL = {
     "model": {"name": "vqvae", "latent_dim": 3, "downsample": 4},
@@ -32,13 +34,13 @@ SMALL = {
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     path = tmp_path_factory.mktemp("runs") / "vq"
-    api.start("digits", SMALL, out=path, quiet=True)
+    session.start("digits", SMALL, out=path, quiet=True)
     return api.open_run(path)
 
 
 def refused(**changes):
     with pytest.raises(ConfigError) as caught:
-        api.start("digits", {**SMALL, **changes}, out="never-made", quiet=True)
+        session.start("digits", {**SMALL, **changes}, out="never-made", quiet=True)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -103,7 +105,7 @@ def test_the_command_line_gives_codes_and_takes_them_back(run, tmp_path):
 
 
 def test_a_model_without_codes_says_so(tmp_path):
-    api.start(
+    session.start(
         "digits", {"model": {"name": "vae", "latent_dim": 2}, "training": {"epochs": 1}},
         out=tmp_path / "vae", quiet=True,
     )  # fmt: skip
@@ -128,7 +130,7 @@ def test_every_quantiser_trains_and_decodes_its_codes(quantiser, tmp_path):
     levels = {"residual_codebook": {"size": 4, "levels": 2}, "finite_scalar": {"levels": 3}}
     posterior = {"name": quantiser, **levels.get(quantiser, {"size": 6})}
     training = {"epochs": 1, "batch_size": 128}
-    api.start(
+    session.start(
         "digits", {**SMALL, "posterior": posterior, "training": training}, out=tmp_path / "run", quiet=True
     )
     run = api.open_run(tmp_path / "run")
@@ -146,7 +148,7 @@ def test_codes_chosen_by_chance_have_a_likelihood_and_it_is_the_sum_over_all_cod
         "transform": {"name": "binarise"},
         "training": {"epochs": 3, "batch_size": 128},
     }
-    api.start("digits", settings, out=tmp_path / "run", quiet=True)
+    session.start("digits", settings, out=tmp_path / "run", quiet=True)
     run = api.open_run(tmp_path / "run")
     found = latentia.evaluate(run, only=["likelihood"], samples=2000, limit=20, ais=4)
     feed = feeds(run.dataset, run.transform)["test"].shuffled(0)
@@ -178,7 +180,7 @@ def test_a_table_gets_one_code_for_each_level(tmp_path):
         "posterior": {"name": "residual_codebook", "size": 4, "levels": 3},
         "training": {"epochs": 2},
     }
-    api.start(rows, settings, out=tmp_path / "run", quiet=True)
+    session.start(rows, settings, out=tmp_path / "run", quiet=True)
     run = api.open_run(tmp_path / "run")
     run.dataset = latentia.load(rows)
     assert run.spec["network"]["name"] == "mlp"
@@ -190,9 +192,9 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(tmp_path):
     def settings(**training):
         return {**SMALL, "training": {"epochs": 4, "batch_size": 128, **training}}
 
-    api.start("digits", settings(), out=tmp_path / "whole", quiet=True)
-    api.start("digits", settings(max_minutes=1e-6), out=tmp_path / "parts", quiet=True)
-    api.resume(tmp_path / "parts", {"max_minutes": None}, quiet=True)
+    session.start("digits", settings(), out=tmp_path / "whole", quiet=True)
+    session.start("digits", settings(max_minutes=1e-6), out=tmp_path / "parts", quiet=True)
+    session.resume(tmp_path / "parts", {"max_minutes": None}, quiet=True)
     ends = [
         storage.load_tensors(sorted(RunFolder(tmp_path / name).checkpoints.glob("*"))[-1])[0]
         for name in ("whole", "parts")

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from latentia import api
-from latentia.assessment import Assessment, Finding
-from latentia.evaluation.figures import Figure
+from latentia.evaluation import Assessment, Finding
+from latentia.metrics.figures import Figure
 from latentia.report import Axis, build, inputs
 from latentia.report.page import _studies
 

@@ -5,11 +5,11 @@ import math
 
 import pytest
 
-from latentia.errors import RunError
-from latentia.evaluation.figures import Figure
+from latentia.core.errors import RunError
+from latentia.metrics.figures import Figure
+from latentia.plots.exhibits import Cell
 from latentia.report import build
 from latentia.report.assessed import evaluation, title, uncertain
-from latentia.report.exhibits import Cell
 from tests.report.reading import Page
 
 

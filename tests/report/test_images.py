@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from latentia.errors import DataError, LatentiaError
-from latentia.report.images import TILE, below, beside, grid, save_png
+from latentia.core.errors import DataError, LatentiaError
+from latentia.plots.images import TILE, below, beside, grid, save_png
 
 
 def test_pixels_are_those_of_the_data():
@@ -96,6 +96,6 @@ def test_saved_whole(tmp_path):
 
 
 def test_drawing_grids_imports_nothing_heavy():
-    code = "import sys, latentia.report.images; print({'torch', 'matplotlib', 'sklearn'} & set(sys.modules))"
+    code = "import sys, latentia.plots.images; print({'torch', 'matplotlib', 'sklearn'} & set(sys.modules))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert out.strip() == "set()"

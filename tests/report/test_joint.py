@@ -4,16 +4,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from latentia.report import build, joint, maps
-from latentia.report.charts import run_colours
+from latentia.plots import projection as maps
+from latentia.plots.charts import run_colours
+from latentia.plots.images import grid
+from latentia.plots.joint_charts import latent_reach
+from latentia.report import build, joint
 from latentia.report.columns import Columns
-from latentia.report.images import grid
 from latentia.report.inputs import choose
 from latentia.report.joint import shared_noise
-from latentia.report.joint_charts import latent_reach
 from latentia.report.page import _stem, _told_apart
 from latentia.report.series import Series
-from latentia.run import Run
+from latentia.runs.run import Run
 from tests.report.reading import Page
 
 ROW = 7 * 8 + 2 * 2

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from latentia.data.dataset import Dataset
-from latentia.report import inputs, maps
-from latentia.report.map_charts import densest
+from latentia.plots import projection as maps
+from latentia.plots.map_charts import densest
+from latentia.report import inputs
 
 
 def groups(count, dims=6, apart=10.0):

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from latentia.evaluation.figures import Figure
+from latentia.metrics.figures import Figure
 from latentia.report.marks import Column, Verdict, difference
 from latentia.report.marks import judge as judge_columns
 

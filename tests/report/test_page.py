@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from latentia import api, storage
-from latentia.errors import LatentiaError, RunError
+from latentia import api
+from latentia.core import storage
+from latentia.core.errors import LatentiaError, RunError
 from latentia.report import build
 from latentia.report.facts import number
 from tests.report.reading import Page
@@ -230,7 +231,7 @@ def test_a_run_that_was_stopped_early(trained, few_points, tmp_path):
 
 
 def test_equal_names_are_told_apart(plane, few_points, tmp_path):
-    from latentia.run import Run
+    from latentia.runs.run import Run
 
     read = page(build([plane, Run.open(plane.folder.path)], tmp_path / "report.html"))
     assert "plane and plane-2" in read.text

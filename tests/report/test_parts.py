@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from latentia.data.dataset import Dataset
-from latentia.report.canvas import drawn, short
+from latentia.plots.canvas import drawn, short
+from latentia.plots.exhibits import Words
+from latentia.plots.projection import flatten
+from latentia.plots.theme import CATEGORIES, DARK, LIGHT, adaptive
 from latentia.report.columns import Columns
-from latentia.report.exhibits import Words
 from latentia.report.facts import number
 from latentia.report.inputs import choose, class_name, class_names, in_turn
-from latentia.report.maps import flatten
-from latentia.report.theme import CATEGORIES, DARK, LIGHT, adaptive
 
 WORDS = Words("chart", "A chart", "What it is.", "A chart of nothing")
 

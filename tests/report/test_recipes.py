@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import latentia
-from latentia.errors import RunError
+from latentia.core.errors import RunError
 from latentia.report import check_comparable
 from latentia.report.assessed import evaluation
 from latentia.report.marks import Column, paired

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from latentia.errors import RunError
-from latentia.evaluation.figures import Figure
+from latentia.core.errors import RunError
+from latentia.metrics.figures import Figure
+from latentia.plots.charts import Curve, run_colours
+from latentia.plots.exhibits import Words
+from latentia.plots.joint_charts import Spot, overlaid, seesaw
 from latentia.report import Axis, build
-from latentia.report.charts import Curve, run_colours
-from latentia.report.exhibits import Words
 from latentia.report.facts import number
-from latentia.report.joint_charts import Spot, overlaid, seesaw
 from latentia.report.sweep import rate_section
 from tests.report.conftest import BETAS
 from tests.report.reading import Page
@@ -158,7 +158,7 @@ def test_every_run_has_a_colour(count, ordered):
 
 def test_the_colours_of_an_order_are_seen_on_both_grounds():
     """Graphics need a contrast of 3 (WCAG 2.2); the scale is as light in the middle as at its ends."""
-    from latentia.report.theme import DARK, LIGHT
+    from latentia.plots.theme import DARK, LIGHT
 
     def luminance(colour):
         parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]

@@ -6,7 +6,7 @@ from PIL import Image
 
 import latentia
 from latentia.cli import main
-from latentia.errors import DataError, LatentiaError, Note
+from latentia.core.errors import DataError, LatentiaError, Note
 
 
 def csv(path, columns):

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 import latentia
-from latentia import api, config
+from latentia.core import config
+from latentia.core.errors import DataError, LatentiaError, Note
 from latentia.data.identity import fingerprint, found, rows_of
-from latentia.errors import DataError, LatentiaError, Note
 from latentia.explorer.encoded import label_of
+from latentia.runs import session
 
 TINY = {"network": {"hidden": [8]}, "model": {"latent_dim": 2}, "training": {"epochs": 1}}
 
@@ -23,7 +24,7 @@ def table(path, rows, names=("a", "b", "c")):
 def trained(tmp_path):
     rows = np.random.default_rng(0).normal(size=(300, 3))
     table(tmp_path / "t.csv", rows)
-    api.start(tmp_path / "t.csv", TINY, out=tmp_path / "run", quiet=True)
+    session.start(tmp_path / "t.csv", TINY, out=tmp_path / "run", quiet=True)
     return tmp_path, rows
 
 
@@ -69,16 +70,16 @@ def test_a_run_is_resumed_on_its_own_rows_alone(tmp_path):
     for name in ("whole", "resumed"):
         stop = {} if name == "whole" else {"max_minutes": 1e-9}
         settings = {**TINY, "training": {"epochs": 3, **stop}}
-        api.start(tmp_path / "t.csv", settings, out=tmp_path / name, quiet=True)
+        session.start(tmp_path / "t.csv", settings, out=tmp_path / name, quiet=True)
     table(tmp_path / "t.csv", np.concatenate([rows, rows[:20] + 1]))
     with pytest.warns(Note, match="20 of its 140 examples were added"):
-        ended = api.resume(tmp_path / "resumed", {"max_minutes": 60.0}, quiet=True)
+        ended = session.resume(tmp_path / "resumed", {"max_minutes": 60.0}, quiet=True)
     assert ended.finished
     weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "resumed")]
     assert weights[0] == weights[1]
     table(tmp_path / "t.csv", rows + 1)
     with pytest.raises(DataError, match="lack 120 of the run's 120 examples"):
-        api.resume(tmp_path / "resumed", quiet=True)
+        session.resume(tmp_path / "resumed", quiet=True)
 
 
 def test_what_is_kept_belongs_to_the_data(trained):
@@ -172,7 +173,7 @@ def test_conditions_are_drawn_as_often_as_the_training_had_them(tmp_path):
 
 
 def test_a_run_of_an_earlier_version_opens(trained):
-    from latentia import storage
+    from latentia.core import storage
 
     folder, _ = trained
     recipe = storage.read_json(folder / "run" / "model.json")

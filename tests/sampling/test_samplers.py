@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from latentia import registry, sampling
-from latentia.errors import ConfigError, MissingExtra
+from latentia import sampling
+from latentia.core import registry
+from latentia.core.errors import ConfigError, MissingExtra
 from latentia.models import VAE
 from latentia.networks import MLP
 from latentia.probability import MixturePrior

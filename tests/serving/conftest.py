@@ -3,8 +3,8 @@
 import pytest
 
 import latentia
-from latentia.explorer.server import create_app
-from latentia.explorer.service import Service
+from latentia.serving.server import create_app
+from latentia.serving.service import Service
 from tests.serving.asking import asked_at
 
 TINY = {"network": {"name": "mlp", "hidden": (16,)}, "latent_dim": 2, "epochs": 1}

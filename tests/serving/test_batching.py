@@ -7,9 +7,9 @@ import time
 import numpy as np
 import pytest
 
-from latentia.errors import ConfigError
-from latentia.explorer.batching import Batcher
-from latentia.explorer.refusals import Busy
+from latentia.core.errors import ConfigError
+from latentia.serving.batching import Batcher
+from latentia.serving.errors import Busy
 
 
 class Doubler:

@@ -8,8 +8,8 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.testclient import TestClient, WebSocketDenialResponse
 
-from latentia.errors import LatentiaError
-from latentia.explorer.guard import Guard, allowed_hosts
+from latentia.core.errors import LatentiaError
+from latentia.serving.guard import Guard, allowed_hosts
 
 
 async def _echo(request):
@@ -123,7 +123,7 @@ def test_a_body_longer_than_its_length_is_counted_as_it_comes():
 
 
 def test_requests_together_may_hold_only_so_much(monkeypatch):
-    monkeypatch.setattr("latentia.explorer.guard.HELD", 100)
+    monkeypatch.setattr("latentia.serving.guard.HELD", 100)
     guard = Guard(Starlette(routes=[Route("/", _echo, methods=["POST"])]))
     client = TestClient(guard, base_url="http://localhost")
     assert client.post("/", content=b"x" * 200).status_code == 200  # alone, it may

@@ -14,21 +14,21 @@ from pathlib import Path
 
 import pytest
 
-from latentia.errors import LatentiaError
-from latentia.explorer.running import listen, read_token
+from latentia.core.errors import LatentiaError
+from latentia.serving.uvicorn import listen, read_token
 
 LATENTIA = [sys.executable, "-c", "from latentia.cli import main; main()"]
 SLOW = """
 import sys, time
 from pathlib import Path
-from latentia.explorer import service
+from latentia.serving import service
 original = service.Service.decode_rows
 def slow(self, z, c):
     Path(sys.argv[2]).touch()
     time.sleep(float(sys.argv[3]))
     return original(self, z, c)
 service.Service.decode_rows = slow
-from latentia.explorer.running import serve
+from latentia.serving.uvicorn import serve
 serve(sys.argv[1], port=0, say=lambda line: print(line, flush=True))
 """
 

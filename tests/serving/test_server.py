@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 import latentia
-from latentia.explorer import wire
-from latentia.explorer.server import create_app
-from latentia.explorer.service import Limits, Service
+from latentia.serving import bodies as wire
+from latentia.serving.server import create_app
+from latentia.serving.service import Limits, Service
 from tests.serving.asking import ADDRESS, asked_at
 
 NPY = {"content-type": wire.NPY, "accept": wire.NPY}

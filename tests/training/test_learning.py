@@ -6,10 +6,11 @@ import torch
 
 from latentia import api
 from latentia.cli import main
+from latentia.core.errors import TrainingError
 from latentia.data.feed import feeds
 from latentia.data.transforms import Scale
-from latentia.errors import TrainingError
-from latentia.evaluation import floor, mean_example
+from latentia.metrics import floor, mean_example
+from latentia.runs import session
 
 SIDE = 16
 SETTINGS = {"data": {"validation": 0.1, "test": 0.1}}
@@ -47,7 +48,7 @@ def test_a_decoder_that_begins_far_from_the_data_does_not_learn(tmp_path, monkey
     }
     np.save(tmp_path / "spots.npy", spots())
     source = str(tmp_path / "spots.npy")
-    folder = api.start(source, settings, out=tmp_path / "run", quiet=True, say=said.append).folder
+    folder = session.start(source, settings, out=tmp_path / "run", quiet=True, say=said.append).folder
     (warning,) = [line for line in said if line.startswith("warning: ")]
     assert warning.startswith("warning: worse than the mean: MSE ")
     assert "train longer (training.epochs, now 20)" in warning
@@ -68,11 +69,11 @@ def test_the_advice_for_a_learning_rate_that_is_too_high_works(tmp_path):
         "training": {"epochs": 40, "batch_size": 16, "lr": 0.3},
         **SETTINGS,
     }
-    api.start(spots(), settings, out=tmp_path / "run", quiet=True, say=said.append)
+    session.start(spots(), settings, out=tmp_path / "run", quiet=True, say=said.append)
     assert any("lower training.lr to 0.001 (now 0.3)" in line for line in said)
     settings["training"]["lr"] = 0.001
     said.clear()
-    api.start(spots(), settings, out=tmp_path / "again", quiet=True, say=said.append)
+    session.start(spots(), settings, out=tmp_path / "again", quiet=True, say=said.append)
     assert not any(line.startswith("warning") for line in said)
 
 
@@ -102,7 +103,7 @@ def test_a_run_that_diverged_is_no_success(tmp_path, table):
     assert run.metrics("test")
     assert len(list((tmp_path / "run/checkpoints").glob("*.safetensors"))) == 2
     with pytest.raises(TrainingError, match="diverged"):  # and nothing forgotten
-        api.check_learned(api.resume(tmp_path / "run", quiet=True))
+        session.check_learned(session.resume(tmp_path / "run", quiet=True))
     api.train(table, out=tmp_path / "cured", **{**settings, "lr": 1e-3})
 
 

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from latentia import api, storage
-from latentia.errors import ConfigError, DataError, LatentiaError, MissingExtra, TrainingError
-from latentia.evaluation import average_terms
-from latentia.folder import RunFolder
+from latentia import api
+from latentia.core import storage
+from latentia.core.errors import ConfigError, DataError, LatentiaError, MissingExtra, TrainingError
+from latentia.metrics import average_terms
+from latentia.runs import session
+from latentia.training.folder import RunFolder
 from latentia.training.optimiser import Adam
 
 SMALL = {"model": {"name": "vae", "latent_dim": 2}, "network": {"name": "mlp", "hidden": [16]}}
@@ -93,7 +95,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_term(tmp_path):
     with pytest.raises(
         TrainingError, match=r"the (distortion|rate) is (inf|nan) at step \d+.*last good checkpoint"
     ):
-        api.start((x, None), settings, out=tmp_path / "run", quiet=True)
+        session.start((x, None), settings, out=tmp_path / "run", quiet=True)
     tensors, header = storage.load_tensors(tmp_path / "run/failed-batch.safetensors")
     assert len(tensors["index"]) == 16
     assert torch.equal(tensors["x"], torch.from_numpy(x)[tensors["index"]])
@@ -115,19 +117,19 @@ def test_nothing_is_written_when_the_settings_are_wrong(tmp_path):
         {"model": "autoencoder", "objective": "elbo"},
     ):
         with pytest.raises(ConfigError):
-            api.start("digits", settings, out=tmp_path / "run", quiet=True)
+            session.start("digits", settings, out=tmp_path / "run", quiet=True)
         assert list(tmp_path.iterdir()) == []
 
 
 def test_values_outside_of_the_support_are_refused(tmp_path):
     x = np.random.default_rng(0).uniform(0, 255, (30, 1, 8, 8)).astype(np.float32)
     with pytest.raises(DataError, match=r"'bernoulli' needs values in \[0, 1\], and the data reach 25"):
-        api.start(x, {"likelihood": "bernoulli"}, out=tmp_path / "run", quiet=True)
+        session.start(x, {"likelihood": "bernoulli"}, out=tmp_path / "run", quiet=True)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_run_repeats_from_its_own_run_file(tmp_path):
-    from latentia import config
+    from latentia.core import config
 
     first = api.train("digits", out=tmp_path / "first", **small())
     spec = config.read_toml(first.folder.run_file)
@@ -138,7 +140,7 @@ def test_a_run_repeats_from_its_own_run_file(tmp_path):
 
 def test_average_terms_of_an_example_do_not_depend_on_those_after_it(tmp_path, monkeypatch):
     from latentia.data.feed import Feed, feeds
-    from latentia.evaluation import terms
+    from latentia.metrics import terms
 
     monkeypatch.setattr(terms, "BLOCK", 64)
     run = api.train("digits", out=tmp_path / "run", model="vae", training={"epochs": 1})
@@ -175,7 +177,7 @@ def test_bfloat16_trains_where_it_is_asked_for(tmp_path):
 
 def test_an_unknown_device_is_one_line(tmp_path):
     with pytest.raises(ConfigError, match=r"device 'abacus' cannot be used here"):
-        api.start("digits", small(device="abacus"), out=tmp_path / "run", quiet=True)
+        session.start("digits", small(device="abacus"), out=tmp_path / "run", quiet=True)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -218,13 +220,13 @@ def test_a_run_that_collapses_says_so_and_what_to_change(tmp_path):
         "objective": {"beta": 1e4},
         "training": {"epochs": 30},
     }
-    api.start("digits", settings, out=tmp_path / "run", say=said.append, quiet=True)
+    session.start("digits", settings, out=tmp_path / "run", say=said.append, quiet=True)
     warnings = [line for line in said if line.startswith("warning: ")]
     assert len(warnings) == 1
     assert "full collapse at step" in warnings[0] and "0 of 3 latents" in warnings[0]
     assert "objective.beta" in warnings[0] and "objective.free_bits" in warnings[0]
     said.clear()
-    api.start("digits", {"training": {"epochs": 30}}, out=tmp_path / "well", say=said.append, quiet=True)
+    session.start("digits", {"training": {"epochs": 30}}, out=tmp_path / "well", say=said.append, quiet=True)
     assert not any(line.startswith("warning: ") for line in said)
 
 
@@ -239,7 +241,7 @@ def test_a_collapse_is_noticed_under_a_bound_of_several_samples(tmp_path):
         "training": {"epochs": 30, "lr": 3e-3},
     }
     said = []
-    api.start(x, settings, out=tmp_path / "run", say=said.append, quiet=True)
+    session.start(x, settings, out=tmp_path / "run", say=said.append, quiet=True)
     (warning,) = [line for line in said if line.startswith("warning: ")]
     assert "full collapse" in warning and "objective.name=elbo" in warning
 
@@ -281,4 +283,4 @@ def test_the_optimiser_leaves_everything_as_it_is_where_a_step_is_skipped():
 
 def test_a_run_that_skips_every_step_says_so(tmp_path):
     with pytest.raises(TrainingError, match=r"training\.skip=1e-09 left out all of the last"):
-        api.start((images(), None), small(skip=1e-9, epochs=200), out=tmp_path / "run", quiet=True)
+        session.start((images(), None), small(skip=1e-9, epochs=200), out=tmp_path / "run", quiet=True)

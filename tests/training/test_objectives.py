@@ -7,16 +7,18 @@ import numpy as np
 import pytest
 import torch
 
-from latentia import api, assembly, storage
+from latentia import api, assembly
+from latentia.core import storage
+from latentia.core.errors import ConfigError, MissingExtra
 from latentia.data import load
 from latentia.data.feed import feeds
-from latentia.errors import ConfigError, MissingExtra
-from latentia.evaluation import average_terms
-from latentia.folder import RunFolder
+from latentia.metrics import average_terms
 from latentia.networks import ConvFeatures
 from latentia.objectives import DReG, FactorVAE
 from latentia.probability import DiagonalGaussian
+from latentia.runs import session
 from latentia.training import Training
+from latentia.training.folder import RunFolder
 
 SMALL = {"network": {"name": "mlp", "hidden": [16]}, "training": {"epochs": 2}}
 
@@ -72,7 +74,7 @@ SMALL = {"network": {"name": "mlp", "hidden": [16]}, "training": {"epochs": 2}}
 )
 def test_what_cannot_work_is_refused_before_anything_is_built(settings, message, tmp_path):
     with pytest.raises(ConfigError, match=message):
-        api.start("digits", {**SMALL, **settings}, out=tmp_path / "run", quiet=True)
+        session.start("digits", {**SMALL, **settings}, out=tmp_path / "run", quiet=True)
     assert not (tmp_path / "run").exists()
 
 
@@ -80,7 +82,7 @@ def test_a_package_that_is_missing_is_told_before_anything_is_written(tmp_path, 
     monkeypatch.setitem(sys.modules, "torchmetrics", None)
     objective = {"name": "ms_ssim", "scales": 1, "window": 3}
     with pytest.raises(MissingExtra, match=r"'ms_ssim' needs the package torchmetrics.*latentia\[metrics\]"):
-        api.start("digits", {**SMALL, "objective": objective}, out=tmp_path / "run", quiet=True)
+        session.start("digits", {**SMALL, "objective": objective}, out=tmp_path / "run", quiet=True)
     assert not (tmp_path / "run").exists()
 
 
@@ -88,7 +90,7 @@ def test_a_package_that_is_missing_is_told_before_anything_is_written(tmp_path, 
 def test_a_posterior_that_is_no_product_is_refused(objective, tmp_path, monkeypatch):
     monkeypatch.setattr(DiagonalGaussian, "factorised", False)
     with pytest.raises(ConfigError, match=rf"'{objective}' needs a posterior that is a product .*; use"):
-        api.start("digits", {**SMALL, "objective": objective}, out=tmp_path / "run", quiet=True)
+        session.start("digits", {**SMALL, "objective": objective}, out=tmp_path / "run", quiet=True)
 
 
 def test_an_adversary_on_a_loop_with_one_optimiser_is_refused():
@@ -140,7 +142,7 @@ def test_learning_rate_and_betas_of_the_adversary_are_settings():
 def test_a_distance_of_pictures_is_refused_on_a_table(objective, tmp_path):
     table = np.random.default_rng(0).normal(size=(60, 7)).astype(np.float32)
     with pytest.raises(ConfigError, match=r"images, and an example has shape 7; use objective\.|shape 7"):
-        api.start(table, {**SMALL, "objective": objective}, out=tmp_path / "run", quiet=True)
+        session.start(table, {**SMALL, "objective": objective}, out=tmp_path / "run", quiet=True)
 
 
 @pytest.mark.parametrize("model", ["vae", "autoencoder"])

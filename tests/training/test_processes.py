@@ -12,21 +12,22 @@ import numpy as np
 import pytest
 import torch
 
-from latentia import api, storage
-from latentia.errors import ConfigError
-from latentia.folder import RunFolder
-from latentia.processes import Processes
+from latentia.core import storage
+from latentia.core.errors import ConfigError
+from latentia.core.processes import Processes
+from latentia.runs import session
+from latentia.training.folder import RunFolder
 
 WORKER = """
 import json, sys
 from latentia import api
-from latentia.errors import LatentiaError
+from latentia.core.errors import LatentiaError
 for number, job in enumerate(json.loads(sys.argv[1])):
     try:
         if "resume" in job:
-            api.resume(job["resume"], job.get("changes"), quiet=True, say=print)
+            session.resume(job["resume"], job.get("changes"), quiet=True, say=print)
         else:
-            api.start(job.get("source", "digits"), job["settings"], out=job["out"], quiet=True, say=print)
+            session.start(job.get("source", "digits"), job["settings"], out=job["out"], quiet=True, say=print)
     except LatentiaError as error:
         print(f"{type(error).__name__} {number}: {error}")
 """
@@ -147,7 +148,7 @@ def same_curve(first, second, logs=("train", "validation", "health", "test")):
 @pytest.mark.parametrize("name", RUNS)
 def test_two_processes_give_the_curve_of_one(pairs, tmp_path, name):
     alone = {**RUNS[name], "training": {**RUNS[name]["training"], "sharding": "none"}}
-    api.start("digits", alone, out=tmp_path / "one", quiet=True)
+    session.start("digits", alone, out=tmp_path / "one", quiet=True)
     same_curve(tmp_path / "one", pairs[0] / name)
 
 
@@ -183,14 +184,14 @@ def test_a_loss_that_is_not_finite_in_one_process_stops_all_with_one_line(pairs)
 
 def test_shards_need_several_processes(tmp_path):
     with pytest.raises(ConfigError, match="there is one; start several with: torchrun"):
-        api.start("digits", RUNS["shards"], out=tmp_path / "run")
+        session.start("digits", RUNS["shards"], out=tmp_path / "run")
 
 
 def test_any_number_of_processes_goes_on_with_a_run(pairs, tmp_path):
     broken, lone = pairs[0] / "broken", tmp_path / "lone"
     assert RunFolder(broken).spec()["training"]["accumulate"] == 2  # raised to the number of processes
-    assert not api.resume(broken, BRIEF, quiet=True).finished
-    api.start("digits", settings(training=BRIEF | {"accumulate": 1}), out=lone, quiet=True)
+    assert not session.resume(broken, BRIEF, quiet=True).finished
+    session.start("digits", settings(training=BRIEF | {"accumulate": 1}), out=lone, quiet=True)
     said = work(
         [
             {"resume": str(broken), "changes": {"max_minutes": 10.0}},
@@ -198,10 +199,10 @@ def test_any_number_of_processes_goes_on_with_a_run(pairs, tmp_path):
         ]
     )
     assert "2 processes work on 1 part of a batch (who has none helps to evaluate); one process" in said[0]
-    api.resume(lone, {"max_minutes": 10.0}, quiet=True)
+    session.resume(lone, {"max_minutes": 10.0}, quiet=True)
     for path, parts in ((broken, 2), (lone, 1)):
         whole = settings(training={"accumulate": parts})
-        api.start("digits", whole, out=tmp_path / f"{parts} at once", quiet=True)
+        session.start("digits", whole, out=tmp_path / f"{parts} at once", quiet=True)
         same_curve(tmp_path / f"{parts} at once", path, logs=("validation",))
 
 

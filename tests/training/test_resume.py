@@ -10,9 +10,10 @@ import time
 import pytest
 import torch
 
-from latentia import api, storage
-from latentia.errors import RunError
-from latentia.folder import RunFolder
+from latentia.core import storage
+from latentia.core.errors import RunError
+from latentia.runs import session
+from latentia.training.folder import RunFolder
 
 SETTINGS = [
     "digits", "--quiet", "--latent-dim", "3", "--epochs", "12", "--network", "mlp", "--hidden", "48,24",
@@ -158,7 +159,7 @@ def half_done(tmp_path):
         "network": {"name": "mlp", "hidden": [16]},
         "training": {"epochs": 4000, "max_minutes": 0.02, "checkpoint_seconds": 0.2},
     }
-    ended = api.start("digits", settings, out=path, quiet=True)
+    ended = session.start("digits", settings, out=path, quiet=True)
     assert not ended.finished
     return path
 
@@ -170,7 +171,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(half_done):
     whole[-100] ^= 0xFF
     files[-1].write_bytes(whole)
     said = []
-    api.resume(half_done, {"max_minutes": 0.03}, quiet=True, say=said.append)
+    session.resume(half_done, {"max_minutes": 0.03}, quiet=True, say=said.append)
     assert any("damaged" in line and files[-1].name in line for line in said)
 
 
@@ -178,11 +179,11 @@ def test_truncated_checkpoints_without_a_whole_one_are_an_error(half_done):
     for file in RunFolder(half_done).checkpoints.glob("*.safetensors"):
         file.write_bytes(file.read_bytes()[:200])
     with pytest.raises(RunError, match=r"no checkpoint in .* is whole"):
-        api.resume(half_done, quiet=True)
+        session.resume(half_done, quiet=True)
 
 
 def test_a_resumed_run_may_go_on_for_longer_but_not_change_otherwise(half_done):
-    ended = api.resume(half_done, {"max_minutes": 0.03}, quiet=True)
+    ended = session.resume(half_done, {"max_minutes": 0.03}, quiet=True)
     assert not ended.finished
     code, _, error = run("train", "--resume", half_done, "--lr", "0.1")
     assert code == 2

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from latentia import api, compiling, storage
-from latentia.errors import ConfigError
+from latentia.core import compiling, storage
+from latentia.core.errors import ConfigError
 from latentia.networks import ResNet, recompute
+from latentia.runs import session
 from latentia.training.step import decay
 
 
@@ -23,7 +24,7 @@ def trained(path, *, say=lambda line: None, **settings):
         **settings,
     }
     chosen |= {"training": training, "data": {"validation": 0.0, "test": 0.0}}
-    folder = api.start(images(), chosen, out=path, quiet=True, say=say).folder
+    folder = session.start(images(), chosen, out=path, quiet=True, say=say).folder
     losses = [row["loss"] for row in folder.metrics() if row["split"] == "train"]
     return losses, storage.load_tensors(folder.weights_file)[0]
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from latentia.training.window import Window
+from latentia.training.terms_buffer import Window
 
 
 def test_a_window_sums_the_terms_of_each_step_and_starts_again():

@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch.distributions import Independent, MultivariateNormal, Normal, kl_divergence
 
+from latentia.core.types import Batch, Pass
 from latentia.objectives import WAE, BetaTC, Capacity, Constant, FactorVAE, InfoVAE, Linear
 from latentia.objectives.total_correlation import split_rate
 from latentia.probability import Delta, discrepancy
-from latentia.training.opponent import Opponent
-from latentia.types import Batch, Pass
+from latentia.training.discriminator import Opponent
 
 
 def product(mean, scale):

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch.distributions import Independent, Normal
 
+from latentia.core.types import Batch, Pass
 from latentia.models import VAE, Autoencoder
 from latentia.networks import LectureTanh, lecture_256_64, lecture_conv
 from latentia.objectives import ELBO, Cosine, Cyclical, Linear, Reconstruction
@@ -20,7 +21,6 @@ from latentia.probability import (
     l1,
     mse,
 )
-from latentia.types import Batch, Pass
 
 
 def normal(mean, std):
@@ -200,7 +200,7 @@ def test_the_diagonal_gaussian_reads_means_then_log_variances():
 
 def test_bits_per_dimension_of_uniform_bytes_is_eight():
     from latentia.data.transforms import Dequantise
-    from latentia.evaluation.terms import bits_per_dim
+    from latentia.metrics.terms import bits_per_dim
 
     # A density of 1 on [0, 1) is -log p = 0 nats, and uniform over 256 values.
     assert bits_per_dim(0.0, 784, Dequantise(255.0).log2_unit) == pytest.approx(8.0)

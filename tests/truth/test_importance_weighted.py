@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch.distributions import Independent, Normal
 
+from latentia.core.types import Batch, Pass
 from latentia.objectives import ELBO, IWAE, DReG, StickingTheLanding
-from latentia.types import Batch, Pass
 from tests.truth.test_linear_gaussian import data, exact, pca  # noqa: F401
 
 ESTIMATORS = (IWAE, StickingTheLanding, DReG)

@@ -10,7 +10,7 @@ from torch.distributions import Normal
 
 from latentia.data.feed import Feed
 from latentia.data.transforms import Scale
-from latentia.evaluation.terms import average_terms
+from latentia.metrics.terms import average_terms
 from latentia.models import VAE, VQVAE, ConditionalVAE, HierarchicalVAE
 from latentia.networks import MLP, Conv, Grid, LadderConv, ResNet
 from latentia.objectives import ELBO

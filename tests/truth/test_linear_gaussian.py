@@ -9,11 +9,11 @@ import pytest
 import torch
 from sklearn.decomposition import PCA
 
+from latentia.core.types import Batch, Pass
 from latentia.models import VAE
 from latentia.objectives import ELBO
 from latentia.probability import DiagonalGaussian, GaussianLearned
-from latentia.types import Batch, Pass
-from tests.evaluation.conftest import Linear
+from tests.metrics.conftest import Linear
 
 FEATURES, LATENTS = 8, 2
 

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch.distributions import Independent, Normal
 
+from latentia.core.types import Batch, Pass
 from latentia.networks import ConvFeatures
 from latentia.objectives import ELBO, MultiScaleSSIM, Perceptual, Reconstruction
-from latentia.types import Batch, Pass
 
 EVENT = (1, 28, 28)
 

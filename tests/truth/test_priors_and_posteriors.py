@@ -9,8 +9,8 @@ import torch
 from scipy.stats import norm
 from torch.distributions import Categorical, Independent, MultivariateNormal, Normal
 
-from latentia import registry
-from latentia.errors import ConfigError, MissingExtra
+from latentia.core import registry
+from latentia.core.errors import ConfigError, MissingExtra
 from latentia.models import VAE
 from latentia.networks import MLP
 from latentia.probability import (

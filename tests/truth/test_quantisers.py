@@ -7,11 +7,12 @@ import pytest
 import torch
 from torch.distributions import kl_divergence
 
-from latentia import storage
-from latentia.errors import ConfigError
+from latentia.core import storage
+from latentia.core.errors import ConfigError
+from latentia.core.types import Batch
 from latentia.models import VQVAE
 from latentia.networks import MLP
-from latentia.networks.causal import CausalTransformer
+from latentia.networks.transformer import CausalTransformer
 from latentia.objectives import VQ
 from latentia.probability import (
     Bernoulli,
@@ -25,7 +26,6 @@ from latentia.probability import (
 )
 from latentia.probability.quantisers import Codebook
 from latentia.sampling import AutoregressiveSampler, sample_prior
-from latentia.types import Batch
 
 GRID = (3, 2, 4)
 

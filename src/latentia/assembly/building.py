@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from latentia import config, registry, threads
 from latentia.assembly.room import require_room
 from latentia.assembly.settings import PARTS
+from latentia.core import config, registry, threads
+from latentia.core.noise import seeded
+from latentia.core.types import Batch, LatentModel
 from latentia.data.conditions import Condition
 from latentia.data.dataset import Dataset
 from latentia.data.transforms import Transform
 from latentia.networks import recompute
-from latentia.noise import seeded
 from latentia.objectives import Objective
-from latentia.types import Batch, LatentModel
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from latentia import config, registry
 from latentia.assembly.settings import NETWORKS, PARTS, SUPPLIED
+from latentia.core import config, registry
+from latentia.core.errors import ConfigError, DataError, MissingExtra, nearest
 from latentia.data.conditions import Labels
 from latentia.data.dataset import Dataset
-from latentia.errors import ConfigError, DataError, MissingExtra, nearest
 
 if TYPE_CHECKING:
-    from latentia.config import Table
+    from latentia.core.config import Table
 
 
 def check_training(table: Mapping[str, Any], training: type) -> None:

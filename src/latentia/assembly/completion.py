@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from latentia import config, registry
 from latentia.assembly.checks import (
     check_base,
     check_classes,
@@ -31,10 +30,11 @@ from latentia.assembly.defaults import (
     usual_network,
 )
 from latentia.assembly.settings import SECTIONS, SUPPLIED, check_sections
+from latentia.core import config, registry
 from latentia.data.dataset import Dataset
 
 if TYPE_CHECKING:
-    from latentia.config import Table
+    from latentia.core.config import Table
 
 
 def complete(settings: Mapping[str, Any], dataset: Dataset, training: type) -> Table:

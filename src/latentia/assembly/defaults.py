@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from latentia import config, registry
 from latentia.assembly.checks import innermost
 from latentia.assembly.settings import SUPPLIED
+from latentia.core import config, registry
+from latentia.core.errors import ConfigError, DataError, nearest
 from latentia.data.dataset import Dataset
 from latentia.data.splits import spread
-from latentia.errors import ConfigError, DataError, nearest
 
 if TYPE_CHECKING:
-    from latentia.config import Table
+    from latentia.core.config import Table
 
 
 GOOD_STEPS = 10_000

@@ -7,10 +7,10 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from latentia.errors import ConfigError
-from latentia.memory import available
-from latentia.noise import seeded
-from latentia.types import LatentModel
+from latentia.core.errors import ConfigError
+from latentia.core.memory import available
+from latentia.core.noise import seeded
+from latentia.core.types import LatentModel
 
 LARGE = 1 << 18
 """Entries of an example from which it is asked; networks for smaller ones are small."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from latentia import config
-from latentia.errors import ConfigError, nearest
+from latentia.core import config
+from latentia.core.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
-    from latentia.config import Table
+    from latentia.core.config import Table
 
 
 SECTIONS = (

@@ -13,8 +13,8 @@ from typing import Any
 
 import click
 
-from latentia.errors import LatentiaError, Note, ToldElsewhere
-from latentia.threads import let_sleep
+from latentia.core.errors import LatentiaError, Note, ToldElsewhere
+from latentia.core.threads import let_sleep
 
 VERBS = {
     "demo": "demo",
@@ -53,7 +53,7 @@ class Verbs(click.Group):
         if cmd_name not in VERBS:
             return None
         if cmd_name not in TOGETHER:
-            from latentia.processes import refuse_several
+            from latentia.core.processes import refuse_several
 
             refuse_several(f"'{cmd_name}'")
         return importlib.import_module(f"latentia.cli.{VERBS[cmd_name]}").command
@@ -62,7 +62,7 @@ class Verbs(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the verb, or say which one is nearest."""
-        from latentia.errors import nearest
+        from latentia.core.errors import nearest
 
         if args and args[0] not in VERBS and not args[0].startswith("-"):
             raise click.UsageError(f"unknown verb '{args[0]}'{nearest(args[0], VERBS)}")

@@ -22,7 +22,8 @@ def command(runs: tuple[Path, ...], output: Path, quiet: bool, **settings: objec
     the same inputs, with the same noise, every figure in one table.
     """  # noqa: D205
     from latentia import api
+    from latentia.runs import session
 
-    say = api.silent if quiet else (lambda line: click.echo(line, err=True))
+    say = session.silent if quiet else (lambda line: click.echo(line, err=True))
     page = api.compare(runs, output, quiet=quiet, say=say, **chosen_settings(settings))
     click.echo(f"comparison: {page}")

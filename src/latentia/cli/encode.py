@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from latentia.cli.output import check_output, run_argument, skip_bad_option, write_array, write_splits
-from latentia.errors import shell
+from latentia.core.errors import shell
 
 
 @click.command("encode", short_help="Turn data into latents.")
@@ -63,7 +63,7 @@ def command(
         return
     check_output(output)
     from latentia.api import open_run
-    from latentia.processes import refuse_several
+    from latentia.core.processes import refuse_several
 
     refuse_several("'encode' into a file")
 
@@ -80,9 +80,9 @@ def command(
 
 
 def _into_folder(run: Path, source: str | None, folder: Path, latents: str, seed: int, device: str) -> None:
+    from latentia.core.processes import started
     from latentia.data import load
-    from latentia.encoding import encode
-    from latentia.processes import started
+    from latentia.runs.encoding import encode
 
     encode(run, source, folder, latents=latents, seed=seed, device=device, quiet=False)
     if started()[0] == 0:

@@ -72,12 +72,14 @@ def command(run: Path, json_file: Path | None, quiet: bool, **settings: object) 
     What is measured is kept in RUN/evaluation.json, and is not measured again while weights, data
     and settings stay the same.
     """
-    from latentia import api, storage
-    from latentia.assessment.text import lines
+    from latentia import api
+    from latentia.core import storage
+    from latentia.evaluation.text import lines
+    from latentia.runs import session
 
     if json_file is not None:
         storage.check_writable(json_file)
-    say = api.silent if quiet else (lambda line: click.echo(line, err=True))
+    say = session.silent if quiet else (lambda line: click.echo(line, err=True))
     assessment = api.evaluate(run, quiet=quiet, say=say, **chosen_settings(settings))
     if json_file is not None:  # before the lines: whoever reads them may stop early
         storage.write_json(json_file, assessment.as_json())

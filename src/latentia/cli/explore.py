@@ -43,7 +43,7 @@ def command(
     """Show the latents of RUN, of several runs, or of a sweep, on a page in the browser."""
     from latentia.api import open_run
     from latentia.explorer.explore import app_of, serve
-    from latentia.explorer.running import listen
+    from latentia.serving.uvicorn import listen
     from latentia.sweeps import opened_family
 
     folders, labels, axis = opened_family(runs)

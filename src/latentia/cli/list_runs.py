@@ -11,7 +11,7 @@ import click
 @click.argument("root", default="runs", type=click.Path(path_type=Path))
 def command(root: Path) -> None:
     """List the runs below ROOT (runs by default): what they are and how they did."""
-    from latentia.folder import summaries
+    from latentia.training.folder import summaries
 
     rows = summaries(root)
     if not rows:

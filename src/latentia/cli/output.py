@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import click
 import numpy as np
 
-from latentia import storage
-from latentia.data.plain import write_csv
-from latentia.errors import ConfigError
+from latentia.core import storage
+from latentia.core.errors import ConfigError
+from latentia.data.readers.plain import write_csv
 
 if TYPE_CHECKING:
     from latentia.data.layout import Layout
-    from latentia.run import Run
+    from latentia.runs.run import Run
 
 ENDINGS = (".png", ".npy", ".npz", ".csv")
 
@@ -99,7 +99,7 @@ def write_examples(
     """
     record, ending = run.record, path.suffix.lower()
     if ending == ".png" and record.kind == "image":
-        from latentia.report.images import grid, save_png
+        from latentia.plots.images import grid, save_png
 
         low, high = run.image_range
         save_png(grid(examples, low=low, high=high, columns=per_row), path)
@@ -139,7 +139,7 @@ def read_condition(run: Run, text: str | None) -> np.ndarray | None:
     """
     if text is None:
         return None
-    from latentia.config import parse_value
+    from latentia.core.config import parse_value
     from latentia.data.conditions import as_told
 
     if text == "all" and run.condition is not None:

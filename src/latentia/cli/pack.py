@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from latentia.errors import shell
+from latentia.core.errors import shell
 
 
 @click.command("pack", short_help="Write data as shards, for data larger than memory.")
@@ -48,9 +48,9 @@ def command(
     """
     if quiet:
         os.environ["TQDM_DISABLE"] = "1"
-    from latentia.config import parse_value
+    from latentia.core.config import parse_value
     from latentia.data import load
-    from latentia.data.pack import pack
+    from latentia.data.packing.pack import pack
 
     for name, text in {"size": size, "shape": shape}.items():
         settings[name] = parse_value(text) if text else None

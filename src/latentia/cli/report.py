@@ -15,7 +15,7 @@ import click
 def command(runs: tuple[Path, ...], output: Path | None) -> None:
     """Write one self-contained HTML file about RUN, or about several runs side by side."""
     from latentia.api import open_run
-    from latentia.errors import ConfigError
+    from latentia.core.errors import ConfigError
 
     if len(runs) > 1 and output is None:
         raise ConfigError("a report of several runs needs a place: give -o FILE.html")

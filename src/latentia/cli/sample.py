@@ -49,7 +49,7 @@ def command(
     """
     check_output(output)
     from latentia.api import open_run
-    from latentia.config import parse_override
+    from latentia.core.config import parse_override
 
     given = {name: value for name, value in settings.items() if value is not None}
     given |= {".".join(path): value for path, value in map(parse_override, words)}

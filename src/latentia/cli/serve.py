@@ -54,7 +54,7 @@ def command(
     It answers on this machine alone unless --host says otherwise. /openapi.json describes every endpoint.
     Ctrl-C ends it when the requests in flight are answered; a second one at once.
     """
-    from latentia.explorer.running import serve
+    from latentia.serving.uvicorn import serve
 
     serve(
         run,

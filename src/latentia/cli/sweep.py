@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from latentia.cli.train import gather, run_options
-from latentia.errors import ConfigError, shell
+from latentia.core.errors import ConfigError, shell
 
 
 @click.command("sweep", short_help="Train a family of runs and draw what changes along it.")
@@ -36,9 +36,10 @@ def command(
 
     A sweep that was interrupted goes on with --resume: what is trained stays.
     """  # noqa: D205
-    from latentia import api, sweeps
+    from latentia import sweeps
+    from latentia.runs import session
 
-    say = api.silent if quiet else click.echo
+    say = session.silent if quiet else click.echo
     given = {name: value for name, value in flags.items() if value is not None}
     if resume is not None:
         if words or over or out or config or given:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from latentia.errors import ConfigError, shell
+from latentia.core.errors import ConfigError, shell
 
 
 def run_options(function: click.decorators.FC) -> click.decorators.FC:
@@ -79,20 +79,20 @@ def command(
     training.clip=1 or objective.schedule=cyclical; SECTION=NAME chooses a part, such as
     objective=beta_tc, prior=vamp, posterior=iaf or condition=factors.
     """  # noqa: D205
-    from latentia import api
-    from latentia.processes import join
+    from latentia.core.processes import join
+    from latentia.runs import session
 
     processes = join()
-    say = api.silent if quiet or not processes.first else click.echo
+    say = session.silent if quiet or not processes.first else click.echo
     if quiet or not processes.first:
         os.environ["TQDM_DISABLE"] = "1"  # reading images shows a bar, too
     given = {name: value for name, value in flags.items() if value is not None}
     if resume is not None:
         processes.together(lambda: _only_changeable(words, out, config, given))
-        ended = api.resume(resume, given, quiet=quiet, say=say)
+        ended = session.resume(resume, given, quiet=quiet, say=say)
     else:
         source, settings = processes.together(lambda: gather(words, config, given))
-        ended = api.start(source, settings, out=out, quiet=quiet, say=say)
+        ended = session.start(source, settings, out=out, quiet=quiet, say=say)
     path = shell(ended.folder.path)
     if ended.interrupted:
         if processes.first:
@@ -101,7 +101,7 @@ def command(
     if not ended.finished:
         say(f"out of time, and saved; go on with: latentia train --resume {path} --max-minutes N")
         return
-    api.check_learned(ended)
+    session.check_learned(ended)
     say(f"done; see it with: latentia report {path}")
 
 
@@ -118,8 +118,8 @@ def gather(
     Returns:
         The source and the nested settings.
     """
-    from latentia import config
     from latentia.assembly import expand
+    from latentia.core import config
 
     settings = config.read_toml(run_file) if run_file else {}
     lists = ("hidden", "size")
@@ -140,7 +140,7 @@ def gather(
 def _only_changeable(
     words: tuple[str, ...], out: Path | None, config: Path | None, given: dict[str, Any]
 ) -> None:
-    from latentia.api import CHANGEABLE
+    from latentia.runs.session import CHANGEABLE
 
     fixed = [f"--{name.replace('_', '-')}" for name in given if name not in CHANGEABLE]
     fixed += list(words)

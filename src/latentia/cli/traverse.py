@@ -24,7 +24,7 @@ def command(run: Path, example: int | None, dims: str | None, steps: int, reach:
     """Decode what each latent dimension of RUN does: one row for each."""
     check_output(output)
     from latentia.api import open_run
-    from latentia.errors import ConfigError
+    from latentia.core.errors import ConfigError
 
     opened = open_run(run)
     try:

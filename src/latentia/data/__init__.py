@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from latentia.data.dataset import Dataset
-    from latentia.data.plain import read_array
+    from latentia.data.readers.plain import read_array
     from latentia.data.sources import load
 
 _HOMES = {"Dataset": "dataset", "load": "sources", "read_array": "plain"}

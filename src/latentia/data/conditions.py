@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from latentia.errors import ConfigError, DataError, nearest
-from latentia.registry import register
+from latentia.core.errors import ConfigError, DataError, nearest
+from latentia.core.registry import register
 
 if TYPE_CHECKING:
     from latentia.data.dataset import Dataset
@@ -388,7 +388,7 @@ class Vectors(_Standardised):
 
     @staticmethod
     def _read(path: str, dataset: Dataset) -> np.ndarray:
-        from latentia.data.plain import read_array
+        from latentia.data.readers.plain import read_array
 
         values = read_array(Path(path))
         values = values.reshape(len(values), -1)

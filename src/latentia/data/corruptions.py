@@ -9,8 +9,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from latentia.errors import ConfigError
-from latentia.registry import register
+from latentia.core.errors import ConfigError
+from latentia.core.registry import register
 
 
 def _share(value: float, where: str) -> float:

@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from latentia.core.types import Batch
 from latentia.data.shards import Shards
 from latentia.data.streaming import Buffers, generator
 from latentia.data.transforms import Transform
-from latentia.types import Batch
 
 if TYPE_CHECKING:
     from latentia.data.dataset import Dataset

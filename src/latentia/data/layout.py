@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from latentia.errors import DataError
+from latentia.core.errors import DataError
 
 Axes = Literal["same", "channels_last", "no_channel", "flat"]
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from latentia.core.errors import DataError, nearest
 from latentia.data.dataset import Dataset
-from latentia.data.labels import NO_LABEL
+from latentia.data.readers.labels import NO_LABEL
 from latentia.data.record import DataRecord
 from latentia.data.shards import Shards
-from latentia.errors import DataError, nearest
 
 FAR = 0.5
 """Share of the values that may lie outside of the training range by more than its width."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from latentia.core.errors import ConfigError
 from latentia.data.raw import Options
-from latentia.data.resize import FITS
-from latentia.data.shaping import require_shape
-from latentia.errors import ConfigError
+from latentia.data.readers.resize import FITS
+from latentia.data.readers.shaping import require_shape
 
 _CHOICES = {"fit": FITS, "channels": ("auto", "first", "last"), "pages": ("first", "examples", "channels")}
 

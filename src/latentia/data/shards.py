@@ -16,8 +16,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from latentia.data.streams import reason
-from latentia.errors import DataError
+from latentia.core.errors import DataError, reason
 
 CHUNK = 4 << 20
 """Bytes that are read at once."""

@@ -12,23 +12,17 @@ from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
-from latentia.data import (
-    arrays,
-    hub,
-    identity,
-    shaping,
-    tables,
-)
+from latentia.core.errors import ConfigError, DataError, reason
+from latentia.data import identity
 from latentia.data.dataset import Dataset
-from latentia.data.decode import noted
-from latentia.data.kinds import HUB, IMAGES, KNOWN, WORDS, reader_for, stem
 from latentia.data.options import make_options
 from latentia.data.raw import SPLITS, Options, Raw
-from latentia.data.resize import cuts, resize_all
+from latentia.data.readers import arrays, hub, shaping, tables
+from latentia.data.readers.decode import noted
+from latentia.data.readers.kinds import HUB, IMAGES, KNOWN, WORDS, reader_for, stem
+from latentia.data.readers.resize import cuts, resize_all
 from latentia.data.shards import Shards
 from latentia.data.splits import make_splits
-from latentia.data.streams import reason
-from latentia.errors import ConfigError, DataError
 
 
 class SupportsArray(Protocol):

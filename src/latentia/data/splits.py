@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from latentia.core.errors import DataError
 from latentia.data.raw import SPLITS
-from latentia.errors import DataError
 
 TINY = 10
 """Below this many examples all of them train: held-out figures of one example mean nothing."""

@@ -13,7 +13,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from latentia.registry import register
+from latentia.core.registry import register
 
 UNIT = (0.0, 1.0)
 

@@ -1,16 +1,7 @@
-"""Evaluation: figures about a model, on given data."""
+"""A run assessed: every figure of the evaluation that its data allow, and a diagnosis."""
 
-from latentia.evaluation.floor import floor, mean_example
-from latentia.evaluation.health import health_summary
-from latentia.evaluation.latents import LatentStatistics, latent_statistics
-from latentia.evaluation.terms import Averages, average_terms
+from latentia.evaluation.assess import assess
+from latentia.evaluation.records import TOPICS, Assessment, Settings
+from latentia.metrics.diagnosis import Finding
 
-__all__ = [
-    "Averages",
-    "LatentStatistics",
-    "average_terms",
-    "floor",
-    "health_summary",
-    "latent_statistics",
-    "mean_example",
-]
+__all__ = ["TOPICS", "Assessment", "Finding", "Settings", "assess"]

@@ -1,1 +1,1 @@
-"""Trained runs over HTTP: the service for other programs, and what the page is built on."""
+"""The explorer: a page on which a person looks into a run, served or as files."""

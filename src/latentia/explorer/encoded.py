@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from latentia import storage
-from latentia.errors import LatentiaError, RunError
-from latentia.evaluation.terms import seeded
+from latentia.core import storage
+from latentia.core.errors import LatentiaError, RunError
 from latentia.explorer.jobs import Tick
+from latentia.metrics.terms import seeded
 from latentia.probability import kl_per_dimension
 
 if TYPE_CHECKING:
-    from latentia.run import Run
+    from latentia.runs.run import Run
 
 PART = 8192
 """Examples between two signs of progress."""

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from latentia.errors import MissingExtra
+from latentia.core.errors import MissingExtra
 from latentia.explorer.view import View
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
 
-    from latentia.run import Run
+    from latentia.runs.run import Run
 
 
 def app_of(
@@ -50,8 +50,8 @@ def app_of(
         import websockets  # noqa: F401
     except ImportError as error:
         raise MissingExtra(error.name or "fastapi", "serve", "latentia explore") from error
-    from latentia.explorer.guard import Guard, allowed_hosts
     from latentia.explorer.routes import build
+    from latentia.serving.guard import Guard, allowed_hosts
 
     names = labels or [""] * len(runs)
     views = [View(run, number, label) for number, (run, label) in enumerate(zip(runs, names, strict=True))]
@@ -75,7 +75,7 @@ def serve(app: Any, host: str, bound: socket.socket, opened: Callable[[str], Non
     """
     import torch
 
-    from latentia.explorer.running import address, run
+    from latentia.serving.uvicorn import address, run
 
     torch.set_num_threads(max(1, min(torch.get_num_threads(), (os.cpu_count() or 2) - 1)))
     run(app, bound, ready=lambda: opened(address(host, bound) + "/"))

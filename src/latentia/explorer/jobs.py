@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from latentia.errors import LatentiaError
+from latentia.core.errors import LatentiaError
 
 Tick = Callable[[float], None]
 """Is told the share of a job that was done since it was last told."""

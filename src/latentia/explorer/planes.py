@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from latentia import storage
+from latentia.core import storage
+from latentia.core.errors import DataError, LatentiaError, nearest
 from latentia.data.splits import spread
-from latentia.errors import DataError, LatentiaError, nearest
 from latentia.explorer.encoded import Encoded, read
 from latentia.explorer.jobs import Tick
-from latentia.report import maps
+from latentia.plots import projection as maps
 
 ARRANGED = 10_000
 """Points that t-SNE and UMAP arrange at most; they take minutes for more."""

@@ -17,11 +17,11 @@ from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.concurrency import run_in_threadpool
 
-from latentia.errors import DataError, LatentiaError
-from latentia.explorer import asked
+from latentia.core.errors import DataError, LatentiaError
+from latentia.explorer import requests as asked
 from latentia.explorer.jobs import Job
-from latentia.explorer.refusals import NotThere, status_of
 from latentia.explorer.view import View
+from latentia.serving.errors import NotThere, status_of
 
 PAGE = Path(__file__).parent / "page"
 QUICK = 16

@@ -10,9 +10,9 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from latentia import storage
-from latentia.data.cache import folder as cache_folder
-from latentia.errors import LatentiaError, shell
+from latentia.core import storage
+from latentia.core.errors import LatentiaError, shell
+from latentia.core.storage import cache_folder
 
 PACKAGE = "onnxruntime-web"
 VERSION = "1.30.0"

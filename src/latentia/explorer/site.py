@@ -14,14 +14,15 @@ from typing import Any
 
 import numpy as np
 
-from latentia import storage
+from latentia.core import storage
+from latentia.core.errors import LatentiaError
 from latentia.data.splits import spread
-from latentia.errors import LatentiaError
-from latentia.explorer import asked, runtime
-from latentia.explorer.decoder import kept_graph
+from latentia.explorer import requests as asked
+from latentia.explorer import runtime
 from latentia.explorer.routes import PAGE, packed
 from latentia.explorer.view import View
-from latentia.run import Run
+from latentia.export.decoder import kept_graph
+from latentia.runs.run import Run
 
 EXAMPLES = 5000
 """Examples that travel with a page, at most, evenly spaced."""

@@ -12,17 +12,17 @@ from typing import Any
 import numpy as np
 import torch
 
+from latentia.core.errors import DataError, RunError
 from latentia.data.conditions import as_told
 from latentia.data.splits import spread
-from latentia.errors import DataError, RunError
 from latentia.explorer import planes
 from latentia.explorer.encoded import Encoded, encode_all, label_of
 from latentia.explorer.jobs import Job, Tick
 from latentia.explorer.planes import Plane
-from latentia.explorer.refusals import Gone, NotThere, TooMuch
-from latentia.explorer.service import Decode, Service
-from latentia.report.maps import TOLD
-from latentia.run import Run
+from latentia.plots.projection import TOLD
+from latentia.runs.run import Run
+from latentia.serving.errors import Gone, NotThere, TooMuch
+from latentia.serving.service import Decode, Service
 
 DECODED = 1024
 """Latents that are decoded at once, at most."""
@@ -157,7 +157,7 @@ class View:
         """Begin to make a quicker decoder of the same outputs; until it is there, the run's own decodes."""
 
         def work(tick: Tick) -> None:
-            from latentia.explorer.decoder import made_apart
+            from latentia.export.decoder import made_apart
 
             self._quick = made_apart(self.run)
 

@@ -11,10 +11,10 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from latentia.core.errors import LatentiaError, MissingExtra
+from latentia.core.types import LatentModel
 from latentia.data.transforms import Transform
-from latentia.errors import LatentiaError, MissingExtra
 from latentia.probability import Delta, codes_of
-from latentia.types import LatentModel
 
 OPSET = 18
 """The version of ONNX's operators: old enough for most readers."""

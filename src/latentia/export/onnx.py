@@ -11,11 +11,11 @@ import numpy as np
 from torch import Tensor
 
 import latentia
-from latentia import storage
-from latentia.errors import LatentiaError
+from latentia.core import storage
+from latentia.core.errors import LatentiaError
 from latentia.export import parity
 from latentia.export.graphs import DecoderGraph, Graph, as_onnx, need
-from latentia.run import Run
+from latentia.runs.run import Run
 
 FORMAT = 1
 ABOUT = {

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from latentia.core.errors import LatentiaError
+from latentia.core.types import LatentModel
 from latentia.data.transforms import Transform
-from latentia.errors import LatentiaError
-from latentia.evaluation.terms import seeded
 from latentia.export.graphs import DecoderGraph, EncoderGraph, Graph
-from latentia.run import Run
-from latentia.types import LatentModel
+from latentia.metrics.terms import seeded
+from latentia.runs.run import Run
 
 TOLERANCE = 1e-5
 """The largest difference that is let pass, as a share of the output's largest absolute value."""

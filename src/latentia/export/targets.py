@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from latentia import storage
+from latentia.core import storage
 from latentia.export.onnx import write_onnx
-from latentia.run import Run
+from latentia.runs.run import Run
 
 Say = Callable[[str], None]
 

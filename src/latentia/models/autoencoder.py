@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from latentia.core.registry import register
 from latentia.models.vae import VAE
 from latentia.networks import Network
 from latentia.probability import DeltaPosterior, Likelihood, Posterior, Prior, mse
-from latentia.registry import register
 
 
 @register("model", "autoencoder")

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from latentia.errors import ConfigError
+from latentia.core.errors import ConfigError
+from latentia.core.registry import register
 from latentia.models.vae import VAE
 from latentia.networks import Network
 from latentia.probability import Likelihood, Posterior, Prior
-from latentia.registry import register
 
 
 class Embedding(nn.Module):

@@ -7,10 +7,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from latentia.errors import ConfigError
+from latentia.core.errors import ConfigError
+from latentia.core.types import LatentModel
 from latentia.networks import begin_at, centre
 from latentia.probability import Likelihood
-from latentia.types import LatentModel
 
 LIMIT = 1e3
 """Values in a model's units are about 1; one beyond this is an outlier, or in units of its own."""

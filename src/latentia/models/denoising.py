@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
+from latentia.core.registry import register
+from latentia.core.types import Batch, Pass
 from latentia.data.corruptions import Corruption, Dropout, GaussianNoise
 from latentia.models.autoencoder import Autoencoder
 from latentia.networks import Network
 from latentia.probability import Likelihood, Posterior, Prior
-from latentia.registry import register
-from latentia.types import Batch, Pass
 
 
 @register("model", "denoising_autoencoder")

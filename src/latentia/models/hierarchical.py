@@ -9,14 +9,14 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, Normal
 
-from latentia.errors import ConfigError
+from latentia.core.errors import ConfigError
+from latentia.core.registry import register
+from latentia.core.types import Batch, Pass
 from latentia.models.decoding import DecodingModel, check_sizes
 from latentia.networks import Ladder, LadderMLP
 from latentia.networks.ladder import Stage
 from latentia.probability import Bernoulli, DiagonalGaussian, Hierarchy, Likelihood, Walked
 from latentia.probability.hierarchy import Choose
-from latentia.registry import register
-from latentia.types import Batch, Pass
 
 
 class Way(NamedTuple):

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Categorical, Distribution
 
-from latentia.errors import ConfigError
+from latentia.core.errors import ConfigError
+from latentia.core.registry import register
+from latentia.core.types import Batch, Pass
 from latentia.models.conditional import ConditionalVAE
 from latentia.models.decoding import usual
 from latentia.networks import Network, centre
 from latentia.probability import Likelihood, Posterior, Prior
-from latentia.registry import register
-from latentia.types import Batch, Pass
 
 
 @register("model", "semi_supervised_vae")

@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from latentia.errors import ConfigError
+from latentia.core.errors import ConfigError
+from latentia.core.registry import register
+from latentia.core.types import Batch, Coder, Pass
 from latentia.models.decoding import DecodingModel, check_sizes
 from latentia.networks import MLP, Network
 from latentia.probability import (
@@ -21,8 +23,6 @@ from latentia.probability import (
     Quantiser,
     StandardNormal,
 )
-from latentia.registry import register
-from latentia.types import Batch, Coder, Pass
 
 
 @register("model", "vae")

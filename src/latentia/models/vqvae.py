@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from latentia.errors import ConfigError
+from latentia.core.errors import ConfigError
+from latentia.core.registry import register
 from latentia.models.vae import VAE
 from latentia.networks import Network
 from latentia.probability import EMACodebook, Likelihood, Posterior, Prior, UniformCodes
-from latentia.registry import register
 
 
 @register("model", "vqvae")

@@ -12,7 +12,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from latentia.errors import ConfigError
+from latentia.core.errors import ConfigError
 
 Activation = Literal["relu", "silu", "gelu", "tanh", "elu", "leaky_relu", "identity"]
 Shape = tuple[int, ...]

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from torch import nn
 
+from latentia.core.registry import register
 from latentia.networks.base import (
     Activation,
     Network,
@@ -17,7 +18,6 @@ from latentia.networks.base import (
     dense_to,
     image_size,
 )
-from latentia.registry import register
 
 KERNEL, STRIDE, PADDING = 4, 2, 1  # a stride that divides the kernel leaves no checkerboard
 SMALLEST = 4  # a side under this is not halved again

@@ -7,11 +7,11 @@ from typing import ClassVar
 
 from torch import nn
 
-from latentia import storage
-from latentia.errors import ConfigError
+from latentia.core import storage
+from latentia.core.errors import ConfigError
+from latentia.core.noise import seeded
+from latentia.core.registry import register
 from latentia.networks.base import Layered, Shape, check_positive
-from latentia.noise import seeded
-from latentia.registry import register
 
 
 class Features(abc.ABC):

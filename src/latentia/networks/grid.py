@@ -7,10 +7,10 @@ from itertools import pairwise
 
 from torch import nn
 
-from latentia.errors import ConfigError
+from latentia.core.errors import ConfigError
+from latentia.core.registry import register
 from latentia.networks.base import Activation, Network, Shape, activation_named, check_positive, image_size
 from latentia.networks.resnet import Block
-from latentia.registry import register
 
 
 @register("network", "grid")

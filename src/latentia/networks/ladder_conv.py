@@ -7,11 +7,11 @@ from itertools import pairwise
 
 from torch import nn
 
-from latentia.errors import ConfigError
+from latentia.core.errors import ConfigError
+from latentia.core.registry import register
 from latentia.networks.base import Activation, Shape, activation_named, check_positive, image_size
 from latentia.networks.conv import KERNEL, PADDING, STRIDE, doubling
 from latentia.networks.ladder import Ladder
-from latentia.registry import register
 
 MOST_HALVINGS = 3
 """How often the top level's image is halved where nothing is said, at the most."""

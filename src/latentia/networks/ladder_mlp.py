@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from torch import nn
 
+from latentia.core.registry import register
 from latentia.networks.base import Activation, Network, Shape, check_positive
 from latentia.networks.ladder import Ladder
 from latentia.networks.mlp import MLP
-from latentia.registry import register
 
 
 @register("ladder", "ladder_mlp")

@@ -6,8 +6,8 @@ import math
 
 from torch import nn
 
+from latentia.core.registry import register
 from latentia.networks.base import Activation, Network, Shape, check_positive, dense, dense_to
-from latentia.registry import register
 
 
 @register("network", "mlp")

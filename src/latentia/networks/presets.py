@@ -7,10 +7,10 @@ import math
 import torch
 from torch import Tensor, nn
 
+from latentia.core.registry import register
 from latentia.networks.base import Network, Shape, dense, dense_to
 from latentia.networks.conv import Conv
 from latentia.networks.mlp import MLP
-from latentia.registry import register
 
 
 @register("network", "lecture-256-64")

@@ -8,6 +8,7 @@ from itertools import pairwise
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from latentia.core.registry import register
 from latentia.networks.base import (
     Activation,
     Network,
@@ -20,7 +21,6 @@ from latentia.networks.base import (
     image_size,
 )
 from latentia.networks.conv import halvings
-from latentia.registry import register
 
 
 class Block(ResidualBlock):

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from latentia.types import Pass
+from latentia.core.types import Pass
 
 
 class Adversary(nn.Module, abc.ABC):

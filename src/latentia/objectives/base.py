@@ -9,10 +9,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from latentia.errors import ConfigError
+from latentia.core.errors import ConfigError
+from latentia.core.types import Pass, Terms
 from latentia.objectives.adversary import Adversary
 from latentia.objectives.schedules import Constant, Held, Schedule
-from latentia.types import Pass, Terms
 
 
 class Objective(abc.ABC):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from latentia.core.registry import register
+from latentia.core.types import Pass, Terms
 from latentia.objectives.base import Objective, at_least
 from latentia.objectives.elbo import ELBO
 from latentia.objectives.schedules import Linear, Schedule
-from latentia.registry import register
-from latentia.types import Pass, Terms
 
 
 @register("objective", "capacity")

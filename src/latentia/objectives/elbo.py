@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from latentia.core.registry import register
+from latentia.core.types import Pass, Terms
 from latentia.objectives.base import Objective, at_least, distortion
 from latentia.objectives.schedules import Constant, Schedule
 from latentia.probability import kl_per_dimension
-from latentia.registry import register
-from latentia.types import Pass, Terms
 
 
 @register("objective", "elbo")

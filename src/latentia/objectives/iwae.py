@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
+from latentia.core.registry import register
+from latentia.core.types import Pass, Terms
 from latentia.objectives.base import Objective, at_least
 from latentia.probability import kl_per_dimension, path_log_prob
-from latentia.registry import register
-from latentia.types import Pass, Terms
 
 BOUND = "iwae_bound"
 """The diagnostic that the bound of k samples is: never under the name of the ELBO."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from torch import Tensor
 from torch.distributions import Independent
 
-from latentia.errors import ConfigError
+from latentia.core.errors import ConfigError
+from latentia.core.registry import register
+from latentia.core.types import Pass, Terms
 from latentia.objectives.base import Objective
-from latentia.registry import register
-from latentia.types import Pass, Terms
 
 
 @register("objective", "masked_reconstruction")

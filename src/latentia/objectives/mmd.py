@@ -6,12 +6,12 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from latentia.errors import ConfigError
+from latentia.core.errors import ConfigError
+from latentia.core.registry import register
+from latentia.core.types import Pass, Terms
 from latentia.objectives.base import Objective, at_least, distortion
 from latentia.objectives.elbo import ELBO
 from latentia.probability import discrepancy
-from latentia.registry import register
-from latentia.types import Pass, Terms
 
 SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 """Kernels of several widths, as in the code of Tolstikhin et al.: one alone is blind far from its own."""

@@ -10,11 +10,11 @@ from dataclasses import replace
 from torch import Tensor
 from torch.nn import functional
 
-from latentia.errors import ConfigError, MissingExtra
+from latentia.core.errors import ConfigError, MissingExtra
+from latentia.core.registry import register
+from latentia.core.types import Pass, Terms
 from latentia.networks import Features
 from latentia.objectives.base import Objective, at_least
-from latentia.registry import register
-from latentia.types import Pass, Terms
 
 EXPONENTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 """Those of Wang et al. for five scales, from the finest on; fewer are divided by their sum."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from latentia.core.registry import register
+from latentia.core.types import Pass, Terms
 from latentia.objectives.base import Objective, distortion
-from latentia.registry import register
-from latentia.types import Pass, Terms
 
 
 @register("objective", "reconstruction")

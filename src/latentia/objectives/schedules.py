@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from latentia.errors import ConfigError
-from latentia.registry import register
+from latentia.core.errors import ConfigError
+from latentia.core.registry import register
 
 
 def _share(value: float, where: str) -> float:

@@ -9,11 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from latentia.errors import ConfigError
+from latentia.core.errors import ConfigError
+from latentia.core.registry import register
+from latentia.core.types import Batch, Pass, Terms
 from latentia.objectives.base import Objective, at_least
 from latentia.objectives.elbo import ELBO
-from latentia.registry import register
-from latentia.types import Batch, Pass, Terms
 
 
 @register("objective", "semi_supervised")

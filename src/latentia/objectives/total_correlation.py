@@ -10,15 +10,15 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 from torch.nn import functional
 
-from latentia.errors import ConfigError
+from latentia.core.errors import ConfigError
+from latentia.core.registry import register
+from latentia.core.types import Pass, Terms
 from latentia.networks.base import dense
 from latentia.objectives.adversary import Adversary
 from latentia.objectives.base import Objective, at_least
 from latentia.objectives.elbo import ELBO
 from latentia.objectives.schedules import Constant, Schedule
 from latentia.probability import factors
-from latentia.registry import register
-from latentia.types import Pass, Terms
 
 
 def split_rate(q: Distribution, p: Distribution, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:

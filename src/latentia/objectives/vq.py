@@ -6,11 +6,11 @@ from typing import ClassVar
 
 from torch.distributions import kl_divergence
 
-from latentia.errors import ConfigError
+from latentia.core.errors import ConfigError
+from latentia.core.registry import register
+from latentia.core.types import Pass, Terms
 from latentia.objectives.base import Objective, distortion
 from latentia.probability import CodeChoice, Coded
-from latentia.registry import register
-from latentia.types import Pass, Terms
 
 
 @register("objective", "vq")

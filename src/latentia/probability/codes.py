@@ -10,11 +10,11 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.distributions import Distribution, constraints, register_kl
 
+from latentia.core.registry import register
+from latentia.core.types import Coder
 from latentia.probability.delta import Delta
 from latentia.probability.precision import exact
 from latentia.probability.priors import Prior
-from latentia.registry import register
-from latentia.types import Coder
 
 
 class Coded(Delta):

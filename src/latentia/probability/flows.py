@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Normal, constraints
 
-from latentia.errors import ConfigError, MissingExtra
+from latentia.core.errors import ConfigError, MissingExtra
+from latentia.core.registry import register
 from latentia.probability.posteriors import Posterior, deviation
 from latentia.probability.precision import exact
 from latentia.probability.priors import Prior
-from latentia.registry import register
 
 if TYPE_CHECKING:
     from torch.distributions import Transform

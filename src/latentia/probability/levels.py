@@ -10,10 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.distributions import Distribution
 
-from latentia.errors import ConfigError
+from latentia.core.errors import ConfigError
+from latentia.core.registry import register
 from latentia.probability import discrete
 from latentia.probability.likelihoods import EDGE, Several
-from latentia.registry import register
 
 
 class OverLevels(Several):

@@ -10,9 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.distributions import Categorical, Distribution, Independent, MixtureSameFamily, Normal
 
-from latentia.errors import ConfigError
+from latentia.core.errors import ConfigError
+from latentia.core.registry import register
 from latentia.probability.priors import Prior
-from latentia.registry import register
 
 ENTRIES = 4_000_000
 """Values of all components at a time, where no gradient keeps them anyway."""

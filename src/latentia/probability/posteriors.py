@@ -9,11 +9,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, MultivariateNormal
 
-from latentia.errors import ConfigError
+from latentia.core.errors import ConfigError
+from latentia.core.registry import register
 from latentia.probability.delta import Delta
 from latentia.probability.normal import PlainNormal
 from latentia.probability.precision import exact
-from latentia.registry import register
 
 LIMIT = 20.0
 """log sigma^2 is held within plus and minus this, where float32 still resolves the KL."""

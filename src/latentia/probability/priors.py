@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, Normal
 
+from latentia.core.registry import register
 from latentia.probability.normal import UnitNormal
 from latentia.probability.precision import exact
-from latentia.registry import register
 
 
 class Prior(nn.Module):

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from latentia.errors import ConfigError
+from latentia.core.errors import ConfigError
+from latentia.core.registry import register
 from latentia.probability.codes import CodeChoice, Coded, nearest
 from latentia.probability.moving import Moving
 from latentia.probability.posteriors import Posterior
 from latentia.probability.precision import exact
-from latentia.registry import register
 
 
 def _at_least(value: int, least: int, where: str) -> int:

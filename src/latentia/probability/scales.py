@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 from torch.distributions.utils import broadcast_all
 
-from latentia.errors import ConfigError
+from latentia.core.errors import ConfigError
+from latentia.core.registry import register
 from latentia.probability.discrete import widened
 from latentia.probability.likelihoods import Likelihood, Several, positive
-from latentia.registry import register
 
 LARGEST = 1e3
 """Upper limit on a scale that the decoder gives."""

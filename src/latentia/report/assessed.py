@@ -9,15 +9,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from latentia.report.exhibits import Bar, Cell, Panel, Remark, Row, Section
+from latentia.plots.exhibits import Bar, Cell, Panel, Remark, Row, Section
 from latentia.report.facts import NONE, number
 from latentia.report.marks import Column, error, judge, scalar
 from latentia.report.recipes import Recipe, recipes
 from latentia.report.study import Study
 
 if TYPE_CHECKING:
-    from latentia.assessment import Assessment
-    from latentia.evaluation.figures import Figure
+    from latentia.evaluation import Assessment
+    from latentia.metrics.figures import Figure
 
 _WORDS = {
     "ari": "adjusted Rand index",

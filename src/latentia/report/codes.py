@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from latentia.errors import shell
-from latentia.report.charts import bars
-from latentia.report.exhibits import Exhibit, Panel, Section, Words
+from latentia.core.errors import shell
+from latentia.plots.charts import bars
+from latentia.plots.exhibits import Exhibit, Panel, Section, Words
 from latentia.report.facts import number
 from latentia.report.study import Study
 
@@ -45,7 +45,7 @@ def codes_section(study: Study) -> list[Section]:
         return []
     import torch
 
-    from latentia.evaluation.codes import code_counts, code_use
+    from latentia.metrics.codes import code_counts, code_use
 
     run, coder = study.run, study.run.coder
     positions = study.inputs.encoded

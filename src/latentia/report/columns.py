@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from latentia.data.splits import spread
-from latentia.report.charts import agreements, histograms
-from latentia.report.exhibits import Exhibit, Words
+from latentia.plots.charts import agreements, histograms
+from latentia.plots.exhibits import Exhibit, Words
+from latentia.plots.theme import LIGHT
 from latentia.report.inputs import Inputs
 from latentia.report.series import Series
-from latentia.report.theme import LIGHT
 from latentia.report.views import Made
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from latentia.report.exhibits import Remark
+from latentia.plots.exhibits import Remark
 from latentia.report.inputs import Inputs
 from latentia.report.study import ACTIVE, Study
 
@@ -175,7 +175,7 @@ def remarks(study: Study, title: str = "") -> tuple[Remark, ...]:
     row = study.test
     if not row or "mse_of_mean" not in row:
         return ()
-    from latentia.evaluation.diagnosis import below_mean
+    from latentia.metrics.diagnosis import below_mean
 
     found = below_mean(row["mse"], row["mse_of_mean"], study.run.spec, row["rate"] if study.bound else None)
     if found is None:

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from latentia.plots.exhibits import Exhibit, Panel, Words
+from latentia.plots.joint_charts import HIGHEST, densities, latent_reach
 from latentia.report import facts
-from latentia.report.exhibits import Exhibit, Panel, Words
 from latentia.report.inputs import class_name
-from latentia.report.joint_charts import HIGHEST, densities, latent_reach
 from latentia.report.study import COMPONENTS, Study
 from latentia.report.views import Made, View
 

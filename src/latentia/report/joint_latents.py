@@ -7,14 +7,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from latentia.report.canvas import short
-from latentia.report.charts import Curve
-from latentia.report.exhibits import Exhibit, Panel, Words
+from latentia.plots.canvas import short
+from latentia.plots.charts import Curve
+from latentia.plots.exhibits import Exhibit, Panel, Words
+from latentia.plots.joint_charts import overlaid
+from latentia.plots.map_charts import Plane, planes
+from latentia.plots.projection import SLOW, missing
 from latentia.report.facts import remarks
-from latentia.report.joint_charts import overlaid
 from latentia.report.latent_sections import RINGS, map_colours, mapped_examples, sheet
-from latentia.report.map_charts import Plane, planes
-from latentia.report.maps import SLOW, missing
 from latentia.report.study import ACTIVE, Study
 from latentia.report.views import View
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from latentia.report.charts import PER_TICK, bars
-from latentia.report.exhibits import Exhibit, Panel, Words
+from latentia.plots.charts import PER_TICK, bars
+from latentia.plots.exhibits import Exhibit, Panel, Words
+from latentia.plots.map_charts import plane
+from latentia.plots.projection import TOLD
 from latentia.report.facts import number
 from latentia.report.inputs import class_names
-from latentia.report.map_charts import plane
-from latentia.report.maps import TOLD
 from latentia.report.study import ACTIVE, ALONE, SIDE, Study
 from latentia.report.views import View
 

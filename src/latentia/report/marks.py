@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from latentia.evaluation.figures import Figure
+    from latentia.metrics.figures import Figure
 
 DOUBT = 2.0
 """Standard errors of a difference that the best value must be ahead of each other."""

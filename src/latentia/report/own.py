@@ -7,9 +7,9 @@ from itertools import pairwise
 import numpy as np
 
 from latentia.data.conditions import as_told
-from latentia.report.charts import bars
+from latentia.plots.charts import bars
+from latentia.plots.exhibits import Panel, Section, Words
 from latentia.report.codes import codes_section
-from latentia.report.exhibits import Panel, Section, Words
 from latentia.report.facts import number
 from latentia.report.inputs import class_name
 from latentia.report.study import Study

@@ -10,23 +10,24 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from latentia import storage
-from latentia.errors import RunError
-from latentia.report import facts, theme
+from latentia.core import storage
+from latentia.core.errors import RunError
+from latentia.plots import theme
+from latentia.plots.exhibits import Section
+from latentia.plots.projection import SLOW, bring, flatten, progress
+from latentia.report import facts
 from latentia.report.axis import Axis
 from latentia.report.columns import Columns
-from latentia.report.exhibits import Section
 from latentia.report.inputs import choose, mapped_for
 from latentia.report.joint import FEW
-from latentia.report.maps import SLOW, bring, flatten, progress
 from latentia.report.pictures import Pictures
 from latentia.report.sections import sections
 from latentia.report.series import Series
 from latentia.report.study import ALONE, Study
 
 if TYPE_CHECKING:
-    from latentia.assessment import Assessment
-    from latentia.run import Run
+    from latentia.evaluation import Assessment
+    from latentia.runs.run import Run
 
 NAMED = 8
 """Runs that are named in the title of the page."""

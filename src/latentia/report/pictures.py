@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from latentia.report.exhibits import Exhibit, Words, blocked, pictured
-from latentia.report.images import below, beside, grid
+from latentia.plots.exhibits import Exhibit, Words, blocked, pictured
+from latentia.plots.images import below, beside, grid
 from latentia.report.views import Made, View
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from latentia.report.charts import Curve, history
-from latentia.report.exhibits import Panel, Words
+from latentia.plots.charts import Curve, history
+from latentia.plots.exhibits import Panel, Words
 from latentia.report.facts import remarks
 from latentia.report.study import Study
 

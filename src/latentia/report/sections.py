@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from latentia.plots.charts import PER_TICK, bars, run_colours
+from latentia.plots.exhibits import Exhibit, Panel, Row, Section, Words
 from latentia.report import facts, joint, joint_latents
 from latentia.report.assessed import evaluation
 from latentia.report.axis import Axis
-from latentia.report.charts import PER_TICK, bars, run_colours
 from latentia.report.codes import coded_samples
-from latentia.report.exhibits import Exhibit, Panel, Row, Section, Words
 from latentia.report.inputs import Inputs, class_name, class_names
 from latentia.report.latent_sections import kl_panel, map_panel, traversal_panel
 from latentia.report.own import own_sections
@@ -283,7 +283,7 @@ def _interpolations(study: Study, view: View) -> Panel:
 def _repeat(studies: Sequence[Study]) -> Section:
     import torch
 
-    from latentia import __version__
+    from latentia.core.version import __version__
 
     commands = []
     for study in studies:

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from latentia.report.charts import Curve, gradient, lines
-from latentia.report.exhibits import Exhibit, Words
-from latentia.report.theme import LIGHT
+from latentia.plots.charts import Curve, gradient, lines
+from latentia.plots.exhibits import Exhibit, Words
+from latentia.plots.theme import LIGHT
 from latentia.report.views import Made, View
 
 CHANNELS = 3

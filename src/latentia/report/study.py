@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from latentia.plots.projection import Flattened, ways
 from latentia.report.inputs import Inputs
-from latentia.report.maps import Flattened, ways
 
 if TYPE_CHECKING:
-    from latentia.assessment import Assessment
-    from latentia.run import Run
+    from latentia.evaluation import Assessment
+    from latentia.runs.run import Run
 
 ACTIVE = 0.01
 """A latent dimension with a mean KL above this, in nats, is called active."""

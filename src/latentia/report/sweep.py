@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from latentia.plots.exhibits import Exhibit, Panel, Row, Section, Words
+from latentia.plots.joint_charts import Measure, Spot, along, seesaw
 from latentia.report.assessed import uncertain
 from latentia.report.axis import Axis
-from latentia.report.exhibits import Exhibit, Panel, Row, Section, Words
-from latentia.report.joint_charts import Measure, Spot, along, seesaw
 from latentia.report.marks import SAME, error, scalar
 from latentia.report.recipes import SEED_KEYS, recipes
 from latentia.report.study import ACTIVE, Study
 
 if TYPE_CHECKING:
-    from latentia.evaluation.figures import Figure
+    from latentia.metrics.figures import Figure
 
 Measured = tuple[float, float]
 """A value and its standard error; NaN where they are unknown."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from latentia.report.exhibits import Exhibit, Words
+from latentia.plots.exhibits import Exhibit, Words
 from latentia.report.inputs import Inputs
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, Independent, Normal
 
-from latentia.errors import ConfigError
+from latentia.core.errors import ConfigError
+from latentia.core.registry import register
 from latentia.probability import Hierarchy, UniformChoice
-from latentia.registry import register
 from latentia.sampling.base import Sampler, Source
 
 

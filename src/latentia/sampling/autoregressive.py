@@ -8,11 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from latentia.errors import ConfigError
-from latentia.networks.causal import CausalTransformer
-from latentia.registry import register
+from latentia.core.errors import ConfigError
+from latentia.core.registry import register
+from latentia.core.types import Coder
+from latentia.networks.transformer import CausalTransformer
 from latentia.sampling.base import Sampler, Source, minimise
-from latentia.types import Coder
 
 CHUNK = 256
 

@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from latentia import config, registry, storage
-from latentia.errors import ConfigError, LatentiaError, RunError
-from latentia.evaluation.terms import stream
-from latentia.noise import seeded
-from latentia.types import LatentModel
+from latentia.core import config, registry, storage
+from latentia.core.errors import ConfigError, LatentiaError, RunError
+from latentia.core.noise import seeded
+from latentia.core.types import LatentModel
+from latentia.metrics.terms import stream
 
 SEED = 0
 """Every fit has this seed: a sampler is a part of the run, and the seed of a draw is the user's."""

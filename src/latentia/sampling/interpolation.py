@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from latentia.errors import ConfigError, nearest
+from latentia.core.errors import ConfigError, nearest
 
 
 def linear(a: Tensor, b: Tensor, t: Tensor) -> Tensor:

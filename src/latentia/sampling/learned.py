@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from latentia.assembly import assemble
-from latentia.errors import ConfigError
+from latentia.core.errors import ConfigError
+from latentia.core.registry import register
+from latentia.core.types import Batch
 from latentia.probability.flows import SplinePrior
-from latentia.registry import register
 from latentia.sampling.base import Sampler, Source, minimise
-from latentia.types import Batch
 
 
 class _Flow(SplinePrior):

@@ -8,8 +8,8 @@ import warnings
 import torch
 from torch import Tensor
 
-from latentia.errors import ConfigError
-from latentia.registry import register
+from latentia.core.errors import ConfigError
+from latentia.core.registry import register
 from latentia.sampling.base import Sampler, Source
 
 

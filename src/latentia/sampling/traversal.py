@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from latentia.errors import ConfigError
+from latentia.core.errors import ConfigError
 
 
 def traverse(z: Tensor, dims: list[int], values: Tensor) -> Tensor:

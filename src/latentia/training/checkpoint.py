@@ -13,10 +13,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from latentia import storage
-from latentia.errors import RunError
+from latentia.core import storage
+from latentia.core.errors import RunError
+from latentia.training.discriminator import Opponent
 from latentia.training.engines import Engine
-from latentia.training.opponent import Opponent
 from latentia.training.optimiser import Adam
 
 KEPT = 2

@@ -6,8 +6,8 @@ import contextlib
 
 import torch
 
-from latentia.errors import ConfigError
-from latentia.processes import Processes
+from latentia.core.errors import ConfigError
+from latentia.core.processes import Processes
 
 
 def choose_device(name: str, processes: Processes = Processes()) -> torch.device:  # noqa: B008 - immutable

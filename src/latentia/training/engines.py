@@ -11,8 +11,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from latentia.core.processes import Processes
 from latentia.networks.base import ResidualBlock
-from latentia.processes import Processes
 
 Sharding = Literal["none", "full"]
 """Whether every process holds all weights, or each a share of them, of their gradients and moments."""

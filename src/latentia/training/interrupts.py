@@ -8,7 +8,7 @@ import time
 from types import FrameType, TracebackType
 from typing import Any
 
-from latentia.processes import Processes
+from latentia.core.processes import Processes
 
 
 class Interrupts:

@@ -13,26 +13,26 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from latentia import registry, storage
+from latentia.core import registry, storage
+from latentia.core.errors import TrainingError
+from latentia.core.memory import kept_memory
+from latentia.core.processes import Processes
+from latentia.core.types import LatentModel
 from latentia.data.feed import Feed
-from latentia.errors import TrainingError
-from latentia.evaluation import Averages, average_terms, health_summary
-from latentia.evaluation.diagnosis import USUAL_LR, carrying, collapse
-from latentia.evaluation.terms import stored_bits
-from latentia.folder import RunFolder
-from latentia.memory import kept_memory
+from latentia.metrics import Averages, average_terms, health_summary
+from latentia.metrics.diagnosis import USUAL_LR, carrying, collapse
+from latentia.metrics.terms import stored_bits
 from latentia.objectives import Objective
-from latentia.processes import Processes
 from latentia.training.checkpoint import Checkpointed, Checkpoints, Progress
+from latentia.training.discriminator import Opponent
 from latentia.training.engines import engine
+from latentia.training.folder import RunFolder
 from latentia.training.interrupts import Interrupts, Watch
-from latentia.training.opponent import Opponent
 from latentia.training.optimiser import Adam
 from latentia.training.settings import Training
 from latentia.training.step import TERMS, Measured, Step, compiled
+from latentia.training.terms_buffer import Window
 from latentia.training.trackers import Tracker
-from latentia.training.window import Window
-from latentia.types import LatentModel
 
 HEALTH_CHECKS = 20
 """How often in a run the latents are looked at, about."""

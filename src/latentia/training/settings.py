@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from latentia.compiling import Choice
-from latentia.errors import ConfigError
+from latentia.core.compiling import Choice
+from latentia.core.errors import ConfigError
 from latentia.objectives import Cosine, Schedule
 from latentia.training.engines import Sharding
 

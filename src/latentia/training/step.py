@@ -8,17 +8,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from latentia.compiling import Choice, Compiled, Cost, decide
+from latentia.core.compiling import Choice, Compiled, Cost, decide
+from latentia.core.noise import seed_next
+from latentia.core.types import LatentModel
 from latentia.data.feed import Feed
-from latentia.noise import seed_next
 from latentia.objectives import Objective
+from latentia.training.buffers import Moved
 from latentia.training.devices import autocast
+from latentia.training.discriminator import Opponent
 from latentia.training.engines import Engine, local, whole
-from latentia.training.moved import Moved
-from latentia.training.opponent import Opponent
 from latentia.training.optimiser import Adam
 from latentia.training.settings import Training
-from latentia.types import LatentModel
 
 TERMS = ("loss", "distortion", "rate", "penalty")
 """What a step says of each example, in this order; the adversary's loss follows, where there is one."""

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from latentia.errors import MissingExtra
-from latentia.registry import register
+from latentia.core.errors import MissingExtra
+from latentia.core.registry import register
 
 
 class Tracker(abc.ABC):

@@ -9,9 +9,10 @@ import urllib.request
 import numpy as np
 import pytest
 
-from latentia import api, config, storage
+from latentia import api
 from latentia.cli import main
-from latentia.errors import RunError
+from latentia.core import config, storage
+from latentia.core.errors import RunError
 from latentia.explorer.explore import app_of
 from latentia.sweeps import opened_family
 

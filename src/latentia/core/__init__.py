@@ -1,0 +1,1 @@
+"""What every room stands on: errors, records, settings, safe files, noise, processes, threads."""

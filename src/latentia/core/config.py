@@ -1,0 +1,334 @@
+"""Settings: read from run files and overrides, checked against signatures, built into objects.
+
+The constructor's signature is the only configuration there is. A setting is a path of names
+(`objective.beta`); its value must fit the annotation of the parameter that it names. A parameter
+annotated with a component's base class (one with a `kind`) takes a name or a table
+`{name = "...", ...}` and is checked the same way, to any depth.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import math
+import tomllib
+import types
+import typing
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, Union
+
+import latentia.core.registry as registry
+from latentia.core.errors import ConfigError, nearest
+
+Table = dict[str, Any]
+
+
+def read_toml(path: str | Path) -> Table:
+    """Read a run file.
+
+    Args:
+        path: a TOML file.
+
+    Returns:
+        Its tables.
+
+    Raises:
+        ConfigError: if it is missing or is not TOML.
+    """
+    try:
+        with Path(path).open("rb") as handle:
+            return tomllib.load(handle)
+    except OSError as error:
+        raise ConfigError(f"cannot read the run file {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not a TOML run file: {error}") from error
+
+
+def write_toml(settings: Mapping[str, Any]) -> str:
+    """Turn settings into the text of a run file. What is None is left out: it is the default.
+
+    Args:
+        settings: tables of plain values.
+
+    Returns:
+        TOML text.
+    """
+    import tomli_w
+
+    return tomli_w.dumps(_plain(settings))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items() if item is not None}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value
+
+
+def parse_override(text: str) -> tuple[list[str], Any]:
+    """Read one `dotted.key=value` from the command line.
+
+    The value is TOML where it parses as TOML (`1e-3`, `true`, `[512, 256]`), a list where it has
+    commas (`512,256`), a string else.
+
+    Args:
+        text: the argument.
+
+    Returns:
+        The parts of the key, and the value.
+
+    Raises:
+        ConfigError: if there is no `=` or no key.
+
+    Example:
+        >>> parse_override("network.hidden=512,256")
+        (['network', 'hidden'], [512, 256])
+    """
+    key, equals, value = text.partition("=")
+    parts = key.strip().split(".")
+    if not equals or not all(parts):
+        raise ConfigError(f"'{text}' is not an override; write section.key=value, such as objective.beta=4")
+    return parts, parse_value(value.strip())
+
+
+def parse_value(text: str) -> Any:
+    """Read a value as `parse_override` does.
+
+    Args:
+        text: what the user wrote.
+
+    Returns:
+        A TOML value, a list, or the text.
+    """
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        if "," in text:
+            return [parse_value(part.strip()) for part in text.split(",") if part.strip()]
+        return text
+
+
+def put(settings: Table, path: Iterable[str], value: Any) -> None:
+    """Set one value in nested tables; a component given by name alone becomes a table first.
+
+    Args:
+        settings: changed in place.
+        path: the names from the outermost table to the key.
+        value: what to set.
+    """
+    *tables, key = path
+    for name in tables:
+        inner = settings.get(name)
+        if not isinstance(inner, dict):
+            inner = {} if inner is None else {"name": inner}
+            settings[name] = inner
+        settings = inner
+    # A new name for a table keeps the arguments: they are checked against the new signature.
+    if isinstance(settings.get(key), dict) and isinstance(value, str):
+        settings[key] = {**settings[key], "name": value}
+    else:
+        settings[key] = value
+
+
+@functools.cache
+def parameters(component: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    """Give the parameters of a constructor, with their annotations resolved.
+
+    Args:
+        component: a class or a function.
+
+    Returns:
+        Parameters by name, without `self`.
+    """
+    target = component.__init__ if inspect.isclass(component) else component
+    hints = typing.get_type_hints(target)
+    found = {}
+    for name, parameter in inspect.signature(component).parameters.items():
+        if parameter.kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD):
+            continue  # torch's own constructor, where a module defines none
+        found[name] = parameter.replace(annotation=hints.get(name, Any))
+    return found
+
+
+def check(
+    component: Callable[..., Any], arguments: Mapping[str, Any], where: str, supplied: Iterable[str] = ()
+) -> Table:
+    """Check arguments against a signature and fill in its defaults.
+
+    Args:
+        component: the constructor.
+        arguments: the values given.
+        where: the section, for messages.
+        supplied: names of parameters that the program provides; nobody may set them.
+
+    Returns:
+        All settable arguments, plain, defaults included.
+
+    Raises:
+        ConfigError: for an unknown key, a missing one, or a value of another type.
+    """
+    settable = {name: p for name, p in parameters(component).items() if name not in set(supplied)}
+    for key in arguments:
+        if key not in settable:
+            raise ConfigError(f"unknown key '{where}.{key}'{nearest(key, settable)}")
+    checked: Table = {}
+    for name, parameter in settable.items():
+        if name in arguments:
+            checked[name] = _fit(arguments[name], parameter.annotation, f"{where}.{name}")
+        elif parameter.default is inspect.Parameter.empty:
+            raise ConfigError(f"'{where}.{name}' is missing: give {where}.{name}=...")
+        else:
+            checked[name] = _default(parameter, f"{where}.{name}")
+    return checked
+
+
+def _default(parameter: inspect.Parameter, where: str) -> Any:
+    """Write a default as a run file would: a default component as its table."""
+    kind, value = _component_kind(parameter.annotation), parameter.default
+    if not kind or value is None:
+        return _fit(value, parameter.annotation, where)
+    name = next(name for name in registry.names(kind) if registry.lookup(kind, name) is type(value))
+    given = {key: getattr(value, key) for key in parameters(type(value))}
+    return check_component(kind, {"name": name, **given}, where)
+
+
+def check_component(
+    kind: str, value: str | Mapping[str, Any], where: str, supplied: Iterable[str] = ()
+) -> Table:
+    """Check a component given as a name or a table with a name.
+
+    Args:
+        kind: what it must be, such as "network".
+        value: the name, or `{"name": ..., **arguments}`.
+        where: the section, for messages.
+        supplied: parameters that the program provides.
+
+    Returns:
+        The whole table: name and every settable argument.
+
+    Raises:
+        ConfigError: as `check`, and for an unknown name.
+    """
+    table = {"name": value} if isinstance(value, str) else dict(value)
+    name = table.pop("name", None)
+    if not isinstance(name, str):
+        raise ConfigError(f"'{where}' needs a name{nearest('', registry.names(kind))}")
+    return {"name": name, **check(registry.lookup(kind, name), table, where, supplied)}
+
+
+def build(kind: str, table: Mapping[str, Any], **context: Any) -> Any:
+    """Build a checked component.
+
+    Args:
+        kind: what it is.
+        table: what `check_component` gave.
+        context: values for the parameters that the program provides, used where the
+            constructor has a parameter of that name.
+
+    Returns:
+        The object.
+    """
+    arguments = dict(table)
+    return construct(registry.lookup(kind, arguments.pop("name")), arguments, **context)
+
+
+def construct(component: Callable[..., Any], table: Mapping[str, Any], **context: Any) -> Any:
+    """Call a constructor with checked arguments, building those that are components themselves.
+
+    Args:
+        component: the constructor.
+        table: its arguments, as `check` gave them.
+        context: values for the parameters that the program provides, used where the
+            constructor has a parameter of that name.
+
+    Returns:
+        The object.
+    """
+    known = parameters(component)
+    arguments = dict(table)
+    for name, value in arguments.items():
+        inner = _component_kind(known[name].annotation)
+        if inner and isinstance(value, Mapping):
+            arguments[name] = build(inner, value)
+        elif isinstance(value, list):
+            arguments[name] = tuple(value)
+    arguments.update({name: value for name, value in context.items() if name in known})
+    return component(**arguments)
+
+
+def component_kinds(component: Callable[..., Any]) -> dict[str, str]:
+    """Give the kinds of the parts that a constructor takes.
+
+    Args:
+        component: the constructor.
+
+    Returns:
+        The kind of each parameter that is a component, by its name.
+    """
+    found = {name: _component_kind(p.annotation) for name, p in parameters(component).items()}
+    return {name: kind for name, kind in found.items() if kind}
+
+
+def _component_kind(annotation: Any) -> str | None:
+    for option in typing.get_args(annotation) or (annotation,):
+        kind = getattr(option, "kind", None)
+        if inspect.isclass(option) and isinstance(kind, str):
+            return kind
+    return None
+
+
+def _fit(value: Any, annotation: Any, where: str) -> Any:
+    """Return the value as its parameter's type holds it, or say why it does not fit."""
+    kind = _component_kind(annotation)
+    if kind and isinstance(value, (str, dict)):
+        return check_component(kind, value, where)
+    options = typing.get_args(annotation) if _is_union(annotation) else (annotation,)
+    for option in options:
+        fitted = _as(value, option)
+        if fitted is not _NO:
+            return fitted
+    raise ConfigError(f"'{where}' must be {_describe(annotation)}, not {value!r}")
+
+
+_NO = object()
+
+
+def _is_union(annotation: Any) -> bool:
+    return typing.get_origin(annotation) in (Union, types.UnionType)
+
+
+def _as(value: Any, option: Any) -> Any:
+    """Convert to one plain type, without guessing: 3 is a float, 3.0 an int, "3" neither."""
+    origin = typing.get_origin(option)
+    if origin is Literal:
+        return value if value in typing.get_args(option) else _NO
+    if origin in (tuple, Sequence):
+        items = list(value) if isinstance(value, (list, tuple)) else [value]
+        fitted = [_as(item, typing.get_args(option)[0]) for item in items]
+        return _NO if any(item is _NO for item in fitted) else fitted
+    if option is Any:
+        return value
+    if option is float:
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        return float(value) if number and math.isfinite(value) else _NO
+    if option is int:
+        whole = (isinstance(value, int) and not isinstance(value, bool)) or (
+            isinstance(value, float) and value.is_integer()
+        )
+        return int(value) if whole else _NO
+    if option in (type(None), None):
+        return None if value is None or value == "none" else _NO
+    return value if inspect.isclass(option) and isinstance(value, option) else _NO
+
+
+def _describe(annotation: Any) -> str:
+    if typing.get_origin(annotation) is Literal:
+        return "one of " + ", ".join(repr(option) for option in typing.get_args(annotation))
+    if _is_union(annotation):
+        return " or ".join(_describe(option) for option in typing.get_args(annotation))
+    if typing.get_origin(annotation) in (tuple, Sequence):
+        return f"a list of {typing.get_args(annotation)[0].__name__}"
+    words = {int: "a whole number", float: "a number", bool: "true or false", str: "text", type(None): "none"}
+    return words.get(annotation, getattr(annotation, "__name__", str(annotation)))

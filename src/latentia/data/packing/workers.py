@@ -1,0 +1,241 @@
+"""Images decoded by many processes, straight into the files of their shards."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import signal
+import sys
+import threading
+import types
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import connection, get_context, parent_process
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from latentia.core.errors import DataError
+from latentia.core.storage import cannot_write
+from latentia.data.raw import Options
+from latentia.data.readers.depths import depth_of, fits, unlike
+from latentia.data.readers.files import Files
+from latentia.data.readers.stack import decode_one
+
+
+class Task(NamedTuple):
+    """Some neighbouring images of one shard.
+
+    Attributes:
+        source: what reads them.
+        target: the file that they are written into.
+        offset: where in it, in bytes.
+        files: for each place the position of its file in the source.
+        event: channels, height and width of an image there.
+        first: the name of an image of that size.
+        options: size, fit, pages and skip_bad are used.
+        depth: what the images of the source have; see `depth_of`.
+        dtype: the type of the numbers there.
+    """
+
+    source: Files
+    target: Path
+    offset: int
+    files: np.ndarray
+    event: tuple[int, ...]
+    first: str
+    options: Options
+    depth: str
+    dtype: np.dtype
+
+
+class Decoded(NamedTuple):
+    """What became of a task.
+
+    Attributes:
+        good: which images could be decoded, `(n,)`.
+        skipped: names of the others.
+        low: the smallest value.
+        high: the largest value.
+        colour: there was a colour image where grey ones were expected; nothing was written.
+        notes: those of all images; see `Picture`.
+        types: names of the types that the files have.
+    """
+
+    good: np.ndarray
+    skipped: tuple[str, ...] = ()
+    low: float = 255
+    high: float = 0
+    colour: bool = False
+    notes: tuple[str, ...] = ()
+    types: frozenset[str] = frozenset()
+
+
+def decode_into(task: Task, where: str) -> Decoded:
+    """Decode the images of a task and write them to their place.
+
+    Args:
+        task: which ones, and where to.
+        where: the source, for messages.
+
+    Returns:
+        What could be read.
+
+    Raises:
+        DataError: if an image cannot be decoded and may not be skipped, or is of another size.
+        LatentiaError: if the file cannot be written.
+    """
+    channels, height, width = task.event
+    rows = np.zeros((len(task.files), height, width, channels), task.dtype)  # as decoders give them
+    good = np.zeros(len(task.files), dtype=bool)
+    skipped = []
+    notes: list[str] = []
+    types: set[str] = set()
+    for place in np.argsort(task.files).tolist():  # ascending in the source is the fast order
+        index = int(task.files[place])
+        picture = decode_one(task.source, index, task.options, where, rows[place])
+        if picture is None:
+            skipped.append(task.source.name(index))
+            rows[place] = 0
+            continue
+        pixels = picture.pixels
+        if pixels.base is not rows:
+            depth = depth_of(pixels.dtype)
+            if pixels.shape[1:] != (height, width) or depth != task.depth or not fits(len(pixels), channels):
+                own = (task.source.name(index), pixels.shape, depth)
+                raise unlike(where, (task.first, task.event, task.depth), own)
+            if len(pixels) > channels:
+                return Decoded(good, colour=True)
+            rows[place] = pixels.transpose(1, 2, 0)
+        good[place] = True
+        notes += picture.notes
+        types.add(pixels.dtype.name)
+    x = np.ascontiguousarray(rows.transpose(0, 3, 1, 2))
+    _write(task, x)
+    seen = x[good] if skipped else x
+    ends = (seen.min().item(), seen.max().item()) if len(seen) else (math.inf, -math.inf)
+    return Decoded(good, tuple(skipped), *ends, notes=tuple(notes), types=frozenset(types))
+
+
+def _write(task: Task, x: np.ndarray) -> None:
+    left, at = memoryview(x.reshape(-1).view(np.uint8).data), task.offset
+    try:
+        descriptor = os.open(task.target, os.O_WRONLY)
+        try:
+            while left.nbytes:
+                count = os.pwrite(descriptor, left, at)
+                left, at = left[count:], at + count
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise cannot_write(task.target.parent, error) from error
+
+
+def _begin() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that has a user
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    with contextlib.suppress(ImportError):  # while the others still look at the source
+        import simplejpeg  # noqa: F401
+
+
+def _end_with_parent() -> None:
+    if parent := parent_process():
+        connection.wait([parent.sentinel])
+        os._exit(1)
+
+
+class _Here(Executor):
+    """Does the work at once, in this process."""
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        done: Future[Any] = Future()
+        done.set_result(fn(*args, **kwargs))
+        return done
+
+
+@contextlib.contextmanager
+def decoders(count: int, where: str) -> Iterator[Executor]:
+    """Start processes that decode; they import what that takes and nothing of the program that runs.
+
+    Args:
+        count: how many; with 1, this one does the work.
+        where: the source, for messages.
+
+    Yields:
+        What does tasks.
+
+    Raises:
+        DataError: if they cannot be started.
+    """
+    if count == 1:
+        yield _Here()
+        return
+    pool = ProcessPoolExecutor(count, get_context("spawn"), _begin)
+    try:
+        with _without_main():
+            try:
+                for _ in range(count):  # each starts one
+                    pool.submit(os.getpid)
+            except (BrokenProcessPool, OSError) as error:
+                raise _died(where) from error
+        yield pool
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextlib.contextmanager
+def _without_main() -> Iterator[None]:
+    """Hide the script: a new process would run it again up to its main block, and it may import much."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
+def _died(where: str) -> DataError:
+    return DataError(
+        f"{where}: a process that decoded images died, perhaps for want of memory; the same command "
+        "goes on where it stopped, with fewer --workers if need be"
+    )
+
+
+def decode_tasks(
+    tasks: Iterable[tuple[Any, Task]], pool: Executor, workers: int, where: str
+) -> Generator[tuple[Any, Decoded]]:
+    """Do tasks, a few at a time, and give what became of them in their order.
+
+    Args:
+        tasks: the tasks, each with what the caller knows it by.
+        pool: what `decoders` gave.
+        workers: how many processes it has.
+        where: the source, for messages.
+
+    Yields:
+        What the caller knows a task by, and its outcome.
+
+    Raises:
+        DataError: if a process dies.
+        LatentiaError: whatever stopped a task.
+    """
+    waiting: deque[tuple[Any, Future[Decoded]]] = deque()
+    try:
+        for owner, task in tasks:
+            waiting.append((owner, pool.submit(decode_into, task, where)))
+            if len(waiting) > 3 * workers:
+                owner, future = waiting.popleft()
+                yield owner, future.result()
+        while waiting:
+            owner, future = waiting.popleft()
+            yield owner, future.result()
+    except (BrokenProcessPool, OSError) as error:  # OSError: it died while it was given something to do
+        raise _died(where) from error
+    finally:
+        for _, future in waiting:
+            future.cancel()
+        wait([future for _, future in waiting])  # none writes any more

@@ -1,0 +1,77 @@
+"""Folders and archives of images: labels and splits from sub-folders, decoded once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from latentia.core.errors import DataError, reason
+from latentia.data.raw import Options, Raw
+from latentia.data.readers import cache
+from latentia.data.readers.arrangement import arrange
+from latentia.data.readers.files import Files, open_files
+from latentia.data.readers.formats import other_files
+from latentia.data.readers.pages import paged
+from latentia.data.readers.stack import decode_all
+from latentia.data.readers.streams import READ_ERRORS
+from latentia.data.readers.values import top_of
+
+LABEL = "folders"
+"""What the labels of image files come from."""
+
+
+def read(path: Path, options: Options) -> Raw:
+    """Read a folder, a zip or a tar archive of images, from the cache where possible.
+
+    What folders mean is said at `arrange`. Files that are no pictures, and pictures that are no examples,
+    are counted.
+
+    Args:
+        path: the folder or archive.
+        options: size, fit, pages and skip_bad are used.
+
+    Returns:
+        Images `(N, 1 or 3, H, W)`: training, validation, test, each sorted by name; uint8, or floats in the
+        files' own units where they have more than 8 bits.
+
+    Raises:
+        DataError: if there are no images, one is damaged, or their sizes or depths differ.
+    """
+    kept = cache.entry(path, options)
+    raw = cache.load(kept) if kept else None
+    if raw is not None and (options.skip_bad or not raw.skipped):
+        return raw
+    try:
+        with open_files(path) as files:
+            if not files.names:
+                raise DataError(
+                    f"{path}: holds no images; give a folder or archive of png, jpg or similar files"
+                )
+            raw = _decode(paged(files, options), options, str(path))
+    except READ_ERRORS as error:
+        raise DataError(f"{path}: cannot be read ({reason(error)}); copy or download it again") from error
+    raw = replace(raw, left_out={**raw.left_out, **other_files(files.others)})
+    if kept:
+        cache.save(kept, raw)
+    return raw
+
+
+def _decode(files: Files, options: Options, where: str) -> Raw:
+    arrangement = arrange(files.names, where)
+    x, good, skipped, layout, left_out = decode_all(files, arrangement.order, options, where)
+    position = np.cumsum(good) - 1
+    parts = {name: position[at[good[at]]] for name, at in arrangement.parts.items()}
+    labels = None if arrangement.labels is None else arrangement.labels[good]
+    return Raw(
+        x,
+        labels,
+        arrangement.label_names,
+        parts,
+        top_of(x),
+        skipped=skipped,
+        layout=layout,
+        label=LABEL * (labels is not None),
+        left_out={**arrangement.left_out, **left_out},
+    )

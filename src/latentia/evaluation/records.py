@@ -1,0 +1,116 @@
+"""What is asked of an assessment, and what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from latentia.core import registry
+from latentia.core.compiling import Choice
+from latentia.core.errors import ConfigError, nearest
+from latentia.metrics.diagnosis import Finding
+from latentia.metrics.figures import Figure
+
+TOPICS = ("likelihood", "health", "reconstruction", "generation", "representation", "disentanglement")
+"""What can be assessed, in the order in which it is."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to assess a run.
+
+    Attributes:
+        data: another source than the run's own data: whatever `latentia.load` takes.
+        split: 'train', 'validation', 'test' or 'all'; by default 'test' of the run's own data, and all of
+            others.
+        skip_bad: leave out files of other data that cannot be read.
+        samples: K of the importance-weighted likelihood.
+        limit: examples for the importance-weighted likelihood at most; by default as many as some
+            minutes of work allow.
+        ais: examples for annealed importance sampling, the check on it; 0 leaves it out.
+        seed: seed of everything random.
+        inception: a safetensors file with the weights of the Inception network, for the feature space.
+        samplers: where the latents of samples come from whose quality is measured.
+        only: the topics to assess; all by default.
+        compile: whether to compile the decoding for log p(x): 'auto' where it pays, 'always' or 'never'. It
+            changes the time alone, and figures by no more than float accuracy.
+    """
+
+    data: Any = None
+    split: str | None = None
+    skip_bad: bool = False
+    samples: int = 5000
+    limit: int | None = None
+    ais: int = 0
+    seed: int = 0
+    inception: str | None = None
+    samplers: tuple[str, ...] = ("prior", "mixture")
+    only: tuple[str, ...] = TOPICS
+    compile: Choice = "auto"
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be."""
+        for name, least in (("samples", 1), ("limit", 1), ("ais", 0)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise ConfigError(f"'{name}' must be at least {least}, not {value}")
+        if not 0 <= self.seed < 2**32:
+            raise ConfigError(f"'seed' must be from 0 to 4294967295, not {self.seed}")
+        if self.samples > 10**9:
+            raise ConfigError(f"'samples' must be at most 1,000,000,000, not {self.samples}")
+        if self.inception and not Path(self.inception).is_file():
+            raise ConfigError(f"no such file: {self.inception}; give the Inception weights as .safetensors")
+        for name in self.samplers:
+            registry.lookup("sampler", name)
+        for topic in self.only:
+            if topic not in TOPICS:
+                raise ConfigError(f"unknown topic '{topic}'{nearest(topic, TOPICS)}")
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """What an evaluation says of a run.
+
+    Attributes:
+        about: the run, its data, the split, the seed, the version: what the figures are about.
+        figures: the figures by their stable names.
+        missing: why other figures could not be measured.
+        diagnosis: what is wrong with the model and what to change; empty where nothing is.
+        warnings: which of the figures cannot be trusted, and why.
+    """
+
+    about: Mapping[str, Any]
+    figures: Mapping[str, Figure]
+    missing: Mapping[str, str]
+    diagnosis: tuple[Finding, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """Give one object of plain values."""
+        return {
+            "about": dict(self.about),
+            "figures": {name: figure.as_json() for name, figure in self.figures.items()},
+            "missing": dict(self.missing),
+            "diagnosis": [asdict(finding) for finding in self.diagnosis],
+            "warnings": list(self.warnings),
+        }
+
+    @classmethod
+    def from_json(cls, table: Mapping[str, Any]) -> Assessment:
+        """Read what `as_json` gave.
+
+        Args:
+            table: plain values.
+
+        Returns:
+            The assessment.
+        """
+        return cls(
+            about=table["about"],
+            figures={name: Figure.from_json(figure) for name, figure in table["figures"].items()},
+            missing=table["missing"],
+            diagnosis=tuple(Finding(**finding) for finding in table["diagnosis"]),
+            warnings=tuple(table["warnings"]),
+        )

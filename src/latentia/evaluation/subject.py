@@ -1,0 +1,293 @@
+"""What the topics of an assessment share: the model, the data, and where figures go."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from latentia.core.errors import DataError, RunError
+from latentia.data.conditions import Labels, Told, as_told
+from latentia.data.dataset import Dataset
+from latentia.data.feed import Feed, feeds
+from latentia.data.matching import relabelled
+from latentia.data.transforms import Transform, dequantising
+from latentia.evaluation.records import Settings
+from latentia.metrics.figures import Ledger, Unmeasurable
+
+if TYPE_CHECKING:
+    from latentia.runs.run import Run
+
+KNOWN = 10_000
+"""Training examples that probes, PCA and reference samples are given at the most."""
+
+
+READINGS = 32
+"""Conditions over which the latents of an example are averaged, at the most."""
+
+
+@dataclass
+class Subject:
+    """A run under assessment.
+
+    Attributes:
+        run: the run.
+        settings: how to assess it.
+        quiet: show no progress bars.
+        say: called with a line that a person wants to read.
+        ledger: the figures so far.
+        warnings: what cannot be trusted, so far.
+    """
+
+    run: Run
+    settings: Settings
+    quiet: bool
+    say: Callable[[str], None] = lambda line: None
+    ledger: Ledger = field(default_factory=lambda: Ledger({}, {}))
+    warnings: list[str] = field(default_factory=list)
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The data that the figures are about."""
+        run, source = self.run, self.settings.data
+        if source is None:
+            return run.dataset
+        dataset = run.other(source, **({"skip_bad": True} if self.settings.skip_bad else {}))
+        if isinstance(run.condition, Labels):
+            run.conditions_of(dataset)  # refuses a class that is unknown to the model
+        known = run.record.label_names or tuple(map(str, range(len(run.record.classes))))
+        return relabelled(dataset, known, strict=False) if known else dataset
+
+    @cached_property
+    def own(self) -> Subject:
+        """The run on its own data, to whose training examples figures of other data are held."""
+        if self.settings.data is None:
+            return self
+        own = Subject(self.run, replace(self.settings, data=None, split="train"), self.quiet)
+        try:
+            own.dataset  # noqa: B018 - raises where they are gone
+        except (DataError, RunError) as error:
+            raise Unmeasurable(f"examples of the training are needed: {error}") from error
+        return own
+
+    @cached_property
+    def whole(self) -> np.ndarray:
+        """Positions of all examples of the split."""
+        return self.run.rows(self.dataset, self.split)
+
+    @cached_property
+    def rows(self) -> np.ndarray:
+        """Positions of the examples that the figures are about: the split, or as many as fit into memory."""
+        return self.dataset.few(self.whole)
+
+    @property
+    def split(self) -> str:
+        """The name of the split; 'all' of other data, unless one is asked for."""
+        return self.settings.split or ("test" if self.settings.data is None else "all")
+
+    @property
+    def bound(self) -> bool:
+        """Whether the model has a rate, and so a bound on log p(x)."""
+        return self.run.objective.bound
+
+    @property
+    def latents(self) -> int:
+        """How many numbers a latent is."""
+        return math.prod(self.run.latent)
+
+    @property
+    def image(self) -> bool:
+        """Whether an example is an image."""
+        return self.dataset.kind == "image"
+
+    @cached_property
+    def transform(self) -> Transform:
+        """The run's transform, with whole numbers dequantised where the likelihood is a density."""
+        whole = self.dataset.x.dtype == np.uint8
+        if self.run.model.discrete or not whole:
+            return self.run.transform
+        return dequantising(self.run.transform, self.dataset.high, self.run.model.support)
+
+    @cached_property
+    def feed(self) -> Feed:
+        """The split as the likelihood sees it, in random order: any part of it stands for the whole."""
+        told = self.run.told(slice(None), self.dataset)
+        return (
+            feeds(self.dataset, self.transform, c=told)["train"].over(self.rows).shuffled(self.settings.seed)
+        )
+
+    @cached_property
+    def observed(self) -> Feed:
+        """The same in the same order, with no label filled in that the model infers: p(x) sums it out."""
+        if not self.run.model.classifies or self.run.condition is None:
+            return self.feed
+        c = self.run.conditions_of(self.dataset)
+        return self.feed.with_condition(None if c is None else torch.from_numpy(c))
+
+    @cached_property
+    def x(self) -> np.ndarray:
+        """The examples of the split, as stored."""
+        return self.dataset.x[self.rows]
+
+    @cached_property
+    def codes(self) -> np.ndarray:
+        """Posterior means of the split, without the transform's noise, flat, `(N, D)`."""
+        return self.encoded(self.rows)
+
+    def encoded(self, rows: np.ndarray) -> np.ndarray:
+        """Encode examples, each under its own condition, to posterior means, flat, `(n, D)`."""
+        codes = self.run.inference.encode(self.dataset.x[rows], self.run.told(rows, self.dataset))
+        return codes.reshape(len(rows), -1)
+
+    def blind(self, rows: np.ndarray) -> np.ndarray:
+        """Encode examples as `encoded` does, without telling the model anything of them.
+
+        Latents that were made under an example's own condition may say nothing of its class but what the
+        model was told. A model that hides conditions or infers them does so here; of another the mean is
+        taken over the conditions of training examples, the same for all.
+
+        Args:
+            rows: which examples.
+
+        Returns:
+            Posterior means, flat, `(n, D)`.
+        """
+        run = self.run
+        if run.condition is None:
+            return self.encoded(rows)
+        x, (conditions, weights) = self.dataset.x[rows], self._ignorant
+        codes = sum(
+            weight * run.inference.encode(x, c[None]) for c, weight in zip(conditions, weights, strict=True)
+        )
+        return np.asarray(codes, dtype=np.float32).reshape(len(rows), -1)
+
+    @property
+    def blindness(self) -> str:
+        """What a protocol has to say of `blind`: a clause, or nothing where the model is told nothing."""
+        if self.run.condition is None:
+            return ""
+        if self.run.model.classifies:
+            return "; encoded under the label that the model infers, not the example's own"
+        if self.run.model.dropped:
+            return "; encoded with the condition hidden"
+        count = len(self._ignorant[1])
+        return (
+            f"; encoded to the mean of {count} condition{'s' * (count != 1)} of training examples, the same "
+            "for all, and not under its own"
+        )
+
+    @cached_property
+    def _ignorant(self) -> tuple[Told, np.ndarray]:
+        """Conditions that say nothing of any example, and their weights."""
+        run = self.run
+        if run.model.classifies or run.model.dropped:
+            return as_told(np.full((1, run.model.condition), np.nan)), np.ones(1)
+        told = np.asarray(run.told(self.known_rows, self.own.dataset))
+        told = told[np.isfinite(told).all(axis=1)]
+        rows, counts = np.unique(told, axis=0, return_counts=True)
+        if len(rows) > READINGS:
+            rows, counts = self.drawn(told, READINGS), np.ones(READINGS)
+        return as_told(rows), counts / counts.sum()
+
+    @cached_property
+    def known_rows(self) -> np.ndarray:
+        """Positions in `own.dataset` of up to 10,000 training examples; drawn, for sources may be sorted."""
+        rows = self.own.dataset.few(self.own.dataset.splits["train"])
+        order = np.random.default_rng(self.settings.seed).permutation(len(rows))[:KNOWN]
+        return rows[np.sort(order)]
+
+    @cached_property
+    def known(self) -> np.ndarray:
+        """These training examples."""
+        return self.own.dataset.x[self.known_rows]
+
+    def drawn(self, x: np.ndarray, count: int) -> np.ndarray:
+        """Draw examples without putting any back."""
+        return x[np.random.default_rng(self.settings.seed).permutation(len(x))[:count]]
+
+    def scaled(self, x: np.ndarray) -> np.ndarray:
+        """Give data in the model's units without noise, as float32."""
+        return np.concatenate([part.numpy() for part in self.run.prepare(x)])
+
+    def scaled_means(self, codes: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Decode latents of examples to the likelihood's mean, in the model's units, as float32."""
+        z = torch.from_numpy(codes).unflatten(1, self.run.latent)
+        told = self.run.told(rows, self.dataset)
+        found = []
+        with torch.no_grad():
+            for start in range(0, len(z), 512):
+                c = None if told is None else torch.from_numpy(told[start : start + 512])
+                found.append(self.run.model.decode(z[start : start + 512], c).mean.numpy())
+        return np.concatenate(found)
+
+    def unit(self, x: np.ndarray) -> np.ndarray:
+        """Bring images from the model's units to those in which 1 is the data's range; leave other data."""
+        if not self.image:
+            return x
+        low, high = self.run.image_range
+        return (self.run.transform.invert(torch.from_numpy(x)).numpy() - low) / ((high - low) or 1.0)
+
+    def labels(self, rows: np.ndarray) -> np.ndarray | None:
+        """Give the labels of examples, or None where the data have none."""
+        return None if self.dataset.labels is None else self.dataset.labels[rows]
+
+    @contextlib.contextmanager
+    def progress(self, what: str, total: int | None = None) -> Iterator[Any]:
+        """Show a bar while something takes long.
+
+        Args:
+            what: what takes long.
+            total: how many steps it has.
+
+        Yields:
+            The bar.
+        """
+        from tqdm import tqdm
+
+        disable = True if self.quiet else None
+        with tqdm(total=total, desc=what, disable=disable, file=sys.stderr, leave=False) as bar:
+            yield bar
+
+
+def named(bar: Any) -> Callable[[str], None]:
+    """Make a callback that moves a bar by one step and says what was done.
+
+    Args:
+        bar: the bar.
+
+    Returns:
+        The callback.
+    """
+
+    def tick(what: str) -> None:
+        bar.set_postfix_str(what, refresh=False)
+        bar.update(1)
+
+    return tick
+
+
+def flops(model: torch.nn.Module, z: torch.Tensor) -> tuple[int, int]:
+    """Count the floating-point operations of decoding.
+
+    Args:
+        model: has a `decode`.
+        z: latents, shape `(B, *latent)`.
+
+    Returns:
+        Operations of the matrix products, and of the convolutions, for the whole batch.
+    """
+    from torch.utils.flop_counter import FlopCounterMode
+
+    counter = FlopCounterMode(display=False)
+    with torch.no_grad(), counter:
+        model.decode(z)  # pyright: ignore[reportCallIssue]
+    counts = counter.get_flop_counts()["Global"].items()
+    convolutions = sum(count for name, count in counts if "convolution" in str(name))
+    return counter.get_total_flops() - convolutions, convolutions

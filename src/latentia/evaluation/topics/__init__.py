@@ -1,0 +1,1 @@
+"""The topics of an evaluation: which figure is measured on which data."""

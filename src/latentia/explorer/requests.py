@@ -1,0 +1,246 @@
+"""What a person asks of a run through the page: samples, selections, examples of their own, its health."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+import torch
+
+from latentia.core import storage
+from latentia.core.errors import ConfigError, DataError, shell
+from latentia.data.conditions import Told, as_told
+from latentia.evaluation import Assessment
+from latentia.explorer.encoded import measured
+from latentia.explorer.view import View
+from latentia.probability.codes import nearest
+from latentia.serving.validation import picture
+
+SAMPLES = 256
+"""Samples that are drawn at once, at most."""
+CLOSE = 1e-3
+"""How far a latent may lie from the vectors of its codes."""
+
+
+def sample(view: View, asked: dict[str, Any]) -> tuple[dict[str, np.ndarray | None], dict[str, Any]]:
+    """Generate data.
+
+    Args:
+        view: the run.
+        asked: `n`, `seed`, `sampler`, `truncation`, `temperature`, `noise`, `condition` (a row of numbers),
+            and `kept`, the levels of a hierarchy that all samples share; each may be left out.
+
+    Returns:
+        Arrays: the data `x`, the latents `z`, flat, the `codes` of a model that has codes, `(n, levels,
+        *grid)`. Plain values: `n` and `shape`.
+
+    Raises:
+        ConfigError: for a setting that does not exist or does not fit.
+    """
+    known = {"n", "seed", "sampler", "truncation", "temperature", "noise", "condition", "kept"}
+    if set(asked) - known:
+        raise ConfigError(f"unknown setting '{min(set(asked) - known)[:40]}' of a sample")
+    n, seed = _whole(asked, "n", 36, 1, SAMPLES), _whole(asked, "seed", 0, 0, 2**32 - 1)
+    name, kept = asked.get("sampler") or "prior", asked.get("kept")
+    if name not in view.samplers:
+        raise ConfigError(f"this run has no sampler '{str(name)[:40]}' here")
+    settings = {key: asked[key] for key in ("truncation", "temperature") if asked.get(key) is not None}
+    for key, value in settings.items():
+        if not isinstance(value, int | float) or not 0 < value < 100:
+            raise ConfigError(f"'{key}' must be a number above 0 and below 100")
+    run, condition = view.run, asked.get("condition")
+    with view.lock:
+        if condition is None:
+            c = run.conditions_for(n, None, seed)
+        else:
+            c = np.repeat(_row(condition), n, axis=0)
+        z = run.sample_latents(n, c=c, sampler=run.sampler(name, **settings), seed=seed)
+        if kept:
+            z = run.redraw(np.repeat(z[:1], n, axis=0), _whole(asked, "kept", 0, 0, 100), seed=seed + 1)
+        x = run.inference.decode(z, c, noise=bool(asked.get("noise")), seed=seed)
+    arrays = {"x": x, "z": z.reshape(n, -1), "codes": _codes(view, z)}
+    return arrays, {"n": n, "shape": [n, *run.event]}
+
+
+def _codes(view: View, z: np.ndarray) -> np.ndarray | None:
+    """Find the codes that latents consist of, level by level; None where that does not give them back."""
+    coder: Any = view.run.model.coder
+    if coder is None:
+        return None
+    points = torch.from_numpy(z).movedim(1, -1)
+    rest, found = points, []
+    for table in coder.tables:
+        found.append(nearest(rest, table))
+        rest = rest - table[found[-1]]
+    codes = torch.stack(found, dim=1)
+    return codes.numpy().astype(np.int32) if float(rest.abs().max()) < CLOSE else None
+
+
+def _whole(asked: dict[str, Any], name: str, default: int, low: int, high: int) -> int:
+    value = asked.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise ConfigError(f"'{name}' must be a whole number from {low} to {high}")
+    return value
+
+
+def _row(condition: Any) -> Told:
+    """Take back a row that the page was given."""
+    try:
+        return as_told(np.array(condition, dtype=np.float32).reshape(1, -1))
+    except (TypeError, ValueError) as error:
+        raise ConfigError("'condition' must be a list of numbers") from error
+
+
+def select(view: View, rows: np.ndarray) -> dict[str, Any]:
+    """Describe a selection of examples.
+
+    Args:
+        view: the run.
+        rows: positions.
+
+    Returns:
+        How many there are, and the mean and the standard deviation of their latents.
+    """
+    z = view.encoded.latents[view.rows(rows, len(view.run.dataset))]
+    return {"n": len(z), "mean": z.mean(axis=0).tolist(), "std": z.std(axis=0).tolist()}
+
+
+def exported(view: View, rows: np.ndarray) -> bytes:
+    """Pack a selection of examples as .npz.
+
+    Args:
+        view: the run.
+        rows: positions.
+
+    Returns:
+        The file: `rows`, `z`, and `labels` and `names` where there are any.
+    """
+    rows = view.rows(rows, len(view.run.dataset))
+    arrays: dict[str, np.ndarray] = {"rows": rows, "z": view.encoded.latents[rows]}
+    dataset = view.run.dataset
+    if dataset.labels is not None:
+        arrays["labels"] = dataset.labels[rows]
+        if dataset.label_names:
+            arrays["names"] = np.array(dataset.label_names)
+    file = io.BytesIO()
+    np.savez_compressed(file, **arrays)  # pyright: ignore[reportArgumentType]
+    return file.getvalue()
+
+
+def place(
+    view: View, body: bytes, invert: bool, condition: int | None = None
+) -> tuple[dict[str, np.ndarray | None], dict[str, Any]]:
+    """Encode an example of the user's own, put it on the maps that are there, reconstruct and score it.
+
+    Args:
+        view: the run.
+        body: an image, an .npy file, or numbers as text.
+        invert: take the negative of an image first.
+        condition: which of the conditions that have names it has, for a conditional model.
+
+    Returns:
+        Arrays: `x`, `z`, `c`, `reconstruction`. Plain values: `point` by way, `error` and `rate` with the
+        share of the data's own that are smaller.
+
+    Raises:
+        DataError: if it is none of these, has another shape, or holds a value that is not finite.
+    """
+    x = _example(view, body, invert)[None]
+    run, encoded = view.run, view.encoded
+    c = _told(view, x, condition)
+    with view.lock:
+        found = {name: value.numpy() for name, value in measured(run, x, c).items()}
+        made = run.inference.decode(found["latents"], c)
+    scored: dict[str, Any] = {
+        "error": float(found["error"][0]),
+        "error_rank": float((encoded.error < found["error"][0]).mean()),
+    }
+    if encoded.rate is not None:
+        scored["rate"] = float(found["rate"][0])
+        scored["rate_rank"] = float((encoded.rate < found["rate"][0]).mean())
+    z = found["latents"]
+    ways = [way for way in view.ready()["ways"] if way in ("itself", "pca") or view.planed(way).done.is_set()]
+    scored["point"] = {
+        way: view.plane(way).place(z[0], encoded.latents).astype(float).tolist() for way in ways
+    }
+    return {"x": x.astype(np.float32), "z": z, "c": c, "reconstruction": made}, scored
+
+
+def _told(view: View, x: np.ndarray, condition: int | None) -> np.ndarray | None:
+    """Give the condition of a user's example: the chosen one, the inferred one, or an unknown one."""
+    if view.condition is None:
+        return None
+    options = view.condition["options"]
+    if condition is not None:
+        if not 0 <= condition < len(options):
+            raise DataError(f"there is no condition {condition}; they run from 0 to {len(options) - 1}")
+        return _row(options[condition]["row"])
+    if not (view.run.model.dropped or view.run.model.classifies):
+        raise DataError("this run must be told the condition of an example; choose it above the map first")
+    return view.run.complete(x, np.full((1, view.condition["size"]), np.nan, np.float32))
+
+
+def _example(view: View, body: bytes, invert: bool) -> np.ndarray:
+    """Read what a person dropped as one example in the units of the data."""
+    event = view.run.event
+    if not body:
+        raise DataError("the file is empty")
+    if body.startswith(b"\x93NUMPY"):
+        x = _numbers(np.load, io.BytesIO(body))
+    elif view.form == "image" and not _is_text(body):
+        return _picture(view, body, invert)
+    elif _is_text(body):
+        text = body.decode(errors="replace").replace(",", " ").replace(";", " ").split()
+        x = _numbers(np.array, text)
+    else:
+        raise DataError("this is neither an .npy file nor numbers as text")
+    if x.size != int(np.prod(event)):
+        want, got = ("x".join(map(str, shape)) for shape in (event, x.shape))
+        raise DataError(f"an example of this run has shape {want}, and this has {got}")
+    if not np.isfinite(x).all():
+        raise DataError("the example holds a value that is not finite")
+    return x.reshape(event).astype(np.float64 if len(event) == 1 else np.float32)
+
+
+def _numbers(read: Any, given: Any) -> np.ndarray:
+    try:
+        return read(given, allow_pickle=False) if read is np.load else read(given, dtype=np.float64)
+    except (ValueError, TypeError, EOFError, OverflowError, MemoryError) as error:
+        raise DataError(f"the numbers cannot be read: {' '.join(str(error).split())[:120]}") from error
+
+
+def _is_text(body: bytes) -> bool:
+    return all(byte in b"0123456789+-.eE,; \t\r\nnaifNAIF" for byte in body[:4096])
+
+
+def _picture(view: View, body: bytes, invert: bool) -> np.ndarray:
+    channels, *size = view.run.event
+    pixels = picture(body, (min(channels, 3), *size)).astype(np.float32) / 255
+    pixels = 1 - pixels if invert else pixels
+    if channels == 4:
+        pixels = np.concatenate([pixels, np.ones((1, *size), np.float32)])
+    low, high = view.run.image_range
+    return (low + (high - low) * pixels).astype(np.float32)
+
+
+def health(view: View) -> dict[str, Any]:
+    """Give what the last evaluation found.
+
+    Args:
+        view: the run.
+
+    Returns:
+        Figures, what is missing, diagnosis and warnings; or the command that makes them.
+
+    Raises:
+        DataError: if what is kept cannot be read.
+    """
+    path = view.run.folder.evaluation_file
+    command = f"latentia evaluate {shell(view.run.folder.path)}"
+    if not path.is_file():
+        return {"command": command}
+    try:
+        return Assessment.from_json(storage.read_json(path)).as_json()
+    except (KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{path.name} of {view.run.name} is of another version; run: {command}") from error

@@ -1,0 +1,249 @@
+"""The objective's terms, averaged over a split: one definition for validation, selection and test."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from itertools import islice
+from typing import Any
+
+import torch
+
+from latentia.core.noise import seeded
+from latentia.core.processes import Processes
+from latentia.core.types import LatentModel
+from latentia.data.feed import Feed
+from latentia.objectives import BOUND, Objective
+
+
+@dataclass(frozen=True)
+class Averages:
+    """Means over the examples of a split.
+
+    Attributes:
+        loss: what training minimises, in nats.
+        distortion: E_q[-log p(x|z)], in nats.
+        rate: KL(q(z|x) || p(z)), in nats.
+        penalty: the rest of the loss, in nats.
+        mse: squared error per dimension of the decoded posterior mean, in the model's units.
+        bits_per_dim: -ELBO in bits per dimension of the stored data; None without a bound.
+        kl: KL of each latent dimension, in nats; empty without a rate.
+        rate_by_level: the rate of each level of a hierarchy, in nats; empty for a model without levels.
+        examples: how many examples the means are over.
+        iwae_bound: the bound of as many samples as the objective has, where it is trained on that; in nats.
+    """
+
+    loss: float
+    distortion: float
+    rate: float
+    penalty: float
+    mse: float
+    bits_per_dim: float | None
+    kl: tuple[float, ...]
+    rate_by_level: tuple[float, ...]
+    examples: int
+    iwae_bound: float | None = None
+
+    @property
+    def negative_elbo(self) -> float:
+        """Distortion plus rate, in nats, whatever else the objective minimises."""
+        return self.distortion + self.rate
+
+    def row(self) -> dict[str, Any]:
+        """Give the figures as plain values, for a log."""
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in asdict(self).items()
+            if name != BOUND or value is not None
+        }
+
+
+def stream(seed: int, purpose: str) -> int:
+    """Give the seed of a stream of noise of its own: equal seeds for two purposes would draw equal noise.
+
+    Args:
+        seed: the user's seed.
+        purpose: what is drawn.
+
+    Returns:
+        Another seed.
+    """
+    return zlib.crc32(f"{purpose} {seed}".encode())
+
+
+MEANS = ("loss", "distortion", "rate", "penalty", "mse", BOUND)
+"""What is averaged beside the KL."""
+BLOCK = 512
+"""Examples that share one stream of noise; fewer where they are large."""
+LARGE = 2**21
+"""Values in a block at the most."""
+
+
+def blocks(
+    feed: Feed, seed: int, limit: int | None = None, *, samples: int = 1
+) -> Iterator[tuple[int, torch.Tensor]]:
+    """Divide a split into blocks, each with a seed of its own for all that is drawn for it.
+
+    The noise of an example then depends on its place in the split alone: not on what was
+    evaluated before, nor on how many examples are looked at.
+
+    Args:
+        feed: the split.
+        seed: seed of the evaluation.
+        limit: stop after the block that holds the last of so many examples; blocks are never cut.
+        samples: latents that are decoded for each example; many make blocks smaller.
+
+    Yields:
+        The seed of the block, and the positions of its examples in the data.
+    """
+    size = max(2, min(BLOCK, LARGE // (math.prod(feed.event) * samples) // 2 * 2))  # even: health halves them
+    rows = feed.rows.to(feed.device)
+    for number, start in enumerate(range(0, min(len(rows), limit or len(rows)), size)):
+        yield seed * 1_000_003 + number, rows[start : start + size]
+
+
+def bits_per_dim(nats: float, dimensions: int, log2_unit: float) -> float:
+    """Turn -log p(x) in nats into bits per dimension of the stored data.
+
+    Args:
+        nats: -log p(x) or a bound, summed over dimensions.
+        dimensions: how many there are.
+        log2_unit: the transform's change of unit.
+
+    Returns:
+        nats / (D log 2) + log2_unit.
+    """
+    return nats / (dimensions * math.log(2)) + log2_unit
+
+
+def stored_bits(nats: float, model: LatentModel, feed: Feed) -> float:
+    """Turn a model's -log p(x) into bits per dimension of the data that a feed stores.
+
+    Args:
+        nats: -log p(x) or a bound, summed over dimensions.
+        model: whose figure it is; a probability needs no change of unit, a density does.
+        feed: the data, with their transform.
+
+    Returns:
+        Bits per dimension.
+    """
+    unit = 0.0 if model.discrete else feed.transform.log2_unit
+    return bits_per_dim(nats, math.prod(feed.event), unit)
+
+
+@torch.no_grad()
+def per_example(
+    model: LatentModel,
+    objective: Objective,
+    feed: Feed,
+    *,
+    samples: int | None = None,
+    progress: float = 1.0,
+    seed: int = 0,
+    processes: Processes = Processes(),  # noqa: B008 - immutable
+) -> Iterator[dict[str, torch.Tensor]]:
+    """Score a split block by block, always with the same noise.
+
+    The penalty of a batchwise objective is that of the block an example is in.
+
+    Args:
+        model: maps a `Batch` to a `Pass`; in evaluation mode.
+        objective: maps a `Pass` to `Terms`.
+        feed: the split.
+        samples: latent samples for each example; by default as many as the objective has.
+        progress: share of the run that is done, for weights on a schedule.
+        seed: seed of the noise in data and latents.
+        processes: who shares the blocks.
+
+    Yields:
+        For each block that is this process's, figures by name, each `(B,)`: loss, distortion, rate and
+        penalty in nats, mse in the model's units squared; `iwae_bound` in nats, NaN where the objective has
+        none; and `kl`, in nats, `(B, D)`, with no D where there is no rate.
+    """
+    samples = samples or objective.samples
+    every = blocks(feed, seed, samples=samples)
+    for noise, rows in islice(every, processes.rank, None, processes.count):
+        with seeded(noise):
+            batch = feed.batch(rows)
+            state = model(batch, samples)
+            terms = objective(state, progress)  # it may draw from the prior
+        c = model.complete(batch.x, batch.c)
+        q = state.q if state.q_y is None else model.encode(batch.x, c)
+        mean = model.decode(q.mean.unsqueeze(0), c).mean[0]
+        yield {
+            "loss": terms.loss,
+            "distortion": terms.distortion,
+            "rate": terms.rate,
+            "penalty": terms.penalty,
+            "mse": ((mean - batch.x) ** 2).flatten(start_dim=1).mean(dim=1),
+            BOUND: terms.diagnostics.get(BOUND, terms.rate.new_full(terms.rate.shape, math.nan)),
+            "kl": terms.diagnostics.get("kl", terms.rate.new_zeros(len(batch.x), 0)).flatten(start_dim=1),
+        }
+
+
+@torch.no_grad()
+def average_terms(
+    model: LatentModel,
+    objective: Objective,
+    feed: Feed,
+    *,
+    progress: float = 1.0,
+    seed: int = 0,
+    processes: Processes = Processes(),  # noqa: B008 - immutable
+) -> Averages:
+    """Average an objective's terms over a split, in evaluation mode, always with the same noise.
+
+    For a batchwise objective the split is shuffled first, in one order for ever, so that the blocks of
+    a sorted split stand for the whole.
+
+    Args:
+        model: maps a `Batch` to a `Pass`.
+        objective: maps a `Pass` to `Terms`.
+        feed: the split.
+        progress: share of the run that is done, for weights on a schedule.
+        seed: seed of the noise in data and latents.
+        processes: who shares the work; each of them gets the means.
+
+    Returns:
+        The means.
+    """
+    total = torch.zeros(1, dtype=torch.float64)
+    was_training = model.training
+    model.eval()
+    if objective.batchwise:
+        feed = feed.shuffled(0)
+    scored = per_example(model, objective, feed, progress=progress, seed=seed, processes=processes)
+    for figures in scored:
+        single = torch.stack([torch.ones_like(figures["loss"]), *(figures[name] for name in MEANS)], dim=1)
+        summed = torch.cat([single, figures["kl"]], dim=1).double().sum(dim=0)
+        total = total.to(summed) + summed
+    model.train(was_training)
+    total = processes.sum(total)
+    count = int(total[0])
+    values, kl = (total[1:] / count).split([len(MEANS), len(total) - len(MEANS) - 1])
+    levels = tuple(by_level(kl, model.levels).tolist())
+    means = dict(zip(MEANS, values.tolist(), strict=True))
+    bits = stored_bits(means["distortion"] + means["rate"], model, feed) if objective.bound else None
+    tighter = means.pop(BOUND)
+    return Averages(
+        **means, kl=tuple(kl.tolist()), rate_by_level=levels, bits_per_dim=bits, examples=count,
+        iwae_bound=None if math.isnan(tighter) else tighter,
+    )  # fmt: skip
+
+
+def by_level(kl: torch.Tensor, levels: tuple[int, ...]) -> torch.Tensor:
+    """Sum the KL of latent dimensions within each level of a hierarchy.
+
+    Args:
+        kl: in nats, shape `(*batch, D)`.
+        levels: how many dimensions each level has.
+
+    Returns:
+        Shape `(*batch, L)`, with L = 0 where there are no levels or no KL for each dimension.
+    """
+    if sum(levels) != kl.shape[-1]:
+        levels = ()
+    parts = [part.sum(dim=-1) for part in kl.split(levels, dim=-1)] if levels else []
+    return torch.stack(parts, dim=-1) if parts else kl.new_zeros(*kl.shape[:-1], 0)

@@ -1,0 +1,1 @@
+"""Pictures of figures and examples: drawn once, under one theme, for reports and pages alike."""

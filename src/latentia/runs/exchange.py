@@ -1,0 +1,185 @@
+"""How examples come to a model and go from it: as the source of its data had them."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+
+from latentia.assembly import Parts
+from latentia.core.errors import ConfigError, DataError, LatentiaError, Note
+from latentia.data.conditions import Labels, as_told
+from latentia.data.dataset import Dataset
+from latentia.data.matching import in_units, matched, relabelled
+from latentia.data.readers.values import require_finite
+from latentia.data.record import DataRecord, kind_of
+from latentia.data.shards import Examples, Shards
+from latentia.data.sources import load_other
+from latentia.data.transforms import Scale
+from latentia.runs.inference import Inference
+
+
+class Exchange(Inference):
+    """A model that knows what its data looked like: reads others like them, and gives examples back alike.
+
+    Attributes:
+        inference: the same model, which takes and gives examples in the project's own order of axes.
+    """
+
+    def __init__(self, recipe: Mapping[str, Any], parts: Parts) -> None:
+        """Take the parts.
+
+        Args:
+            recipe: what `describe` gave.
+            parts: what it builds.
+        """
+        super().__init__(recipe, parts)
+        self.inference = Inference(recipe, parts)
+
+    @cached_property
+    def record(self) -> DataRecord:
+        """What is remembered of the data that the model was trained on."""
+        table = self.recipe.get("data")
+        return DataRecord.from_table(table) if isinstance(table, Mapping) else self._guessed()
+
+    def _guessed(self) -> DataRecord:
+        """Say of data that were not recorded what the model's parts say."""
+        ends = (0.0, 1.0)
+        if isinstance(self.transform, Scale):
+            low, high = (float(value) for value in self.transform.invert(torch.tensor([0.0, 1.0])))
+            ends = (low, high)
+        return DataRecord("", kind_of(self.event), label_names=self.label_names, ranges=(ends,))
+
+    def other(self, source: Any, **settings: Any) -> Dataset:
+        """Read other data as those of the training were read, and bring them to their form.
+
+        The settings of the training (size, label, key, ...) hold for them as well, one example is enough, and
+        no split is drawn. Columns are matched by name, grey and colour and units as
+        `latentia.data.matching.matched` says; what was changed stands in `notes` and is warned of.
+
+        Args:
+            source: where they come from: whatever `latentia.load` takes.
+            settings: settings of `latentia.load` about reading, in the place of the training's.
+
+        Returns:
+            The data.
+
+        Raises:
+            DataError: if they cannot be read, or do not fit.
+        """
+        return self.fitting(self._read(source, **settings))
+
+    def _read(self, source: Any, **settings: Any) -> Dataset:
+        """Read a source with the settings of the training."""
+        options = {**self.record.options, **settings}
+        # Other data need not have labels where the training's had them, nor keys.
+        without = [{}, {"label": None}, {"key": None}, {"label": None, "key": None}]
+        tries = [names for names in without if all(options.get(name) is not None for name in names)]
+        refused: LatentiaError | None = None
+        for names in tries:
+            try:
+                return load_other(source, columns=self.record.columns, **{**options, **names})
+            except (DataError, ConfigError) as error:
+                refused = refused or error
+        raise refused or AssertionError
+
+    def fitting(self, dataset: Dataset) -> Dataset:
+        """Bring data to the form of the training's; see `latentia.data.matching.matched`.
+
+        Args:
+            dataset: the data.
+
+        Returns:
+            The data.
+
+        Raises:
+            DataError: if they do not fit.
+        """
+        fitted = matched(dataset, self.record, self.event)
+        _warn(fitted.notes[len(dataset.notes) :])
+        return fitted
+
+    def conditions_of(self, dataset: Dataset) -> np.ndarray | None:
+        """Give the condition of every example of data, classes matched by name.
+
+        Args:
+            dataset: the data.
+
+        Returns:
+            Shape `(N, C)`, rows of NaN where it is not known; None for a model without a condition.
+
+        Raises:
+            DataError: if they have none, or one that the model does not know.
+        """
+        if self.condition is None:
+            return None
+        strict = isinstance(self.condition, Labels)
+        return as_told(self.condition.of(relabelled(dataset, self._classes, strict=strict)))
+
+    @property
+    def _classes(self) -> tuple[str, ...]:
+        """The names of the classes that a condition is about; their numbers where they have no names."""
+        if self.label_names or not isinstance(self.condition, Labels):
+            return self.label_names
+        return tuple(map(str, range(self.condition.classes)))
+
+    def inward(self, x: Any, c: np.ndarray | None = None) -> tuple[Examples, np.ndarray | None]:
+        """Take examples as a caller has them.
+
+        Args:
+            x: an array or a tensor; or what `other` reads.
+            c: conditions, or None: those that come with what `other` reads.
+
+        Returns:
+            Examples, shape `(N, *event)`, in the data's units, and their conditions.
+
+        Raises:
+            DataError: if they do not fit.
+        """
+        if isinstance(x, Shards):
+            return x, c
+        frame = hasattr(x, "columns") and hasattr(x, "__getitem__")
+        if frame or isinstance(x, (str, os.PathLike)) or (isinstance(x, tuple) and len(x) == 2):
+            data = self.other(x)
+            return data.x, self.conditions_of(data) if c is None else c
+        array = np.asarray(x.detach().cpu() if isinstance(x, torch.Tensor) else x)
+        if array.dtype.kind not in "buif":
+            raise DataError(f"the examples given are {array.dtype} values; give an array of numbers")
+        array = self.record.layout.arrange(array, self.event)
+        if array.dtype.kind == "f":
+            require_finite(array, "the examples given")
+        given = _in_memory(array)
+        if self.record.dtype and self.record.kind != "table" and len(array):
+            given = in_units(given, self.record)
+        _warn(given.notes)
+        return given.x, c
+
+    def outward(self, x: np.ndarray) -> np.ndarray:
+        """Give examples as the source of the data had them: its order of axes, its types.
+
+        Args:
+            x: shape `(N, *event)`, in the data's units.
+
+        Returns:
+            Shape `(N, *shape)`.
+        """
+        return self.record.layout.restore(x)
+
+
+def _warn(notes: Sequence[str]) -> None:
+    for note in notes:
+        warnings.warn(note, Note, stacklevel=4)
+
+
+def _in_memory(array: np.ndarray) -> Dataset:
+    """Take an array as `load` takes one, its axes aside: small whole numbers are bytes."""
+    if array.dtype.kind != "f":
+        bytes_enough = array.dtype.kind == "b" or (array.size and array.min() >= 0 and array.max() <= 255)
+        array = array.astype(np.uint8 if bytes_enough else np.float32, copy=False)
+    high = 255.0 if array.dtype == np.uint8 and array.max(initial=0) > 1 else 1.0
+    return Dataset("array", "memory", array, {}, high=high)

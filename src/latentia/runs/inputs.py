@@ -1,0 +1,222 @@
+"""What a model is given, checked: examples, conditions, latents and codes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from latentia.assembly import Parts
+from latentia.core.errors import ConfigError, DataError
+from latentia.core.types import Coder
+from latentia.data.conditions import Told, as_told
+from latentia.data.readers.values import require_finite
+from latentia.data.shards import Examples, as_examples
+
+CHUNK = 512
+"""Examples that are computed at once."""
+
+
+class Inputs:
+    """A model with its transform and weights, and the way of arrays into it.
+
+    All arrays are numpy, one example per row, in the units of the data; a uint8 array may be given wherever
+    the data were uint8. Everything random takes a seed. A conditional model takes beside x or z the condition
+    c of each example: rows as `given` makes them, or vectors in the data's units.
+    """
+
+    def __init__(self, recipe: Mapping[str, Any], parts: Parts) -> None:
+        """Take the parts.
+
+        Args:
+            recipe: the recorded constructor calls.
+            parts: what they build.
+        """
+        self.recipe = dict(recipe)
+        self.model = parts.model.eval().requires_grad_(False)
+        self.transform = parts.transform
+        self.objective = parts.objective
+        self.condition = parts.condition
+        self.event: tuple[int, ...] = tuple(recipe["event"])
+        self.label_names: tuple[str, ...] = tuple(recipe.get("label_names", ()))
+
+    @property
+    def latent(self) -> tuple[int, ...]:
+        """The shape of one latent."""
+        return self.model.latent
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is, and encodes: the CPU, unless it was moved."""
+        return next(self.model.parameters()).device
+
+    def prepare(self, x: Examples) -> Iterator[Tensor]:
+        """Check data and give them in chunks, without the transform's noise.
+
+        Args:
+            x: data, shape `(N, *event)`; one example without N is taken as N = 1.
+
+        Yields:
+            Chunks in the model's units, where the model is.
+
+        Raises:
+            DataError: if the shape is not the model's, or a value is no finite number.
+        """
+        x = as_examples(x)
+        if x.shape == self.event:
+            x = x[None]
+        if x.shape[1:] != self.event:
+            want, got = ("x".join(map(str, shape)) for shape in (self.event, x.shape[1:]))
+            raise DataError(f"the model was trained on examples of shape {want}, and these have {got}")
+        for start in range(0, len(x), CHUNK):
+            block = np.array(x[start : start + CHUNK])  # a copy: torch does not accept a read-only array
+            if block.dtype.kind == "f":
+                require_finite(block, "the examples given", start)
+            yield self.transform.expected(torch.from_numpy(block).to(self.device))
+
+    def given(self, values: Any) -> Told:
+        """Turn conditions in the user's words into the rows that the model is told.
+
+        Args:
+            values: one or a list of them: the number or name of a label, or vectors in the data's units; or
+                what this gave before, which stays as it is.
+
+        Returns:
+            Shape `(n, C)`, float32.
+
+        Raises:
+            ConfigError: if the model has no condition, or does not know this one.
+        """
+        if self.condition is None:
+            name = self.recipe["model"]["name"]
+            raise ConfigError(f"model '{name}' takes no condition; train one with --model conditional_vae")
+        if isinstance(values, Told):
+            return as_told(np.atleast_2d(values))
+        return as_told(self.condition.rows(values, self.label_names))
+
+    @torch.no_grad()
+    def complete(self, x: Examples, c: np.ndarray | None = None) -> np.ndarray | None:
+        """Fill in conditions that are not known where the model infers them: with the most probable class.
+
+        Args:
+            x: data, shape `(N, *event)`.
+            c: conditions, shape `(N, C)`, `(C,)` or None, rows of NaN where they are not known.
+
+        Returns:
+            Shape `(N, C)`; c itself for a model that infers none.
+        """
+        if not self.model.classifies:
+            return c
+        x = as_examples(x)
+        unknown = np.full(self.model.condition, np.nan, np.float32)
+        told = self._chunks(unknown if c is None else c, 1 if x.shape == self.event else len(x))
+        filled = [self.model.complete(part, next(told)) for part in self.prepare(x)]
+        return as_told(np.concatenate([np.asarray(None if part is None else part.cpu()) for part in filled]))
+
+    def told_each(self, c: np.ndarray | None, count: int) -> Tensor | None:
+        """Check conditions, and give one for each example.
+
+        Args:
+            c: conditions, shape `(count, C)`, `(1, C)`, `(C,)`, or None where they are not known: rows as
+                `given` makes them, or vectors in the data's units.
+            count: how many examples.
+
+        Returns:
+            Shape `(count, C)`; None for a model without a condition.
+
+        Raises:
+            ConfigError: if the model needs one, has none, or they are of another shape.
+        """
+        size = self.model.condition
+        if not size:
+            return None if c is None else torch.from_numpy(self.given(c))
+        if c is None:
+            if not self.model.dropped:
+                without = ", or train with model.drop=0.1 to do without"
+                raise ConfigError(
+                    "the model needs a condition: give one (--condition, such as a label)"
+                    + (without if "drop" in self.recipe["model"] else "")
+                )
+            return torch.full((count, size), torch.nan)
+        rows = np.asanyarray(c)
+        if rows.ndim == 1:
+            rows = rows[None]
+        if rows.ndim == 2 and rows.shape[1] == size:
+            rows = self.given(rows)
+        if rows.shape[1:] != (size,) or len(rows) not in (1, count):
+            got = "x".join(map(str, np.shape(c)))
+            raise ConfigError(f"the condition must have shape {count}x{size} or 1x{size}, not {got}")
+        return torch.from_numpy(np.array(rows)).expand(count, size)
+
+    def _chunks(self, c: np.ndarray | None, count: int) -> Iterator[Tensor | None]:
+        told = self.told_each(c, count)
+        for start in range(0, count, CHUNK):
+            yield None if told is None else told[start : start + CHUNK].to(self.device)
+
+    @property
+    def coder(self) -> Coder:
+        """The codes that the model's latents consist of.
+
+        Raises:
+            ConfigError: if its latents are continuous.
+        """
+        if self.model.coder is None:
+            name = self.recipe["model"]["name"]
+            raise ConfigError(f"model '{name}' has no codes: its latents are continuous; train --model vqvae")
+        return self.model.coder
+
+    @torch.no_grad()
+    def vectors(self, codes: np.ndarray) -> np.ndarray:
+        """Turn codes into latents.
+
+        Args:
+            codes: whole numbers, shape `(N, *code_shape)`.
+
+        Returns:
+            Latents, shape `(N, *latent)`, float32.
+
+        Raises:
+            ConfigError: if the model's latents are continuous.
+            DataError: if the shape is not the codes', or there is no such code.
+        """
+        codes, coder = np.asarray(codes), self.coder
+        if codes.shape == coder.code_shape:
+            codes = codes[None]
+        if codes.shape[1:] != coder.code_shape:
+            want, got = ("x".join(map(str, shape)) or "one" for shape in (coder.code_shape, codes.shape[1:]))
+            raise DataError(f"the model's codes have shape {want}, and these have {got}")
+        if codes.size and not 0 <= int(codes.min()) <= int(codes.max()) < coder.size:
+            raise DataError(f"the model's codes run from 0 to {coder.size - 1}, these to {int(codes.max())}")
+        return coder.vectors(torch.from_numpy(codes.astype(np.int64))).numpy()
+
+    def as_latents(self, z: np.ndarray) -> np.ndarray:
+        """Take latents or codes, in their shape or, as a table holds them, flat.
+
+        Args:
+            z: latents, `(N, *latent)`, or, as whole numbers, codes, `(N, *code_shape)`; or one without N.
+
+        Returns:
+            Latents, shape `(N, *latent)`, float32.
+
+        Raises:
+            DataError: if the shape is not the latents'.
+        """
+        z, coder = np.asarray(z), self.model.coder
+        if coder is not None:
+            codes, rows = coder.code_shape, len(z) if z.ndim else 1
+            flat = (math.prod(codes),) if codes else ()
+            whole = np.issubdtype(z.dtype, np.integer)
+            if whole or (z.shape[1:] in (codes, flat) and z.shape[1:] != self.latent):
+                z = self.vectors(z.reshape(rows, *codes) if z.shape[1:] == flat else z)
+        if z.ndim == 2 and z.shape[1] == math.prod(self.latent):
+            z = z.reshape(len(z), *self.latent)
+        if z.shape == self.latent:
+            z = z[None]
+        if z.shape[1:] != self.latent:
+            want, got = ("x".join(map(str, shape)) for shape in (self.latent, z.shape[1:]))
+            raise DataError(f"the model's latents have shape {want}, and these have {got}")
+        return z.astype(np.float32)

@@ -1,0 +1,320 @@
+"""A run: a trained model together with its folder, its data and its history."""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from latentia.core import storage
+from latentia.core.errors import ConfigError, LatentiaError, RunError
+from latentia.data.conditions import Labels
+from latentia.metrics import LatentStatistics, latent_statistics
+from latentia.runs import hub
+from latentia.runs.data import Owned
+from latentia.sampling import Sampler, checked, fitted, kept
+from latentia.training.folder import RunFolder
+
+FITTED_ON = 10_000
+"""How many training examples the aggregate posterior is estimated from."""
+KEPT_OF = 1_000
+"""How many training examples the spread of the latents is estimated from that is kept beside the weights."""
+
+
+class Run(Owned):
+    """A trained model that knows where it lives and what it was trained on."""
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> Self:
+        """Read a run folder.
+
+        Args:
+            path: the folder.
+
+        Returns:
+            The run.
+
+        Raises:
+            RunError: if it is missing, not trained yet, or damaged.
+        """
+        folder = RunFolder.existing(path)
+        run = super().from_pretrained(folder.path)
+        run.folder = folder
+        run.spec = folder.spec()
+        return run
+
+    @classmethod
+    def from_pretrained(cls, folder: str | os.PathLike[str]) -> Self:
+        """Read a run folder whole, as `open` does; `Trained.from_pretrained` reads a model without its run.
+
+        Args:
+            folder: the run folder.
+
+        Returns:
+            The run.
+
+        Raises:
+            RunError: if it is missing, not trained yet, damaged, or a model alone.
+        """
+        name = os.fspath(folder)
+        alone = Path(name, "model.json").is_file() and not Path(name, "run.toml").is_file()
+        if name.startswith(hub.PREFIX) or alone:
+            raise RunError(
+                f"{name} is a model without its run (no run.toml); read it with "
+                f"latentia.Trained.from_pretrained({name!r})"
+            )
+        return cls.open(name)
+
+    @property
+    def name(self) -> str:
+        """The name of the folder."""
+        return self.folder.path.resolve().name
+
+    def evaluation(self) -> dict[str, Any]:
+        """Give what the last evaluation found; see `Trained`."""
+        path = self.folder.evaluation_file
+        return storage.read_json(path) if path.is_file() else {}
+
+    @cached_property
+    def aggregate(self) -> np.ndarray:
+        """Samples of the aggregate posterior: one for each of up to 10,000 training examples."""
+        return self.encode_examples(self.examples("train", FITTED_ON), sample=True)
+
+    @cached_property
+    def known_codes(self) -> np.ndarray:
+        """The codes of the training split, shape `(N, *code_shape)`, of a model that has codes."""
+        rows = self.dataset.splits["train"]
+        return self.inference.codes(self.dataset.part(rows), self.told(rows))
+
+    def sampler(self, name: str = "prior", *, quiet: bool = True, **settings: Any) -> Sampler:
+        """Give a sampler of latents, fitted to the aggregate posterior where it needs to be.
+
+        A fit is kept in the run folder and used again while weights and settings stay the same.
+
+        Args:
+            name: 'prior', 'mixture', 'flow', 'two_stage', or 'autoregressive' for a model with codes.
+            quiet: show no progress bar.
+            settings: the sampler's own: `components=20`, `truncation=1.5`.
+
+        Returns:
+            The sampler.
+        """
+        table = checked(name, settings)
+        return fitted(self, table, self.folder.samplers / f"{name}.safetensors", quiet)
+
+    def kept_sampler(self, name: str) -> Sampler | None:
+        """Give a sampler that was fitted before, with whatever settings; fit nothing.
+
+        Args:
+            name: its name.
+
+        Returns:
+            The sampler, or None.
+        """
+        return kept(self, self.folder.samplers / f"{name}.safetensors")
+
+    def sample(
+        self,
+        n: int,
+        *,
+        condition: Any = None,
+        sampler: str = "prior",
+        noise: bool = False,
+        seed: int = 0,
+        quiet: bool = True,
+        **settings: Any,
+    ) -> np.ndarray:
+        """Generate data.
+
+        Args:
+            n: how many.
+            condition: for a conditional model, one or a list of them, repeated as often as it takes; the
+                conditions of training examples, drawn at random, by default.
+            sampler: 'prior', or one fitted to the aggregate posterior: 'mixture', 'flow', 'two_stage',
+                or 'autoregressive' for a model with codes.
+            noise: draw from the likelihood instead of taking its mean.
+            seed: seed of the draws.
+            quiet: show no progress bar while a sampler is fitted.
+            settings: the sampler's own: `truncation` and `temperature` of the prior, `components` of the
+                mixture, `steps` of the others.
+
+        Returns:
+            Data, `(n, *shape)`, in the data's units, order of axes and types.
+
+        Raises:
+            ConfigError: if there is no such sampler, or it has no such setting.
+        """
+        c = self.conditions_for(n, condition, seed)
+        return self.outward(self.made(n, c, sampler, noise=noise, seed=seed, quiet=quiet, **settings))
+
+    def made(
+        self,
+        n: int,
+        c: np.ndarray | None = None,
+        sampler: str = "prior",
+        *,
+        noise: bool = False,
+        seed: int = 0,
+        quiet: bool = True,
+        **settings: Any,
+    ) -> np.ndarray:
+        """Generate data in the project's own order of axes, as floats; see `sample`.
+
+        Args:
+            n: how many.
+            c: conditions, shape `(n, C)`, for a conditional model.
+            sampler: as `sample`.
+            noise: as `sample`.
+            seed: seed of the draws.
+            quiet: show no progress bar while a sampler is fitted.
+            settings: the sampler's own.
+
+        Returns:
+            Data, shape `(n, *event)`, in the data's units.
+        """
+        chosen = self.sampler(sampler, quiet=quiet, **settings)
+        z = self.sample_latents(n, c=c, sampler=chosen, seed=seed)
+        return self.inference.decode(z, c, noise=noise, seed=seed)
+
+    def conditions_for(self, n: int, condition: Any = None, seed: int = 0) -> np.ndarray | None:
+        """Give the conditions to generate under.
+
+        Args:
+            n: how many.
+            condition: one or a list of them, in the user's words; those of training examples by default, or,
+                where these are gone, classes as often as they had them.
+            seed: seed of the draw of training examples.
+
+        Returns:
+            Shape `(n, C)`, or None for a model without a condition.
+
+        Raises:
+            LatentiaError: if the data are gone, and so is what conditions they had.
+        """
+        if condition is not None:
+            rows = self.given(condition)
+            return rows[np.arange(n) % len(rows)]
+        if self.condition is None:
+            return None
+        generator = np.random.default_rng(seed)
+        try:
+            return self.told(generator.choice(self.dataset.splits["train"], n))
+        except LatentiaError as error:
+            counts = np.array(self.record.classes, np.float64)
+            if not isinstance(self.condition, Labels) or len(counts) != self.condition.classes:
+                raise type(error)(f"{error}; give a condition") from error
+            return self.given(generator.choice(len(counts), n, p=counts / counts.sum()))
+
+    def usual_condition(self) -> np.ndarray | None:
+        """Give a condition for what belongs to no example: that of the first one of the test split.
+
+        Returns:
+            Shape `(C,)`, or None for a model without a condition.
+        """
+        if self.condition is None:
+            return None
+        try:
+            return self.told(self.test_row(0))
+        except LatentiaError:
+            return self.conditions_for(1)[0]  # pyright: ignore[reportOptionalSubscript]
+
+    def classes_of(self, c: np.ndarray | None) -> list[str] | None:
+        """Name the classes that conditions stand for.
+
+        Args:
+            c: conditions, shape `(n, C)`, or None.
+
+        Returns:
+            A name for each, empty where it is not known; None where conditions are no labels.
+        """
+        if c is None or not isinstance(self.condition, Labels):
+            return None
+        names = self.label_names or tuple(map(str, range(self.condition.classes)))
+        return ["" if np.isnan(row).any() else names[int(row.argmax())] for row in np.asarray(c)]
+
+    @property
+    def image_range(self) -> tuple[float, float]:
+        """The values that are drawn as black and white."""
+        return self.record.drawn
+
+    def keep_spread(self) -> None:
+        """Keep how the latents of training examples spread, for the time when the data are gone.
+
+        Raises:
+            LatentiaError: if the folder cannot be written.
+        """
+        z = self.encode_examples(self.examples("train", KEPT_OF), sample=True)
+        weights = storage.checksum(self.model.state_dict())
+        spread = {"weights": weights, "mean": z.mean(axis=0).tolist(), "std": z.std(axis=0).tolist()}
+        storage.write_json(self.folder.latents_file, spread)
+
+    @cached_property
+    def _spread(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation of the aggregate posterior; those that were kept without its data."""
+        try:
+            return self.aggregate.mean(axis=0), self.aggregate.std(axis=0)
+        except LatentiaError:
+            path = self.folder.latents_file
+            known = storage.read_json(path) if path.is_file() else {}
+            if known.get("weights") != storage.checksum(self.model.state_dict()):
+                raise
+            return np.array(known["mean"], np.float32), np.array(known["std"], np.float32)
+
+    def traversal_values(
+        self, steps: int = 9, reach: float = 3.0, dims: list[int] | None = None
+    ) -> np.ndarray:
+        """Give the values that a traversal takes: around the aggregate posterior's mean, by its spread.
+
+        Args:
+            steps: how many values.
+            reach: how far, in standard deviations of the aggregate posterior.
+            dims: which dimensions; all by default.
+
+        Returns:
+            Shape `(len(dims), steps)`.
+
+        Raises:
+            ConfigError: if there is no such dimension or no step, or the latent has height and width.
+        """
+        if steps < 1:
+            raise ConfigError(f"'steps' must be at least 1, not {steps}")
+        if len(self.latent) != 1:
+            shape = "x".join(map(str, self.latent))
+            raise ConfigError(
+                f"a traversal moves the numbers of a flat latent, and this one has shape {shape}; use "
+                "sample, reconstruct or interpolate"
+            )
+        mean, std = self._spread
+        if dims is not None:
+            for dim in dims:
+                if not 0 <= dim < len(mean):
+                    raise ConfigError(
+                        f"there is no latent dimension {dim}; they run from 0 to {len(mean) - 1}"
+                    )
+            mean, std = mean[dims], std[dims]
+        return mean[:, None] + np.linspace(-reach, reach, steps)[None] * std[:, None]
+
+    def latent_statistics(self, n: int = 1000) -> LatentStatistics:
+        """Summarise the posterior means of test examples.
+
+        Args:
+            n: how many examples at most.
+
+        Returns:
+            Mean, standard deviation, minimum and maximum over all their entries.
+        """
+        return latent_statistics(self.encode_examples(self.examples("test", n)))
+
+    def metrics(self, split: str) -> list[dict[str, Any]]:
+        """Give the logged figures of a split.
+
+        Args:
+            split: 'train', 'validation' or 'test'.
+
+        Returns:
+            One row for each logged step, oldest first.
+        """
+        return [row for row in self.folder.metrics() if row.get("split") == split]

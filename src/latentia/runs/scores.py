@@ -1,0 +1,97 @@
+"""What a model says of single examples: the terms of the bound, the error, and log p(x)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from latentia.core.errors import DataError
+from latentia.data.feed import Feed
+from latentia.data.transforms import Transform, dequantising
+from latentia.metrics.likelihood import CERTAIN, importance_weighted, unsound
+from latentia.metrics.terms import per_example
+from latentia.runs.run import Run
+
+
+def score(run: Run, x: np.ndarray, c: np.ndarray | None, *, samples: int, seed: int) -> dict[str, Any]:
+    """Score examples as `evaluate` does: whole numbers are dequantised where p(x|z) is a density.
+
+    The noise of an example depends on the seed and on its place in x.
+
+    Args:
+        run: the run.
+        x: examples, shape `(N, *event)`.
+        c: conditions, `(N, C)` or None.
+        samples: importance samples K for log p(x); 0 leaves it out.
+        seed: seed of the noise in data and latents.
+
+    Returns:
+        `mse` in the model's units squared, `distortion` and `rate` in nats, each `(N,)`; `kl` of each latent
+        dimension, `(N, D)`, where the rate has parts; `elbo` and `log_likelihood` in nats and
+        `effective_sample_size`, each `(N,)`, where there are such; `missing`: why what is not there is not.
+
+    Raises:
+        DataError: if a value is outside of what the likelihood knows.
+    """
+    transform = _transform(run, x)
+    scaled = np.concatenate([part.numpy() for part in run.prepare(x)])
+    _check_support(run, transform, x)
+    feed = Feed(
+        torch.from_numpy(np.array(x)),
+        torch.arange(len(x)),
+        transform,
+        None if c is None else torch.from_numpy(c),
+    )
+    parts = list(per_example(run.model, run.objective, feed, samples=1, seed=seed))
+    found = {name: np.concatenate([part[name].numpy() for part in parts]) for name in parts[0]}
+    if not run.objective.bound:
+        reason = f"objective '{run.recipe['objective']['name']}' has no rate, and so no bound on log p(x)"
+    else:
+        reason = _off_level(run, x) or unsound(run.model, run.transform, scaled)
+    answer: dict[str, Any] = {name: found[name] for name in ("mse", "distortion", "rate")}
+    missing: dict[str, str] = {}
+    if found["kl"].shape[1]:
+        answer["kl"] = found["kl"]
+    if reason:
+        missing["elbo"] = reason
+    else:
+        answer["elbo"] = -(found["distortion"] + found["rate"])
+    if run.model.coder is not None and run.model.coder.certain:
+        reason = reason or CERTAIN
+    if not samples:
+        reason = reason or "no importance samples were asked for"
+    if reason:
+        missing["log_likelihood"] = reason
+    else:
+        estimates = importance_weighted(run.model, feed, samples, seed=seed)
+        answer["log_likelihood"] = estimates.log_likelihood
+        answer["effective_sample_size"] = estimates.effective
+    return {**answer, "missing": missing}
+
+
+def _transform(run: Run, x: np.ndarray) -> Transform:
+    """Give the run's transform, with whole numbers dequantised where the likelihood is a density."""
+    whole = run.record.whole and (x.dtype.kind in "iu" or bool((x == np.rint(x)).all()))
+    if run.model.discrete or not whole:
+        return run.transform
+    return dequantising(run.transform, run.image_range[1], run.model.support)
+
+
+def _off_level(run: Run, x: np.ndarray) -> str:
+    """Say that a likelihood over levels knows none of the values between them, where x has such."""
+    if run.model.binary or not run.model.discrete or x.dtype.kind in "iu" or (x == np.rint(x)).all():
+        return ""
+    return "the likelihood knows whole numbers alone, and x has others"
+
+
+def _check_support(run: Run, transform: Transform, x: np.ndarray) -> None:
+    low, high = run.model.support
+    least, most = transform.range(float(x.min()), float(x.max()))
+    if np.isfinite([least, most]).all() and (least < low - 1e-4 or most > high + 1e-4):
+        bounds = run.transform.invert(torch.tensor([low, high])).tolist()
+        raise DataError(
+            f"'x' has values from {x.min():g} to {x.max():g}, and the likelihood knows those from "
+            f"{bounds[0]:g} to {bounds[1]:g}; give data in the units that the run was trained on"
+        )

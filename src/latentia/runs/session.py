@@ -1,0 +1,379 @@
+"""A run begun, gone on with, and ended: from settings and data to a folder with trained weights."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import latentia.data
+from latentia import assembly
+from latentia.core import config, storage, threads
+from latentia.core.errors import ConfigError, RunError, TrainingError
+from latentia.core.processes import Processes, join
+from latentia.training.folder import RunFolder, free_name, recorded_source
+
+if TYPE_CHECKING:
+    from latentia.core.types import LatentModel
+    from latentia.data.dataset import Dataset
+    from latentia.objectives import Objective
+    from latentia.training import Outcome, Training
+
+RUNS = Path("runs")
+
+CHANGEABLE = ("epochs", "max_minutes", "device", "threads")
+"""The training settings that may change when a run is resumed."""
+
+Say = Callable[[str], None]
+
+
+def silent(line: str) -> None:
+    """Say nothing.
+
+    Args:
+        line: what somebody else would be told.
+    """
+
+
+@dataclass(frozen=True)
+class Trainings:
+    """How a call of `train` or `resume` ended.
+
+    Attributes:
+        folder: the run folder.
+        dataset: what it was trained on.
+        interrupted: the signal that stopped it, if one did.
+        finished: whether the run is over; if not, it can be resumed.
+        fault: why what it learned is of no use, such as a loss that diverged; empty where it is not so.
+    """
+
+    folder: RunFolder
+    dataset: Dataset
+    interrupted: signal.Signals | None
+    finished: bool
+    fault: str = ""
+
+
+def check_learned(ended: Trainings) -> None:
+    """Refuse to call a run done that learned nothing of use; what it left stays.
+
+    Args:
+        ended: how the run ended.
+
+    Raises:
+        TrainingError: saying what happened, what to change, and where the run is.
+    """
+    if ended.fault:
+        raise TrainingError(f"{ended.fault}; the run as it is stays in {ended.folder.path}")
+
+
+def start(
+    source: Any,
+    settings: Mapping[str, Any],
+    *,
+    out: str | os.PathLike[str] | None = None,
+    quiet: bool = False,
+    say: Say = silent,
+) -> Trainings:
+    """Start a run.
+
+    Args:
+        source: what to train on.
+        settings: nested sections, as in a run file.
+        out: the run folder.
+        quiet: show no progress bar.
+        say: called with each line that a person wants to read.
+
+    Returns:
+        How it ended.
+
+    Raises:
+        LatentiaError: before anything is written, where the settings or the data are at fault.
+    """
+    from latentia.data.identity import fingerprint
+    from latentia.runs.data import remember
+    from latentia.training import Training, choose_device
+
+    processes = join()
+    say = say if processes.first else silent
+
+    def load() -> tuple[dict[str, Any], Dataset]:
+        assembly.check_sections(settings)
+        assembly.check_training(settings.get("training", {}), Training)  # before data are read for hours
+        options = data_options(settings.get("data", {}))
+        return options, latentia.data.load(source, **options)
+
+    def prepare() -> tuple[dict[str, Any], assembly.Parts]:
+        spec = assembly.complete({**settings, "data": {}}, dataset, Training)
+        spec["data"] = {"source": dataset.source, **options, "fingerprint": fingerprint(dataset)}
+        _divide(spec["training"], processes)
+        training = config.construct(Training, spec["training"])
+        batch = training.batch_of(len(dataset.splits["train"]))
+        device = choose_device(training.device, processes)
+        parts = assembly.fresh(spec, dataset.event, spec["training"]["seed"])
+        if device.type == "cpu" and training.threads is None:
+            spec["training"]["threads"] = threads.threads_for(assembly.operations(parts, batch))
+        return spec, parts
+
+    def create() -> str:
+        place = out or free_name(RUNS, f"{dataset.name}-{spec['model']['name']}")
+        RunFolder(place).create(spec)
+        remember(RunFolder(place), dataset)
+        return str(place)
+
+    with processes.watched():
+        options, dataset = processes.in_turn(load)
+        say(dataset.summary())
+        spec, parts = processes.together(prepare)
+        if line := assembly.out_of_range(spec, dataset):
+            say(f"note: {line}")
+        folder = RunFolder(processes.tell(processes.alone(create)) or "")
+        return _work(folder, spec, dataset, parts, processes, quiet=quiet, say=say)
+
+
+def resume(
+    path: str | os.PathLike[str],
+    changes: Mapping[str, Any] | None = None,
+    *,
+    quiet: bool = False,
+    say: Say = silent,
+) -> Trainings:
+    """Go on with a run where its last checkpoint left it.
+
+    Args:
+        path: the run folder.
+        changes: training settings that may change on the way, those of `CHANGEABLE`.
+        quiet: show no progress bar.
+        say: called with each line that a person wants to read.
+
+    Returns:
+        How it ended.
+
+    Raises:
+        LatentiaError: if the folder or the data cannot be used.
+    """
+    from latentia.training import Training, choose_device
+
+    processes = join()
+    say = say if processes.first else silent
+    folder = RunFolder(path)
+
+    def read() -> config.Table:
+        assembly.check_training(changes or {}, Training)
+        spec = RunFolder.existing(path).spec()
+        for name, value in (changes or {}).items():
+            if name not in CHANGEABLE:
+                raise ConfigError(
+                    f"'training.{name}' cannot change when a run is resumed; see {folder.run_file}"
+                )
+            spec["training"][name] = value
+        return spec
+
+    def prepare() -> tuple[dict[str, Any], assembly.Parts]:
+        spec = {**assembly.complete({**recorded, "data": {}}, dataset, Training), "data": recorded["data"]}
+        choose_device(config.construct(Training, spec["training"]).device, processes)
+        return spec, assembly.fresh(spec, dataset.event, spec["training"]["seed"])
+
+    with processes.watched():
+        recorded = processes.tell(processes.alone(read)) or {}
+        dataset = processes.in_turn(lambda: _loaded_again(folder, recorded))
+        say(dataset.summary())
+        spec, parts = processes.together(prepare)
+        if changes:
+            processes.alone(lambda: storage.write_text(folder.run_file, config.write_toml(spec)))
+        return _work(folder, spec, dataset, parts, processes, quiet=quiet, say=say)
+
+
+def _divide(training: dict[str, Any], processes: Processes) -> None:
+    """Give each process a part of every batch to work on, and refuse what several cannot do."""
+    if processes.count == 1:
+        if training["sharding"] != "none":
+            raise ConfigError(
+                "training.sharding=full divides weights between processes, and there is one; start several "
+                "with: torchrun --nproc-per-node N -m latentia train ..."
+            )
+        return
+    if training["sharding"] != "none" and training["compile"] == "always":
+        raise ConfigError("training.compile=always does not go with training.sharding=full; leave out one")
+    if training["accumulate"] < processes.count:
+        training["accumulate"] = processes.count
+    if training["batch_size"] % training["accumulate"]:
+        raise ConfigError(
+            f"'training.batch_size' ({training['batch_size']}) must be a multiple of the {processes.count} "
+            f"processes and of 'training.accumulate', the parts of a batch that they work on "
+            f"({training['accumulate']})"
+        )
+
+
+def _loaded_again(folder: RunFolder, spec: Mapping[str, Any]) -> Dataset:
+    """Read a run's data to go on training on them: the same examples, or a line that says what changed."""
+    from latentia.runs.data import own
+
+    source = recorded_source(folder, spec)
+    dataset = latentia.data.load(**{**source, "fingerprint": None})
+    _check_same_data(folder, dataset)
+    return own(folder, spec, dataset)
+
+
+def _check_same_data(folder: RunFolder, dataset: Dataset) -> None:
+    if not folder.model_file.exists():
+        return
+    event = tuple(storage.read_json(folder.model_file)["event"])
+    if event != dataset.event:
+        want, got = ("x".join(map(str, shape)) for shape in (event, dataset.event))
+        raise RunError(
+            f"{folder.path} was trained on examples of shape {want}, and {dataset.source} now has {got}"
+        )
+
+
+def data_options(table: Mapping[str, Any]) -> dict[str, Any]:
+    """Check the section `data` against the signature of `load`.
+
+    A fingerprint that another run recorded is left out: a new run takes the data as they are.
+
+    Args:
+        table: what was given.
+
+    Returns:
+        The same, in the types of the signature.
+    """
+    from latentia.data import load
+
+    given = {
+        key: str(value)
+        if key in ("label", "key") and type(value) in (int, float)
+        else value  # columns 0, 1, ...
+        for key, value in table.items()
+        if key != "fingerprint"
+    }
+    checked = config.check(load, given, "data", supplied=("source",))
+    return {key: value for key, value in checked.items() if value is not None}
+
+
+def _work(
+    folder: RunFolder,
+    spec: Mapping[str, Any],
+    dataset: Dataset,
+    parts: assembly.Parts,
+    processes: Processes,
+    *,
+    quiet: bool,
+    say: Say,
+) -> Trainings:
+    """Train in an existing run folder, held for this run alone."""
+    from latentia.data.feed import feeds
+    from latentia.data.record import DataRecord
+    from latentia.runs.model import describe
+    from latentia.training import Trainer, Training, choose_device
+
+    settings = config.construct(Training, spec["training"])
+    with contextlib.ExitStack() as held:
+        processes.alone(lambda: held.enter_context(storage.exclusive(folder.path)))
+        device = choose_device(settings.device, processes)
+        held.enter_context(threads.using(settings.threads if device.type == "cpu" else None))
+        record = DataRecord.of(dataset, spec["data"])
+        recipe = describe(spec, dataset.event, dataset.label_names, record)
+        processes.alone(lambda: storage.write_json(folder.model_file, recipe))
+        say(_describe_run(folder, spec, parts, device))
+        if processes.count > 1 or settings.sharding != "none":
+            say(_describe_sharing(settings, processes))
+        assembly.begin(parts, dataset, settings.seed)
+        told = parts.condition.of(dataset) if parts.condition else None
+        splits = feeds(dataset, parts.transform, device, told)
+        if parts.condition:
+            splits["train"] = splits["train"].over(parts.condition.training_rows(dataset))
+        model = parts.model.to(device)
+        trainer = Trainer(
+            model, parts.objective, splits, settings, folder, quiet=quiet, processes=processes, say=say
+        )
+        outcome = trainer.fit()
+        for note in outcome.notes:
+            say(f"note: {note}; went on from the checkpoint before")
+        for warning in outcome.warnings:
+            say(f"warning: {warning}")
+        finished = bool(outcome.progress.finished)
+        if not outcome.interrupted:
+            if settings.sharding != "none":  # what is tested is whole in every process
+                parts = assembly.fresh(spec, dataset.event, settings.seed)
+            model = parts.model.to(device)
+            _test(folder, spec, outcome, model, parts.objective, splits, processes, say)
+            if finished and not outcome.fault:
+                processes.alone(lambda: _keep_spread(folder, dataset))
+    return Trainings(folder, dataset, outcome.interrupted, finished, outcome.fault)
+
+
+def _keep_spread(folder: RunFolder, dataset: Dataset) -> None:
+    """Keep beside the weights what traversals need of the data."""
+    from latentia.runs.run import Run
+
+    run = Run.open(folder.path)
+    run.dataset = dataset
+    run.keep_spread()
+
+
+def _describe_run(folder: RunFolder, spec: Mapping[str, Any], parts: assembly.Parts, device: Any) -> str:
+    count = sum(parameter.numel() for parameter in parts.model.parameters())
+    training, latent = spec["training"], "x".join(map(str, parts.model.latent))
+    number = training["threads"] if device.type == "cpu" else None
+    shared = f", {number} thread{'s' * (number != 1)}" if number else ""
+    return (
+        f"{folder.path}: {spec['model']['name']} with {latent} latents, network "
+        f"{spec['network']['name']}, likelihood {spec['likelihood']['name']}, transform "
+        f"{spec['transform']['name']}, {count:,} parameters, {training['epochs']} epochs on {device}{shared}"
+    )
+
+
+def _describe_sharing(settings: Training, processes: Processes) -> str:
+    count, parts = processes.count, settings.accumulate
+    if count == 1:
+        return "training.sharding: one process holds all weights"
+    idle = " (who has none helps to evaluate)" if count > parts else ""
+    shards = ", each with its share of the weights," if settings.sharding == "full" else ""
+    return (
+        f"{count} processes{shards} work on {parts} part{'s' * (parts != 1)} of a batch{idle}; one process "
+        f"with training.accumulate={parts} gives the same curve"
+    )
+
+
+def _test(
+    folder: RunFolder,
+    spec: Mapping[str, Any],
+    outcome: Outcome,
+    model: LatentModel,
+    objective: Objective,
+    splits: Mapping[str, Any],
+    processes: Processes,
+    say: Say,
+) -> None:
+    """Score the chosen weights on the test split, once, log it, and hold them against the mean example."""
+    from latentia.metrics import average_terms, floor, mean_example
+    from latentia.metrics.diagnosis import below_mean
+    from latentia.training import Engine
+
+    name = next((name for name in ("test", "validation") if len(splits[name])), "")
+    if name != "test":
+        say("no test split: the data are too few")
+    if not name:
+        return
+    tensors, header = processes.alone(lambda: storage.load_tensors(folder.weights_file)) or (None, {})
+    Engine(model, processes).fill(model.state_dict(), tensors)
+    scores = average_terms(model, objective, splits[name], processes=processes)
+    least = floor(splits[name], mean_example(splits["train"]), objective.samples)
+    if name == "test":
+        row = {"split": "test", "step": outcome.progress.step, "weights_step": header.get("step")}
+        row |= {**scores.row(), "mse_of_mean": least}
+        if processes.first and row not in folder.metrics():
+            folder.log(row)
+        figures = [f"MSE {scores.mse:.5f} (the mean example's: {least:.5f})"]
+        if objective.bound:
+            bits = f" ({scores.bits_per_dim:.4f} bits/dim)"
+            elbo = f"-ELBO {scores.negative_elbo:.2f} nats{bits}"
+            figures = [elbo, f"distortion {scores.distortion:.2f}", f"rate {scores.rate:.2f}", *figures]
+        say(f"test, {scores.examples:,} examples: " + ", ".join(figures))
+    found = below_mean(scores.mse, least, spec, scores.rate if objective.bound else None)
+    if found and not (outcome.fault or outcome.warnings):  # which say more
+        say(f"warning: {found.name}: {found.what}; {found.advice}")

@@ -1,0 +1,1 @@
+"""Trained runs over HTTP, for other programs: checked, limited, and answered together."""
