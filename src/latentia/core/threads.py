@@ -25,7 +25,7 @@ SPIN = 10_000
 TOLD = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
 """Environment variables by which a user says how threads wait."""
 
-FEEDS = 64_000_000
+FEEDS = 50_000_000
 """Floating-point operations of a step's forward pass from which one more thread is worth its waiting."""
 
 LOOK = 0.2
