@@ -27,7 +27,7 @@ from latentia.data.dataset import Dataset
 from latentia.data.packing.arrays import ArrayJob
 from latentia.data.packing.claims import Claims
 from latentia.data.packing.folder import begin, refuse_other, write_index
-from latentia.data.packing.writer import CHUNK, Planned, Record, plan, recorded, write_shard
+from latentia.data.packing.writer import Planned, Record, plan, recorded, write_shard
 from latentia.data.raw import SPLITS
 from latentia.data.readers import packed
 from latentia.data.shards import Shards
@@ -225,7 +225,7 @@ class Encoding:
     def _blocks(self, number: int, done: Callable[[int], object]) -> Iterator[np.ndarray]:
         """Encode a shard block by block; its noise is a function of seed, shard and place in it."""
         rows, x = self.shards[number].rows, self.dataset.x
-        step = max(1, min(_LARGEST, CHUNK // max(1, self.each)))
+        step = max(1, min(_LARGEST, storage.CHUNK // max(1, self.each)))
         for start in range(0, len(rows), step):
             at = rows[start : start + step]
             c = None if self.told is None else self.told[at]
