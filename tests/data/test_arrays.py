@@ -9,21 +9,21 @@ from latentia.data import load
 @pytest.mark.parametrize(
     ("shape", "event", "kind"),
     [
-        ((20, 5), (5,), "table"),
+        ((20, 5), (5,), "vector"),
         ((20, 6, 5), (1, 6, 5), "image"),
         ((20, 6, 5, 1), (1, 6, 5), "image"),
         ((20, 6, 5, 3), (3, 6, 5), "image"),
         ((20, 6, 5, 4), (4, 6, 5), "image"),
         ((20, 3, 6, 5), (3, 6, 5), "image"),
-        ((20, 1, 6, 3), (1, 6, 3), "image"),
+        ((20, 1, 6, 3), (1, 6, 3), "array"),
         ((20, 13, 6, 6), (13, 6, 6), "array"),
         ((20, 6, 6, 13), (13, 6, 6), "array"),
         ((20, 12, 10, 5), (5, 12, 10), "array"),
         ((20, 5, 10, 12), (5, 10, 12), "array"),
         ((20, 8, 6, 2), (2, 8, 6), "array"),
         ((20, 4, 4, 3), (3, 4, 4), "image"),
-        ((20, 2, 6, 5, 3), (3, 2, 6, 5), "array"),
-        ((20, 3, 4, 6, 5), (3, 4, 6, 5), "array"),
+        ((20, 2, 6, 5, 3), (3, 2, 6, 5), "video"),
+        ((20, 3, 4, 6, 5), (3, 4, 6, 5), "video"),
     ],
 )
 def test_layouts(tmp_path, rng, shape, event, kind):
@@ -33,7 +33,7 @@ def test_layouts(tmp_path, rng, shape, event, kind):
     for source in (tmp_path / "a.npy", tmp_path / "a.npz", array, torch.from_numpy(array)):
         data = load(source)
         assert data.event == event
-        assert data.kind == kind
+        assert data.event.kind == kind
         assert data.x.dtype == np.uint8
         assert data.x.flags.c_contiguous
         last = len(shape) > 3 and shape[-1] == event[0]

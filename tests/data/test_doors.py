@@ -165,7 +165,7 @@ def test_sounds(tmp_path, refused):
                 kinds = [(sound * 32_767).astype(np.int16), sound.astype(np.float32)]
                 wavfile.write(path, 16_000, kinds[at % 2] if at < 5 else np.stack([kinds[0]] * 2, axis=1))
     data = load(folder)
-    assert (data.x.shape, data.x.dtype, data.kind) == ((24, 1, 256, 64), np.float32, "image")
+    assert (data.x.shape, data.x.dtype, data.event.kind) == ((24, 1, 256, 64), np.float32, "image")
     assert data.label_names == ("high", "low")
     assert len(data.splits["test"]) == 12
     low = data.x[data.labels == 1][:, 0]

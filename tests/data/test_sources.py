@@ -15,7 +15,7 @@ def test_digits_are_found_anywhere():
     assert data.x.dtype == np.uint8
     assert data.high == 16
     assert data.observed == (0, 16)
-    assert data.kind == "image"
+    assert data.event.kind == "image"
     assert data.classes == 10
     assert (data.name, data.source) == ("digits", "digits")
     assert data.summary() == (
@@ -30,7 +30,7 @@ def test_summary_of_other_kinds(encoded, packed, rng):
         "array: table of 3 columns, float32 -1..2, no labels, 17 train + 1 validation + 2 test (seeded split)"
     )
     clips = load((rng.integers(0, 256, (3, 3, 2, 8, 9), dtype=np.uint8), [0, 0, 0]))
-    assert ": arrays of 3x2x8x9, " in clips.summary()
+    assert ": clips of 3x2x8x9 (channels, time, height, width), " in clips.summary()
     assert clips.summary().endswith(", 1 label, 3 train")
     files = {f"{part}/{i}.png": encoded(6, 9) for part in ("train", "val") for i in range(20)}
     given = load(packed(files))

@@ -110,7 +110,7 @@ def test_drawing_again_gives_the_same(raw):
 
 def test_the_word_sprites_is_a_source():
     data = load("sprites")
-    assert (data.name, data.source, data.kind, data.high) == ("sprites", "sprites", "image", 255)
+    assert (data.name, data.source, data.event.kind, data.high) == ("sprites", "sprites", "image", 255)
     assert data.label_names == ("heart", "arrow", "flag")
     assert data.labels.tolist() == data.factors[:, 0].tolist()
     together = np.concatenate([data.splits[name] for name in ("train", "validation", "test")])

@@ -34,7 +34,7 @@ def test_csv_with_a_label_column(table, name, delimiter, label):
     lines = [delimiter.join(["a", label, "b"])]
     lines += [delimiter.join([str(i), "dog" if i % 2 else "cat", str(i / 4)]) for i in range(40)]
     data = load(table(lines, name))
-    assert data.kind == "table"
+    assert data.event.kind == "vector"
     assert data.columns == ("a", "b")
     assert data.x.dtype == np.float64
     np.testing.assert_array_equal(data.x, [[i, i / 4] for i in range(40)])

@@ -239,7 +239,7 @@ def test_the_report_shows_samples_level_by_level(run):
     from latentia.report.page import VIEWS, _studies
 
     study = _studies([run], 0, (), None, None)[0]
-    (section,) = own_sections(study, VIEWS[study.inputs.form](run.dataset))
+    (section,) = own_sections(study, VIEWS[study.inputs.kind](run.dataset))
     samples, rates = section.panels[0].exhibits
     assert section.title == "Level by level"
     assert samples.words.title == "Samples level by level" and rates.words.title == "KL by level"

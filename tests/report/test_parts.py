@@ -88,9 +88,9 @@ def test_names_of_classes():
 
 
 def test_a_few_pixels_across_are_a_series_and_not_an_image():
-    assert choose(dataset(event=(1, 2, 64)), 0).form == "array"
-    assert choose(dataset(event=(1, 8, 8)), 0).form == "image"
-    assert choose(dataset(event=(5,)), 0).form == "table"
+    assert choose(dataset(event=(1, 2, 64)), 0).kind == "array"
+    assert choose(dataset(event=(1, 8, 8)), 0).kind == "image"
+    assert choose(dataset(event=(5,)), 0).kind == "vector"
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,6 @@ from latentia.assembly.defaults import (
     condition_for,
     corruption_for,
     extremes,
-    is_picture,
     nearly_binary,
     outermost,
     reach,
@@ -60,7 +59,8 @@ def complete(settings: Mapping[str, Any], dataset: Dataset, training: type) -> T
         if kind in defaults:
             tables[kind].setdefault("name", defaults[kind])
     kinds = kinds_of(tables)
-    tables["network"].setdefault("name", usual_network(kinds["network"], defaults, is_picture(dataset)))
+    if "name" not in tables["network"]:
+        tables["network"]["name"] = usual_network(kinds["network"], defaults, dataset.event)
     check_network(tables, kinds["network"])
     tables["likelihood"].setdefault("name", "bernoulli" if nearly_binary(dataset) else "gaussian_optimal")
 

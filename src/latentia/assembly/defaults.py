@@ -13,6 +13,7 @@ from latentia.assembly.checks import innermost
 from latentia.assembly.settings import SUPPLIED
 from latentia.core import config, registry
 from latentia.core.errors import ConfigError, DataError, nearest
+from latentia.core.event import Event
 from latentia.data.dataset import Dataset
 from latentia.data.splits import spread
 
@@ -28,21 +29,31 @@ VALIDATION_STEPS = 100
 """Without `training.validate_every`, this many steps at least lie between validations."""
 
 
-def usual_network(kind: str, defaults: Mapping[str, str], picture: bool) -> str:
-    """Name the network for a kind of model and of data."""
-    if kind == "ladder":
-        return "ladder_conv" if picture else "ladder_mlp"
-    return defaults.get("network", "conv") if picture else "mlp"
+USUAL = {"network": ("conv", "mlp", ""), "ladder": ("ladder_conv", "ladder_mlp", "")}
+"""The network for what has height and width, for what has not, and for video; nothing where there is none."""
 
 
-def is_picture(dataset: Dataset) -> bool:
-    """Whether convolutions have something to work on."""
-    return len(dataset.event) == 3 and min(dataset.event[1:]) >= 4
+def usual_network(kind: str, defaults: Mapping[str, str], event: Event) -> str:
+    """Name the network for a kind of model and of data.
+
+    Raises:
+        ConfigError: if there is none for such data, so that the user has to choose.
+    """
+    planar, other, video = USUAL[kind]
+    if event.kind == "video" and not video:
+        shape = "x".join(map(str, event))
+        raise ConfigError(
+            f"no network for video yet: examples of {shape} are taken for clips (channels, time, height, "
+            f"width); name a network that takes any data, such as network.name={other}"
+        )
+    if event.kind == "video":
+        return video
+    return defaults.get("network", planar) if event.planar else other
 
 
 def nearly_binary(dataset: Dataset) -> bool:
     """Whether grey images are mostly ink and paper, as MNIST's digits are and photographs are not."""
-    if not (is_picture(dataset) and dataset.event[0] == 1 and dataset.x.dtype == np.uint8):
+    if not (dataset.event.kind == "image" and dataset.event[0] == 1 and dataset.x.dtype == np.uint8):
         return False
     some = dataset.x[spread(dataset.few(dataset.splits["train"]), 1000)] / dataset.high
     return float(np.mean((some < 0.1) | (some > 0.9))) > 0.75
@@ -78,9 +89,9 @@ def choose_transform(table: Table, dataset: Dataset, likelihood: Callable[..., A
     low, high = extremes(dataset)
     binary, sharp = getattr(likelihood, "binary", False), getattr(likelihood, "sharp", False)
     levelled = "levels" in config.parameters(likelihood)
-    integers = dataset.x.dtype == np.uint8 and dataset.kind != "table"
+    integers = dataset.x.dtype == np.uint8 and dataset.event.kind != "vector"
     in_unit = low >= 0 and high <= 1
-    if dataset.kind == "table" and support_of(likelihood) == (-math.inf, math.inf):
+    if dataset.event.kind == "vector" and support_of(likelihood) == (-math.inf, math.inf):
         in_unit = False  # one column may span a thousandth of another: each is scaled by its own
     if "name" not in table:
         if levelled:
@@ -90,7 +101,7 @@ def choose_transform(table: Table, dataset: Dataset, likelihood: Callable[..., A
             table["name"] = "binarise" if binary else whole if integers else "none"
             if not integers and binary:
                 table.update(low=0.0, high=1.0)
-        elif binary or dataset.kind != "table":
+        elif binary or dataset.event.kind != "vector":
             table["name"] = "none" if binary else "scale"
         else:
             table["name"] = "standardise"

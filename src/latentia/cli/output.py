@@ -98,13 +98,13 @@ def write_examples(
         labels: the class of each, which a table that had a column of labels gets again.
     """
     record, ending = run.record, path.suffix.lower()
-    if ending == ".png" and record.kind == "image":
+    if ending == ".png" and run.event.kind == "image":
         from latentia.plots.images import grid, save_png
 
         low, high = run.image_range
         save_png(grid(examples, low=low, high=high, columns=per_row), path)
         click.echo(f"{path}: {len(examples)} images")
-    elif ending == ".csv" and (record.kind == "table" or record.layout.axes == "flat"):
+    elif ending == ".csv" and (run.event.kind == "vector" or record.layout.axes == "flat"):
         rows = examples.reshape(len(examples), -1)
         columns: list[np.ndarray | Sequence[str]] = list(_columns(record.layout, rows))
         names = list(record.columns) or [f"v{i}" for i in range(len(columns))]

@@ -48,7 +48,7 @@ def command(
     changed = read_condition(opened, edit)
     original, c = opened.take(source, split, count or None, skip_bad=skip_bad)
     made = opened.inference.reconstruct(original, c, edit=changed)
-    if output.suffix.lower() == ".png" and opened.record.kind == "image":
+    if output.suffix.lower() == ".png" and opened.event.kind == "image":
         per_row = min(len(made), 16)
         rows = [
             part

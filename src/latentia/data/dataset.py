@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
 
 import numpy as np
 
+from latentia.core.event import Event
 from latentia.data.layout import Layout
 from latentia.data.shards import Examples, Shards
 from latentia.data.splits import spread
@@ -78,17 +78,10 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.x)
 
-    @property
-    def event(self) -> tuple[int, ...]:
-        """The shape of one example."""
-        return self.x.shape[1:]
-
-    @property
-    def kind(self) -> Literal["image", "table", "array"]:
-        """What an example is: an image of 1, 3 or 4 channels, a row of a table, or another array."""
-        if len(self.event) == 1:
-            return "table"
-        return "image" if len(self.event) == 3 and self.event[0] in (1, 3, 4) else "array"
+    @cached_property
+    def event(self) -> Event:
+        """What one example is: its shape and its kind."""
+        return Event.of(self.x.shape[1:])
 
     @cached_property
     def observed(self) -> tuple[float, float]:
@@ -181,11 +174,13 @@ class Dataset:
 
     def _form(self) -> str:
         shape = "x".join(map(str, self.event))
-        if self.kind == "table":
+        if self.event.kind == "vector":
             return f"table of {shape} column{'s' * (self.event != (1,))}"
-        if len(self.event) != 3:
+        if self.event.kind == "video":
+            return f"clips of {shape} (channels, time, height, width)"
+        if not self.event.planar:
             return f"arrays of {shape}"
-        if self.kind == "array":
+        if self.event.kind == "array":
             order = "last" if self.layout.axes == "channels_last" else "first"
             side = f"{self.event[1]}x{self.event[2]}"
             return f"{side} images of {self.event[0]} channels (which come {order})"

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from latentia.core.errors import DataError, nearest
+from latentia.core.event import Event
 from latentia.data.dataset import Dataset
 from latentia.data.readers.labels import NO_LABEL
 from latentia.data.record import DataRecord
@@ -25,7 +26,7 @@ FEW = 10
 Change = Callable[[np.ndarray], np.ndarray]
 
 
-def matched(dataset: Dataset, record: DataRecord, event: tuple[int, ...]) -> Dataset:
+def matched(dataset: Dataset, record: DataRecord, event: Event) -> Dataset:
     """Bring data to the form that a model was trained on.
 
     Columns of a table are matched by name, their order does not matter; those that are missing or unknown are
@@ -36,7 +37,7 @@ def matched(dataset: Dataset, record: DataRecord, event: tuple[int, ...]) -> Dat
     Args:
         dataset: the data.
         record: what the model was trained on.
-        event: the shape of one example of the model.
+        event: what one example of the model is.
 
     Returns:
         The data, of examples of shape `event`.
@@ -50,7 +51,7 @@ def matched(dataset: Dataset, record: DataRecord, event: tuple[int, ...]) -> Dat
         want, got = ("x".join(map(str, shape)) for shape in (event, dataset.event))
         raise DataError(f"the run was trained on examples of shape {want}, and {dataset.name} has {got}")
     if record.dtype:
-        dataset = _outside(dataset, record) if record.kind == "table" else in_units(dataset, record)
+        dataset = _outside(dataset, record) if event.kind == "vector" else in_units(dataset, record)
     return dataset
 
 

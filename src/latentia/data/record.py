@@ -22,7 +22,6 @@ class DataRecord:
 
     Attributes:
         name: what they were called.
-        kind: `image`, `table` or `array`.
         layout: how examples looked in the source.
         columns: the names of a table's columns.
         label: the column, key or kind of folder that the labels came from; empty without labels.
@@ -36,7 +35,6 @@ class DataRecord:
     """
 
     name: str
-    kind: str
     layout: Layout = Layout()  # noqa: RUF009 - immutable
     columns: tuple[str, ...] = ()
     label: str = ""
@@ -79,7 +77,6 @@ class DataRecord:
         count = max(len(dataset.label_names), int(known.max(initial=-1)) + 1)
         return cls(
             dataset.name,
-            dataset.kind,
             dataset.layout,
             dataset.columns,
             dataset.label,
@@ -122,22 +119,10 @@ class DataRecord:
         return cls(**known)
 
 
-def kind_of(event: tuple[int, ...]) -> str:
-    """Say what examples of a shape are taken for.
-
-    Args:
-        event: the shape of one.
-
-    Returns:
-        `image`, `table` or `array`.
-    """
-    return Dataset("", "", np.empty((0, *event), np.float32), {}).kind
-
-
 def _ranges(dataset: Dataset, rows: np.ndarray) -> tuple[tuple[float, float], ...]:
     """Give the ends of the training split: of each column of a table, else of all values."""
     rows = dataset.few(rows)
-    axis = 0 if dataset.kind == "table" else None
+    axis = 0 if dataset.event.kind == "vector" else None
     ends: tuple[Any, Any] | None = None
     for start in range(0, len(rows), _BLOCK):
         block = dataset.x[rows[start : start + _BLOCK]]

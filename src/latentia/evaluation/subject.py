@@ -105,7 +105,7 @@ class Subject:
     @property
     def image(self) -> bool:
         """Whether an example is an image."""
-        return self.dataset.kind == "image"
+        return self.dataset.event.kind == "image"
 
     @cached_property
     def transform(self) -> Transform:

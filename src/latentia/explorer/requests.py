@@ -10,6 +10,7 @@ import torch
 
 from latentia.core import storage
 from latentia.core.errors import ConfigError, DataError, shell
+from latentia.core.event import Event
 from latentia.data.conditions import Told, as_told
 from latentia.evaluation import Assessment
 from latentia.explorer.encoded import measured
@@ -188,7 +189,7 @@ def _example(view: View, body: bytes, invert: bool) -> np.ndarray:
         raise DataError("the file is empty")
     if body.startswith(b"\x93NUMPY"):
         x = _numbers(np.load, io.BytesIO(body))
-    elif view.form == "image" and not _is_text(body):
+    elif event.kind == "image" and not _is_text(body):
         return _picture(view, body, invert)
     elif _is_text(body):
         text = body.decode(errors="replace").replace(",", " ").replace(";", " ").split()
@@ -200,7 +201,7 @@ def _example(view: View, body: bytes, invert: bool) -> np.ndarray:
         raise DataError(f"an example of this run has shape {want}, and this has {got}")
     if not np.isfinite(x).all():
         raise DataError("the example holds a value that is not finite")
-    return x.reshape(event).astype(np.float64 if len(event) == 1 else np.float32)
+    return x.reshape(event).astype(np.float64 if event.kind == "vector" else np.float32)
 
 
 def _numbers(read: Any, given: Any) -> np.ndarray:
@@ -216,7 +217,7 @@ def _is_text(body: bytes) -> bool:
 
 def _picture(view: View, body: bytes, invert: bool) -> np.ndarray:
     channels, *size = view.run.event
-    pixels = picture(body, (min(channels, 3), *size)).astype(np.float32) / 255
+    pixels = picture(body, Event("image", (min(channels, 3), *size))).astype(np.float32) / 255
     pixels = 1 - pixels if invert else pixels
     if channels == 4:
         pixels = np.concatenate([pixels, np.ones((1, *size), np.float32)])

@@ -75,12 +75,6 @@ class View:
         if not self.run.folder.run_file.is_file():
             raise Gone(f"{self.run.name}: the run folder is gone; start latentia explore anew")
 
-    @property
-    def form(self) -> str:
-        """How examples are shown: as image, table or array."""
-        kind = self.run.record.kind
-        return "array" if kind == "image" and min(self.run.event[1:]) < 4 else kind
-
     def state(self) -> dict[str, Any]:
         """Describe the run in plain values; the records are in page/backend.js."""
         run, coder = self.run, self.run.model.coder
@@ -90,7 +84,7 @@ class View:
             "name": run.name,
             "label": self.label,
             "model": run.recipe["model"]["name"],
-            "form": self.form,
+            "kind": run.event.kind,
             "event": run.event,
             "latent": run.latent,
             "low": float(low),
@@ -107,7 +101,7 @@ class View:
 
     @cached_property
     def _ranges(self) -> list[tuple[float, float]]:
-        if self.form != "table":
+        if self.run.event.kind != "vector":
             return []
         x = self.run.dataset.x[spread(np.arange(len(self.run.dataset)), RANGED)]
         return list(zip(x.min(axis=0).astype(float).tolist(), x.max(axis=0).astype(float).tolist()))
@@ -274,7 +268,7 @@ class View:
         if dataset.factors is not None:
             for number, name in enumerate(dataset.factor_names):
                 found.append((name, None, "", dataset.factors[:, number]))
-        if self.form == "table":
+        if self.run.event.kind == "vector":
             names = dataset.columns or tuple(f"column {i}" for i in range(dataset.event[0]))
             found += [(name, None, "", dataset.x[:, i]) for i, name in enumerate(names)]
         if self.size <= LISTED:

@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from latentia.core import storage
 from latentia.core.errors import LatentiaError
+from latentia.core.event import Event
 from latentia.core.noise import seeded
 from latentia.metrics.figures import Unmeasurable
 from latentia.networks import MLP, Conv
@@ -183,7 +184,7 @@ class _Scaled(nn.Module):
 
 
 def _is_image(event: tuple[int, ...]) -> bool:
-    return len(event) == 3 and event[0] in (1, 3, 4) and min(event[1:]) >= _SMALLEST_IMAGE
+    return Event.of(event).kind == "image" and min(event[1:]) >= _SMALLEST_IMAGE
 
 
 def _encoder(event: tuple[int, ...]) -> list[nn.Module]:

@@ -341,4 +341,8 @@ def data_facts(inputs: Inputs) -> list[Fact]:
 
 
 def _shape_note(inputs: Inputs) -> str:
-    return {"image": "channels, height, width", "table": "columns"}.get(inputs.form, "")
+    return {
+        "image": "channels, height, width",
+        "video": "channels, time, height, width",
+        "vector": "columns",
+    }.get(inputs.kind, "")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from latentia.core.event import Kind
 from latentia.data.splits import spread
 
 if TYPE_CHECKING:
@@ -59,13 +60,12 @@ class Inputs:
     @property
     def noun(self) -> str:
         """What an example is called, in the plural."""
-        return {"image": "images", "table": "rows", "array": "arrays"}[self.form]
+        return {"image": "images", "vector": "rows", "video": "clips", "array": "arrays"}[self.kind]
 
     @property
-    def form(self) -> Literal["image", "table", "array"]:
-        """How the data are shown: grey images of fewer than four pixels across are series."""
-        kind = self.dataset.kind
-        return "array" if kind == "image" and min(self.dataset.event[1:]) < 4 else kind
+    def kind(self) -> Kind:
+        """What an example is."""
+        return self.dataset.event.kind
 
 
 def mapped_for(runs: int) -> int:

@@ -33,8 +33,8 @@ def reconstructions(studies: Sequence[Study], view: View, colours: Sequence[str]
     x = inputs.dataset.x[chosen]
     how = {
         "image": "The originals, and below them one row for each run.",
-        "table": "What came out over what went in, in the data's units; on the line they are equal.",
-    }.get(inputs.form, "Originals and reconstructions.")
+        "vector": "What came out over what went in, in the data's units; on the line they are equal.",
+    }.get(inputs.kind, "Originals and reconstructions.")
     errors = [f"{study.title} {facts.number(study.accuracy[0])}" for study in studies]
     if len(studies) <= FEW:
         how += f" Mean squared error of {len(inputs.encoded):,} {inputs.split} {inputs.noun}: "
@@ -112,7 +112,7 @@ def shared_noise(studies: Sequence[Study]) -> str:
         kind = ("x".join(map(str, study.run.latent)), str(study.run.spec.get("prior")))
         groups.setdefault(kind, []).append(study.title)
     if len(groups) == 1:
-        rows = ": what stands in one column comes from one draw" * (studies[0].inputs.form != "table")
+        rows = ": what stands in one column comes from one draw" * (studies[0].inputs.kind != "vector")
         return f"All runs decode the same latents{rows}."
     sizes = "; ".join(f"{_listed(names)}: {kind[0]}" for kind, names in groups.items())
     what = "size" if len({kind[0] for kind in groups}) > 1 else "prior"
@@ -141,7 +141,7 @@ def interpolations(studies: Sequence[Study], view: View, colours: Sequence[str])
     labels = [" → ".join(class_name(inputs.dataset, end) for end in pair) for pair in inputs.pairs]
     how = (
         "A block for each pair, in it a row for each run. The outer two of each row are the originals."
-        if inputs.form == "image"
+        if inputs.kind == "image"
         else "From the first example (dark) to the second (light)."
     )
     kinds = [("linear", "Straight"), ("spherical", "Spherical")]

@@ -182,7 +182,7 @@ def traversal_panel(study: Study, view: View) -> Panel:
     most = f"The {len(dims)} dimensions" if len(dims) == total else f"{len(dims)} of {total} dimensions"
     if total == 1:
         most = "The one dimension"
-    light = "" if study.inputs.form == "image" else " Low values are dark, high ones light."
+    light = "" if study.inputs.kind == "image" else " Low values are dark, high ones light."
     caption = f"{most}, by {by}, from {start}. Beside each: the values that it takes.{light}"
     alt = f"What each of {len(dims)} latent dimensions of {study.title} changes"
     words = Words(f"{study.prefix}traversals", "Traversals", caption, alt)

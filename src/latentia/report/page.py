@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 NAMED = 8
 """Runs that are named in the title of the page."""
-VIEWS = {"image": Pictures, "table": Columns, "array": Series}
+VIEWS = {"image": Pictures, "vector": Columns, "video": Series, "array": Series}
 
 
 def build(
@@ -75,7 +75,7 @@ def build(
     studies = _studies(runs, seed, assessments, axis, points)
     figures = _folder(path.parent / "figures")
     inputs = studies[0].inputs
-    view = VIEWS[inputs.form](inputs.dataset)
+    view = VIEWS[inputs.kind](inputs.dataset)
     with _maps(studies, quiet):
         parts = sections(studies, view, axis)
     _write_figures(parts, figures)

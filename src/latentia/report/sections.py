@@ -162,11 +162,11 @@ def _data(inputs: Inputs, view: View) -> Section:
     dataset = inputs.dataset
     chosen = view.gallery_of(inputs)
     classes = class_names(dataset)
-    in_turn = " Classes take turns." if classes and inputs.form != "table" else ""
+    in_turn = " Classes take turns." if classes and inputs.kind != "vector" else ""
     gallery = view.gallery(
         Words(
             "data",
-            "Examples" if inputs.form != "table" else "Distributions",
+            "Examples" if inputs.kind != "vector" else "Distributions",
             f"{len(chosen):,} training {inputs.noun}.{in_turn} {view.remark}".strip(),
             f"{len(chosen)} {inputs.noun} from the training split",
         ),
@@ -215,8 +215,8 @@ def _reconstructions(study: Study, view: View) -> Panel:
     mse, _ = study.accuracy
     how = {
         "image": "Each row of originals stands over its reconstructions.",
-        "table": "What came out over what went in, in the data's units; on the line they are equal.",
-    }.get(study.inputs.form, "Originals and reconstructions.")
+        "vector": "What came out over what went in, in the data's units; on the line they are equal.",
+    }.get(study.inputs.kind, "Originals and reconstructions.")
     caption = (
         f"{how} Mean squared error of those shown {facts.number(float(shown.mean()))}, "
         f"of {len(study.inputs.encoded):,} {study.inputs.split} {study.inputs.noun} {facts.number(mse)}."
@@ -269,7 +269,7 @@ def _interpolations(study: Study, view: View) -> Panel:
     labels = [" → ".join(class_name(dataset, end) for end in pair) for pair in pairs]
     how = (
         "The outer two of each row are the originals."
-        if study.inputs.form == "image"
+        if study.inputs.kind == "image"
         else "From the first example (dark) to the second (light)."
     )
     exhibits = []
@@ -290,7 +290,7 @@ def _repeat(studies: Sequence[Study]) -> Section:
         path = study.run.folder.path
         folder, settings = shlex.quote(str(path)), shlex.quote(str(path / "run.toml"))
         again = shlex.quote(f"{path}-again")
-        picture = "samples.png" if study.inputs.form == "image" else "samples.npy"
+        picture = "samples.png" if study.inputs.kind == "image" else "samples.npy"
         commands.append(("Train the same again", f"latentia train --config {settings} --out {again}"))
         if len(studies) <= joint.FEW:
             draw = f"latentia sample {folder} -n 64 --sampler mixture -o {picture}"

@@ -17,7 +17,7 @@ from latentia.data.conditions import Labels, as_told
 from latentia.data.dataset import Dataset
 from latentia.data.matching import in_units, matched, relabelled
 from latentia.data.readers.values import require_finite
-from latentia.data.record import DataRecord, kind_of
+from latentia.data.record import DataRecord
 from latentia.data.shards import Examples, Shards
 from latentia.data.sources import load_other
 from latentia.data.transforms import Scale
@@ -53,7 +53,7 @@ class Exchange(Inference):
         if isinstance(self.transform, Scale):
             low, high = (float(value) for value in self.transform.invert(torch.tensor([0.0, 1.0])))
             ends = (low, high)
-        return DataRecord("", kind_of(self.event), label_names=self.label_names, ranges=(ends,))
+        return DataRecord("", label_names=self.label_names, ranges=(ends,))
 
     def other(self, source: Any, **settings: Any) -> Dataset:
         """Read other data as those of the training were read, and bring them to their form.
@@ -154,7 +154,7 @@ class Exchange(Inference):
         if array.dtype.kind == "f":
             require_finite(array, "the examples given")
         given = _in_memory(array)
-        if self.record.dtype and self.record.kind != "table" and len(array):
+        if self.record.dtype and self.event.kind != "vector" and len(array):
             given = in_units(given, self.record)
         _warn(given.notes)
         return given.x, c

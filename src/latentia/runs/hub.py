@@ -9,6 +9,8 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from latentia.core.errors import MissingExtra, RunError
+from latentia.core.event import Event
+from latentia.runs.recipe import PARTS
 
 PREFIX = "hf:"
 """What a name of the Hub begins with, where a folder could stand as well."""
@@ -84,7 +86,8 @@ def card(recipe: Mapping[str, Any], name: str | None, evaluation: Mapping[str, A
         Markdown.
     """
     model = recipe["model"]["name"]
-    shape = "x".join(map(str, recipe["event"]))
+    event = Event.from_record(recipe["event"])
+    shape = "x".join(map(str, event))
     where = f"{PREFIX}{name}" if name else "FOLDER"
     lines = [
         "---",
@@ -98,13 +101,13 @@ def card(recipe: Mapping[str, Any], name: str | None, evaluation: Mapping[str, A
         "from latentia import Trained  # pip install latentia",
         "",
         f'model = Trained.from_pretrained("{where}")',
-        f"z = model.encode(x)   # x (n, {', '.join(map(str, recipe['event']))}), in the units of the data",
+        f"z = model.encode(x)   # x (n, {', '.join(map(str, event))}), in the units of the data",
         "x = model.decode(z)",
         "```",
         "",
         "| part | settings |",
         "|---|---|",
-        *(f"| {kind} | {_settings(recipe[kind])} |" for kind in recipe if isinstance(recipe[kind], Mapping)),
+        *(f"| {kind} | {_settings(recipe[kind])} |" for kind in PARTS if kind in recipe),
     ]
     if recipe.get("label_names"):
         lines += ["", f"Classes: {', '.join(recipe['label_names'])}."]

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from latentia.assembly import Parts
 from latentia.core.errors import ConfigError, DataError
+from latentia.core.event import Event
 from latentia.core.types import Coder
 from latentia.data.conditions import Told, as_told
 from latentia.data.readers.values import require_finite
@@ -41,7 +42,7 @@ class Inputs:
         self.transform = parts.transform
         self.objective = parts.objective
         self.condition = parts.condition
-        self.event: tuple[int, ...] = tuple(recipe["event"])
+        self.event = Event.from_record(recipe["event"])
         self.label_names: tuple[str, ...] = tuple(recipe.get("label_names", ()))
 
     @property

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,45 +11,11 @@ import numpy as np
 
 from latentia.assembly import assemble
 from latentia.core import storage
-from latentia.core.errors import RunError, shell
-from latentia.data.record import DataRecord
+from latentia.core.errors import ConfigError, RunError, shell
+from latentia.core.event import Event
 from latentia.runs import hub
 from latentia.runs.exchange import Exchange
-
-FORMAT = 1
-
-
-def describe(
-    spec: Mapping[str, Any],
-    event: tuple[int, ...],
-    label_names: tuple[str, ...] = (),
-    data: DataRecord | None = None,
-) -> dict[str, Any]:
-    """Record the constructor calls of a model.
-
-    Args:
-        spec: the resolved specification.
-        event: shape of one example.
-        label_names: what the classes are called.
-        data: what is to be remembered of the data.
-
-    Returns:
-        What `model.json` holds.
-    """
-    parts = (
-        "model",
-        "network",
-        "posterior",
-        "prior",
-        "likelihood",
-        "transform",
-        "objective",
-        "condition",
-        "corruption",
-    )
-    recorded = {kind: spec[kind] for kind in parts if kind in spec}
-    known = {} if data is None else {"data": data.table()}
-    return {"format": FORMAT, "event": list(event), "label_names": list(label_names), **known, **recorded}
+from latentia.runs.recipe import read_recipe
 
 
 class Trained(Exchange):
@@ -80,15 +45,15 @@ class Trained(Exchange):
             raise RunError(f"{path} holds no model (no model.json); give the folder of a run")
         if not (path / "model.safetensors").is_file():
             raise RunError(f"{path} has no weights yet; train it with: latentia train --resume {shell(path)}")
-        recipe = storage.read_json(path / "model.json")
-        if not isinstance(recipe, dict):
-            raise RunError(f"{path / 'model.json'} is damaged: it holds no table")
-        if recipe.get("format") != FORMAT:
-            raise RunError(
-                f"{path / 'model.json'} is of format {recipe.get('format')}; this version reads {FORMAT}"
-            )
+        recipe = read_recipe(path / "model.json")
         tensors, _ = storage.load_tensors(path / "model.safetensors")
-        parts = assemble(recipe, tuple(recipe["event"]))
+        try:
+            parts = assemble(recipe, Event.from_record(recipe["event"]))
+        except (ConfigError, KeyError) as error:
+            raise RunError(
+                f"{path / 'model.json'} names what this version does not have: {error}; use the version that "
+                "trained it"
+            ) from error
         try:
             parts.model.load_state_dict(tensors)
         except RuntimeError as error:

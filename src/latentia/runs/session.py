@@ -14,6 +14,7 @@ import latentia.data
 from latentia import assembly
 from latentia.core import config, storage, threads
 from latentia.core.errors import ConfigError, RunError, TrainingError
+from latentia.core.event import Event
 from latentia.core.processes import Processes, join
 from latentia.training.folder import RunFolder, free_name, recorded_source
 
@@ -222,7 +223,9 @@ def _loaded_again(folder: RunFolder, spec: Mapping[str, Any]) -> Dataset:
 def _check_same_data(folder: RunFolder, dataset: Dataset) -> None:
     if not folder.model_file.exists():
         return
-    event = tuple(storage.read_json(folder.model_file)["event"])
+    from latentia.runs.recipe import read_recipe
+
+    event = Event.from_record(read_recipe(folder.model_file)["event"])
     if event != dataset.event:
         want, got = ("x".join(map(str, shape)) for shape in (event, dataset.event))
         raise RunError(
@@ -267,7 +270,7 @@ def _work(
     """Train in an existing run folder, held for this run alone."""
     from latentia.data.feed import feeds
     from latentia.data.record import DataRecord
-    from latentia.runs.model import describe
+    from latentia.runs.recipe import describe
     from latentia.training import Trainer, Training, choose_device
 
     settings = config.construct(Training, spec["training"])

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from latentia.core import storage
+from latentia.core.event import Kind
 from latentia.core.version import __version__
 from latentia.runs.run import Run
 from latentia.serving import validation as checks
@@ -23,14 +24,14 @@ class Facts:
     """What the data of a run are.
 
     Attributes:
-        kind: `image`, `table` or `array`.
+        kind: what an example is; see `latentia.core.event.Event`.
         low: the value that is drawn as black.
         high: the value that is drawn as white.
         whole: whether the data are whole numbers, from 0 to `high`.
         columns: the names of a table's columns.
     """
 
-    kind: str
+    kind: Kind
     low: float
     high: float
     whole: bool
@@ -47,7 +48,7 @@ def facts(run: Run) -> Facts:
         The facts.
     """
     data = run.record
-    return Facts(data.kind, *run.image_range, data.whole, data.columns)
+    return Facts(run.event.kind, *run.image_range, data.whole, data.columns)
 
 
 def info(run: Run, data: Facts) -> dict[str, Any]:

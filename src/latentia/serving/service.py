@@ -11,6 +11,7 @@ import numpy as np
 
 from latentia.core import registry
 from latentia.core.errors import LatentiaError
+from latentia.core.event import Event
 from latentia.data.conditions import as_told
 from latentia.runs.run import Run
 from latentia.runs.scores import score
@@ -73,8 +74,8 @@ class Service:
         self._info = record.info(run, self.facts)
 
     @property
-    def event(self) -> tuple[int, ...]:
-        """The shape of one example."""
+    def event(self) -> Event:
+        """What one example is."""
         return self.run.event
 
     @property

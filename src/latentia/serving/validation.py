@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from latentia.core.errors import nearest
+from latentia.core.event import Event
 from latentia.core.types import Coder
 from latentia.data.readers.decode import as_bytes, decode, pixels_of
 from latentia.serving.errors import Refusal, TooMuch
@@ -136,12 +137,12 @@ def positive(value: float, what: str) -> float:
     return value
 
 
-def examples(value: Any, event: tuple[int, ...], limit: int) -> np.ndarray:
+def examples(value: Any, event: Event, limit: int) -> np.ndarray:
     """Take examples.
 
     Args:
         value: one, shape `event`, or several, `(N, *event)`.
-        event: the shape of one.
+        event: what one is.
         limit: how many at the most.
 
     Returns:
@@ -150,7 +151,7 @@ def examples(value: Any, event: tuple[int, ...], limit: int) -> np.ndarray:
     Raises:
         Refusal: for another shape, no example or too many, or values that are not finite.
     """
-    dtype = np.float64 if len(event) == 1 else np.float32
+    dtype = np.float64 if event.kind == "vector" else np.float32
     array = value if isinstance(value, np.ndarray) else numbers(value, "x", dtype)
     if array.shape == event:
         array = array[None]
@@ -189,14 +190,12 @@ def codes(z: np.ndarray, latent: tuple[int, ...], coder: Coder | None) -> np.nda
     return z.astype(np.int64)
 
 
-def image(
-    data: bytes, event: tuple[int, ...], low: float = 0.0, high: float = 255.0, whole: bool = True
-) -> np.ndarray:
+def image(data: bytes, event: Event, low: float = 0.0, high: float = 255.0, whole: bool = True) -> np.ndarray:
     """Decode an image file and bring it to the shape of an example, as `load` brings a folder's.
 
     Args:
         data: the file's content.
-        event: the shape of an example.
+        event: what an example is.
         low: the value of the data that is black.
         high: the value of the data that is white.
         whole: the data are bytes; of others, grey files of more than 8 bits are taken in their own units.
@@ -218,14 +217,14 @@ def image(
     return x[None]
 
 
-def picture(data: bytes, event: tuple[int, ...]) -> np.ndarray:
+def picture(data: bytes, event: Event) -> np.ndarray:
     """Decode an image file that a person or a program sent, at the size and with the channels of an example.
 
     How many pixels it has is read in its header, before any is decoded.
 
     Args:
         data: the file's content.
-        event: the shape of an example, with one channel or three.
+        event: what an example is: an image of one channel or three.
 
     Returns:
         Shape `(*event)`, uint8.
@@ -237,8 +236,8 @@ def picture(data: bytes, event: tuple[int, ...]) -> np.ndarray:
     return _coloured(as_bytes(_pixels(data, event)), event)
 
 
-def _pixels(data: bytes, event: tuple[int, ...]) -> np.ndarray:
-    if len(event) != 3 or event[0] not in (1, 3):
+def _pixels(data: bytes, event: Event) -> np.ndarray:
+    if event.kind != "image" or event[0] == 4:
         raise Refusal(f"this run is not one of images: its examples have shape {shape_of(event)}")
     try:
         pixels = pixels_of(data)

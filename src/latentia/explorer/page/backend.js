@@ -6,7 +6,7 @@
 //
 //   backend.state                        what `GET explore/state` gives, plain JSON:
 //     { title, axis: {name, values} | null, can: [method names], runs: [run] }
-//     run = { id: 0.., name, label, model, form: "image" | "table" | "array", event: [1, 28, 28], latent: [2],
+//     run = { id: 0.., name, label, model, kind: "image" | "vector" | "video" | "array", event: [1, 28, 28], latent: [2],
 //             low, high,                 the values drawn as black and white
 //             columns: [names], ranges: [[low, high]],           of a table
 //             bound, samplers: [names], levels: [sizes], codes: {shape: grid, size} | null,

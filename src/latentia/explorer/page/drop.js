@@ -6,7 +6,7 @@ import { store } from "./store.js";
 
 export function dropCard(tab) {
   const { run } = tab.look;
-  const image = run.form === "image";
+  const image = run.kind === "image";
   const result = h("div", { "aria-live": "polite" });
   let invert = false;
   let last = null;
@@ -41,7 +41,7 @@ export function dropCard(tab) {
 
 function placed(tab, found) {
   const { run } = tab.look;
-  const side = run.form === "image" ? 96 : 150;
+  const side = run.kind === "image" ? 96 : 150;
   const figure = (values, name) => {
     const canvas = frame(run, side, name);
     draw(canvas, run, values);

@@ -64,7 +64,7 @@ export class Manifold {
     const { run } = this.tab.look;
     const size = this.tab.look.values;
     const tiles = corners.map((_, i) => {
-      if (run.form === "image") {
+      if (run.kind === "image") {
         const image = pixels(run, values, i * size, run.event);
         const canvas = new OffscreenCanvas(image.width, image.height);
         canvas.getContext("2d").putImageData(image, 0, 0);

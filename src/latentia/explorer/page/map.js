@@ -164,7 +164,7 @@ class MapTab {
 
   hoverCard() {
     const { run } = this.look;
-    const [input, made] = ["An example", "Its reconstruction"].map((name) => frame(run, run.form === "image" ? SMALL : 132, name));
+    const [input, made] = ["An example", "Its reconstruction"].map((name) => frame(run, run.kind === "image" ? SMALL : 132, name));
     const words = h("p", { class: "words" }, "Point at a dot to see its example and the reconstruction.");
     const follower = new Follower(({ x, pixels, text }) => {
       draw(input, run, x);

@@ -8,7 +8,7 @@ const MOST_BARS = 24;
 
 /** Make a canvas for examples of a run, `side` pixels wide. */
 export function frame(run, side, name) {
-  const canvas = h("canvas", { class: `picture ${run.form}`, role: "img", "aria-label": name });
+  const canvas = h("canvas", { class: `picture ${run.kind}`, role: "img", "aria-label": name });
   const { width, height } = extent(run, side);
   canvas.style.width = `${width}px`;
   canvas.style.height = `${height}px`;
@@ -17,25 +17,23 @@ export function frame(run, side, name) {
 
 /** Give width and height of an example as it is shown. */
 export function extent(run, side) {
-  if (run.form === "image") {
+  if (run.kind === "image") {
     const [, rows, columns] = run.event;
     const factor = side / Math.max(rows, columns);
     return { width: Math.round(columns * factor), height: Math.round(rows * factor) };
   }
-  if (frames(run)) {
+  if (run.kind === "video") {
     const [, count, rows, columns] = run.event;
     return { width: Math.round(side * Math.min(4, count) / 2), height: Math.round((side / 2) * (rows / columns)) };
   }
-  if (run.form === "table" && side >= 120) return { width: side, height: Math.min(MOST_BARS, run.event[0]) * 18 + 4 };
+  if (run.kind === "vector" && side >= 120) return { width: side, height: Math.min(MOST_BARS, run.event[0]) * 18 + 4 };
   return { width: side, height: Math.round(side * 0.75) };
 }
 
-const frames = (run) => run.event.length === 4 && [1, 3].includes(run.event[0]);
-
 /** Draw the example that starts at `offset` of `values`. */
 export function draw(canvas, run, values, offset = 0) {
-  if (run.form === "image") drawImage(canvas, run, values, offset, run.event);
-  else if (frames(run)) drawFrames(canvas, run, values, offset);
+  if (run.kind === "image") drawImage(canvas, run, values, offset, run.event);
+  else if (run.kind === "video") drawFrames(canvas, run, values, offset);
   else drawChart(canvas, run, values, offset);
 }
 
@@ -94,7 +92,7 @@ function drawChart(canvas, run, values, offset) {
 export function chart(context, run, values, offset, width, height) {
   context.fillStyle = style("--panel");
   context.fillRect(0, 0, width, height);
-  if (run.form === "table") bars(context, run, values, offset, width, height);
+  if (run.kind === "vector") bars(context, run, values, offset, width, height);
   else lines(context, run, values, offset, width, height);
 }
 

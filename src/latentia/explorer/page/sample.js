@@ -87,7 +87,7 @@ async function asked(app, look) {
 }
 
 function shownGroup(run, { title, x, n, codes, shapes }) {
-  const side = run.form === "image" ? (n <= 64 ? 72 : 48) : 150;
+  const side = run.kind === "image" ? (n <= 64 ? 72 : 48) : 150;
   const parts = [h("h3", {}, title), gallery(run, x, n, side, `sample, ${title},`)];
   if (codes) parts.push(codeGrid(run, { values: codes, shape: shapes.codes }, Math.min(n, 16)));
   return h("section", { class: "card" }, parts);

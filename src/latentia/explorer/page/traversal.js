@@ -29,7 +29,7 @@ export function traversalCard(mover, signal) {
       if (!values) return;
       body.replaceChildren(...dims.flatMap((dim, row) => [
         h("span", { class: "label" }, `z${dim}`),
-        gallery(look.run, values.subarray(row * STEPS * look.values), STEPS, look.run.form === "image" ? 38 : 80, `latent ${dim}`, STEPS),
+        gallery(look.run, values.subarray(row * STEPS * look.values), STEPS, look.run.kind === "image" ? 38 : 80, `latent ${dim}`, STEPS),
       ]));
     } catch (error) {
       body.replaceChildren(failure(error));
