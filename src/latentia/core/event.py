@@ -71,7 +71,7 @@ class Event(tuple[int, ...]):
         if len(shape) == 1:
             kind = "vector"
         elif shape and shape[0] in COLOURS and min(shape[-2:]) >= SMALLEST:
-            kind = {3: "image", 4: "video"}.get(len(shape), "array")
+            kind = "image" if len(shape) == 3 else "video" if len(shape) == 4 else "array"
         return Event(kind, shape)
 
     @property
