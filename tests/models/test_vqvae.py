@@ -223,9 +223,6 @@ def test_parts_that_do_not_fit_are_refused_before_anything_is_built():
         posterior={"name": "gumbel_codebook", "temperature": 0}
     )
     assert "model.downsample=2, or data.size=9" in refused(model={"name": "vqvae", "downsample": 3})
-    assert "needs a latent with height and width" in refused(
-        model={"name": "vae"}, posterior={}, objective={}, prior={}
-    )
     assert "size" in refused(posterior={"name": "ema_codebook", "size": "many"})
 
 

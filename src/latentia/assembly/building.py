@@ -17,7 +17,7 @@ from latentia.core.types import Batch, LatentModel
 from latentia.data.conditions import Condition
 from latentia.data.dataset import Dataset
 from latentia.data.transforms import Transform
-from latentia.networks import recompute
+from latentia.networks import Ladder, Network, recompute
 from latentia.objectives import Objective
 
 
@@ -45,12 +45,12 @@ def assemble(spec: Mapping[str, Any], event: tuple[int, ...]) -> Parts:
         ConfigError: if the parts do not fit each other or the event.
     """
     owner: Any = registry.lookup("model", spec["model"]["name"])
-    latent = owner.latent_of(event, spec["model"])
     condition = config.build("condition", spec["condition"]) if "condition" in spec else None
     told = {"condition": condition.size} if condition else {}
     kinds = config.component_kinds(owner)
-    parts: dict[str, Any] = {}
-    for section in [part for part in PARTS if part in spec]:
+    parts: dict[str, Any] = {"network": config.build(kinds["network"], spec["network"])}
+    latent = latent_of(parts["network"], event, spec["model"])
+    for section in [part for part in PARTS if part in spec and part not in parts]:
         # A prior over codes is told the posterior, which comes before it.
         context = {"latent": latent, "event": event, **told, **parts}
         parts[section] = config.build(kinds[section], spec[section], **context)
@@ -59,6 +59,22 @@ def assemble(spec: Mapping[str, Any], event: tuple[int, ...]) -> Parts:
     model = config.build("model", spec["model"], event=event, **parts, **told)
     objective = config.build("objective", spec["objective"], latent=latent, event=event)
     return Parts(model, config.build("transform", spec["transform"]), objective, condition)
+
+
+def latent_of(network: Network | Ladder, event: tuple[int, ...], model: Mapping[str, Any]) -> tuple[int, ...]:
+    """Give the shape of a latent, which posterior, prior and objective are built for.
+
+    Args:
+        network: what says so.
+        event: shape of one example.
+        model: the model's arguments.
+
+    Returns:
+        The shape; `()` for a ladder, whose levels have a shape each and are the model's business.
+    """
+    if isinstance(network, Ladder):
+        return ()
+    return network.latent(event, model["latent_dim"], model.get("downsample"))
 
 
 def fresh(spec: Mapping[str, Any], event: tuple[int, ...], seed: int) -> Parts:

@@ -25,6 +25,7 @@ from latentia.assembly.defaults import (
     nearly_binary,
     outermost,
     reach,
+    settle_grid,
     training_for,
     usual_network,
 )
@@ -62,6 +63,7 @@ def complete(settings: Mapping[str, Any], dataset: Dataset, training: type) -> T
     if "name" not in tables["network"]:
         tables["network"]["name"] = usual_network(kinds["network"], defaults, dataset.event)
     check_network(tables, kinds["network"])
+    settle_grid(tables, kinds["network"])
     tables["likelihood"].setdefault("name", "bernoulli" if nearly_binary(dataset) else "gaussian_optimal")
 
     likelihood = registry.lookup("likelihood", tables["likelihood"]["name"])

@@ -51,6 +51,26 @@ def usual_network(kind: str, defaults: Mapping[str, str], event: Event) -> str:
     return defaults.get("network", planar) if event.planar else other
 
 
+def settle_grid(tables: Table, network: str) -> None:
+    """Let how far a grid is downsampled, given for the model or for the network, hold for both."""
+    owners: list[Any] = [registry.lookup("model", tables["model"]["name"])]
+    owners.append(registry.lookup(network, tables["network"]["name"]))
+    if not all("downsample" in config.parameters(owner) for owner in owners):
+        return
+    given = {
+        section: tables[section]["downsample"]
+        for section in ("model", "network")
+        if "downsample" in tables[section]
+    }
+    if len(set(map(str, given.values()))) > 1:
+        raise ConfigError(
+            f"'model.downsample' is {given['model']}, 'network.downsample' {given['network']}: they are one "
+            "setting; leave out one"
+        )
+    for factor in given.values():
+        tables["model"]["downsample"] = tables["network"]["downsample"] = factor
+
+
 def nearly_binary(dataset: Dataset) -> bool:
     """Whether grey images are mostly ink and paper, as MNIST's digits are and photographs are not."""
     if not (dataset.event.kind == "image" and dataset.event[0] == 1 and dataset.x.dtype == np.uint8):

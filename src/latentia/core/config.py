@@ -147,9 +147,21 @@ def parameters(component: Callable[..., Any]) -> Mapping[str, inspect.Parameter]
     found = {}
     for name, parameter in inspect.signature(component).parameters.items():
         if parameter.kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD):
-            continue  # torch's own constructor, where a module defines none
+            # `**parts: Unpack[SomeTypedDict]` stands for its keys; torch's own `*args, **kwargs` for nothing.
+            for key, hint in _unpacked(hints.get(name)).items():
+                found[key] = inspect.Parameter(
+                    key, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=hint
+                )
+            continue
         found[name] = parameter.replace(annotation=hints.get(name, Any))
     return found
+
+
+def _unpacked(annotation: Any) -> Mapping[str, Any]:
+    """Give the keys of what `Unpack` stands around, which may all be left out, with their types."""
+    if typing.get_origin(annotation) is not typing.Unpack:
+        return {}
+    return typing.get_type_hints(typing.get_args(annotation)[0])
 
 
 def check(

@@ -10,10 +10,12 @@ import abc
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import ClassVar, Protocol
 
 from torch import Tensor, nn
 from torch.distributions import Categorical, Distribution
+
+from latentia.core.event import Event
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +135,7 @@ class LatentModel(nn.Module, abc.ABC):
     NaN, the condition is not known.
 
     Attributes:
-        event: shape of one example.
+        event: what one example is: its shape and kind.
         latent: shape of one latent.
         prior: gives p(z|c), from c of shape `(B, C)` or None; its batch shape is `()` where it ignores c.
         condition: how many numbers c has; 0 for a model without a condition.
@@ -143,26 +145,13 @@ class LatentModel(nn.Module, abc.ABC):
             a model without levels.
     """
 
-    event: tuple[int, ...]
+    event: Event
     latent: tuple[int, ...]
     prior: Callable[..., Distribution]
     condition: int = 0
     dropped: bool = True
     classifies: ClassVar[bool] = False
     levels: tuple[int, ...] = ()
-
-    @classmethod
-    def latent_of(cls, event: tuple[int, ...], settings: Mapping[str, Any]) -> tuple[int, ...]:
-        """Give the shape of a latent, which the posterior and the prior are built for.
-
-        Args:
-            event: shape of one example.
-            settings: the model's arguments.
-
-        Returns:
-            The shape; `()` for a model that takes neither.
-        """
-        return ()
 
     @property
     def coder(self) -> Coder | None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from latentia.data.readers.plain import read_array
     from latentia.data.sources import load
 
-_HOMES = {"Dataset": "dataset", "load": "sources", "read_array": "plain"}
+_HOMES = {"Dataset": "dataset", "load": "sources", "read_array": "readers.plain"}
 
 __all__ = ["Dataset", "load", "read_array"]
 

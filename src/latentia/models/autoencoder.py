@@ -6,8 +6,6 @@ from typing import ClassVar
 
 from latentia.core.registry import register
 from latentia.models.vae import VAE
-from latentia.networks import Network
-from latentia.probability import DeltaPosterior, Likelihood, Posterior, Prior, mse
 
 
 @register("model", "autoencoder")
@@ -28,32 +26,3 @@ class Autoencoder(VAE):
         "objective": "reconstruction",
         "likelihood": "mse",
     }
-
-    def __init__(
-        self,
-        event: tuple[int, ...],
-        latent_dim: int = 16,
-        *,
-        network: Network | None = None,
-        posterior: Posterior | None = None,
-        prior: Prior | None = None,
-        likelihood: Likelihood | None = None,
-    ) -> None:
-        """Wire the parts.
-
-        Args:
-            event: shape of one example.
-            latent_dim: dimensions of the latent.
-            network: the recipe for encoder and decoder; an MLP by default.
-            posterior: a delta by default.
-            prior: standard normal by default.
-            likelihood: squared error by default.
-        """
-        super().__init__(
-            event,
-            latent_dim,
-            network=network,
-            posterior=posterior or DeltaPosterior(self.latent_of(event, {"latent_dim": latent_dim})),
-            prior=prior,
-            likelihood=likelihood or mse(),
-        )

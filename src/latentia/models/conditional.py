@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar
+from typing import ClassVar, Unpack
 
 import torch
 from torch import Tensor, nn
@@ -11,9 +11,9 @@ from torch.distributions import Distribution
 
 from latentia.core.errors import ConfigError
 from latentia.core.registry import register
+from latentia.models.decoding import ModelParts
 from latentia.models.vae import VAE
 from latentia.networks import Network
-from latentia.probability import Likelihood, Posterior, Prior
 
 
 class Embedding(nn.Module):
@@ -92,23 +92,17 @@ class ConditionalVAE(VAE):
         drop: float = 0.0,
         *,
         condition: int = 1,
-        network: Network | None = None,
-        posterior: Posterior | None = None,
-        prior: Prior | None = None,
-        likelihood: Likelihood | None = None,
+        **parts: Unpack[ModelParts],
     ) -> None:
         """Wire the parts.
 
         Args:
-            event: shape of one example.
+            event: what one example is, or its shape.
             latent_dim: dimensions of the latent.
             width: numbers that the encoder gives, and the condition's embedding at the most.
             drop: share of the training examples whose condition is hidden.
             condition: how many numbers the condition has.
-            network: the recipe for encoder and decoder; an MLP by default.
-            posterior: q(z|x,c); diagonal Gaussian by default.
-            prior: p(z|c); standard normal by default.
-            likelihood: p(x|z,c); Bernoulli by default.
+            **parts: network, posterior, prior and likelihood; see `ModelParts`.
 
         Raises:
             ConfigError: if a size is not positive or `drop` is no share.
@@ -123,9 +117,7 @@ class ConditionalVAE(VAE):
         self.dropped = drop > 0
         self.drop = drop
         self.width = width
-        super().__init__(
-            event, latent_dim, network=network, posterior=posterior, prior=prior, likelihood=likelihood
-        )
+        super().__init__(event, latent_dim, **parts)
 
     @property
     def embedded(self) -> int:
@@ -133,6 +125,11 @@ class ConditionalVAE(VAE):
         return min(self.width, max(16, self.condition))
 
     def _wire(self, network: Network) -> None:
+        if len(self.latent) != 1:
+            raise ConfigError(
+                "a condition stands beside a latent that is a vector, and the network keeps height and "
+                "width; use network.name=conv, or --model vae"
+            )
         told = self.embedded
         self.embedding: nn.Module = Embedding(self.condition, told)
         self.encoder = network.encoder(self.event, (self.width,))

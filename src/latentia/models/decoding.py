@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, TypedDict
 
 from torch import Tensor, nn
 
 from latentia.core.errors import ConfigError
 from latentia.core.types import LatentModel
-from latentia.networks import begin_at, centre
-from latentia.probability import Likelihood
+from latentia.networks import Network, begin_at, centre
+from latentia.probability import Likelihood, Posterior, Prior
 
 LIMIT = 1e3
 """Values in a model's units are about 1; one beyond this is an outlier, or in units of its own."""
@@ -50,6 +50,22 @@ def check_sizes(event: tuple[int, ...], latent: tuple[int, ...], **parts: nn.Mod
                 f"the model has a latent of shape {want}, and its {name} '{type(part).__name__}' one of "
                 f"{got}; give the model {advice}, or a {name} with {want}"
             )
+
+
+class ModelParts(TypedDict, total=False):
+    """What a model with one level of latents is wired of; what is left out is as its `defaults` say.
+
+    Attributes:
+        network: the recipe for encoder and decoder; an MLP by default.
+        posterior: q(z|x).
+        prior: p(z).
+        likelihood: p(x|z); Bernoulli where `defaults` name none.
+    """
+
+    network: Network | None
+    posterior: Posterior | None
+    prior: Prior | None
+    likelihood: Likelihood | None
 
 
 class DecodingModel(LatentModel):

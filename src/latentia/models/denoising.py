@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Unpack
 
 import torch
 from torch import Tensor
@@ -12,8 +12,8 @@ from latentia.core.registry import register
 from latentia.core.types import Batch, Pass
 from latentia.data.corruptions import Corruption, Dropout, GaussianNoise
 from latentia.models.autoencoder import Autoencoder
+from latentia.models.decoding import ModelParts
 from latentia.networks import Network
-from latentia.probability import Likelihood, Posterior, Prior
 
 
 @register("model", "denoising_autoencoder")
@@ -40,10 +40,7 @@ class DenoisingAutoencoder(Autoencoder):
         latent_dim: int = 16,
         *,
         corruption: Corruption | None = None,
-        network: Network | None = None,
-        posterior: Posterior | None = None,
-        prior: Prior | None = None,
-        likelihood: Likelihood | None = None,
+        **parts: Unpack[ModelParts],
     ) -> None:
         """Wire the parts.
 
@@ -51,14 +48,9 @@ class DenoisingAutoencoder(Autoencoder):
             event: shape of one example.
             latent_dim: dimensions of the latent.
             corruption: what is done to the encoder's input; Gaussian noise by default.
-            network: the recipe for encoder and decoder; an MLP by default.
-            posterior: a delta by default.
-            prior: standard normal by default.
-            likelihood: squared error by default.
+            **parts: network, posterior, prior and likelihood; see `ModelParts`.
         """
-        super().__init__(
-            event, latent_dim, network=network, posterior=posterior, prior=prior, likelihood=likelihood
-        )
+        super().__init__(event, latent_dim, **parts)
         self.corruption = corruption or self._default()
 
     def _default(self) -> Corruption:

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.distributions import Distribution, Normal
 
 from latentia.core.errors import ConfigError
+from latentia.core.event import Event
 from latentia.core.registry import register
 from latentia.core.types import Batch, Pass
 from latentia.models.decoding import DecodingModel, check_sizes
@@ -103,7 +104,7 @@ class HierarchicalVAE(DecodingModel):
         if min(levels) < 1:
             raise ConfigError(f"'model.levels' must hold sizes of at least 1, not {list(levels)}")
         network = network or LadderMLP()
-        self.event = tuple(event)
+        self.event = Event.of(event)
         check_sizes(self.event, ())
         shapes = network.shapes(self.event, levels)
         self.levels = tuple(math.prod(shape) for shape in shapes)

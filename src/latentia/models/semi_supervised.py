@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar
+from typing import ClassVar, Unpack
 
 import torch
 from torch import Tensor, nn
@@ -13,9 +13,8 @@ from latentia.core.errors import ConfigError
 from latentia.core.registry import register
 from latentia.core.types import Batch, Pass
 from latentia.models.conditional import ConditionalVAE
-from latentia.models.decoding import usual
+from latentia.models.decoding import ModelParts, usual
 from latentia.networks import Network, centre
-from latentia.probability import Likelihood, Posterior, Prior
 
 
 @register("model", "semi_supervised_vae")
@@ -54,10 +53,7 @@ class SemiSupervisedVAE(ConditionalVAE):
         dropout: float = 0.2,
         *,
         condition: int = 2,
-        network: Network | None = None,
-        posterior: Posterior | None = None,
-        prior: Prior | None = None,
-        likelihood: Likelihood | None = None,
+        **parts: Unpack[ModelParts],
     ) -> None:
         """Wire the parts.
 
@@ -67,10 +63,7 @@ class SemiSupervisedVAE(ConditionalVAE):
             width: numbers that the encoder and the classifier's network give.
             dropout: share of the classifier's hidden values that training sets to zero.
             condition: how many classes there are.
-            network: the recipe for encoder, classifier and decoder; an MLP by default.
-            posterior: q(z|x,y); diagonal Gaussian by default.
-            prior: p(z|y); standard normal by default.
-            likelihood: p(x|y,z); Bernoulli by default.
+            **parts: network, posterior, prior and likelihood; see `ModelParts`.
 
         Raises:
             ConfigError: if a size is not positive or `dropout` is no share.
@@ -78,10 +71,7 @@ class SemiSupervisedVAE(ConditionalVAE):
         if not 0 <= dropout < 1:
             raise ConfigError(f"'model.dropout' is a share, at least 0 and below 1, not {dropout}")
         self.dropout = dropout
-        super().__init__(
-            event, latent_dim, width, condition=condition, network=network, posterior=posterior, prior=prior,
-            likelihood=likelihood,
-        )  # fmt: skip
+        super().__init__(event, latent_dim, width, condition=condition, **parts)
         self.register_buffer("classes", torch.eye(condition), persistent=False)
 
     def _wire(self, network: Network) -> None:

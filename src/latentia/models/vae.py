@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from latentia.core.errors import ConfigError
+from latentia.core import config, registry
+from latentia.core.event import Event
 from latentia.core.registry import register
 from latentia.core.types import Batch, Coder, Pass
-from latentia.models.decoding import DecodingModel, check_sizes
+from latentia.models.decoding import DecodingModel, ModelParts, check_sizes
 from latentia.networks import MLP, Network
-from latentia.probability import (
-    Bernoulli,
-    DiagonalGaussian,
-    Likelihood,
-    Posterior,
-    Prior,
-    Quantiser,
-    StandardNormal,
-)
+from latentia.probability import Likelihood, Posterior, Prior, Quantiser
 
 
 @register("model", "vae")
@@ -51,63 +43,44 @@ class VAE(DecodingModel):
         "prior": "standard_normal",
         "objective": "elbo",
     }
-    """The names of the parts that fit this model, where a run file names none."""
+    """The names of the parts that fit this model, where nobody names one."""
+    downsample: int | None = None
+    """How many times smaller than an image the latent's grid is, where the model asks for one."""
 
     def __init__(
         self,
         event: tuple[int, ...],
         latent_dim: int = 16,
-        *,
-        network: Network | None = None,
-        posterior: Posterior | None = None,
-        prior: Prior | None = None,
-        likelihood: Likelihood | None = None,
+        **parts: Unpack[ModelParts],
     ) -> None:
         """Wire the parts.
 
         Args:
-            event: shape of one example.
-            latent_dim: dimensions of the latent.
-            network: the recipe for encoder and decoder; an MLP by default.
-            posterior: q(z|x); diagonal Gaussian by default.
-            prior: p(z); standard normal by default.
-            likelihood: p(x|z); Bernoulli by default.
+            event: what one example is, or its shape.
+            latent_dim: dimensions of the latent, or of each place of a grid that the network keeps.
+            **parts: network, posterior, prior and likelihood; see `ModelParts`.
 
         Raises:
             ConfigError: if event or latent has no entries, or a part does not fit them.
         """
         super().__init__()
-        network = network or MLP()
-        self.event = tuple(event)
-        self.latent = self._latent(latent_dim)
-        check_sizes(self.event, self.latent, posterior=posterior, prior=prior)
-        self.posterior = posterior or DiagonalGaussian(self.latent)
-        self.prior = prior or StandardNormal(self.latent)
-        self.likelihood = likelihood or Bernoulli()
+        network = parts.get("network") or MLP()
+        self.event = Event.of(event)
+        self.latent = network.latent(self.event, latent_dim, self.downsample)
+        check_sizes(self.event, self.latent, posterior=parts.get("posterior"), prior=parts.get("prior"))
+        self.posterior: Posterior = parts.get("posterior") or self._usual("posterior")
+        self.prior: Prior = parts.get("prior") or self._usual("prior")
+        self.likelihood: Likelihood = parts.get("likelihood") or self._usual("likelihood")
         self._wire(network)
         self.prior.attach(self.encode)
 
-    @classmethod
-    def latent_of(cls, event: tuple[int, ...], settings: Mapping[str, Any]) -> tuple[int, ...]:
-        """Give the shape of a latent; see `LatentModel`.
-
-        Args:
-            event: shape of one example.
-            settings: the model's arguments.
-
-        Returns:
-            `(latent_dim,)`.
-
-        Raises:
-            ConfigError: if the latent has no dimension.
-        """
-        if settings["latent_dim"] < 1:
-            raise ConfigError(f"'model.latent_dim' must be at least 1, not {settings['latent_dim']}")
-        return (settings["latent_dim"],)
-
-    def _latent(self, latent_dim: int) -> tuple[int, ...]:
-        """Give the shape of a latent for the arguments of the constructor."""
-        return self.latent_of(self.event, {"latent_dim": latent_dim})
+    def _usual(self, kind: str) -> Any:
+        """Build the part of a kind that `defaults` name."""
+        component = registry.lookup(kind, self.defaults.get(kind, "bernoulli"))
+        given = {"latent": self.latent, "event": self.event, "condition": self.condition}
+        if kind == "prior":
+            given["posterior"] = self.posterior  # a prior over codes is told of them
+        return config.construct(component, {}, **given)
 
     def _wire(self, network: Network) -> None:
         """Build encoder and decoder; a model with other inputs wires them otherwise."""

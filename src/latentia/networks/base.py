@@ -188,6 +188,23 @@ class Network(abc.ABC):
 
     kind: ClassVar[str] = "network"
 
+    def latent(self, event: Shape, dim: int, downsample: int | None = None) -> Shape:
+        """Give the shape of a latent: what the encoder leads to and the decoder begins with.
+
+        Args:
+            event: shape of one example.
+            dim: numbers of a latent, or of each place of its grid.
+            downsample: how many times smaller than an image its grid is, where the model asks for one.
+
+        Returns:
+            `(dim,)`; for images, where a grid is asked for, `(dim, H / downsample, W / downsample)`.
+
+        Raises:
+            ConfigError: if the latent has no dimension, or the grid does not divide the image.
+        """
+        check_dim(dim)
+        return (dim,) if downsample is None else (dim, *divided(event, downsample, "model.downsample"))
+
     @abc.abstractmethod
     def encoder(self, event: Shape, features: Shape) -> nn.Module:
         """Build the map from `(B, *event)` to `(B, *features)`.
@@ -211,6 +228,48 @@ class Network(abc.ABC):
         Returns:
             The module.
         """
+
+
+def check_dim(dim: int) -> None:
+    """Refuse a latent without dimensions.
+
+    Args:
+        dim: how many it has.
+
+    Raises:
+        ConfigError: if it is smaller than 1.
+    """
+    if dim < 1:
+        raise ConfigError(f"'model.latent_dim' must be at least 1, not {dim}")
+
+
+def divided(event: Shape, factor: int, where: str) -> Shape:
+    """Give the sides of the grid of an image.
+
+    Args:
+        event: shape of one example.
+        factor: how many times smaller the grid is, along each side.
+        where: the setting, for messages.
+
+    Returns:
+        Height and width; nothing for what is no image.
+
+    Raises:
+        ConfigError: if the factor does not divide the image.
+    """
+    if factor < 1:
+        raise ConfigError(f"'{where}' must be at least 1, not {factor}")
+    if len(event) != 3:
+        return ()
+    height, width = event[1:]
+    if height % factor or width % factor:
+        fits = [n for n in range(1, min(height, width) + 1) if height % n == width % n == 0]
+        near = max((n for n in fits if n < factor), default=1)
+        raise ConfigError(
+            f"{where}={factor} does not divide images of {height}x{width}; use {where}={near}, or "
+            f"data.size={factor * max(1, round(height / factor))}"
+        )
+    return height // factor, width // factor
 
 
 def check_positive(values: tuple[int, ...], where: str) -> None:

@@ -9,7 +9,16 @@ from torch import nn
 
 from latentia.core.errors import ConfigError
 from latentia.core.registry import register
-from latentia.networks.base import Activation, Network, Shape, activation_named, check_positive, image_size
+from latentia.networks.base import (
+    Activation,
+    Network,
+    Shape,
+    activation_named,
+    check_dim,
+    check_positive,
+    divided,
+    image_size,
+)
 from latentia.networks.resnet import Block
 
 
@@ -24,33 +33,46 @@ class Grid(Network):
         Aaron van den Oord, Oriol Vinyals, Koray Kavukcuoglu, "Neural Discrete Representation Learning", 2017.
     """
 
-    def __init__(self, channels: int = 64, blocks: int = 2, activation: Activation = "silu") -> None:
+    def __init__(
+        self, channels: int = 64, blocks: int = 2, activation: Activation = "silu", downsample: int = 4
+    ) -> None:
         """Describe the pair.
 
         Args:
             channels: channels at the grid; half of them at every size above it.
             blocks: residual blocks at the grid.
             activation: the activation everywhere.
+            downsample: how many times smaller than the image the grid is, along each side: a power of two. A
+                model that has a setting of this name decides.
         """
         check_positive((channels,), "network.channels")
         check_positive((blocks,), "network.blocks")
         self.channels = channels
         self.blocks = blocks
         self.activation = activation
+        self.downsample = downsample
+
+    def latent(self, event: Shape, dim: int, downsample: int | None = None) -> Shape:
+        """Give `(dim, H / downsample, W / downsample)`; see `Network`."""
+        image_size(event, "grid")
+        if downsample is not None:
+            return super().latent(event, dim, downsample)
+        check_dim(dim)
+        return (dim, *divided(event, self.downsample, "network.downsample"))
 
     def _widths(self, event: Shape, latent: Shape) -> list[int]:
         """Give the channels at each size, the image's first."""
         channels, height, width = image_size(event, "grid")
         if len(latent) != 3:
             raise ConfigError(
-                "network 'grid' needs a latent with height and width, and this model's is flat; use --model "
-                "vqvae, or network.name=conv"
+                "network 'grid' leads to a grid and not to a vector, which this model needs; use "
+                "network.name=conv, or --model vae"
             )
         halvings = max(0, round(math.log2(height / latent[1])))
         if (height, width) != (latent[1] << halvings, latent[2] << halvings):
             raise ConfigError(
                 f"network 'grid' halves images, and {height}x{width} does not become {latent[1]}x{latent[2]} "
-                "so; use model.downsample=2 or 4, or network.name=mlp"
+                "so; use a downsample of 2 or 4, or network.name=mlp"
             )
         return [channels, *[max(1, self.channels // 2)] * (halvings - 1), self.channels]
 
