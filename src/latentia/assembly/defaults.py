@@ -36,6 +36,14 @@ USUAL = {"network": ("conv", "mlp", ""), "ladder": ("ladder_conv", "ladder_mlp",
 def usual_network(kind: str, defaults: Mapping[str, str], event: Event) -> str:
     """Name the network for a kind of model and of data.
 
+    Args:
+        kind: the kind of network that the model takes.
+        defaults: of the model.
+        event: what an example is.
+
+    Returns:
+        Its name.
+
     Raises:
         ConfigError: if there is none for such data, so that the user has to choose.
     """
