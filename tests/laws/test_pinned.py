@@ -1,4 +1,4 @@
-"""What a seed gives stays what it gave: the weights of each family's fresh model, and the loss on some examples.
+"""What a seed gives stays: the weights of a fresh model of each family, and its loss on some examples.
 
 Whoever changes the order in which parts are built, or draws a number more, changes all published figures. To
 pin anew, knowingly: `python -m tests.laws.test_pinned`.
