@@ -1,10 +1,11 @@
 """Latents that keep height and width: a VAE on a network that says so, through every room."""
 
+import numpy as np
 import pytest
 
 import latentia
 from latentia import assembly
-from latentia.core.errors import ConfigError
+from latentia.core.errors import ConfigError, DataError
 from latentia.explorer.view import View
 from latentia.export import write_onnx
 from latentia.models import VAE, VQVAE
@@ -69,3 +70,40 @@ def test_one_setting_of_the_grid_is_enough_and_two_that_differ_are_refused():
 def test_models_and_parts_that_need_a_vector_say_so():
     assert "network.name=conv, or --model vae" in refused(model="conditional_vae")
     assert "needs a flat latent" in refused(posterior="full_gaussian")
+
+
+def test_a_convolutional_model_takes_other_sizes(run):
+    rng = np.random.default_rng(0)
+    large = rng.integers(0, 17, (3, 12, 20), dtype=np.uint8)[:, None]
+    z = run.encode(large)
+    assert z.shape == (3, 3, 3, 5)
+    made = run.reconstruct(large)
+    assert made.shape == large.shape and np.allclose(made, run.decode(z), atol=1e-5)
+    assert run.posterior(large[0])[0].shape == (1, 3, 3, 5)  # one example without N
+    own = run.dataset.x[:4]
+    wide = np.concatenate([own, np.zeros_like(own)], axis=3)
+    assert run.encode(wide).shape == (4, 3, 2, 4)
+    with pytest.raises(DataError, match=r"shape 1x8x8, and these have 1x9x8; .*in steps of 4x4"):
+        run.inference.encode(np.zeros((2, 1, 9, 8), np.uint8))
+    with pytest.raises(DataError, match="1x8x8"):
+        run.encode(np.zeros((2, 3, 8, 8), np.uint8))
+
+
+def test_codes_come_in_other_sizes_too(tmp_path):
+    quantised = {
+        **SMALL,
+        "model": "vqvae",
+        "posterior": {"name": "residual_codebook", "size": 4, "levels": 2},
+    }
+    run = latentia.train("digits", out=tmp_path / "vq", **quantised)
+    large = np.zeros((3, 1, 12, 20), np.uint8)
+    codes = run.codes(large)
+    assert codes.shape == (3, 3, 5, 2)
+    assert np.allclose(run.decode(codes), run.reconstruct(large), atol=1e-4)
+
+
+def test_a_model_with_dense_layers_does_not(tmp_path):
+    for settings in ({"network": "mlp"}, {"posterior": "iaf"}):
+        run = latentia.train("digits", out=tmp_path / next(iter(settings)), **{**SMALL, **settings})
+        with pytest.raises(DataError, match=r"trained on examples of shape 1x8x8, and these have 1x12x12$"):
+            run.encode(np.zeros((2, 1, 12, 12), np.uint8))

@@ -25,7 +25,7 @@ class Event(tuple[int, ...]):
     - `array`: whatever else, such as a picture of 13 channels.
 
     All sizes are those of the training. Which of them other examples may differ in is for the network to say,
-    not for the data: see `Network.strides`.
+    not for the data: see `LatentModel.strides`.
 
     Attributes:
         kind: what the numbers are.

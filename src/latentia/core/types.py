@@ -143,6 +143,8 @@ class LatentModel(nn.Module, abc.ABC):
         classifies: whether the condition is a label that the model infers where it is not known.
         levels: how many numbers of a latent belong to each level of a hierarchy, the top one first; empty for
             a model without levels.
+        strides: how many entries along each of the last sides are one of the latent's grid, for a model that
+            takes examples of any size that these divide; empty where the size is that of the training.
     """
 
     event: Event
@@ -152,6 +154,7 @@ class LatentModel(nn.Module, abc.ABC):
     dropped: bool = True
     classifies: ClassVar[bool] = False
     levels: tuple[int, ...] = ()
+    strides: tuple[int, ...] = ()
 
     @property
     def coder(self) -> Coder | None:

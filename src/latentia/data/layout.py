@@ -43,6 +43,19 @@ class Layout:
             return event[1:]
         return (int(np.prod(event)),) if self.axes == "flat" else event
 
+    def event(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Give the shape that an example of the source has here, for what is not flat: `shape` turned round.
+
+        Args:
+            shape: its shape there.
+
+        Returns:
+            The same numbers in the project's order.
+        """
+        if self.axes == "channels_last":
+            return (*shape[-1:], *shape[:-1])
+        return (1, *shape) if self.axes == "no_channel" else shape
+
     def arrange(self, x: np.ndarray, event: tuple[int, ...]) -> np.ndarray:
         """Bring examples to the order that they have here, whichever of the two they stand in.
 

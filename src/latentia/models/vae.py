@@ -71,6 +71,9 @@ class VAE(DecodingModel):
         self.posterior: Posterior = parts.get("posterior") or self._usual("posterior")
         self.prior: Prior = parts.get("prior") or self._usual("prior")
         self.likelihood: Likelihood = parts.get("likelihood") or self._usual("likelihood")
+        if network.convolutional and self.posterior.pointwise:
+            sides = zip(self.event[-len(self.latent) + 1 :], self.latent[1:], strict=True)
+            self.strides = tuple(side // part for side, part in sides)
         self._wire(network)
         self.prior.attach(self.encode)
 

@@ -187,6 +187,8 @@ class Network(abc.ABC):
     """A recipe for an encoder and the decoder that mirrors it."""
 
     kind: ClassVar[str] = "network"
+    convolutional: ClassVar[bool] = False
+    """Whether encoder and decoder work on images of any size that the latent's grid divides."""
 
     def latent(self, event: Shape, dim: int, downsample: int | None = None) -> Shape:
         """Give the shape of a latent: what the encoder leads to and the decoder begins with.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
+from typing import ClassVar
 
 from torch import nn
 
@@ -32,6 +33,8 @@ class Grid(Network):
     References:
         Aaron van den Oord, Oriol Vinyals, Koray Kavukcuoglu, "Neural Discrete Representation Learning", 2017.
     """
+
+    convolutional: ClassVar[bool] = True
 
     def __init__(
         self, channels: int = 64, blocks: int = 2, activation: Activation = "silu", downsample: int = 4

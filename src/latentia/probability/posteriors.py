@@ -53,6 +53,8 @@ class Posterior(nn.Module):
     """Whether it is over codes, which have probabilities instead."""
     factorised: ClassVar[bool] = False
     """Whether q(z|x) is a product of densities over the latent's dimensions, as an `Independent`."""
+    pointwise: ClassVar[bool] = False
+    """Whether it treats every place of a grid alike, and so takes features of a grid of any size."""
 
     def __init__(self, latent: tuple[int, ...]) -> None:
         """Remember the latent shape.
@@ -78,6 +80,7 @@ class DeltaPosterior(Posterior):
     """All mass at the encoder's output: the autoencoder's posterior."""
 
     density: ClassVar[bool] = False
+    pointwise: ClassVar[bool] = True
 
     def forward(self, features: Tensor) -> Distribution:
         """Give the point mass at the features."""
@@ -93,6 +96,7 @@ class DiagonalGaussian(Posterior):
     """
 
     factorised: ClassVar[bool] = True
+    pointwise: ClassVar[bool] = True
 
     @property
     def features(self) -> tuple[int, ...]:

@@ -31,6 +31,7 @@ class Quantiser(Posterior):
 
     density: ClassVar[bool] = False
     codes: ClassVar[bool] = True
+    pointwise: ClassVar[bool] = True
     certain: ClassVar[bool] = True
     """Whether an example has its codes for certain; if not, q(codes|x) can be sampled."""
     size: int
@@ -50,13 +51,12 @@ class Quantiser(Posterior):
         """Turn codes into latents.
 
         Args:
-            codes: shape `(*batch, *code_shape)`, from 0 to `size - 1`.
+            codes: shape `(*batch, *code_shape)`, from 0 to `size - 1`; of a grid of any size.
 
         Returns:
             Shape `(*batch, *latent)`.
         """
-        batch = codes.shape[: codes.dim() - len(self.code_shape)]
-        index = codes.reshape(*batch, *self.latent[1:], self.levels)
+        index = codes if self.levels > 1 else codes.unsqueeze(-1)
         vectors = [table[place] for table, place in zip(self.tables, index.unbind(-1), strict=True)]
         return torch.stack(vectors).sum(dim=0).movedim(-1, -len(self.latent))
 
@@ -74,7 +74,8 @@ class Quantiser(Posterior):
         """Put the chosen vectors in the place of the features, and let gradients pass straight through."""
         quantised = points.movedim(-1, -len(self.latent)).detach()
         loc = quantised + (features - features.detach())
-        return Coded(loc, len(self.latent), codes.view(features.shape[0], *self.code_shape), commitment)
+        shape = (len(features), *features.shape[2:], *(self.levels,) * (self.levels > 1))
+        return Coded(loc, len(self.latent), codes.view(shape), commitment)
 
 
 class Codebook(nn.Module, Moving):

@@ -150,7 +150,7 @@ class Exchange(Inference):
         array = np.asarray(x.detach().cpu() if isinstance(x, torch.Tensor) else x)
         if array.dtype.kind not in "buif":
             raise DataError(f"the examples given are {array.dtype} values; give an array of numbers")
-        array = self.record.layout.arrange(array, self.event)
+        array = self.record.layout.arrange(array, self._sized(array.shape))
         if array.dtype.kind == "f":
             require_finite(array, "the examples given")
         given = _in_memory(array)
@@ -158,6 +158,14 @@ class Exchange(Inference):
             given = in_units(given, self.record)
         _warn(given.notes)
         return given.x, c
+
+    def _sized(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Give the shape of one example, at another size than the training's where the model takes such."""
+        for one in (shape[1:], shape):
+            for found in (self.record.layout.event(one), one):
+                if self.fits(found):
+                    return found
+        return self.event
 
     def outward(self, x: np.ndarray) -> np.ndarray:
         """Give examples as the source of the data had them: its order of axes, its types.

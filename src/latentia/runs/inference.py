@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from latentia import sampling
-from latentia.core.errors import ConfigError
+from latentia.core.errors import ConfigError, DataError
 from latentia.core.noise import seeded
 from latentia.data.conditions import as_told
 from latentia.data.shards import Examples, as_examples
@@ -67,6 +67,8 @@ class Inference(Inputs):
         saw, made = [], []
         with seeded(stream(seed, "corruption")):
             for part in self.prepare(x):
+                if part.shape[1:] != self.event:
+                    raise DataError("examples are corrupted as in training, and so must have its size")
                 seen, hidden = model.corruption(part)
                 q = model.look(seen, hidden)
                 saw.append(self.transform.invert(seen).numpy())
@@ -89,7 +91,7 @@ class Inference(Inputs):
             Latents, shape `(N, *latent)`, float32.
         """
         x, c = as_examples(x), self.complete(x, c)
-        told = self._chunks(c, 1 if x.shape == self.event else len(x))
+        told = self._chunks(c, self.count(x))
         with seeded(seed):
             codes = [self.model.encode(part, next(told)) for part in self.prepare(x)]
             return np.concatenate([(q.sample() if sample else q.mean).cpu().numpy() for q in codes])
@@ -107,7 +109,7 @@ class Inference(Inputs):
             form of it, as a flow's. A point, as of an autoencoder or a quantiser, has a deviation of 0.
         """
         x, c = as_examples(x), self.complete(x, c)
-        told = self._chunks(c, 1 if x.shape == self.event else len(x))
+        told = self._chunks(c, self.count(x))
         codes = [self.model.encode(part, next(told)) for part in self.prepare(x)]
         mean = np.concatenate([q.mean.numpy() for q in codes])
         try:
@@ -131,7 +133,7 @@ class Inference(Inputs):
         """
         self.coder  # noqa: B018 - raises where there are no codes
         x = as_examples(x)
-        told = self._chunks(c, 1 if x.shape == self.event else len(x))
+        told = self._chunks(c, self.count(x))
         found = [codes_of(self.model.encode(part, next(told))).cpu().numpy() for part in self.prepare(x)]
         return np.concatenate(found)
 

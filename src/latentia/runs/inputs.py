@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -50,6 +50,25 @@ class Inputs:
         """The shape of one latent."""
         return self.model.latent
 
+    def fits(self, shape: Sequence[int]) -> bool:
+        """Say whether the model takes examples of a shape: the training's, or one that its strides divide.
+
+        Args:
+            shape: that of one example.
+
+        Returns:
+            Whether it does.
+        """
+        strides, fixed = self.model.strides, len(self.event) - len(self.model.strides)
+        if len(shape) != len(self.event) or tuple(shape[:fixed]) != self.event[:fixed]:
+            return False
+        sides = zip(shape[fixed:], strides, strict=True)
+        return all(side > 0 and side % stride == 0 for side, stride in sides)
+
+    def count(self, x: Examples) -> int:
+        """Say how many examples these are: one may come without N."""
+        return 1 if self.fits(x.shape) else len(x)
+
     @property
     def device(self) -> torch.device:
         """Where the model is, and encodes: the CPU, unless it was moved."""
@@ -68,16 +87,25 @@ class Inputs:
             DataError: if the shape is not the model's, or a value is no finite number.
         """
         x = as_examples(x)
-        if x.shape == self.event:
+        if self.fits(x.shape):
             x = x[None]
-        if x.shape[1:] != self.event:
+        if not self.fits(x.shape[1:]):
             want, got = ("x".join(map(str, shape)) for shape in (self.event, x.shape[1:]))
-            raise DataError(f"the model was trained on examples of shape {want}, and these have {got}")
+            raise DataError(
+                f"the model was trained on examples of shape {want}, and these have {got}{self.other_sizes}"
+            )
         for start in range(0, len(x), CHUNK):
             block = np.array(x[start : start + CHUNK])  # a copy: torch does not accept a read-only array
             if block.dtype.kind == "f":
                 require_finite(block, "the examples given", start)
             yield self.transform.expected(torch.from_numpy(block).to(self.device))
+
+    @property
+    def other_sizes(self) -> str:
+        """What a refusal says of a model that takes other sizes."""
+        if not self.model.strides:
+            return ""
+        return f"; it takes other sizes in steps of {'x'.join(map(str, self.model.strides))}"
 
     def given(self, values: Any) -> Told:
         """Turn conditions in the user's words into the rows that the model is told.
@@ -114,7 +142,7 @@ class Inputs:
             return c
         x = as_examples(x)
         unknown = np.full(self.model.condition, np.nan, np.float32)
-        told = self._chunks(unknown if c is None else c, 1 if x.shape == self.event else len(x))
+        told = self._chunks(unknown if c is None else c, self.count(x))
         filled = [self.model.complete(part, next(told)) for part in self.prepare(x)]
         return as_told(np.concatenate([np.asarray(None if part is None else part.cpu()) for part in filled]))
 
@@ -187,12 +215,18 @@ class Inputs:
         codes, coder = np.asarray(codes), self.coder
         if codes.shape == coder.code_shape:
             codes = codes[None]
-        if codes.shape[1:] != coder.code_shape:
+        if codes.shape[1:] != coder.code_shape and not self._on_a_grid(codes.shape[1:], coder.code_shape, 0):
             want, got = ("x".join(map(str, shape)) or "one" for shape in (coder.code_shape, codes.shape[1:]))
             raise DataError(f"the model's codes have shape {want}, and these have {got}")
         if codes.size and not 0 <= int(codes.min()) <= int(codes.max()) < coder.size:
             raise DataError(f"the model's codes run from 0 to {coder.size - 1}, these to {int(codes.max())}")
         return coder.vectors(torch.from_numpy(codes.astype(np.int64))).numpy()
+
+    def _on_a_grid(self, got: tuple[int, ...], usual: tuple[int, ...], before: int) -> bool:
+        """Say whether latents or codes differ from the usual in their grid alone, which begins at `before`."""
+        after = before + len(self.model.strides)
+        rest = [(*shape[:before], *shape[after:]) for shape in (got, usual)]
+        return bool(self.model.strides) and len(got) == len(usual) and rest[0] == rest[1]
 
     def as_latents(self, z: np.ndarray) -> np.ndarray:
         """Take latents or codes, in their shape or, as a table holds them, flat.
@@ -217,7 +251,7 @@ class Inputs:
             z = z.reshape(len(z), *self.latent)
         if z.shape == self.latent:
             z = z[None]
-        if z.shape[1:] != self.latent:
+        if z.shape[1:] != self.latent and not self._on_a_grid(z.shape[1:], self.latent, 1):
             want, got = ("x".join(map(str, shape)) for shape in (self.latent, z.shape[1:]))
             raise DataError(f"the model's latents have shape {want}, and these have {got}")
         return z.astype(np.float32)
