@@ -54,8 +54,8 @@ def test_codes_are_latents_by_another_name(run):
     assert np.allclose(run.decode(run.encode(x).reshape(20, -1)), run.reconstruct(x), atol=1e-4)
     with pytest.raises(DataError, match="run from 0 to 11"):
         run.vectors(codes + 12)
-    with pytest.raises(DataError, match="shape 2x2, and these have 3x2"):
-        run.vectors(np.zeros((4, 3, 2), dtype=int))
+    with pytest.raises(DataError, match="shape 2x2, and these have 3"):
+        run.vectors(np.zeros((4, 3), dtype=int))
 
 
 def test_the_log_holds_the_rate_and_the_use_of_the_codes(run):

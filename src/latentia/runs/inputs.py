@@ -223,7 +223,7 @@ class Inputs:
         return coder.vectors(torch.from_numpy(codes.astype(np.int64))).numpy()
 
     def _on_a_grid(self, got: tuple[int, ...], usual: tuple[int, ...], before: int) -> bool:
-        """Say whether latents or codes differ from the usual in their grid alone, which begins at `before`."""
+        """Say whether latents or codes differ from the usual in their grid alone; it begins at `before`."""
         after = before + len(self.model.strides)
         rest = [(*shape[:before], *shape[after:]) for shape in (got, usual)]
         return bool(self.model.strides) and len(got) == len(usual) and rest[0] == rest[1]
