@@ -28,7 +28,7 @@ from latentia.core import config
 from latentia.core.compiling import Compiled
 from latentia.core.memory import kept_memory
 from latentia.core.types import LatentModel
-from latentia.data.feed import Feed
+from latentia.data.loader import Loader
 from latentia.data.transforms import Scale
 from latentia.metrics.likelihood import importance_weighted, scorer
 
@@ -71,8 +71,8 @@ class Contest:
 
     def latentia(self, count: int) -> float:
         """Run latentia's evaluation; give the mean of log p(x)."""
-        feed = Feed(torch.from_numpy(self.images), torch.arange(count), Scale())
-        return float(importance_weighted(self.model, feed, SAMPLES).log_likelihood.mean())
+        loader = Loader(torch.from_numpy(self.images), torch.arange(count), Scale())
+        return float(importance_weighted(self.model, loader, SAMPLES).log_likelihood.mean())
 
     @cached_property
     def score(self) -> Compiled[[Tensor, Tensor, Tensor | None], Tensor]:
@@ -81,8 +81,8 @@ class Contest:
 
     def compiled(self, count: int) -> float:
         """Run the same with compiled decoding."""
-        feed = Feed(torch.from_numpy(self.images), torch.arange(count), Scale())
-        return float(importance_weighted(self.model, feed, SAMPLES, score=self.score).log_likelihood.mean())
+        loader = Loader(torch.from_numpy(self.images), torch.arange(count), Scale())
+        return float(importance_weighted(self.model, loader, SAMPLES, score=self.score).log_likelihood.mean())
 
     @torch.no_grad()
     def products(self, count: int) -> float:
@@ -242,7 +242,7 @@ def _weighed(samples: int) -> None:
     """Estimate one image, in a process whose memory is measured from outside."""
     images = np.zeros((1, 1, 28, 28), dtype=np.uint8)
     match = contest(*NETWORKS[0], images)
-    importance_weighted(match.model, Feed(torch.from_numpy(images), torch.arange(1), Scale()), samples)
+    importance_weighted(match.model, Loader(torch.from_numpy(images), torch.arange(1), Scale()), samples)
 
 
 if __name__ == "__main__":

@@ -108,17 +108,17 @@ def _npy(x: np.ndarray, folder: Path) -> tuple[dict[str, Cell], dict[str, float]
     import torch
 
     import latentia
-    from latentia.data.feed import feeds
+    from latentia.data.loader import loaders
     from latentia.data.transforms import Scale
 
     out = latentia.pack(x, folder / "npy", validation=0.0, test=0.0)
-    feed = feeds(latentia.load(out, buffer=BUFFER), Scale())["train"]
+    loader = loaders(latentia.load(out, buffer=BUFFER), Scale())["train"]
     number = iter(range(9))
 
     def epoch() -> Iterator[int]:
         now = next(number)
-        for start in range(0, len(feed), BATCH):
-            yield len(feed.stored(feed.chosen(0, now, start, start + BATCH)))
+        for start in range(0, len(loader), BATCH):
+            yield len(loader.stored(loader.chosen(0, now, start, start + BATCH)))
 
     data, order = torch.from_numpy(x), torch.randperm(len(x))
     whole = torch.empty_like(data)

@@ -14,7 +14,7 @@ import latentia
 from benchmarks.workload import LATENTS, LEARNING_RATE, Lap, Terminal, Workload, weights_of
 from latentia import assembly
 from latentia.core import config
-from latentia.data.feed import feeds
+from latentia.data.loader import loaders
 from latentia.training import Trainer, Training
 from latentia.training.folder import RunFolder
 
@@ -104,7 +104,7 @@ def prepare(workload: Workload, images: np.ndarray, epochs: int, path: Path, cho
     parts = assembly.fresh(spec, dataset.event, seed=0)
     folder = RunFolder(path)
     folder.create(spec)
-    splits = feeds(dataset, parts.transform, c=parts.condition.of(dataset) if parts.condition else None)
+    splits = loaders(dataset, parts.transform, c=parts.condition.of(dataset) if parts.condition else None)
     return Trainer(
         parts.model, parts.objective, splits, config.construct(Training, spec["training"]), folder, say=_heed
     )

@@ -10,7 +10,7 @@ import torch
 
 from latentia.core.errors import DataError
 from latentia.data import load
-from latentia.data.feed import feeds
+from latentia.data.loader import loaders
 from latentia.data.shards import Shards, open_shard
 from latentia.data.transforms import Identity
 from latentia.runs import session
@@ -92,50 +92,50 @@ def test_numbers_that_cannot_be_used_are_found_in_a_streamed_file(rng, tmp_path,
 
 
 @pytest.fixture
-def feed(images):
-    return feeds(load(images, buffer=BUFFER), Identity())["train"]
+def loader(images):
+    return loaders(load(images, buffer=BUFFER), Identity())["train"]
 
 
-def epoch(feed, number, size=64):
-    return [feed.chosen(5, number, start, start + size) for start in range(0, len(feed), size)]
+def epoch(loader, number, size=64):
+    return [loader.chosen(5, number, start, start + size) for start in range(0, len(loader), size)]
 
 
-def test_an_epoch_has_each_example_once_and_batches_are_the_files_content(images, feed):
+def test_an_epoch_has_each_example_once_and_batches_are_the_files_content(images, loader):
     x = torch.from_numpy(load(images).x)
     orders = []
     for number in (0, 1):
-        pieces = epoch(feed, number)
+        pieces = epoch(loader, number)
         for index in pieces:
-            batch = feed.batch(index)
+            batch = loader.batch(index)
             assert torch.equal(batch.x, x[index].float())
             assert torch.equal(batch.index, index)
         orders.append(torch.cat(pieces))
-        assert torch.equal(orders[-1].sort().values, feed.rows)
+        assert torch.equal(orders[-1].sort().values, loader.rows)
     assert not torch.equal(*orders)
 
 
-def test_the_order_is_a_function_of_seed_and_epoch(images, feed):
-    whole = torch.cat(epoch(feed, 3))
-    again = feeds(load(images, buffer=BUFFER), Identity())["train"]
+def test_the_order_is_a_function_of_seed_and_epoch(images, loader):
+    whole = torch.cat(epoch(loader, 3))
+    again = loaders(load(images, buffer=BUFFER), Identity())["train"]
     assert torch.equal(again.chosen(5, 3, 700, 1900), whole[700:1900])
     assert not torch.equal(again.chosen(6, 3, 700, 1900), whole[700:1900])
 
 
-def test_examples_outside_of_the_buffer_are_read_from_the_file(images, feed):
+def test_examples_outside_of_the_buffer_are_read_from_the_file(images, loader):
     x = torch.from_numpy(load(images).x)
-    feed.chosen(5, 0, 0, 64)
+    loader.chosen(5, 0, 0, 64)
     index = torch.arange(2999, -1, -7)
-    assert torch.equal(feed.stored(index), x[index])
-    assert torch.equal(feed.shuffled(1).batch(index[:3]).x, x[index[:3]].float())
-    twice = feed.over(np.array([5, 5, 9]))
+    assert torch.equal(loader.stored(index), x[index])
+    assert torch.equal(loader.shuffled(1).batch(index[:3]).x, x[index[:3]].float())
+    twice = loader.over(np.array([5, 5, 9]))
     assert torch.equal(torch.cat(epoch(twice, 0)).sort().values, torch.tensor([5, 5, 9]))
 
 
-def test_a_reader_that_fails_says_so_in_one_line(images, feed):
+def test_a_reader_that_fails_says_so_in_one_line(images, loader):
     with images.open("r+b") as handle:
         handle.truncate(100_000)
     with pytest.raises(DataError, match="is cut short"):
-        epoch(feed, 0)
+        epoch(loader, 0)
 
 
 def test_a_streamed_run_resumes_in_mid_epoch_bit_for_bit(rng, tmp_path):
@@ -162,13 +162,13 @@ WEIGH = """
 import resource, sys
 import numpy as np
 from latentia.data import load
-from latentia.data.feed import feeds
+from latentia.data.loader import loaders
 from latentia.data.transforms import Scale
 import torch
 low = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-feed = feeds(load(sys.argv[1], buffer=32), Scale())["train"]
+loader = loaders(load(sys.argv[1], buffer=32), Scale())["train"]
 for start in range(0, 160_000, 1000):
-    feed.batch(feed.chosen(0, 0, start, start + 1000)).x.sum()
+    loader.batch(loader.chosen(0, 0, start, start + 1000)).x.sum()
 print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - low) // 1024)
 """
 

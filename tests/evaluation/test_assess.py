@@ -10,7 +10,7 @@ import torch
 import latentia
 from latentia.core import compiling, storage
 from latentia.core.errors import ConfigError, DataError, RunError
-from latentia.data.feed import feeds
+from latentia.data.loader import loaders
 from latentia.data.shards import Shards
 from latentia.evaluation import TOPICS, Assessment
 from latentia.evaluation.text import lines, value_and_error
@@ -97,17 +97,17 @@ def test_the_elbo_of_the_same_weights_is_the_same_whatever_they_were_trained_on(
     for figures in weighted:
         bound = figures["iwae_bound"]
         assert first["elbo"].value < bound.value < 0 and bound.better == "" and "k = 20" in bound.protocol
-        scores = average_terms(run.model, IWAE(20), run_feed(run))
+        scores = average_terms(run.model, IWAE(20), run_loader(run))
     assert scores.iwae_bound == pytest.approx(bound.value, abs=4 * bound.error)
     assert -scores.loss == pytest.approx(scores.iwae_bound, rel=1e-6)
     assert -scores.negative_elbo == pytest.approx(first["elbo"].value, abs=4 * first["elbo"].error)
     assert scores.bits_per_dim == pytest.approx(scores.negative_elbo / (64 * np.log(2)), rel=1e-6)
     assert scores.row()["iwae_bound"] == scores.iwae_bound
-    assert "iwae_bound" not in average_terms(run.model, ELBO(), run_feed(run)).row()
+    assert "iwae_bound" not in average_terms(run.model, ELBO(), run_loader(run)).row()
 
 
-def run_feed(run):
-    return feeds(run.dataset, run.transform)["test"]
+def run_loader(run):
+    return loaders(run.dataset, run.transform)["test"]
 
 
 def test_grey_levels_are_dequantised_and_it_says_so(whole):
@@ -416,8 +416,8 @@ def test_no_label_that_the_model_was_told_is_read_off_its_latents(tmp_path, sett
 def test_an_estimate_that_annealing_exceeds_is_in_doubt(runs, monkeypatch):
     from latentia.evaluation.topics import likelihood
 
-    def higher(model, feed, *arguments, limit, **settings):
-        found = likelihood.importance_weighted(model, feed, 20, limit=limit, seed=settings["seed"])
+    def higher(model, loader, *arguments, limit, **settings):
+        found = likelihood.importance_weighted(model, loader, 20, limit=limit, seed=settings["seed"])
         return dataclasses.replace(found, log_likelihood=found.log_likelihood + 1.0)
 
     monkeypatch.setattr(likelihood, "annealed", higher)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from latentia.data.feed import Feed
+from latentia.data.loader import Loader
 from latentia.data.transforms import Identity
 from latentia.models import VAE
 from latentia.networks import Network
@@ -47,7 +47,7 @@ class Known:
         x = (z @ w.T + sigma * rng.normal(size=(count, features))).astype(np.float32)
         self.covariance = w @ w.T + sigma**2 * np.eye(features)
         self.x = x
-        self.feed = Feed(torch.from_numpy(x), torch.arange(count), Identity())
+        self.loader = Loader(torch.from_numpy(x), torch.arange(count), Identity())
 
     def log_likelihood(self):
         """log N(x; 0, WW' + s^2 I) of each example."""

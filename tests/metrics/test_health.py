@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.distributions import kl_divergence
 
-from latentia.data.feed import Feed
+from latentia.data.loader import Loader
 from latentia.data.transforms import Identity
 from latentia.metrics.diagnosis import collapse, diagnose
 from latentia.metrics.figures import Figure, Unmeasurable
@@ -30,7 +30,7 @@ def rate_of(known):
 
 
 def test_the_parts_of_the_rate_add_up_to_it(known):
-    codes = encode_split(known.model, known.feed)
+    codes = encode_split(known.model, known.loader)
     parts = split_rate(known.model, codes)
     sums = parts.mutual_information + parts.total_correlation + parts.dimension_wise_kl
     error = sums.std(ddof=1) / math.sqrt(len(sums))
@@ -40,7 +40,7 @@ def test_the_parts_of_the_rate_add_up_to_it(known):
 
 def test_at_the_true_posterior_the_aggregate_is_the_prior():
     known = Known(count=2000)
-    parts = split_rate(known.model, encode_split(known.model, known.feed))
+    parts = split_rate(known.model, encode_split(known.model, known.loader))
     assert parts.total_correlation.mean() == pytest.approx(0, abs=0.05)
     assert parts.dimension_wise_kl.mean() == pytest.approx(0, abs=0.05)
     # I(x; z) = 1/2 sum_j log (1 / posterior variance): prior variance over what is left of it
@@ -53,7 +53,7 @@ def test_equal_latents_correlate_totally(known):
     with torch.no_grad():
         known.model.encoder.weight[1] = known.model.encoder.weight[0]
         known.model.encoder.bias[2:] = math.log(0.5)  # variance of each posterior
-    codes = encode_split(known.model, known.feed)
+    codes = encode_split(known.model, known.loader)
     parts = split_rate(known.model, codes)
     means = codes.mean.double().numpy()[:, 0]
     c = means.var()
@@ -63,46 +63,46 @@ def test_equal_latents_correlate_totally(known):
 
 
 def test_active_units_are_those_whose_mean_moves(known):
-    assert active_units(encode_split(known.model, known.feed)) == 2
+    assert active_units(encode_split(known.model, known.loader)) == 2
     with torch.no_grad():
         known.model.encoder.weight[1] *= 0.01
-    assert active_units(encode_split(known.model, known.feed)) == 1
+    assert active_units(encode_split(known.model, known.loader)) == 1
 
 
 def test_a_prior_that_covers_the_data_has_no_holes_and_one_that_does_not_has():
     known = Known(count=2000)
-    share, error, count = prior_holes(known.model, encode_split(known.model, known.feed))
+    share, error, count = prior_holes(known.model, encode_split(known.model, known.loader))
     assert abs(share - 0.01) < 4 * error + 0.01
     assert count == 1000
     known.spoil(shift=30.0)
-    assert prior_holes(known.model, encode_split(known.model, known.feed))[0] == 1.0
+    assert prior_holes(known.model, encode_split(known.model, known.loader))[0] == 1.0
 
 
 def test_the_distance_from_the_prior_is_zero_at_the_prior_and_grows_away_from_it():
     known = Known(count=2000)
-    near, error, count = prior_distance(known.model, encode_split(known.model, known.feed))
+    near, error, count = prior_distance(known.model, encode_split(known.model, known.loader))
     assert abs(near) < 4 * error
     assert count == 2000
     far = [
-        prior_distance(known.model, encode_split(known.spoil(shift=step).model, known.feed))[0]
+        prior_distance(known.model, encode_split(known.spoil(shift=step).model, known.loader))[0]
         for step in (1, 1)
     ]
     assert 10 * error < far[0] < far[1] < 2
 
 
 def test_the_decoder_uses_what_tells_examples_apart(known):
-    gains = decoder_use(known.model, known.feed, encode_split(known.model, known.feed))
+    gains = decoder_use(known.model, known.loader, encode_split(known.model, known.loader))
     assert gains.mean() > 1 and len(gains) == 600
     with torch.no_grad():
         known.model.decoder.weight.zero_()
-    assert decoder_use(known.model, known.feed, encode_split(known.model, known.feed)).max() == 0
+    assert decoder_use(known.model, known.loader, encode_split(known.model, known.loader)).max() == 0
 
 
 def test_an_autoencoder_has_no_rate_to_divide_but_a_distance():
     torch.manual_seed(0)
     model = Autoencoder((6,), 2, network=Linear()).eval()
-    feed = Feed(torch.randn(300, 6), torch.arange(300), Identity())
-    codes = encode_split(model, feed)
+    loader = Loader(torch.randn(300, 6), torch.arange(300), Identity())
+    codes = encode_split(model, loader)
     for measure in (split_rate, prior_holes):
         with pytest.raises(Unmeasurable, match="is a point, as an autoencoder's is"):
             measure(model, codes)
@@ -114,7 +114,7 @@ def test_a_collapsed_posterior_draws_no_noise_that_the_prior_draws(known):
     with torch.no_grad():
         known.model.encoder.weight.zero_()
         known.model.encoder.bias.zero_()
-    codes = encode_split(known.model, known.feed)
+    codes = encode_split(known.model, known.loader)
     values = [prior_distance(known.model, codes, seed)[0] for seed in range(6)]
     spread = np.std(values[1:], ddof=1)
     assert abs(values[0]) < 5 * spread  # equal noise would make two samples one, and the distance negative
@@ -139,7 +139,7 @@ def test_figures_that_are_not_finite_are_not_judged():
 
 def test_few_examples_are_refused_with_their_number():
     few = Known(count=11)
-    codes = encode_split(few.model, few.feed)
+    codes = encode_split(few.model, few.loader)
     with pytest.raises(Unmeasurable, match="at least 200 examples, and there are 11"):
         prior_holes(few.model, codes)
     with pytest.raises(Unmeasurable, match="at least 20 examples, and there are 11"):
@@ -156,11 +156,11 @@ def test_latents_with_height_and_width_are_flattened():
     from latentia.probability import DiagonalGaussian, StandardNormal
 
     model.posterior, model.prior = DiagonalGaussian((1, 2, 3)), StandardNormal((1, 2, 3))
-    feed = Feed(torch.randn(300, 6), torch.arange(300), Identity())
-    codes = encode_split(model.eval(), feed)
+    loader = Loader(torch.randn(300, 6), torch.arange(300), Identity())
+    codes = encode_split(model.eval(), loader)
     parts = split_rate(model, codes)
     sums = parts.mutual_information + parts.total_correlation + parts.dimension_wise_kl
-    exact = float(kl_divergence(model.encode(feed.data), model.prior()).mean())
+    exact = float(kl_divergence(model.encode(loader.data), model.prior()).mean())
     assert abs(sums.mean() - exact) < 4 * sums.std() / math.sqrt(len(sums))
 
 

@@ -8,7 +8,7 @@ from torch.distributions import Independent, MultivariateNormal, Normal
 import latentia
 from latentia.core.errors import LatentiaError
 from latentia.core.types import Batch, Pass
-from latentia.data.feed import Feed
+from latentia.data.loader import Loader
 from latentia.data.transforms import Identity
 from latentia.metrics.likelihood import importance_weighted
 from latentia.models import HierarchicalVAE
@@ -217,7 +217,7 @@ class Chain(HierarchicalVAE):
 def test_the_importance_weighted_bound_reaches_the_likelihood_of_a_linear_chain():
     model = Chain().eval()
     x = torch.randn(40, 3, generator=torch.Generator().manual_seed(0))
-    found = importance_weighted(model, Feed(x, torch.arange(40), Identity()), 4000)
+    found = importance_weighted(model, Loader(x, torch.arange(40), Identity()), 4000)
     exact = model.exact(x).numpy()
     assert np.abs(found.log_likelihood - exact).max() < 6 / math.sqrt(found.effective.min())
     assert found.log_likelihood.mean() == pytest.approx(exact.mean(), abs=5 * found.sampling_error)

@@ -10,7 +10,7 @@ from latentia.core.errors import LatentiaError
 from latentia.core.types import Batch, Pass
 from latentia.data import load
 from latentia.data.conditions import Labels, SomeLabels
-from latentia.data.feed import Feed, feeds
+from latentia.data.loader import Loader, loaders
 from latentia.data.transforms import Identity, dequantising
 from latentia.metrics.annealing import annealed
 from latentia.metrics.likelihood import importance_weighted
@@ -245,24 +245,24 @@ def linear(labels):
     c[:labels] = torch.eye(CLASSES)[:labels]
     exact = joint.logsumexp(dim=1)
     exact[:labels] = joint[range(labels), range(labels)]
-    return model, Feed(x, torch.arange(4), Identity(), c), exact
+    return model, Loader(x, torch.arange(4), Identity(), c), exact
 
 
 @pytest.mark.parametrize("labels", [0, 2])
 def test_importance_sampling_and_annealing_sum_out_labels_that_are_not_known(labels):
     torch.manual_seed(0)
-    model, feed, exact = linear(labels)
-    found = importance_weighted(model, feed, 20_000)
+    model, loader, exact = linear(labels)
+    found = importance_weighted(model, loader, 20_000)
     assert found.log_likelihood == pytest.approx(exact.numpy(), abs=0.1)
-    steps = annealed(model, feed, 64, 20)
+    steps = annealed(model, loader, 64, 20)
     assert steps.log_likelihood == pytest.approx(exact.numpy(), abs=0.3)
 
 
 def test_the_bound_that_is_evaluated_is_that_of_examples_without_labels(run):
     found = latentia.evaluate(run, only=("likelihood",), samples=20).figures
     transform = dequantising(run.transform, run.dataset.high, run.model.support)
-    feed = feeds(run.dataset, transform, c=run.condition.of(run.dataset))["test"].shuffled(0)
-    terms = average_terms(run.model, run.objective, feed)
+    loader = loaders(run.dataset, transform, c=run.condition.of(run.dataset))["test"].shuffled(0)
+    terms = average_terms(run.model, run.objective, loader)
     assert found["elbo"].value == pytest.approx(-terms.negative_elbo, abs=1e-3)
     assert found["rate"].value == pytest.approx(terms.rate, abs=1e-3)
     assert "summed over 10 classes" in found["log_likelihood"].protocol

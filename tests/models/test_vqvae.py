@@ -13,7 +13,7 @@ from latentia.cli import main
 from latentia.core import storage
 from latentia.core.errors import ConfigError, DataError
 from latentia.core.noise import seeded
-from latentia.data.feed import feeds
+from latentia.data.loader import loaders
 from latentia.metrics.diagnosis import diagnose
 from latentia.metrics.figures import Figure
 from latentia.metrics.likelihood import importance_weighted
@@ -151,11 +151,11 @@ def test_codes_chosen_by_chance_have_a_likelihood_and_it_is_the_sum_over_all_cod
     session.start("digits", settings, out=tmp_path / "run", quiet=True)
     run = api.open_run(tmp_path / "run")
     found = latentia.evaluate(run, only=["likelihood"], samples=2000, limit=20, ais=4)
-    feed = feeds(run.dataset, run.transform)["test"].shuffled(0)
-    estimates = importance_weighted(run.model, feed, 2000, limit=20)
-    noise, rows = next(blocks(feed, 0, 20))
+    loader = loaders(run.dataset, run.transform)["test"].shuffled(0)
+    estimates = importance_weighted(run.model, loader, 2000, limit=20)
+    noise, rows = next(blocks(loader, 0, 20))
     with seeded(noise):
-        x = feed.batch(rows).x[:20]
+        x = loader.batch(rows).x[:20]
     every = torch.cartesian_prod(*[torch.arange(5)] * 4).view(-1, 2, 2)
     with torch.no_grad():
         z = run.model.coder.vectors(every)

@@ -7,7 +7,7 @@ import torch
 from latentia import api
 from latentia.cli import main
 from latentia.core.errors import TrainingError
-from latentia.data.feed import feeds
+from latentia.data.loader import loaders
 from latentia.data.transforms import Scale
 from latentia.metrics import floor, mean_example
 from latentia.runs import session
@@ -80,7 +80,7 @@ def test_the_advice_for_a_learning_rate_that_is_too_high_works(tmp_path):
 def test_the_floor_is_the_error_of_the_training_mean():
     x = np.random.default_rng(0).integers(0, 256, (60, 1, 4, 4)).astype(np.uint8)
     dataset = api.latentia.data.load(x, validation=0.0, test=0.2)
-    splits = feeds(dataset, Scale())
+    splits = loaders(dataset, Scale())
     train, test = (x[dataset.splits[name]] / 255 for name in ("train", "test"))
     mean = mean_example(splits["train"])
     assert torch.allclose(mean, torch.from_numpy(train.mean(axis=0)).float())

@@ -139,18 +139,20 @@ def test_a_run_repeats_from_its_own_run_file(tmp_path):
 
 
 def test_average_terms_of_an_example_do_not_depend_on_those_after_it(tmp_path, monkeypatch):
-    from latentia.data.feed import Feed, feeds
+    from latentia.data.loader import Loader, loaders
     from latentia.metrics import terms
 
     monkeypatch.setattr(terms, "BLOCK", 64)
     run = api.train("digits", out=tmp_path / "run", model="vae", training={"epochs": 1})
-    feed = feeds(run.dataset, run.transform)["test"]
-    parts = list(terms.per_example(run.model, run.objective, feed))
-    whole = average_terms(run.model, run.objective, feed)
+    loader = loaders(run.dataset, run.transform)["test"]
+    parts = list(terms.per_example(run.model, run.objective, loader))
+    whole = average_terms(run.model, run.objective, loader)
     assert [len(part["loss"]) for part in parts] == [64, 64, 52]
     assert whole.loss == pytest.approx(float(torch.cat([p["loss"] for p in parts]).double().mean()), rel=1e-9)
-    assert whole.examples == len(feed)
-    first = next(terms.per_example(run.model, run.objective, Feed(feed.data, feed.rows[:64], run.transform)))
+    assert whole.examples == len(loader)
+    first = next(
+        terms.per_example(run.model, run.objective, Loader(loader.data, loader.rows[:64], run.transform))
+    )
     assert torch.equal(first["loss"], parts[0]["loss"])
 
 

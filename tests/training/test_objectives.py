@@ -11,7 +11,7 @@ from latentia import api, assembly
 from latentia.core import storage
 from latentia.core.errors import ConfigError, MissingExtra
 from latentia.data import load
-from latentia.data.feed import feeds
+from latentia.data.loader import loaders
 from latentia.metrics import average_terms
 from latentia.networks import ConvFeatures
 from latentia.objectives import DReG, FactorVAE
@@ -126,10 +126,10 @@ def test_an_autoencoder_trains_as_a_wasserstein_autoencoder(tmp_path):
 
 def test_the_penalty_of_a_batchwise_objective_is_the_same_in_every_evaluation(tmp_path):
     run = api.train("digits", out=tmp_path / "run", objective="info_vae", **SMALL)
-    feed = feeds(run.dataset, run.transform)["test"]
-    first = average_terms(run.model, run.objective, feed)
+    loader = loaders(run.dataset, run.transform)["test"]
+    first = average_terms(run.model, run.objective, loader)
     torch.rand(7)  # what was drawn before does not matter
-    assert average_terms(run.model, run.objective, feed) == first
+    assert average_terms(run.model, run.objective, loader) == first
 
 
 def test_learning_rate_and_betas_of_the_adversary_are_settings():

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.distributions import Normal
 
-from latentia.data.feed import Feed
+from latentia.data.loader import Loader
 from latentia.data.transforms import Scale
 from latentia.metrics.terms import average_terms
 from latentia.models import VAE, VQVAE, ConditionalVAE, HierarchicalVAE
@@ -223,7 +223,7 @@ def test_a_uniform_categorical_costs_its_levels_in_bits(levels, bits):
         nn.init.zeros_(layer.weight)  # p(x|z) is uniform, and q(z|x) the prior
         nn.init.zeros_(layer.bias)
     raw = torch.randint(0, levels, (50, 1, 4, 4), dtype=torch.uint8)
-    found = average_terms(vae, ELBO(), Feed(raw, torch.arange(50), Scale(high=levels - 1.0)))
+    found = average_terms(vae, ELBO(), Loader(raw, torch.arange(50), Scale(high=levels - 1.0)))
     assert found.bits_per_dim == pytest.approx(bits, abs=1e-5)
 
 

@@ -1,7 +1,7 @@
 """Data: one file for each kind of source, one record that they all become.
 
 `load` turns whatever the user points at into a `Dataset`: one resident array, its splits and
-labels. `transforms` and `feed` turn that into batches.
+labels. `transforms` and `loader` turn that into batches.
 """
 
 from __future__ import annotations

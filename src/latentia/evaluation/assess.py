@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 FORMAT = 7
 """Counts up when figures are measured otherwise: what was kept before is measured anew."""
 SHUFFLED = ("likelihood", "health")
-"""Topics that look at the examples in the order of the feed; the others do in that of the split."""
+"""Topics that look at the examples in the order of the loader; the others do in that of the split."""
 OWN: Mapping[str, tuple[str, ...]] = {
     "likelihood": ("samples", "limit", "ais"),
     "generation": ("inception", "samplers"),
@@ -80,7 +80,7 @@ def assess(
 
 def _place(subject: Subject, topic: str) -> None:
     """Say of which examples the values behind a topic's figures are."""
-    order = subject.feed.rows.numpy() if topic in SHUFFLED else subject.rows
+    order = subject.loader.rows.numpy() if topic in SHUFFLED else subject.rows
     for name, figure in subject.ledger.figures.items():
         if figure.values is not None and figure.rows is None:
             subject.ledger.figures[name] = replace(figure, rows=order[: len(figure.values)])

@@ -16,7 +16,7 @@ import torch
 from latentia.core.errors import DataError, RunError
 from latentia.data.conditions import Labels, Told, as_told
 from latentia.data.dataset import Dataset
-from latentia.data.feed import Feed, feeds
+from latentia.data.loader import Loader, loaders
 from latentia.data.matching import relabelled
 from latentia.data.transforms import Transform, dequantising
 from latentia.evaluation.records import Settings
@@ -116,20 +116,22 @@ class Subject:
         return dequantising(self.run.transform, self.dataset.high, self.run.model.support)
 
     @cached_property
-    def feed(self) -> Feed:
+    def loader(self) -> Loader:
         """The split as the likelihood sees it, in random order: any part of it stands for the whole."""
         told = self.run.told(slice(None), self.dataset)
         return (
-            feeds(self.dataset, self.transform, c=told)["train"].over(self.rows).shuffled(self.settings.seed)
+            loaders(self.dataset, self.transform, c=told)["train"]
+            .over(self.rows)
+            .shuffled(self.settings.seed)
         )
 
     @cached_property
-    def observed(self) -> Feed:
+    def observed(self) -> Loader:
         """The same in the same order, with no label filled in that the model infers: p(x) sums it out."""
         if not self.run.model.classifies or self.run.condition is None:
-            return self.feed
+            return self.loader
         c = self.run.conditions_of(self.dataset)
-        return self.feed.with_condition(None if c is None else torch.from_numpy(c))
+        return self.loader.with_condition(None if c is None else torch.from_numpy(c))
 
     @cached_property
     def x(self) -> np.ndarray:

@@ -15,7 +15,7 @@ from torch.distributions import Distribution
 from latentia.core.errors import ConfigError
 from latentia.core.noise import seeded
 from latentia.core.types import Batch, LatentModel
-from latentia.data.feed import Feed
+from latentia.data.loader import Loader
 from latentia.metrics.likelihood import Estimates, groups
 from latentia.metrics.terms import blocks
 
@@ -31,7 +31,7 @@ GROUP = 32
 
 def annealed(
     model: LatentModel,
-    feed: Feed,
+    loader: Loader,
     chains: int = 16,
     temperatures: int = 500,
     *,
@@ -51,7 +51,7 @@ def annealed(
 
     Args:
         model: in evaluation mode; its prior has a density.
-        feed: the split; the noise of its transform is the same that `importance_weighted` draws.
+        loader: the split; the noise of its transform is the same that `importance_weighted` draws.
         chains: weights for each example.
         temperatures: densities on the way.
         limit: how many examples at most.
@@ -73,12 +73,12 @@ def annealed(
         raise ConfigError(
             f"annealing needs at least 1 chain and 2 temperatures, not {chains} and {temperatures}"
         )
-    limit = min(limit or len(feed), len(feed))
+    limit = min(limit or len(loader), len(loader))
     schedule = _schedule(temperatures)
     values, effective = np.empty(0), np.empty(0)
-    for noise, positions in blocks(feed, seed, limit):
+    for noise, positions in blocks(loader, seed, limit):
         with seeded(noise):
-            for group in groups(feed.batch(positions), GROUP):
+            for group in groups(loader.batch(positions), GROUP):
                 if len(values) >= limit:
                     break
                 found = []

@@ -10,7 +10,7 @@ from torch.distributions import Distribution
 
 from latentia.core.noise import seeded
 from latentia.core.types import LatentModel
-from latentia.data.feed import Feed
+from latentia.data.loader import Loader
 from latentia.metrics.terms import blocks
 from latentia.probability import codes_of
 
@@ -41,12 +41,12 @@ class Codes:
 
 
 @torch.no_grad()
-def encode_split(model: LatentModel, feed: Feed, *, limit: int | None = None, seed: int = 0) -> Codes:
+def encode_split(model: LatentModel, loader: Loader, *, limit: int | None = None, seed: int = 0) -> Codes:
     """Encode a split, always with the same noise.
 
     Args:
         model: in evaluation mode.
-        feed: the split.
+        loader: the split.
         limit: encode no block of examples after this many; all by default.
         seed: seed of the noise in data and latents.
 
@@ -54,14 +54,14 @@ def encode_split(model: LatentModel, feed: Feed, *, limit: int | None = None, se
         The posteriors.
     """
     posteriors, drawn, told = [], [], []
-    for noise, rows in blocks(feed, seed, limit):
+    for noise, rows in blocks(loader, seed, limit):
         with seeded(noise):
-            batch = feed.batch(rows)
+            batch = loader.batch(rows)
             c = model.complete(batch.x, batch.c)
             posteriors.append(model.encode(batch.x, c))
             drawn.append(posteriors[-1].sample())
             told.append(c)
-    c = None if feed.c is None else torch.cat(told)
+    c = None if loader.c is None else torch.cat(told)
     return Codes(tuple(posteriors), torch.cat([q.mean for q in posteriors]), torch.cat(drawn), c)
 
 

@@ -12,7 +12,7 @@ from torch.distributions import Distribution, Independent
 
 from latentia.core.noise import seeded
 from latentia.core.types import LatentModel
-from latentia.data.feed import Feed
+from latentia.data.loader import Loader
 from latentia.metrics.aggregate import DRAWN, known_density, mixture_density, some, split_rate
 from latentia.metrics.codes import code_counts, code_use
 from latentia.metrics.encoded import Codes, encode_split, prior_draws
@@ -147,13 +147,13 @@ def prior_distance(model: LatentModel, codes: Codes, seed: int = 0) -> tuple[flo
 
 @torch.no_grad()
 def decoder_use(
-    model: LatentModel, feed: Feed, codes: Codes, *, limit: int = 1000, seed: int = 0
+    model: LatentModel, loader: Loader, codes: Codes, *, limit: int = 1000, seed: int = 0
 ) -> np.ndarray:
     """Measure how much worse the decoder explains an example with another example's latent.
 
     Args:
         model: in evaluation mode.
-        feed: the split that was encoded.
+        loader: the split that was encoded.
         codes: its posteriors.
         limit: how many examples at most.
         seed: seed of the noise in the data.
@@ -168,9 +168,9 @@ def decoder_use(
     if len(codes) < 2:
         raise Unmeasurable("the use that the decoder makes of z needs two examples")
     found, done = [], 0
-    for noise, rows in blocks(feed, seed, limit):
+    for noise, rows in blocks(loader, seed, limit):
         with seeded(noise):
-            batch = feed.batch(rows)
+            batch = loader.batch(rows)
         x = batch.x
         at = torch.arange(done, done + len(x), device=codes.mean.device)
         own = model.decode(codes.mean[at], batch.c).log_prob(x)
@@ -181,12 +181,12 @@ def decoder_use(
 
 
 @torch.no_grad()
-def health_summary(model: LatentModel, feed: Feed) -> dict[str, float]:
+def health_summary(model: LatentModel, loader: Loader) -> dict[str, float]:
     """Give the figures of health that cost a training run next to nothing.
 
     Args:
         model: the model; for the while in evaluation mode.
-        feed: held-out examples; about 500 of them are encoded.
+        loader: held-out examples; about 500 of them are encoded.
 
     Returns:
         Of a model with codes, `codebook_use` and `perplexity`. Of any other, `active_units`; from twenty
@@ -194,7 +194,7 @@ def health_summary(model: LatentModel, feed: Feed) -> dict[str, float]:
         long as so few examples tell it, and, from 200 examples on, `prior_holes`.
     """
     was_training = model.training
-    codes = encode_split(model.eval(), feed.shuffled(0), limit=WATCHED)
+    codes = encode_split(model.eval(), loader.shuffled(0), limit=WATCHED)
     model.train(was_training)
     if model.coder is not None:
         used, perplexity = code_use(code_counts(codes.chosen, model.coder))

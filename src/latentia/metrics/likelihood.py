@@ -13,7 +13,7 @@ from torch import Tensor
 from latentia.core.errors import ConfigError
 from latentia.core.noise import seeded
 from latentia.core.types import Batch, LatentModel
-from latentia.data.feed import Feed
+from latentia.data.loader import Loader
 from latentia.data.transforms import Binarise, Transform
 from latentia.metrics.tails import HEAVY, pareto_k, tail_length
 from latentia.metrics.terms import blocks
@@ -108,7 +108,7 @@ class _Sums:
 @torch.no_grad()
 def importance_weighted(
     model: LatentModel,
-    feed: Feed,
+    loader: Loader,
     samples: int,
     *,
     limit: int | None = None,
@@ -128,7 +128,7 @@ def importance_weighted(
 
     Args:
         model: in evaluation mode, with a posterior that has a density, or codes that are not certain.
-        feed: the split; its transform's noise is drawn once for each example.
+        loader: the split; its transform's noise is drawn once for each example.
         samples: K.
         limit: how many examples at most.
         seed: seed of the noise in data and latents.
@@ -151,12 +151,12 @@ def importance_weighted(
         raise ConfigError(f"'samples' must be at least 1, not {samples}")
     rows = rows or max(16, DECODED // model.decoded)
     score = score or scorer(model)
-    limit = min(limit or len(feed), len(feed))
+    limit = min(limit or len(loader), len(loader))
     every = samples * (model.condition if model.classifies else 1)
     found, done = [], 0
-    for noise, positions in blocks(feed, seed, limit):
+    for noise, positions in blocks(loader, seed, limit):
         with seeded(noise):
-            for group in groups(feed.batch(positions), GROUP):
+            for group in groups(loader.batch(positions), GROUP):
                 if done >= limit:
                     break
                 done += len(group.x)

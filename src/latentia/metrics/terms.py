@@ -14,7 +14,7 @@ import torch
 from latentia.core.noise import seeded
 from latentia.core.processes import Processes
 from latentia.core.types import LatentModel
-from latentia.data.feed import Feed
+from latentia.data.loader import Loader
 from latentia.objectives import BOUND, Objective
 
 
@@ -82,7 +82,7 @@ LARGE = 2**21
 
 
 def blocks(
-    feed: Feed, seed: int, limit: int | None = None, *, samples: int = 1
+    loader: Loader, seed: int, limit: int | None = None, *, samples: int = 1
 ) -> Iterator[tuple[int, torch.Tensor]]:
     """Divide a split into blocks, each with a seed of its own for all that is drawn for it.
 
@@ -90,7 +90,7 @@ def blocks(
     evaluated before, nor on how many examples are looked at.
 
     Args:
-        feed: the split.
+        loader: the split.
         seed: seed of the evaluation.
         limit: stop after the block that holds the last of so many examples; blocks are never cut.
         samples: latents that are decoded for each example; many make blocks smaller.
@@ -98,8 +98,10 @@ def blocks(
     Yields:
         The seed of the block, and the positions of its examples in the data.
     """
-    size = max(2, min(BLOCK, LARGE // (math.prod(feed.event) * samples) // 2 * 2))  # even: health halves them
-    rows = feed.rows.to(feed.device)
+    size = max(
+        2, min(BLOCK, LARGE // (math.prod(loader.event) * samples) // 2 * 2)
+    )  # even: health halves them
+    rows = loader.rows.to(loader.device)
     for number, start in enumerate(range(0, min(len(rows), limit or len(rows)), size)):
         yield seed * 1_000_003 + number, rows[start : start + size]
 
@@ -118,26 +120,26 @@ def bits_per_dim(nats: float, dimensions: int, log2_unit: float) -> float:
     return nats / (dimensions * math.log(2)) + log2_unit
 
 
-def stored_bits(nats: float, model: LatentModel, feed: Feed) -> float:
-    """Turn a model's -log p(x) into bits per dimension of the data that a feed stores.
+def stored_bits(nats: float, model: LatentModel, loader: Loader) -> float:
+    """Turn a model's -log p(x) into bits per dimension of the data that a loader stores.
 
     Args:
         nats: -log p(x) or a bound, summed over dimensions.
         model: whose figure it is; a probability needs no change of unit, a density does.
-        feed: the data, with their transform.
+        loader: the data, with their transform.
 
     Returns:
         Bits per dimension.
     """
-    unit = 0.0 if model.discrete else feed.transform.log2_unit
-    return bits_per_dim(nats, math.prod(feed.event), unit)
+    unit = 0.0 if model.discrete else loader.transform.log2_unit
+    return bits_per_dim(nats, math.prod(loader.event), unit)
 
 
 @torch.no_grad()
 def per_example(
     model: LatentModel,
     objective: Objective,
-    feed: Feed,
+    loader: Loader,
     *,
     samples: int | None = None,
     progress: float = 1.0,
@@ -151,7 +153,7 @@ def per_example(
     Args:
         model: maps a `Batch` to a `Pass`; in evaluation mode.
         objective: maps a `Pass` to `Terms`.
-        feed: the split.
+        loader: the split.
         samples: latent samples for each example; by default as many as the objective has.
         progress: share of the run that is done, for weights on a schedule.
         seed: seed of the noise in data and latents.
@@ -163,10 +165,10 @@ def per_example(
         none; and `kl`, in nats, `(B, D)`, with no D where there is no rate.
     """
     samples = samples or objective.samples
-    every = blocks(feed, seed, samples=samples)
+    every = blocks(loader, seed, samples=samples)
     for noise, rows in islice(every, processes.rank, None, processes.count):
         with seeded(noise):
-            batch = feed.batch(rows)
+            batch = loader.batch(rows)
             state = model(batch, samples)
             terms = objective(state, progress)  # it may draw from the prior
         c = model.complete(batch.x, batch.c)
@@ -187,7 +189,7 @@ def per_example(
 def average_terms(
     model: LatentModel,
     objective: Objective,
-    feed: Feed,
+    loader: Loader,
     *,
     progress: float = 1.0,
     seed: int = 0,
@@ -201,7 +203,7 @@ def average_terms(
     Args:
         model: maps a `Batch` to a `Pass`.
         objective: maps a `Pass` to `Terms`.
-        feed: the split.
+        loader: the split.
         progress: share of the run that is done, for weights on a schedule.
         seed: seed of the noise in data and latents.
         processes: who shares the work; each of them gets the means.
@@ -213,8 +215,8 @@ def average_terms(
     was_training = model.training
     model.eval()
     if objective.batchwise:
-        feed = feed.shuffled(0)
-    scored = per_example(model, objective, feed, progress=progress, seed=seed, processes=processes)
+        loader = loader.shuffled(0)
+    scored = per_example(model, objective, loader, progress=progress, seed=seed, processes=processes)
     for figures in scored:
         single = torch.stack([torch.ones_like(figures["loss"]), *(figures[name] for name in MEANS)], dim=1)
         summed = torch.cat([single, figures["kl"]], dim=1).double().sum(dim=0)
@@ -225,7 +227,7 @@ def average_terms(
     values, kl = (total[1:] / count).split([len(MEANS), len(total) - len(MEANS) - 1])
     levels = tuple(by_level(kl, model.levels).tolist())
     means = dict(zip(MEANS, values.tolist(), strict=True))
-    bits = stored_bits(means["distortion"] + means["rate"], model, feed) if objective.bound else None
+    bits = stored_bits(means["distortion"] + means["rate"], model, loader) if objective.bound else None
     tighter = means.pop(BOUND)
     return Averages(
         **means, kl=tuple(kl.tolist()), rate_by_level=levels, bits_per_dim=bits, examples=count,

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from latentia.core.errors import DataError
-from latentia.data.feed import Feed
+from latentia.data.loader import Loader
 from latentia.data.transforms import Transform, dequantising
 from latentia.metrics.likelihood import CERTAIN, importance_weighted, unsound
 from latentia.metrics.terms import per_example
@@ -38,13 +38,13 @@ def score(run: Run, x: np.ndarray, c: np.ndarray | None, *, samples: int, seed: 
     transform = _transform(run, x)
     scaled = np.concatenate([part.numpy() for part in run.prepare(x)])
     _check_support(run, transform, x)
-    feed = Feed(
+    loader = Loader(
         torch.from_numpy(np.array(x)),
         torch.arange(len(x)),
         transform,
         None if c is None else torch.from_numpy(c),
     )
-    parts = list(per_example(run.model, run.objective, feed, samples=1, seed=seed))
+    parts = list(per_example(run.model, run.objective, loader, samples=1, seed=seed))
     found = {name: np.concatenate([part[name].numpy() for part in parts]) for name in parts[0]}
     if not run.objective.bound:
         reason = f"objective '{run.recipe['objective']['name']}' has no rate, and so no bound on log p(x)"
@@ -65,7 +65,7 @@ def score(run: Run, x: np.ndarray, c: np.ndarray | None, *, samples: int, seed: 
     if reason:
         missing["log_likelihood"] = reason
     else:
-        estimates = importance_weighted(run.model, feed, samples, seed=seed)
+        estimates = importance_weighted(run.model, loader, samples, seed=seed)
         answer["log_likelihood"] = estimates.log_likelihood
         answer["effective_sample_size"] = estimates.effective
     return {**answer, "missing": missing}

@@ -268,7 +268,7 @@ def _work(
     say: Say,
 ) -> Trainings:
     """Train in an existing run folder, held for this run alone."""
-    from latentia.data.feed import feeds
+    from latentia.data.loader import loaders
     from latentia.data.record import DataRecord
     from latentia.runs.recipe import describe
     from latentia.training import Trainer, Training, choose_device
@@ -286,7 +286,7 @@ def _work(
             say(_describe_sharing(settings, processes))
         assembly.begin(parts, dataset, settings.seed)
         told = parts.condition.of(dataset) if parts.condition else None
-        splits = feeds(dataset, parts.transform, device, told)
+        splits = loaders(dataset, parts.transform, device, told)
         if parts.condition:
             splits["train"] = splits["train"].over(parts.condition.training_rows(dataset))
         model = parts.model.to(device)

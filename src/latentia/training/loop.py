@@ -18,7 +18,7 @@ from latentia.core.errors import TrainingError
 from latentia.core.memory import kept_memory
 from latentia.core.processes import Processes
 from latentia.core.types import LatentModel
-from latentia.data.feed import Feed
+from latentia.data.loader import Loader
 from latentia.metrics import Averages, average_terms, health_summary
 from latentia.metrics.diagnosis import USUAL_LR, carrying, collapse
 from latentia.metrics.terms import stored_bits
@@ -70,7 +70,7 @@ class Trainer:
         self,
         model: LatentModel,
         objective: Objective,
-        feeds: Mapping[str, Feed],
+        loaders: Mapping[str, Loader],
         settings: Training,
         folder: RunFolder,
         *,
@@ -83,7 +83,7 @@ class Trainer:
         Args:
             model: maps a `Batch` to a `Pass`; on the device already.
             objective: maps a `Pass` to `Terms`.
-            feeds: the splits; 'train' must be there, 'validation' may be empty.
+            loaders: the splits; 'train' must be there, 'validation' may be empty.
             settings: how to train.
             folder: where everything is written.
             quiet: show no progress bar.
@@ -94,8 +94,8 @@ class Trainer:
         if next(model.parameters()).device.type == "cuda":  # on a CPU it was measured to gain nothing
             _lay_out(model)
         self.objective = objective
-        self.train = feeds["train"]
-        self.validation = feeds["validation"]
+        self.train = loaders["train"]
+        self.validation = loaders["validation"]
         self.settings = settings
         self.folder = folder
         self.quiet = quiet or not processes.first

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from latentia.core.compiling import Choice, Compiled, Cost, decide
 from latentia.core.noise import seed_next
 from latentia.core.types import LatentModel
-from latentia.data.feed import Feed
+from latentia.data.loader import Loader
 from latentia.objectives import Objective
 from latentia.training.buffers import Moved
 from latentia.training.devices import autocast
@@ -36,19 +36,19 @@ class Measured(nn.Module):
     All that learns in a run is a parameter of it: the model, and the adversary where there is one.
     """
 
-    def __init__(self, model: LatentModel, objective: Objective, feed: Feed) -> None:
+    def __init__(self, model: LatentModel, objective: Objective, loader: Loader) -> None:
         """Bring the parts together.
 
         Args:
             model: maps a `Batch` to a `Pass`.
             objective: maps a `Pass` to `Terms`.
-            feed: the training split.
+            loader: the training split.
         """
         super().__init__()
         self.model = model
         self.adversary = objective.adversary
         self.objective = objective
-        self.feed = feed
+        self.loader = loader
 
     def forward(self, index: Tensor, progress: float = 1.0) -> tuple[Tensor, ...]:
         """Score examples.
@@ -60,7 +60,7 @@ class Measured(nn.Module):
         Returns:
             The terms, each of shape `(B,)`, in nats, in the order of `TERMS`.
         """
-        state = self.model(self.feed.batch(index), self.objective.samples)
+        state = self.model(self.loader.batch(index), self.objective.samples)
         terms = self.objective(state, progress)
         found = (terms.loss, terms.distortion, terms.rate, terms.penalty)
         return found if self.adversary is None else (*found, self.adversary.loss(state))
@@ -93,7 +93,7 @@ def compiled(
     if not decision.compile:
         return measured
     schedule, factor = measured.objective.schedule, torch.ones((), device=device)
-    held = Measured(measured.model, measured.objective.held(factor), measured.feed)
+    held = Measured(measured.model, measured.objective.held(factor), measured.loader)
     options = {"fallback_random": True, "triton.cudagraphs": device.type == "cuda"}
     # In parts where it must be: data that stream are gathered by Python.
     fast = Compiled(held.forward, say, whole=False, options=options)

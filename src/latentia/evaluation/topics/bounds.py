@@ -62,7 +62,7 @@ def elbo(subject: Subject) -> dict[str, np.ndarray]:
         subject: the run under assessment.
 
     Returns:
-        The terms of each example, in the order of the feed, among them `elbo`.
+        The terms of each example, in the order of the loader, among them `elbo`.
     """
     model, objective = subject.run.model, subject.run.objective
     terms = _terms(subject, 1)
@@ -76,7 +76,7 @@ def elbo(subject: Subject) -> dict[str, np.ndarray]:
 
     total = terms["distortion"] + terms["rate"]
     terms["elbo"] = -total
-    bits = np.array([stored_bits(value, model, subject.feed) for value in total])
+    bits = np.array([stored_bits(value, model, subject.loader) for value in total])
     unit = "bits for each binary value" if model.binary else "bits for each value of the stored data"
     kl = terms["kl"]
     subject.ledger.figures |= {
@@ -120,7 +120,7 @@ def code_prior(subject: Subject, distortion: np.ndarray) -> None:
 
     Args:
         subject: the run under assessment.
-        distortion: that of each example, in the order of the feed.
+        distortion: that of each example, in the order of the loader.
     """
     from latentia.sampling import AutoregressiveSampler
 
@@ -131,7 +131,7 @@ def code_prior(subject: Subject, distortion: np.ndarray) -> None:
         reason = f"no sampler is fitted to the codes; run latentia sample {path} --sampler autoregressive"
         subject.ledger.missing.update(dict.fromkeys(names, reason))
         return
-    found = encode_split(subject.run.model, subject.feed, seed=subject.settings.seed)
+    found = encode_split(subject.run.model, subject.loader, seed=subject.settings.seed)
     with torch.no_grad():
         parts = found.drawn.split([len(q.mean) for q in found.posteriors])
         pairs = list(zip(found.posteriors, parts, strict=True))

@@ -103,7 +103,7 @@ def _examples(subject: Subject) -> int:
     count = subject.settings.limit
     if count is None:
         count = max(100, int(WORK / max(1, sum(_work(subject)))))
-    return min(count, len(subject.feed))
+    return min(count, len(subject.loader))
 
 
 def _work(subject: Subject) -> tuple[int, int]:
@@ -122,7 +122,7 @@ def _score(subject: Subject, count: int) -> Score:
     score = scorer(subject.run.model)
     each = sum(work / speed for work, speed in zip(_work(subject), SPEED, strict=True))
     seconds = count * each / torch.get_num_threads()
-    device = subject.feed.device
+    device = subject.loader.device
     decision = compiling.decide(subject.settings.compile, device, seconds, COST)
     subject.say(f"log p(x) {decision.why}")
     if not decision.compile:
@@ -139,12 +139,12 @@ def _importance(subject: Subject, lower: np.ndarray) -> Estimates:
             model, subject.observed, samples,
             limit=count, seed=subject.settings.seed, score=score, tick=_running(bar),
         )  # fmt: skip
-    whole = count == len(subject.feed)
-    some = "" if whole else f" of {count:,} of {len(subject.feed):,} examples, drawn at random"
+    whole = count == len(subject.loader)
+    some = "" if whole else f" of {count:,} of {len(subject.loader):,} examples, drawn at random"
     summed = f", summed over {model.condition} classes" if model.classifies else ""
     how = f"log of the mean of K = {samples:,} importance weights{summed}{some}"
     values = estimates.log_likelihood
-    bits = np.array([stored_bits(-value, model, subject.feed) for value in values])
+    bits = np.array([stored_bits(-value, model, subject.loader) for value in values])
 
     doubt = _doubt(subject, estimates) if estimates.untrusted > MISTRUST else ""
     basis = {"number of importance samples": f"{samples:,}"}

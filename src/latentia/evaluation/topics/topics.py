@@ -39,7 +39,7 @@ def health(subject: Subject) -> None:
         subject: the run under assessment.
     """
     model, seed, split = subject.run.model, subject.settings.seed, subject.split
-    codes = encode_split(model, subject.feed, seed=seed)
+    codes = encode_split(model, subject.loader, seed=seed)
     count = len(codes)
     means = codes.mean.numpy()
     statistics = latent_statistics(means)
@@ -124,7 +124,7 @@ def _distance(subject: Subject, codes: Codes) -> Mapping[str, Figure]:
 
 
 def _use(subject: Subject, codes: Codes) -> Mapping[str, Figure]:
-    gains = decoder_use(subject.run.model, subject.feed, codes, seed=subject.settings.seed)
+    gains = decoder_use(subject.run.model, subject.loader, codes, seed=subject.settings.seed)
     mean, error = mean_and_error(gains)
     how = "log p(x|z) - log p(x|z'), z the example's own posterior mean and z' another's"
     return {"decoder_use": Figure(mean, "nats", subject.split, how, error, len(gains), "")}

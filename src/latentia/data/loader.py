@@ -1,7 +1,7 @@
 """From a split to batches: an index gather, then the transform, on the device.
 
-A feed is asked for positions of an epoch's order and for the examples at positions. `Feed` holds the data
-resident; `StreamedFeed` is the same over data that stay in their files.
+A loader is asked for positions of an epoch's order and for the examples at positions. `Loader` holds the data
+resident; `StreamedLoader` is the same over data that stay in their files.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from latentia.data.dataset import Dataset
 
 
-class Feed:
+class Loader:
     """One split of a data set, resident on a device as it is stored, given out in batches."""
 
     def __init__(self, data: Tensor, rows: Tensor, transform: Transform, c: Tensor | None = None) -> None:
@@ -81,48 +81,48 @@ class Feed:
         """
         return self.data.index_select(0, index)
 
-    def with_rows(self, rows: Tensor) -> Feed:
+    def with_rows(self, rows: Tensor) -> Loader:
         """Give other examples of the same data.
 
         Args:
             rows: their positions, int64, on the CPU.
 
         Returns:
-            The feed.
+            The loader.
         """
-        return Feed(self.data, rows, self.transform, self.c)
+        return Loader(self.data, rows, self.transform, self.c)
 
-    def with_condition(self, c: Tensor | None) -> Feed:
+    def with_condition(self, c: Tensor | None) -> Loader:
         """Give the same examples under other conditions.
 
         Args:
             c: the condition of every example of the data, shape `(N, C)`, on the device, or None.
 
         Returns:
-            The feed.
+            The loader.
         """
-        return Feed(self.data, self.rows, self.transform, c)
+        return Loader(self.data, self.rows, self.transform, c)
 
-    def shuffled(self, seed: int) -> Feed:
+    def shuffled(self, seed: int) -> Loader:
         """Give the same split in a random order: sources may be sorted, and parts of them be of one kind.
 
         Args:
             seed: the order is a function of it and of the number of examples alone.
 
         Returns:
-            A feed over the same data.
+            A loader over the same data.
         """
         order = torch.randperm(len(self.rows), generator=torch.Generator().manual_seed(seed))
         return self.with_rows(self.rows[order])
 
-    def over(self, rows: np.ndarray) -> Feed:
-        """Give a feed over other examples of the same data.
+    def over(self, rows: np.ndarray) -> Loader:
+        """Give a loader over other examples of the same data.
 
         Args:
             rows: their positions; one may stand there more than once.
 
         Returns:
-            The feed.
+            The loader.
         """
         return self.with_rows(torch.from_numpy(np.asarray(rows, dtype=np.int64)))
 
@@ -140,7 +140,7 @@ class Feed:
         return Batch(x, index, None if self.c is None else self.c.index_select(0, index))
 
 
-class StreamedFeed(Feed):
+class StreamedLoader(Loader):
     """One split of a data set that stays in its files, given out in batches."""
 
     def __init__(self, buffers: Buffers, transform: Transform, c: Tensor | None = None) -> None:
@@ -167,30 +167,30 @@ class StreamedFeed(Feed):
         return self.buffers.device
 
     def chosen(self, seed: int, epoch: int, start: int, stop: int) -> Tensor:
-        """Give a part of an epoch's order, shuffled within buffers; see `Feed`."""
+        """Give a part of an epoch's order, shuffled within buffers; see `Loader`."""
         return self.buffers.chosen(seed, epoch, start, stop)
 
     def stored(self, index: Tensor) -> Tensor:
-        """Gather examples from buffers or files; see `Feed`."""
+        """Gather examples from buffers or files; see `Loader`."""
         return self.buffers.stored(index)
 
-    def with_rows(self, rows: Tensor) -> Feed:
-        """Give other examples of the same data; see `Feed`."""
+    def with_rows(self, rows: Tensor) -> Loader:
+        """Give other examples of the same data; see `Loader`."""
         own = self.buffers
-        return StreamedFeed(Buffers(own.files, rows.numpy(), own.device, own.size), self.transform, self.c)
+        return StreamedLoader(Buffers(own.files, rows.numpy(), own.device, own.size), self.transform, self.c)
 
-    def with_condition(self, c: Tensor | None) -> Feed:
-        """Give the same examples under other conditions; see `Feed`."""
-        return StreamedFeed(self.buffers, self.transform, c)
+    def with_condition(self, c: Tensor | None) -> Loader:
+        """Give the same examples under other conditions; see `Loader`."""
+        return StreamedLoader(self.buffers, self.transform, c)
 
 
-def feeds(
+def loaders(
     dataset: Dataset,
     transform: Transform,
     device: torch.device | str = "cpu",
     c: np.ndarray | None = None,
-) -> dict[str, Feed]:
-    """Make the feed of every split: over one resident copy of the data, or over their files.
+) -> dict[str, Loader]:
+    """Make the loader of every split: over one resident copy of the data, or over their files.
 
     Args:
         dataset: the data.
@@ -199,7 +199,7 @@ def feeds(
         c: what the model is told of each example, shape `(N, C)`, or None.
 
     Returns:
-        Feeds by the name of the split.
+        Loaders by the name of the split.
     """
     told = None if c is None else torch.from_numpy(c).to(device)
     rows = {
@@ -208,10 +208,10 @@ def feeds(
     array = dataset.x
     if isinstance(array, Shards):
         return {
-            name: StreamedFeed(Buffers(array, at.numpy(), device, dataset.buffer), transform, told)
+            name: StreamedLoader(Buffers(array, at.numpy(), device, dataset.buffer), transform, told)
             for name, at in rows.items()
         }
     if not array.flags.writeable:  # a read-only map; torch wants memory that it could write to
         array = np.array(array)
     data = torch.from_numpy(array).to(device)
-    return {name: Feed(data, at, transform, told) for name, at in rows.items()}
+    return {name: Loader(data, at, transform, told) for name, at in rows.items()}
