@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from latentia import api
 from latentia.core import storage
 from latentia.core.errors import ConfigError, DataError, LatentiaError, MissingExtra, TrainingError
 from latentia.metrics import average_terms
+from latentia.objectives import FactorVAE
 from latentia.runs import session
 from latentia.training.folder import RunFolder
 from latentia.training.optimiser import Adam
@@ -43,6 +45,24 @@ def test_the_kept_weights_are_the_best_validated_ones(tmp_path):
     _, header = storage.load_tensors(run.folder.weights_file)
     assert header["step"] == best["step"]
     assert header["score"] == best["loss"]
+
+
+def test_what_an_adversary_adds_to_the_loss_does_not_choose_the_weights(tmp_path, monkeypatch):
+    noise = torch.Generator().manual_seed(0)
+
+    def noisy(self, state, progress=1.0):
+        terms = self.elbo(state)
+        return replace(terms, adversarial=1e3 * torch.randn(len(terms.rate), generator=noise))
+
+    monkeypatch.setattr(FactorVAE, "__call__", noisy)
+    run = api.train("digits", out=tmp_path / "run", objective="factor", **small(epochs=12, validate_every=1))
+    rows = run.metrics("validation")
+    best = min(rows, key=lambda row: row["distortion"] + row["rate"])
+    assert min(rows, key=lambda row: row["loss"]) is not best  # as it was chosen, the noise would choose
+    _, header = storage.load_tensors(run.folder.weights_file)
+    assert (header["step"], header["score"]) == (best["step"], best["score"])
+    assert best["score"] == pytest.approx(best["distortion"] + best["rate"], rel=1e-6)
+    assert len({row["adversarial"] for row in run.metrics("train")}) > 1
 
 
 def test_validation_uses_the_training_objective_and_waits_for_beta_to_settle(tmp_path):

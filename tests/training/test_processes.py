@@ -122,6 +122,7 @@ def rows(path, logs):
         "distortion",
         "rate",
         "penalty",
+        "adversarial",
         "adversary",
         "mse",
         "skipped",

@@ -109,7 +109,7 @@ def test_the_discriminator_learns_the_total_correlation_of_a_correlated_gaussian
     terms = objective(state_of(product(z[0], torch.ones(20_000, 2)), z, standard(2)))
     exact = -0.5 * math.log(1 - r**2)
     assert float(terms.diagnostics["total_correlation"].mean()) == pytest.approx(exact, abs=0.05)
-    assert float(terms.penalty.mean()) == pytest.approx(3 * exact, abs=0.15)
+    assert float(terms.adversarial.mean()) == pytest.approx(3 * exact, abs=0.15)
 
 
 def test_the_discrepancy_is_zero_in_expectation_for_equal_distributions_and_has_no_bias():

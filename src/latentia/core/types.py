@@ -68,8 +68,9 @@ class Terms:
     r"""What an objective says of each example, in nats, unreduced.
 
     `-(distortion + rate)` is the ELBO, a lower bound on log p(x), where the objective has a bound at all.
-    What training minimises is the mean of `distortion + weight * rate + penalty`: a weight such as beta
-    multiplies the rate alone.
+    What training minimises is the mean of `distortion + weight * rate + penalty + adversarial`: a weight such
+    as beta multiplies the rate alone. What validation selects by is the same without the last term, whose
+    value depends on how well the adversary plays at the time.
 
     Attributes:
         distortion: expected -log p(x|z), summed over the data's dimensions, shape `(B,)`.
@@ -78,6 +79,7 @@ class Terms:
             is trained on, by what that gains.
         weight: the factor on the rate; a tensor of shape `()` in compiled code.
         diagnostics: named per-example figures, each with leading shape `(B,)`.
+        adversarial: what an adversary adds to the loss, shape `(B,)`; None without one.
     """
 
     distortion: Tensor
@@ -85,10 +87,16 @@ class Terms:
     penalty: Tensor
     weight: float | Tensor = 1.0
     diagnostics: Mapping[str, Tensor] = field(default_factory=dict)
+    adversarial: Tensor | None = None
 
     @property
     def loss(self) -> Tensor:
         """What training minimises, shape `(B,)`, in nats."""
+        return self.score if self.adversarial is None else self.score + self.adversarial
+
+    @property
+    def score(self) -> Tensor:
+        """What weights of one run are compared by: the loss without an adversary's term, shape `(B,)`."""
         if isinstance(self.weight, Tensor):
             return self.distortion + self.rate * self.weight + self.penalty
         return self.distortion.add(self.rate, alpha=self.weight) + self.penalty

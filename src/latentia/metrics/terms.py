@@ -32,6 +32,7 @@ class Averages:
         kl: KL of each latent dimension, in nats; empty without a rate.
         rate_by_level: the rate of each level of a hierarchy, in nats; empty for a model without levels.
         examples: how many examples the means are over.
+        score: what weights are chosen by, in nats: the loss without an adversary's term.
         iwae_bound: the bound of as many samples as the objective has, where it is trained on that; in nats.
     """
 
@@ -44,6 +45,7 @@ class Averages:
     kl: tuple[float, ...]
     rate_by_level: tuple[float, ...]
     examples: int
+    score: float
     iwae_bound: float | None = None
 
     @property
@@ -52,11 +54,12 @@ class Averages:
         return self.distortion + self.rate
 
     def row(self) -> dict[str, Any]:
-        """Give the figures as plain values, for a log."""
+        """Give the figures as plain values, for a log; the score, where it is not the loss."""
+        same = {"score"} if self.score == self.loss else set()
         return {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in asdict(self).items()
-            if name != BOUND or value is not None
+            if name not in same and (name != BOUND or value is not None)
         }
 
 
@@ -73,7 +76,7 @@ def stream(seed: int, purpose: str) -> int:
     return zlib.crc32(f"{purpose} {seed}".encode())
 
 
-MEANS = ("loss", "distortion", "rate", "penalty", "mse", BOUND)
+MEANS = ("loss", "score", "distortion", "rate", "penalty", "mse", BOUND)
 """What is averaged beside the KL."""
 BLOCK = 512
 """Examples that share one stream of noise; fewer where they are large."""
@@ -160,7 +163,7 @@ def per_example(
         processes: who shares the blocks.
 
     Yields:
-        For each block that is this process's, figures by name, each `(B,)`: loss, distortion, rate and
+        For each block that is this process's, figures by name, each `(B,)`: loss, score, distortion, rate and
         penalty in nats, mse in the model's units squared; `iwae_bound` in nats, NaN where the objective has
         none; and `kl`, in nats, `(B, D)`, with no D where there is no rate.
     """
@@ -176,6 +179,7 @@ def per_example(
         mean = model.decode(q.mean.unsqueeze(0), c).mean[0]
         yield {
             "loss": terms.loss,
+            "score": terms.score,
             "distortion": terms.distortion,
             "rate": terms.rate,
             "penalty": terms.penalty,

@@ -141,10 +141,10 @@ class Discriminator(Adversary):
 
 @register("objective", "factor")
 class FactorVAE(Objective):
-    r"""The ELBO with gamma * TC as a penalty, the density ratio of TC learnt by a discriminator.
+    r"""The ELBO and gamma * TC, the density ratio of TC learnt by a discriminator.
 
-    The penalty of an example is gamma times the discriminator's logit at its latents. The discriminator
-    is kept in checkpoints alone: the penalty has a meaning in training, distortion and rate always.
+    The adversarial term of an example is gamma times the discriminator's logit at its latents. The
+    discriminator is kept in checkpoints alone: that term has a meaning in training, the others always.
 
     References:
         Hyunjik Kim, Andriy Mnih, "Disentangling by Factorising", 2018 (there six layers of 1000 units).
@@ -184,4 +184,4 @@ class FactorVAE(Objective):
         terms = self.elbo(state)
         ratio = self.adversary.frozen(state.z).mean(dim=0)
         diagnostics = {**terms.diagnostics, "total_correlation": ratio}
-        return replace(terms, penalty=self.gamma * ratio, diagnostics=diagnostics)
+        return replace(terms, adversarial=self.gamma * ratio, diagnostics=diagnostics)

@@ -54,7 +54,7 @@ def _curve(rows: list[dict[str, Any]], term: str, steps_per_epoch: float) -> Cur
 
 
 def _best(validation: list[dict[str, Any]]) -> float | None:
-    return min(validation, key=lambda row: row["loss"])["step"] if validation else None
+    return min(validation, key=lambda row: row.get("score", row["loss"]))["step"] if validation else None
 
 
 def _caption(

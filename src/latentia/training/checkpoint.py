@@ -30,12 +30,13 @@ class Progress:
     Attributes:
         step: optimiser steps done.
         seconds: time spent training, over all sessions.
-        best_score: lowest validation loss so far among the settled ones; None before the first.
+        best_score: lowest validation score (`Terms.score`) so far among the settled ones; None before one.
         best_step: the step that it was reached at.
         stale: validations since then.
         finished: why the run is over; empty while it is not.
-        first_loss: the loss of the first batch, before any step; None before it was logged.
-        last_loss: the mean loss of the last steps that were logged.
+        first_loss: the loss of the first batch, before any step, without an adversary's term; None before it
+            was logged.
+        last_loss: the mean of the last steps that were logged, without that term as well.
     """
 
     step: int = 0

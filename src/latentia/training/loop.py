@@ -30,7 +30,7 @@ from latentia.training.folder import RunFolder
 from latentia.training.interrupts import Interrupts, Watch
 from latentia.training.optimiser import Adam
 from latentia.training.settings import Training
-from latentia.training.step import TERMS, Measured, Step, compiled
+from latentia.training.step import ADVERSARY, TERMS, Measured, Step, compiled
 from latentia.training.terms_buffer import Window
 from latentia.training.trackers import Tracker
 
@@ -114,7 +114,7 @@ class Trainer:
         self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
         optimiser = Adam(self.parameters, settings.weight_decay)
         opponent = None if adversary is None else Opponent(adversary)
-        self.terms = TERMS if adversary is None else (*TERMS, "adversary")
+        self.terms = TERMS if adversary is None else (*TERMS, *ADVERSARY)
         self.step = Step(self.engine, optimiser, opponent, settings)
         self.live = Checkpointed(model, optimiser, self.step.average, opponent)
         self.checkpoints = Checkpoints(folder.checkpoints, self.engine)
@@ -243,9 +243,11 @@ class Trainer:
             dict(zip(self.terms, rows[taken].double().mean(dim=0).tolist(), strict=True)),
         )
         self.window.clear()
-        progress.last_loss = means["loss"]
+        added = means.get("adversarial", 0.0)  # no part of what weights are compared by
+        progress.last_loss = means["loss"] - added
         if progress.step == steps:
-            progress.first_loss = float(rows[0, 0])
+            first = dict(zip(self.terms, rows[0].tolist()))
+            progress.first_loss = first["loss"] - first.get("adversarial", 0.0)
         now = time.monotonic()
         rate = steps * self.batch_size / max(now - since, 1e-9)
         row = {"split": "train", "step": progress.step, "epoch": progress.step / self.epoch_steps, **means}
@@ -299,8 +301,8 @@ class Trainer:
                 scores = self._score(progress.step, share)
             if not self.objective.settled(share):
                 return
-            if progress.best_score is None or scores.loss < progress.best_score:
-                progress.best_score, progress.best_step, progress.stale = scores.loss, progress.step, 0
+            if progress.best_score is None or scores.score < progress.best_score:
+                progress.best_score, progress.best_step, progress.stale = scores.score, progress.step, 0
                 self._keep(progress)
             else:
                 progress.stale += 1

@@ -21,8 +21,9 @@ from latentia.training.optimiser import Adam
 from latentia.training.settings import Training
 
 TERMS = ("loss", "distortion", "rate", "penalty")
-"""What a step says of each example, in this order; the adversary's loss follows, where there is one."""
-
+"""What a step says of each example, in this order."""
+ADVERSARY = ("adversarial", "adversary")
+"""What follows where there is an adversary: its term of the model's loss, and its own loss."""
 
 COST = Cost(20.0, 1.13)
 """What compiling a small network's step takes and gives, measured on two cores: it pays from 43,000 on."""
@@ -58,12 +59,15 @@ class Measured(nn.Module):
             progress: share of the run that is done.
 
         Returns:
-            The terms, each of shape `(B,)`, in nats, in the order of `TERMS`.
+            The terms, each of shape `(B,)`, in nats, in the order of `TERMS` and `ADVERSARY`.
         """
         state = self.model(self.loader.batch(index), self.objective.samples)
         terms = self.objective(state, progress)
-        found = (terms.loss, terms.distortion, terms.rate, terms.penalty)
-        return found if self.adversary is None else (*found, self.adversary.loss(state))
+        parts = (terms.distortion, terms.rate, terms.penalty)
+        if self.adversary is None:  # the score is all of the loss
+            return terms.score, *parts
+        added = terms.adversarial if terms.adversarial is not None else torch.zeros_like(terms.rate)
+        return terms.loss, *parts, added, self.adversary.loss(state)
 
 
 def compiled(
