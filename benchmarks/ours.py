@@ -16,6 +16,7 @@ from latentia import assembly
 from latentia.core import config
 from latentia.data.loader import loaders
 from latentia.training import Trainer, Training
+from latentia.training.checkpoint import Progress
 from latentia.training.folder import RunFolder
 
 
@@ -59,7 +60,7 @@ def _train(workload: Workload, images: np.ndarray, epochs: int, choice: str) -> 
             _compile(trainer)
         progress = trainer.fit().progress
         seconds = progress.seconds + _share_of_a_checkpoint(trainer, progress.seconds)
-        loss = _mean_loss(trainer.folder)
+        loss = _mean_loss(RunFolder(Path(scratch) / "run"))
     if "images/s" not in terminal.getvalue():
         raise RuntimeError("latentia drew no progress bar: the comparison would flatter it")
     return Lap(progress.step * workload.batch, seconds, loss, weights_of(trainer.model))
@@ -128,5 +129,5 @@ def _share_of_a_checkpoint(trainer: Trainer, seconds: float) -> float:
     if seconds >= every:
         return 0.0  # there were some
     started = time.perf_counter()
-    trainer.checkpoints.save(trainer.checkpoints.load(trainer.live)[0], trainer.live)
+    trainer.record.checkpoint(trainer.record.begin(trainer.live)[0] or Progress(), trainer.live)
     return (time.perf_counter() - started) * seconds / every

@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Any
 
 import torch
+from torch import nn
 
 from latentia.core.noise import seeded
 from latentia.core.processes import Processes
@@ -187,6 +188,48 @@ def per_example(
             BOUND: terms.diagnostics.get(BOUND, terms.rate.new_full(terms.rate.shape, math.nan)),
             "kl": terms.diagnostics.get("kl", terms.rate.new_zeros(len(batch.x), 0)).flatten(start_dim=1),
         }
+
+
+LOSSES = ("loss", "score", "distortion", "rate", "penalty")
+"""What a model without latents is scored by, too."""
+
+
+@torch.no_grad()
+def average_losses(
+    model: nn.Module,
+    objective: Objective,
+    loader: Loader,
+    *,
+    progress: float = 1.0,
+    seed: int = 0,
+    processes: Processes = Processes(),  # noqa: B008 - immutable
+) -> dict[str, float]:
+    """Average an objective's losses over a split, in evaluation mode, always with the same noise.
+
+    Args:
+        model: maps a `Batch` to what the objective reads, whatever that is.
+        objective: maps that to `Terms`.
+        loader: the split.
+        progress: share of the run that is done, for weights on a schedule.
+        seed: seed of the noise.
+        processes: who shares the work; each of them gets the means.
+
+    Returns:
+        The means of loss, score, distortion, rate and penalty, by name.
+    """
+    total = torch.zeros(1 + len(LOSSES), dtype=torch.float64)
+    was_training = model.training
+    model.eval()
+    every = blocks(loader, seed, samples=objective.samples)
+    for noise, rows in islice(every, processes.rank, None, processes.count):
+        with seeded(noise):
+            terms = objective(model(loader.batch(rows), objective.samples), progress)
+        each = torch.stack([torch.ones_like(terms.loss), *(getattr(terms, name) for name in LOSSES)])
+        summed = each.double().sum(dim=1)
+        total = total.to(summed) + summed
+    model.train(was_training)
+    count, *sums = processes.sum(total).tolist()
+    return {name: value / count for name, value in zip(LOSSES, sums, strict=True)}
 
 
 @torch.no_grad()

@@ -4,6 +4,7 @@ from latentia.objectives.adversary import Adversary
 from latentia.objectives.base import Objective
 from latentia.objectives.capacity import Capacity
 from latentia.objectives.elbo import ELBO
+from latentia.objectives.function import LossFunction
 from latentia.objectives.iwae import BOUND, IWAE, DReG, StickingTheLanding
 from latentia.objectives.masked import MaskedReconstruction
 from latentia.objectives.mmd import WAE, InfoVAE
@@ -30,6 +31,7 @@ __all__ = [
     "FactorVAE",
     "InfoVAE",
     "Linear",
+    "LossFunction",
     "MaskedReconstruction",
     "MultiScaleSSIM",
     "Objective",

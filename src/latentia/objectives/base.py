@@ -63,6 +63,17 @@ class Objective(abc.ABC):
             The terms, each of shape `(B,)`.
         """
 
+    def wrapped(self, model: nn.Module) -> nn.Module:
+        """Give what computes from a batch what this reads.
+
+        Args:
+            model: what is trained.
+
+        Returns:
+            The model itself, which gives a `Pass`.
+        """
+        return model
+
     def to(self, device: torch.device | str) -> Objective:
         """Bring the modules that it owns to a device: an adversary, a network of features.
 

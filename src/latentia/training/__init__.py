@@ -5,14 +5,18 @@ from latentia.training.devices import choose_device
 from latentia.training.engines import Engine
 from latentia.training.loop import Outcome, Trainer
 from latentia.training.settings import Training
+from latentia.training.watch import LatentWatch, LossWatch, Watch
 
 __all__ = [
     "Checkpoints",
     "Engine",
+    "LatentWatch",
+    "LossWatch",
     "Outcome",
     "Progress",
     "Trainer",
     "Training",
+    "Watch",
     "checkpoint_files",
     "choose_device",
 ]

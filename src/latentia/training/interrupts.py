@@ -42,7 +42,7 @@ class Interrupts:
         self._restore()
 
 
-class Watch:
+class Agreement:
     """Lets several processes stop, or save, after the same step.
 
     What a clock or a signal says, they ask each other about ten times a second, at steps that they agreed on
@@ -50,7 +50,7 @@ class Watch:
     """
 
     def __init__(self, processes: Processes, step: int) -> None:
-        """Start watching.
+        """Start.
 
         Args:
             processes: who is to agree.

@@ -10,36 +10,27 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from latentia.core import registry, storage
 from latentia.core.errors import TrainingError
 from latentia.core.memory import kept_memory
 from latentia.core.processes import Processes
-from latentia.core.types import LatentModel
 from latentia.data.loader import Loader
-from latentia.metrics import Averages, average_terms, health_summary
-from latentia.metrics.diagnosis import USUAL_LR, carrying, collapse
-from latentia.metrics.terms import stored_bits
 from latentia.objectives import Objective
-from latentia.training.checkpoint import Checkpointed, Checkpoints, Progress
+from latentia.training.checkpoint import Checkpointed, Progress
 from latentia.training.discriminator import Opponent
 from latentia.training.engines import engine
 from latentia.training.folder import RunFolder
-from latentia.training.interrupts import Interrupts, Watch
+from latentia.training.interrupts import Agreement, Interrupts
 from latentia.training.optimiser import Adam
+from latentia.training.records import FolderRecord, MemoryRecord, Record
 from latentia.training.settings import Training
 from latentia.training.step import ADVERSARY, TERMS, Measured, Step, compiled
 from latentia.training.terms_buffer import Window
-from latentia.training.trackers import Tracker
+from latentia.training.watch import Watch, Watched, default_watch, diverged
 
-HEALTH_CHECKS = 20
-"""How often in a run the latents are looked at, about."""
-COLLAPSE_AFTER = 300
-"""Steps before which a rate near zero means a model that has not learned yet."""
-FAR = 10.0
-"""A loss that ends this many times its first size, or nats for each value, above its start has diverged."""
 MOST_SKIPPED = 100
 """Steps left out in a row after which a run is hopeless."""
 
@@ -64,29 +55,36 @@ class Outcome:
 
 
 class Trainer:
-    """Trains one model on one split, into one run folder."""
+    """Trains one model on one split, into a run folder or in memory.
+
+    In memory nothing is written, a run cannot be gone on with, and the model has its best weights in the end.
+    """
 
     def __init__(
         self,
-        model: LatentModel,
+        model: nn.Module,
         objective: Objective,
-        loaders: Mapping[str, Loader],
+        splits: Mapping[str, Loader],
         settings: Training,
-        folder: RunFolder,
+        folder: RunFolder | None = None,
+        watch: Watch | None = None,
         *,
         quiet: bool = False,
+        title: str | None = None,
         processes: Processes = Processes(),  # noqa: B008 - immutable
         say: Callable[[str], None] = lambda line: None,
     ) -> None:
         """Bring the parts together.
 
         Args:
-            model: maps a `Batch` to a `Pass`; on the device already.
-            objective: maps a `Pass` to `Terms`.
-            loaders: the splits; 'train' must be there, 'validation' may be empty.
+            model: maps a `Batch` to what the objective reads; on the device already.
+            objective: maps that to `Terms`; `LossFunction` does for modules without latents.
+            splits: 'train', and 'validation' where there is one.
             settings: how to train.
-            folder: where everything is written.
+            folder: where everything is written; None trains in memory.
+            watch: what scores the validation split and looks at the run; None goes by the model.
             quiet: show no progress bar.
+            title: what the progress bar is called.
             processes: who trains it; the first one writes the folder.
             say: called with each line that a person wants to read.
         """
@@ -94,18 +92,19 @@ class Trainer:
         if next(model.parameters()).device.type == "cuda":  # on a CPU it was measured to gain nothing
             _lay_out(model)
         self.objective = objective
-        self.train = loaders["train"]
-        self.validation = loaders["validation"]
+        self.train = splits["train"]
+        self.validation = splits["validation"] if "validation" in splits else self.train.over(np.empty(0))
         self.settings = settings
         self.folder = folder
         self.quiet = quiet or not processes.first
+        self.title = title
         self.processes = processes
         self.batch_size = settings.batch_of(len(self.train))
         self.epoch_steps = len(self.train) // self.batch_size  # the incomplete last batch is dropped
         self.total_steps = settings.epochs * self.epoch_steps
         self.device = next(model.parameters()).device
         adversary = objective.to(self.device).adversary
-        measured = Measured(model, objective, self.train)
+        measured = Measured(objective.wrapped(model), objective, self.train)
         divided = settings.sharding != "none" and processes.count > 1  # its blocks come and go by hooks
         fast = compiled(measured, "never" if divided else settings.compile, self.total_steps, say)
         if fast is not measured:
@@ -117,11 +116,18 @@ class Trainer:
         self.terms = TERMS if adversary is None else (*TERMS, *ADVERSARY)
         self.step = Step(self.engine, optimiser, opponent, settings)
         self.live = Checkpointed(model, optimiser, self.step.average, opponent)
-        self.checkpoints = Checkpoints(folder.checkpoints, self.engine)
-        self.trackers = processes.alone(self._track) or []
+        self.record: Record = (
+            MemoryRecord(self.engine)
+            if folder is None
+            else FolderRecord(folder, self.engine, settings.trackers)
+        )
+        self.watch = watch or default_watch(model)
+        self.watched = Watched(
+            model, objective, self.train, self.validation, settings, processes,
+            self.epoch_steps, self.total_steps,
+        )  # fmt: skip
         self.window = Window(settings.log_every + MOST_SKIPPED)
         self.validated: dict[str, str] = {}
-        self.warnings: list[str] = []
 
     def fit(self) -> Outcome:
         """Train to the end, to a signal, or to the time limit; go on from a checkpoint if there is one.
@@ -135,18 +141,15 @@ class Trainer:
             LatentiaError: if the disk is full.
         """
         settings = self.settings
-        restored, notes = self.checkpoints.load(self.live)
+        restored, notes = self.record.begin(self.live)
         progress = restored or Progress()
-        self.processes.alone(lambda: self.folder.rewind(progress.step))
         if progress.step < self.total_steps and progress.finished != "early":
             progress.finished = ""
-        if restored is None:
-            self.checkpoints.save(progress, self.live)
 
         self.model.train()
         saved = logged = started = time.monotonic()
         before = progress.seconds
-        watch = Watch(self.processes, progress.step)
+        agreement = Agreement(self.processes, progress.step)
         with kept_memory(self.device), Interrupts() as interrupts, self._bar(progress.step) as bar:
             while progress.step < self.total_steps and not progress.finished:
                 epoch, position = divmod(progress.step, self.epoch_steps)
@@ -164,7 +167,7 @@ class Trainer:
                     (epoch + 1) % settings.validate_every == 0 or progress.step == self.total_steps
                 ):
                     self._validate(progress)
-                stop, due = watch(
+                stop, due = agreement(
                     progress.step,
                     interrupts.received or 0,
                     bool(settings.max_minutes) and progress.seconds >= 60 * (settings.max_minutes or 0),
@@ -172,55 +175,29 @@ class Trainer:
                 )
                 if stop or due:
                     logged = self._log(progress, bar, logged)
-                    self.checkpoints.save(progress, self.live)
+                    self.record.checkpoint(progress, self.live)
                     saved = time.monotonic()
                     if stop:
                         break
             if progress.step == self.total_steps and not progress.finished:
                 progress.finished = "epochs"
             if progress.finished or progress.best_step is None:
-                self._close(progress)
-        for tracker in self.trackers:
-            tracker.close()
+                self._finish(progress)
+        self.record.close(self.model)
+        return self._outcome(progress, interrupts, notes)
+
+    def _outcome(self, progress: Progress, interrupts: Interrupts, notes: list[str]) -> Outcome:
         received = int(self.processes.highest(interrupts.received or 0)[0])
         signalled = signal.Signals(received) if received else None
-        fault = ""
-        if not signalled and (worse := self._diverged(progress)):
-            if progress.best_score is None or self._far(progress, progress.best_score):
-                fault = worse
-            else:
-                self.warnings.append(
-                    f"{worse}; the weights of step {progress.best_step}, before it, were kept"
-                )
-        return Outcome(progress, signalled, tuple(notes), tuple(self.warnings), fault)
-
-    def _diverged(self, progress: Progress) -> str:
-        """Say that the loss ended far above where it began; nothing where it did not."""
-        last = progress.last_loss if progress.best_score is None else progress.best_score
-        ends = [loss for loss in (last, progress.last_loss) if loss is not None and self._far(progress, loss)]
-        if not ends:
-            return ""
-        return (
-            f"the run diverged: its loss was {progress.first_loss:.4g} nats before the first step, and is "
-            f"{ends[0]:.4g}; use training.lr={min(USUAL_LR, self.settings.lr / 10):g} "
-            f"(now {self.settings.lr:g})"
-        )
-
-    def _far(self, progress: Progress, loss: float) -> bool:
-        """Whether a loss is so far above the first one that no weight on a schedule explains it."""
-        first = progress.first_loss
-        if first is None or not math.isfinite(first):
-            return False
-        return loss - first > FAR * max(abs(first), math.prod(self.train.event))
+        warning, fault = ("", "") if signalled else diverged(self.watched, progress)
+        warnings = [*self.watch.warnings(), *([warning] if warning else [])]
+        return Outcome(progress, signalled, tuple(notes), tuple(warnings), fault)
 
     def _index(self, number: int) -> Tensor:
         """Give the positions of a step's batch, a function of its number."""
         epoch, position = divmod(number, self.epoch_steps)
         start = position * self.batch_size
         return self.train.chosen(self.settings.seed, epoch, start, start + self.batch_size)
-
-    def _track(self) -> list[Tracker]:
-        return [registry.lookup("tracker", name)(self.folder.path) for name in self.settings.trackers]
 
     def _log(self, progress: Progress, bar: Any, since: float) -> float:
         """Write the means since the last line, and refuse to go on if one is not finite."""
@@ -258,21 +235,11 @@ class Trainer:
         }
         if self.settings.skip:
             row["skipped"] = int((~taken).sum())
-        self._record(row)
+        self.record.log(row)
         bar.update(steps)
-        shown = {"recon": f"{means['distortion']:.2f}", "kl": f"{means['rate']:.2f}"}
-        if self.objective.bound:
-            bits = stored_bits(means["distortion"] + means["rate"], self.model, self.train)
-            shown["bits/dim"] = f"{bits:.3f}"
+        shown = self.watch.steps(self.watched, means)
         bar.set_postfix({**shown, "images/s": f"{rate:,.0f}", **self.validated}, refresh=False)
         return now
-
-    def _record(self, row: Mapping[str, Any]) -> None:
-        if not self.processes.first:
-            return
-        self.folder.log(row)
-        for tracker in self.trackers:
-            tracker.log(row)
 
     def _fail(self, progress: Progress, rows: Tensor) -> None:
         """Save the first batch whose loss is not finite and say which term it was."""
@@ -282,12 +249,9 @@ class Trainer:
         value = rows[bad][self.terms.index(term)].item()
         step = progress.step - len(rows) + bad + 1
         index = self._index(step - 1)
-        path = self.folder.path / "failed-batch.safetensors"
-        storage.save_tensors(path, {"x": self.train.stored(index), "index": index}, {"step": step})
-        good = self.checkpoints.files()[-1].name
+        kept = self.record.failed({"x": self.train.stored(index), "index": index}, step)
         raise TrainingError(
-            f"the {term} is {value} at step {step}: the batch is in {path}, the last good checkpoint "
-            f"is {good}; "
+            f"the {term} is {value} at step {step}: {kept}; "
             f"try a lower training.lr (now {self.settings.lr:g}) or training.clip=1"
         )
 
@@ -298,66 +262,37 @@ class Trainer:
         share = progress.step / self.total_steps
         with self._averaged():
             with self.engine.gathered():
-                scores = self._score(progress.step, share)
+                score = self._score(progress.step, share)
             if not self.objective.settled(share):
                 return
-            if progress.best_score is None or scores.score < progress.best_score:
-                progress.best_score, progress.best_step, progress.stale = scores.score, progress.step, 0
+            if progress.best_score is None or score < progress.best_score:
+                progress.best_score, progress.best_step, progress.stale = score, progress.step, 0
                 self._keep(progress)
             else:
                 progress.stale += 1
                 if self.settings.patience and progress.stale >= self.settings.patience:
                     progress.finished = "early"
 
-    def _score(self, step: int, share: float) -> Averages:
-        """Log the validation split's figures, and now and then what the latents carry."""
-        scores = average_terms(
-            self.model, self.objective, self.validation, progress=share, processes=self.processes
-        )
-        if not math.isfinite(scores.loss):
-            error = TrainingError(f"the validation loss is {scores.loss} at step {step}; try a lower lr")
+    def _score(self, step: int, share: float) -> float:
+        """Have the validation split looked at, and log what was seen."""
+        seen = self.watch.validate(self.watched, step, share)
+        if not math.isfinite(seen.score):
+            error = TrainingError(f"the validation loss is {seen.score} at step {step}; try a lower lr")
             raise self.processes.refuse(error)
-        self._record({"split": "validation", "step": step, **scores.row()})
-        self.validated["val"] = f"{scores.loss:.2f}"
-        if scores.rate_by_level:
-            self.validated["kl by level"] = "+".join(f"{rate:.1f}" for rate in scores.rate_by_level)
-        if self._health_due(step):
-            self._check_health(step, scores, share)
-        return scores
-
-    def _health_due(self, step: int) -> bool:
-        """Say whether this validation looks at the latents: about twenty do, and the last one."""
-        between = self.settings.validate_every * self.epoch_steps
-        every = max(1, self.total_steps // between // HEALTH_CHECKS)
-        return step == self.total_steps or step // between % every == 0
-
-    def _check_health(self, step: int, scores: Averages, share: float) -> None:
-        """Log what the latents carry; warn while the posterior is collapsed, unless it recovers."""
-        figures = health_summary(self.model, self.validation)
-        self._record({"split": "health", "step": step, **figures})
-        if "codebook_use" in figures:
-            self.validated["codes"] = f"{figures['codebook_use']:.0%}"
-            return
-        active, latents = int(figures["active_units"]), math.prod(self.model.latent)
-        self.validated["active"] = f"{active}/{latents}"
-        self.warnings.clear()
-        if not self.objective.bound or not self.objective.settled(share) or step < COLLAPSE_AFTER:
-            return
-        finding = collapse(scores.rate, max(active, carrying(scores.kl)), latents)
-        if finding and finding.name == "full collapse":
-            self.warnings.append(f"{finding.name} at step {step}: {finding.what}; {finding.advice}")
+        for row in seen.rows:
+            self.record.log({"split": row["split"], "step": step, **row})
+        self.validated |= seen.shown
+        return seen.score
 
     def _keep(self, progress: Progress) -> None:
-        header = {"step": progress.step, "score": progress.best_score}
-        weights = self.engine.collect(self.model.state_dict())
-        self.processes.alone(lambda: storage.save_tensors(self.folder.weights_file, weights, header))
+        self.record.keep(self.model, {"step": progress.step, "score": progress.best_score})
 
-    def _close(self, progress: Progress) -> None:
+    def _finish(self, progress: Progress) -> None:
         """Leave a model and a last checkpoint behind."""
         if progress.best_step is None:  # nothing was chosen by validation: the last weights are the model
             with self._averaged():
                 self._keep(progress)
-        self.checkpoints.save(progress, self.live)
+        self.record.checkpoint(progress, self.live)
 
     def _averaged(self) -> _Swapped:
         return _Swapped(self.parameters, self.step.average)
@@ -366,7 +301,10 @@ class Trainer:
         from tqdm import tqdm
 
         disable = True if self.quiet else None  # None: shown on a terminal only
-        return tqdm(total=self.total_steps, initial=start, unit="step", disable=disable, file=sys.stderr)
+        return tqdm(
+            total=self.total_steps, initial=start, desc=self.title, unit="step", disable=disable,
+            file=sys.stderr,
+        )  # fmt: skip
 
 
 def _lay_out(model: nn.Module) -> None:

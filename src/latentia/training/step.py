@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from latentia.core.compiling import Choice, Compiled, Cost, decide
 from latentia.core.noise import seed_next
-from latentia.core.types import LatentModel
 from latentia.data.loader import Loader
 from latentia.objectives import Objective
 from latentia.training.buffers import Moved
@@ -37,11 +36,11 @@ class Measured(nn.Module):
     All that learns in a run is a parameter of it: the model, and the adversary where there is one.
     """
 
-    def __init__(self, model: LatentModel, objective: Objective, loader: Loader) -> None:
+    def __init__(self, model: nn.Module, objective: Objective, loader: Loader) -> None:
         """Bring the parts together.
 
         Args:
-            model: maps a `Batch` to a `Pass`.
+            model: maps a `Batch` to a `Pass`, or to what else the objective reads.
             objective: maps a `Pass` to `Terms`.
             loader: the training split.
         """
