@@ -14,7 +14,7 @@ import latentia
 from benchmarks.images import mnist
 from benchmarks.result import Cell, Result, describe_machine
 from benchmarks.run import RESULTS
-from latentia.metrics.features import classifier_features
+from latentia.evaluation.classifier import classifier_features
 from latentia.metrics.generation import frechet_distance
 from latentia.metrics.neighbours import precision_recall, shares
 

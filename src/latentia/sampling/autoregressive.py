@@ -12,7 +12,8 @@ from latentia.core.errors import ConfigError
 from latentia.core.registry import register
 from latentia.core.types import Coder
 from latentia.networks.transformer import CausalTransformer
-from latentia.sampling.base import Sampler, Source, minimise
+from latentia.objectives import LossFunction
+from latentia.sampling.base import Sampler, Source, learn
 
 CHUNK = 256
 
@@ -68,9 +69,9 @@ class AutoregressiveSampler(Sampler):
 
     def fit(self, source: Source, quiet: bool = True) -> None:
         """Maximise log p of the codes of the training split; see `Sampler`."""
-        minimise(
+        learn(
             self.network,
-            lambda codes: -self._log_prob(codes),
+            LossFunction(lambda network, batch: -self._log_prob(batch.x.long())),
             self._flat(torch.from_numpy(source.known_codes)),
             steps=self.steps,
             what="fitting the sampler autoregressive",

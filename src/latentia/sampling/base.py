@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -17,9 +17,14 @@ from latentia.core.errors import ConfigError, LatentiaError, RunError
 from latentia.core.noise import seeded
 from latentia.core.types import LatentModel
 from latentia.metrics.terms import stream
+from latentia.objectives import Objective
+from latentia.training import train_in_memory
 
 SEED = 0
 """Every fit has this seed: a sampler is a part of the run, and the seed of a draw is the user's."""
+LEARNING_RATE = 2e-3
+CLIP = 10.0
+"""Largest norm of a gradient."""
 
 
 class Source(Protocol):
@@ -203,54 +208,31 @@ def _read(sampler: Sampler, path: Path, label: Mapping[str, Any]) -> bool:
     return True
 
 
-def minimise(
+def learn(
     module: nn.Module,
-    loss: Callable[[Tensor], Tensor],
+    objective: Objective,
     codes: Tensor,
     *,
     steps: int,
     what: str,
     quiet: bool,
     batch: int = 256,
-    lr: float = 2e-3,
     held: int | None = None,
 ) -> None:
     """Train a part of a sampler on latents, and leave it as it was when held-out latents liked it best.
 
-    Adam, a learning rate that falls to zero along a cosine, gradients clipped to a norm of 10. Every tenth
-    latent is held out and looked at every 100 steps, always with the same noise.
-
     Args:
         module: what is trained.
-        loss: gives the loss of each latent, shape `(B,)`.
+        objective: what it is trained by.
         codes: the latents, shape `(N, D)`.
-        steps: how many.
+        steps: how many, about.
         what: what the progress bar says.
         quiet: show no progress bar.
         batch: latents in a step.
-        lr: the learning rate at the start.
-        held: latents that are held out at the most.
+        held: latents that are held out at the most; a tenth of them is.
     """
-    from tqdm import tqdm
-
-    codes = codes[torch.randperm(len(codes))]
-    count = min(len(codes) // 10, held or len(codes))
-    aside, known = codes[:count], codes[count:]
-    aside = aside if count else known
-    optimiser = torch.optim.Adam(module.parameters(), lr=lr)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
-    best, least = module.state_dict(), torch.inf
-    module.train()
-    for step in tqdm(range(1, steps + 1), desc=what, disable=True if quiet else None, leave=False):
-        optimiser.zero_grad()
-        loss(known[torch.randint(len(known), (min(batch, len(known)),))]).mean().backward()
-        nn.utils.clip_grad_norm_(module.parameters(), 10.0)
-        optimiser.step()
-        schedule.step()
-        if step % 100 == 0 or step == steps:
-            with torch.no_grad(), seeded(SEED):
-                score = float(loss(aside).mean())
-            if score < least:
-                best, least = {key: value.clone() for key, value in module.state_dict().items()}, score
-    module.load_state_dict(best)
-    module.eval()
+    aside = min(len(codes) // 10, held or len(codes))
+    train_in_memory(
+        module, objective, codes, steps=steps, batch_size=batch, lr=LEARNING_RATE, held_out=aside,
+        clip=CLIP, seed=SEED, title=what, quiet=quiet,
+    )  # fmt: skip

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from latentia.assembly import assemble
 from latentia.core.errors import ConfigError
 from latentia.core.registry import register
-from latentia.core.types import Batch
+from latentia.objectives import LossFunction
 from latentia.probability.flows import SplinePrior
-from latentia.sampling.base import Sampler, Source, minimise
+from latentia.sampling.base import Sampler, Source, learn
 
 
 class _Flow(SplinePrior):
@@ -84,9 +84,9 @@ class FlowSampler(_Scaled):
 
     def learn(self, codes: Tensor, quiet: bool) -> None:
         """Maximise log p(z)."""
-        minimise(
+        learn(
             self.flow,
-            lambda z: -self.flow().log_prob(z),
+            LossFunction(lambda flow, batch: -flow().log_prob(batch.x)),
             codes,
             steps=self.steps,
             what="fitting the sampler flow",
@@ -142,10 +142,9 @@ class TwoStageSampler(_Scaled):
 
     def learn(self, codes: Tensor, quiet: bool) -> None:
         """Maximise the second VAE's bound."""
-        model, objective = self._parts.model, self._parts.objective
-        minimise(
-            model,
-            lambda z: objective(model(Batch(z, torch.arange(len(z))))).loss,
+        learn(
+            self._parts.model,
+            self._parts.objective,
             codes,
             steps=self.steps,
             what="fitting the sampler two_stage",

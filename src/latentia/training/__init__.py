@@ -4,6 +4,7 @@ from latentia.training.checkpoint import Checkpoints, Progress, checkpoint_files
 from latentia.training.devices import choose_device
 from latentia.training.engines import Engine
 from latentia.training.loop import Outcome, Trainer
+from latentia.training.memory import train_in_memory
 from latentia.training.settings import Training
 from latentia.training.watch import LatentWatch, LossWatch, Watch
 
@@ -19,4 +20,5 @@ __all__ = [
     "Watch",
     "checkpoint_files",
     "choose_device",
+    "train_in_memory",
 ]

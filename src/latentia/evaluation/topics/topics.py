@@ -287,7 +287,7 @@ def _feature_space(subject: Subject) -> Any:
         if not subject.image:
             raise Unmeasurable("the Inception network needs images")
         return InceptionFeatures(subject.settings.inception, low=low, high=high, quiet=subject.quiet)
-    from latentia.metrics.features import classifier_features
+    from latentia.evaluation.classifier import classifier_features
 
     dataset, split = subject.own.dataset, subject.own.dataset.splits
     targets = dataset.factors if dataset.labels is None else dataset.labels[:, None]
