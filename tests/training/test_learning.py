@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+import latentia
 from latentia import api
 from latentia.cli import main
 from latentia.core.errors import TrainingError
@@ -79,7 +80,7 @@ def test_the_advice_for_a_learning_rate_that_is_too_high_works(tmp_path):
 
 def test_the_floor_is_the_error_of_the_training_mean():
     x = np.random.default_rng(0).integers(0, 256, (60, 1, 4, 4)).astype(np.uint8)
-    dataset = api.latentia.data.load(x, validation=0.0, test=0.2)
+    dataset = latentia.load(x, validation=0.0, test=0.2)
     splits = loaders(dataset, Scale())
     train, test = (x[dataset.splits[name]] / 255 for name in ("train", "test"))
     mean = mean_example(splits["train"])
