@@ -20,8 +20,8 @@ from latentia.training.folder import RunFolder
 
 WORKER = """
 import json, sys
-from latentia import api
 from latentia.core.errors import LatentiaError
+from latentia.runs import session
 for number, job in enumerate(json.loads(sys.argv[1])):
     try:
         if "resume" in job:
