@@ -215,10 +215,8 @@ class Trainer:
             raise self.processes.refuse(error)
         if not torch.isfinite(rows[taken]).all():
             self.processes.alone(lambda: self._fail(progress, rows.where(taken[:, None], 0)))
-        steps, means = (
-            len(rows),
-            dict(zip(self.terms, rows[taken].double().mean(dim=0).tolist(), strict=True)),
-        )
+        steps, each = len(rows), rows[taken].double().mean(dim=0).tolist()
+        means: dict[str, float] = dict(zip(self.terms, each, strict=True))
         self.window.clear()
         added = means.get("adversarial", 0.0)  # no part of what weights are compared by
         progress.last_loss = means["loss"] - added
