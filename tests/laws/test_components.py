@@ -8,7 +8,7 @@ from torch.distributions import Independent, Normal
 
 from latentia import assembly
 from latentia.assembly.building import latent_of
-from latentia.core import config, registry, storage
+from latentia.core import config, needs, registry, storage
 from latentia.core.errors import ConfigError
 from latentia.core.types import Batch, Pass
 from latentia.metrics.likelihood import scorer
@@ -33,7 +33,7 @@ SQUARE = (2, 3, 2)
 
 
 def make(kind, name, **context):
-    table = config.check_component(kind, name, kind, assembly.SUPPLIED.get(kind, ()))
+    table = config.check_component(kind, name, kind)
     return config.build(kind, table, **context)
 
 
@@ -70,7 +70,7 @@ def model_of(name, event, **parts):
     owner = registry.lookup("model", name)
     kinds = config.component_kinds(owner)
     sized = {"latent_dim": 3} if "latent_dim" in config.parameters(owner) else {"levels": [1, 2]}
-    settings = config.check_component("model", {"name": name, **sized}, "model", assembly.SUPPLIED["model"])
+    settings = config.check_component("model", {"name": name, **sized}, "model")
     chosen = {
         "posterior": owner.defaults.get("posterior"),
         "prior": owner.defaults.get("prior"),
@@ -101,19 +101,13 @@ def objective_of(name):
 
 
 def fits(model, objective):
-    """Whether the model's usual posterior has what the objective needs."""
+    """Whether the model with its usual parts gives what the objective needs, and the other way round."""
     component = registry.lookup("model", model)
-    usual = component.defaults.get("posterior")
-    posterior = registry.lookup("posterior", usual) if usual else component
-    wanted = registry.lookup("objective", objective)
-    corruption = component.defaults.get("corruption")
-    hides = corruption is not None and registry.lookup("corruption", corruption).hides
-    if wanted.classifies != component.classifies or (wanted.hidden and not hides):
-        return False
-    based = "base" in config.parameters(wanted)  # then it is for what its base is for: the model's own
-    if posterior.codes or wanted.codes:
-        return posterior.codes and (wanted.codes or based)
-    return (posterior.density or not wanted.bound) and (posterior.factorised or not wanted.factorised)
+    parts = [(kind, component.defaults.get(kind)) for kind in ("posterior", "corruption")]
+    given = component.gives.union(*(registry.lookup(kind, name).gives for kind, name in parts if name))
+    scored = make_objective(objective, model=model)
+    given |= {needs.ADVERSARY, needs.CONDITION, needs.LABELS} | scored.gives
+    return scored.needs <= given and component.needs <= given
 
 
 PAIRS = [
@@ -155,14 +149,14 @@ def test_a_corruption_keeps_the_shape_and_shows_nothing_of_what_it_hides(name, e
         with pytest.raises(ConfigError, match=r"'patches' needs images.*corruption\.name=dropout"):
             config.build("corruption", {"name": name}, event=event)
         return
-    table = config.check_component("corruption", name, "corruption", assembly.SUPPLIED["corruption"])
+    table = config.check_component("corruption", name, "corruption")
     corruption = config.build("corruption", table, event=event)
     x = torch.rand(5, *event) + 1
     seen, hidden = corruption(x)
     assert seen.shape == hidden.shape == x.shape and hidden.dtype == torch.bool
-    assert bool(hidden.any()) == corruption.hides
+    assert bool(hidden.any()) == (needs.HIDDEN in corruption.gives)
     assert (seen[hidden] == 0).all()
-    if corruption.hides:
+    if needs.HIDDEN in corruption.gives:
         assert torch.equal(seen[~hidden], x[~hidden])
 
 
@@ -283,7 +277,7 @@ def test_a_prior_gives_a_distribution_over_the_latent(name, latent):
     assert p.mean.shape == p.variance.shape == p.stddev.shape == latent
     assert (p.variance > 0).all()
     told = prior(torch.randn(5, CONDITION))
-    assert told.batch_shape == ((5,) if prior.conditional else ())
+    assert told.batch_shape == ((5,) if needs.CONDITION in prior.needs else ())
     assert told.log_prob(torch.randn(7, 5, *latent)).shape == (7, 5)
 
 
@@ -409,7 +403,9 @@ def test_gradients_reach_every_parameter_of_a_model(name, network, likelihood):
             assert torch.isfinite(parameter.grad).all(), key
 
 
-CODED = [name for name in registry.names("posterior") if registry.lookup("posterior", name).codes]
+CODED = [
+    name for name in registry.names("posterior") if needs.CODES in registry.lookup("posterior", name).gives
+]
 OTHER = ("conditional_normal", "uniform_codes")
 PARTS = [("diagonal_gaussian", prior) for prior in registry.names("prior") if prior not in OTHER]
 PARTS += [(q, "standard_normal") for q in registry.names("posterior") if q != "delta" and q not in CODED]
@@ -511,7 +507,7 @@ def test_the_terms_of_an_example_do_not_depend_on_its_batch(name, objective, mon
 @pytest.mark.parametrize("name", registry.names("objective"))
 def test_an_objective_declares_an_adversary_where_it_has_one(name):
     scored = make_objective(name)
-    assert scored.adversarial == (scored.adversary is not None)
+    assert (needs.ADVERSARY in scored.needs) == (scored.adversary is not None)
     if scored.adversary is None:
         return
     torch.manual_seed(0)
@@ -568,7 +564,7 @@ def test_an_objective_is_configured_by_its_signature_alone(name):
 def test_a_sampler_starts_with_its_defaults_and_has_a_file_for_all_that_it_learns(name):
     sampler = config.build(
         "sampler",
-        config.check_component("sampler", name, "sampler", ("latent", "coder")),
+        config.check_component("sampler", name, "sampler"),
         latent=(2,),
         coder=make("posterior", "ema_codebook", latent=(2,)),
     )

@@ -10,12 +10,14 @@ import torch
 from latentia import api, assembly
 from latentia.core import storage
 from latentia.core.errors import ConfigError, MissingExtra
+from latentia.core.types import Batch
 from latentia.data import load
 from latentia.data.loader import loaders
 from latentia.metrics import average_terms
 from latentia.networks import ConvFeatures
 from latentia.objectives import DReG, FactorVAE
-from latentia.probability import DiagonalGaussian
+from latentia.objectives.schedules import Held
+from latentia.probability import DiagonalGaussian, Posterior
 from latentia.runs import session
 from latentia.training import Training
 from latentia.training.folder import RunFolder
@@ -54,10 +56,21 @@ SMALL = {"network": {"name": "mlp", "hidden": [16]}, "training": {"epochs": 2}}
         ),
         ({"objective": {"name": "perceptual", "base": "dreg"}}, r"'objective\.base' changes .*; use .*iwae"),
         (
-            {"objective": {"name": "perceptual", "base": "ms_ssim"}},
-            r"'perceptual' does not add to 'ms_ssim'.*use objective\.name=ms_ssim, or objective\.base=elbo",
+            {"objective": {"name": "perceptual", "base": {"name": "ms_ssim", "base": "dreg", "scales": 2}}},
+            r"'objective\.base' changes .*; use .*iwae",
         ),
-        ({"objective": {"name": "ms_ssim", "scales": 2, "base": "factor"}}, r"does not add to 'factor'"),
+        (
+            {
+                "model": "hierarchical_vae",
+                "network": "ladder_mlp",
+                "objective": {"name": "perceptual", "base": "dreg"},
+            },
+            r"objective 'dreg' changes the gradient through z, and the levels of model 'hierarchical_vae'",
+        ),
+        (
+            {"objective": {"name": "perceptual", "base": "semi_supervised"}},
+            r"objective 'semi_supervised' trains a classifier, and model 'vae' has none; use --model",
+        ),
         (
             {"objective": {"name": "perceptual", "base": "masked_reconstruction"}},
             r"model 'vae' hides nothing .*masked_autoencoder",
@@ -88,7 +101,7 @@ def test_a_package_that_is_missing_is_told_before_anything_is_written(tmp_path, 
 
 @pytest.mark.parametrize("objective", ["beta_tc", "factor"])
 def test_a_posterior_that_is_no_product_is_refused(objective, tmp_path, monkeypatch):
-    monkeypatch.setattr(DiagonalGaussian, "factorised", False)
+    monkeypatch.setattr(DiagonalGaussian, "gives", Posterior.gives)
     with pytest.raises(ConfigError, match=rf"'{objective}' needs a posterior that is a product .*; use"):
         session.start("digits", {**SMALL, "objective": objective}, out=tmp_path / "run", quiet=True)
 
@@ -96,7 +109,7 @@ def test_a_posterior_that_is_no_product_is_refused(objective, tmp_path, monkeypa
 def test_an_adversary_on_a_loop_with_one_optimiser_is_refused():
     @dataclasses.dataclass(frozen=True)
     class OneOptimiser(Training):
-        adversaries = False
+        gives = frozenset()
 
     with pytest.raises(ConfigError, match=r"'factor' trains an adversary .* 'OneOptimiser' has but one; use"):
         assembly.complete({"objective": "factor"}, load("digits"), OneOptimiser)
@@ -156,6 +169,48 @@ def test_a_distance_is_added_to_the_objective_of_the_model(model, tmp_path):
         last = run.metrics("test")[-1]
         assert last["penalty"] > 0
         assert (last["bits_per_dim"] is None) == (model == "autoencoder")
+
+
+def test_objectives_add_to_objectives_that_add_with_what_a_run_fills_in_at_any_depth(tmp_path):
+    inner = {"name": "ms_ssim", "scales": 2, "base": {"name": "factor", "hidden": [8]}}
+    outer = {
+        "name": "perceptual",
+        "weight": 0.5,
+        "schedule": {"name": "linear", "warmup": 1.0},
+        "base": inner,
+    }
+    run = api.train("digits", out=tmp_path / "run", objective=outer, latent_dim=2, **SMALL)
+    assert run.spec["objective"]["base"]["data_range"] == 1.0
+    assert run.objective.adversary is run.objective.base.base.adversary is not None
+    assert run.objective.needs == FactorVAE.needs and run.objective.bound
+    assert run.metrics("train")[-1]["adversary"] > 0
+
+
+@pytest.mark.parametrize("base", ["elbo", "semi_supervised"])
+def test_each_part_has_its_own_schedule(base):
+    model = {"elbo": "vae", "semi_supervised": "semi_supervised_vae"}[base]
+    dataset = load("digits")
+    own = (
+        {"name": base} if base != "elbo" else {"name": "elbo", "schedule": {"name": "linear", "warmup": 0.5}}
+    )
+    table = {"name": "perceptual", "schedule": {"name": "linear", "warmup": 1.0}, "base": own}
+    spec = assembly.complete({"model": model, "objective": table}, dataset, Training)
+    parts = assembly.fresh(spec, dataset.event, 0)
+    x = parts.transform(torch.from_numpy(dataset.x[:6]))
+    c = torch.from_numpy(parts.condition.of(dataset)[:6]) if parts.condition else None
+    state = parts.model(Batch(x, torch.arange(6), c))
+    objective, held = parts.objective, parts.objective.held(x.device)
+    for progress in (0.0, 0.25, 0.75, 1.0):
+        terms, alone = objective(state, progress), objective.base(state, progress)
+        added = progress * terms.diagnostics["distance"]
+        assert torch.allclose(terms.penalty, alone.penalty + added)
+        assert terms.weight == (min(1, 2 * progress) if base == "elbo" else 1.0)
+        for _, part in held.parts():
+            if isinstance(part, Held):
+                part.set(progress)
+        assert torch.allclose(held(state).loss, terms.loss)
+    assert (terms.diagnostics["distance"] > 0).all()
+    assert [objective.settled(progress) for progress in (0.5, 0.99, 1.0)] == [False, False, True]
 
 
 def test_arguments_of_what_an_objective_adds_to_need_no_name():

@@ -8,12 +8,11 @@ from latentia.assembly.building import Parts, assemble, begin, fresh, operations
 from latentia.assembly.checks import check_training
 from latentia.assembly.completion import complete
 from latentia.assembly.defaults import out_of_range
-from latentia.assembly.settings import PARTS, SHORT, SUPPLIED, check_sections, expand
+from latentia.assembly.settings import PARTS, SHORT, check_sections, expand
 
 __all__ = [
     "PARTS",
     "SHORT",
-    "SUPPLIED",
     "Parts",
     "assemble",
     "begin",

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from latentia.assembly.settings import NETWORKS, PARTS, SUPPLIED
+from latentia.assembly.settings import NETWORKS, PARTS
 from latentia.core import config, registry
-from latentia.core.errors import ConfigError, DataError, MissingExtra, nearest
-from latentia.data.conditions import Labels
+from latentia.core.errors import ConfigError, DataError, nearest
 from latentia.data.dataset import Dataset
 
 if TYPE_CHECKING:
@@ -47,7 +45,7 @@ def kinds_of(tables: Table) -> dict[str, str]:
 def check_network(tables: Table, kind: str) -> None:
     """Refuse a network of the other kind: a ladder for a model of one level, or the other way round."""
     model, name = tables["model"]["name"], tables["network"]["name"]
-    if name in registry.names(kind):
+    if name in registry.names(kind) or registry.is_dotted(name):
         return
     other = next((other for other in NETWORKS if name in registry.names(other)), None)
     if other is None:
@@ -117,116 +115,3 @@ def check_support(
         f"{dataset.name}: likelihood '{name}' needs values in [{low:g}, {high:g}], and the data reach "
         f"{value:g}; use --likelihood gaussian, or scale them with transform=scale"
     )
-
-
-def innermost(objective: Table) -> Table:
-    """Give the objective that others add to: what it is for, all of them are for."""
-    while "base" in objective:
-        objective = objective["base"]
-    return objective
-
-
-def check_base(table: Table, usual: str) -> None:
-    """Refuse an objective to add to that compares pictures, has an adversary or classifies."""
-    if "base" not in table:
-        return
-    name, base = table["name"], table["base"]
-    base = base if isinstance(base, str) else base["name"]
-    adds_to: Any = registry.lookup("objective", base)
-    if adds_to.classifies or config.parameters(adds_to).keys() & set(SUPPLIED["objective"]):
-        advice = f"objective.name={base}" + ("" if base == usual else f", or objective.base={usual}")
-        raise ConfigError(
-            f"objective '{name}' does not add to '{base}', which compares or classifies by itself; use "
-            f"{advice}"
-        )
-
-
-def check_codes(spec: Table) -> None:
-    """Refuse to mix codes and continuous latents."""
-    owner = "posterior" if "posterior" in spec else "model"
-    model, posterior = spec["model"]["name"], spec[owner]["name"]
-    coded = registry.lookup(owner, posterior).codes
-    for kind, fits in (("objective", "vq"), ("prior", "uniform_codes")):
-        if kind not in spec:
-            continue
-        name = innermost(spec[kind])["name"]
-        if getattr(registry.lookup(kind, name), "codes", False) == coded:
-            continue
-        if coded:
-            advice = f"{kind}.name={fits}, or --model vae"
-            if model != "vqvae":
-                advice = "posterior.name=diagonal_gaussian, or --model vqvae"
-            raise ConfigError(
-                f"{kind} '{name}' is for continuous latents, and posterior '{posterior}' gives codes; use "
-                f"{advice}"
-            )
-        advice = "posterior.name=ema_codebook, or --model vae"
-        if model != "vqvae":
-            advice = f"--model vqvae, or leave '{kind}' out"
-        raise ConfigError(f"{kind} '{name}' is for codes, and {owner} '{posterior}' gives none; use {advice}")
-
-
-def check_objective(spec: Table, training: type) -> None:
-    """Refuse an objective that the posterior, the training loop or the installation cannot serve."""
-    table = spec["objective"]
-    kind = "posterior" if "posterior" in spec else "model"  # a model may have a posterior of its own
-    posterior, other = (
-        spec[kind]["name"],
-        {"posterior": "posterior.name=diagonal_gaussian", "model": "--model vae"},
-    )
-    if "base" in table:
-        check_objective({**spec, "objective": table["base"]}, training)
-    objective = table["name"]
-    wanted, given = registry.lookup("objective", objective), registry.lookup(kind, posterior)
-    if wanted.needs and importlib.util.find_spec(wanted.needs[0]) is None:
-        raise MissingExtra(wanted.needs[0], wanted.needs[1], f"objective '{objective}'")
-    if wanted.bound and not (given.density or given.codes):
-        without = "" if wanted.classifies else ", or objective.name=reconstruction"
-        raise ConfigError(
-            f"objective '{objective}' needs a posterior with a density, and '{posterior}' has none; use "
-            f"posterior.name=diagonal_gaussian{without}"
-        )
-    prior = spec.get("prior", {}).get("name")
-    if prior and registry.lookup("prior", prior).needs_density and not given.density:
-        raise ConfigError(
-            f"prior '{prior}' mixes posteriors and needs one with a density, and '{posterior}' has none; use "
-            "prior.name=mixture, or --model vae"
-        )
-    if wanted.factorised and not given.factorised:
-        raise ConfigError(
-            f"objective '{objective}' needs a posterior that is a product over the latent's dimensions, and "
-            f"'{posterior}' is none; use {other[kind]}, or objective.name=elbo"
-        )
-    if wanted.steers and getattr(given, "ancestral", False):
-        raise ConfigError(
-            f"objective '{objective}' changes the gradient through z, and the levels of model '{posterior}' "
-            "pass z by; use objective.name=iwae, or --model vae"
-        )
-    if wanted.adversarial and not getattr(training, "adversaries", False):
-        raise ConfigError(
-            f"objective '{objective}' trains an adversary with a second optimiser, and the loop of "
-            f"'{training.__name__}' has but one; use objective.name=beta_tc"
-        )
-
-
-def check_classes(spec: Table) -> None:
-    """Refuse a classifier that nothing trains, and an objective that has none to train."""
-    objective, model = spec["objective"]["name"], spec["model"]["name"]
-    trains = registry.lookup("objective", objective).classifies
-    classifies = registry.lookup("model", model).classifies
-    if trains and not classifies:
-        raise ConfigError(
-            f"objective '{objective}' trains a classifier, and model '{model}' has none; use "
-            "--model semi_supervised_vae, or objective.name=elbo"
-        )
-    if classifies and not trains:
-        raise ConfigError(
-            f"model '{model}' has a classifier, and objective '{objective}' does not train it; use "
-            "objective.name=semi_supervised, or --model conditional_vae"
-        )
-    if classifies and not isinstance(config.build("condition", spec["condition"]), Labels):
-        told = spec["condition"]["name"]
-        raise ConfigError(
-            f"model '{model}' infers labels, and condition '{told}' is none; use condition.name=some_labels, "
-            "or --model conditional_vae"
-        )

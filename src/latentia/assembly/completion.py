@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from latentia.assembly.checks import (
-    check_base,
-    check_classes,
-    check_codes,
     check_levels,
     check_network,
-    check_objective,
     check_support,
     kinds_of,
 )
 from latentia.assembly.defaults import (
     choose_transform,
-    complete_objective,
     condition_for,
     corruption_for,
     extremes,
+    facts_of,
     nearly_binary,
     outermost,
-    reach,
     settle_grid,
     training_for,
     usual_network,
 )
-from latentia.assembly.settings import SECTIONS, SUPPLIED, check_sections
+from latentia.assembly.needs import check_needs
+from latentia.assembly.settings import SECTIONS, check_sections
 from latentia.core import config, registry
 from latentia.data.dataset import Dataset
 
@@ -71,32 +66,17 @@ def complete(settings: Mapping[str, Any], dataset: Dataset, training: type) -> T
     spec: Table = {"data": tables["data"], **condition_for(tables, dataset)}
     spec["transform"] = config.check_component("transform", tables["transform"], "transform")
     ends = config.build("transform", spec["transform"]).range(*extremes(dataset))
-    if "link" in config.parameters(likelihood) and ends[0] >= 0 and ends[1] <= 1:
-        tables["likelihood"].setdefault("link", "sigmoid")
-    if "levels" in config.parameters(likelihood):
-        tables["likelihood"].setdefault("levels", int(dataset.high) + 1)
-    prior = registry.lookup("prior", tables["prior"].get("name", "standard_normal"))
-    usual = defaults.get("objective", "elbo")
-    objective = registry.lookup("objective", tables["objective"]["name"])
-    makes_up = {"low", "high"} <= set(config.parameters(prior))  # examples, and so needs their range
-    span = ends
-    if (makes_up or "data_range" in config.parameters(objective)) and not all(map(math.isfinite, ends)):
-        span = reach(spec["transform"], dataset)
-    if makes_up:
-        tables["prior"].setdefault("low", span[0])
-        tables["prior"].setdefault("high", span[1])
-    complete_objective(tables["objective"], span, usual)
-    check_base(tables["objective"], usual)
+    facts = facts_of(spec["transform"], ends, defaults.get("objective", "elbo"), dataset)
     for section, kind in {"model": "model", **kinds, "objective": "objective"}.items():
-        spec[section] = config.check_component(kind, tables[section], section, SUPPLIED.get(section, ()))
+        table = tables[section]
+        completed = config.fill(kind, table, facts) if "name" in table else table
+        spec[section] = config.check_component(kind, completed, section)
     check_levels(spec, dataset)
     check_support(
         spec, dataset, ends, config.build("transform", spec["transform"]).range(*outermost(dataset))
     )
-    check_codes(spec)
-    check_objective(spec, training)
-    check_classes(spec)
-    spec |= corruption_for(tables, spec, ends, dataset)
+    spec |= corruption_for(tables, spec, facts, dataset)
+    check_needs(spec, training)
     spec["training"] = training_for(tables["training"], dataset, training)
     return spec
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -9,8 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from latentia.assembly.checks import innermost
-from latentia.assembly.settings import SUPPLIED
 from latentia.core import config, registry
 from latentia.core.errors import ConfigError, DataError, nearest
 from latentia.core.event import Event
@@ -170,25 +169,44 @@ def out_of_range(spec: Table, dataset: Dataset) -> str:
     )
 
 
-def complete_objective(table: Table, ends: tuple[float, float], usual: str) -> None:
-    """Fill in what an objective needs of the data, and the model's own objective where it adds to one."""
-    known = config.parameters(registry.lookup("objective", table["name"]))
-    from_data = {"data_range": ends[1] - ends[0], "base": usual, "features": "conv"}
-    for name in known.keys() & from_data.keys():
-        given = table.setdefault(name, from_data[name])
-        if isinstance(given, Mapping):  # arguments without a name, as objective.base.beta=4 gives them
-            table[name] = {"name": from_data[name], **given}
+def facts_of(transform: Table, ends: tuple[float, float], usual: str, dataset: Dataset) -> config.Facts:
+    """Say what components, at any depth, may ask of the data and of the model; what costs a pass is lazy.
+
+    Args:
+        transform: the checked transform.
+        ends: of the training split, transformed.
+        usual: the model's own objective, which others add to.
+        dataset: the data.
+
+    Returns:
+        What gives a value, by the kind that it is for and the name of the parameter.
+    """
+
+    @functools.cache
+    def span() -> tuple[float, float]:
+        return ends if all(map(math.isfinite, ends)) else reach(transform, dataset)
+
+    made_up = {"low": lambda: span()[0], "high": lambda: span()[1]}  # by whoever draws examples
+    unit = ends[0] >= 0 and ends[1] <= 1
+    return {
+        "objective": {
+            "data_range": lambda: span()[1] - span()[0],
+            "base": lambda: usual,
+            "features": lambda: "conv",
+        },
+        "prior": made_up,
+        "corruption": made_up,
+        "likelihood": {
+            "levels": lambda: int(dataset.high) + 1,
+            **({"link": lambda: "sigmoid"} if unit else {}),
+        },
+    }
 
 
 def condition_for(tables: Table, dataset: Dataset) -> Table:
     """Resolve what the model is told of each example; nothing for a model that is told nothing."""
-    model, prior = tables["model"]["name"], tables["prior"].get("name")
+    model = tables["model"]["name"]
     asks = "condition" in config.parameters(registry.lookup("model", model))
-    if not asks and prior and getattr(registry.lookup("prior", prior), "conditional", False):
-        raise ConfigError(
-            f"prior '{prior}' needs a condition, and model '{model}' has none; use --model "
-            "conditional_vae, or prior.name=standard_normal"
-        )
     table = tables["condition"]
     if not asks:
         if table:
@@ -208,30 +226,18 @@ def condition_for(tables: Table, dataset: Dataset) -> Table:
     return {"condition": spec}
 
 
-def corruption_for(tables: Table, spec: Table, ends: tuple[float, float], dataset: Dataset) -> Table:
+def corruption_for(tables: Table, spec: Table, facts: config.Facts, dataset: Dataset) -> Table:
     """Resolve what is done to the encoder's input; nothing for a model that sees it as it is."""
-    model, objective = spec["model"]["name"], innermost(spec["objective"])["name"]
-    table = tables["corruption"]
-    counts_hidden = registry.lookup("objective", objective).hidden
+    model, table = spec["model"]["name"], tables["corruption"]
     if "corruption" not in config.parameters(registry.lookup("model", model)):
-        if table or counts_hidden:
-            what = "'corruption'" if table else f"objective '{objective}'"
+        if table:
             raise ConfigError(
-                f"model '{model}' hides nothing from its encoder, and {what} asks for it; use --model "
+                f"model '{model}' hides nothing from its encoder, and 'corruption' asks for it; use --model "
                 "masked_autoencoder or denoising_autoencoder"
             )
         return {}
-    component = registry.lookup("corruption", table["name"])
-    if counts_hidden and not component.hides:
-        raise ConfigError(
-            f"objective '{objective}' counts hidden entries, and corruption '{table['name']}' hides none; "
-            "use corruption.name=dropout, or objective.name=reconstruction"
-        )
-    if {"low", "high"} <= set(config.parameters(component)):
-        low, high = ends if all(map(math.isfinite, ends)) else reach(spec["transform"], dataset)
-        table.setdefault("low", low)
-        table.setdefault("high", high)
-    checked = config.check_component("corruption", table, "corruption", SUPPLIED["corruption"])
+    table = config.fill("corruption", table, facts)
+    checked = config.check_component("corruption", table, "corruption")
     config.build("corruption", checked, event=dataset.event)
     return {"corruption": checked}
 

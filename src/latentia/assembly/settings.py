@@ -34,16 +34,6 @@ NETWORKS = {"network": "mlp", "ladder": "ladder_mlp"}
 """The kinds of network, each with one that takes any data."""
 
 
-SUPPLIED = {
-    "model": ("event", "condition", "corruption", *PARTS),
-    "corruption": ("event",),
-    "posterior": ("latent",),
-    "prior": ("latent", "event", "condition", "posterior"),
-    "objective": ("event", "latent"),
-}
-"""Parameters that the program provides, so that nobody sets them."""
-
-
 SHORT = {
     "latent_dim": ("model", "latent_dim"),
     "hidden": ("network", "hidden"),

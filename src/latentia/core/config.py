@@ -14,7 +14,7 @@ import math
 import tomllib
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Union
 
@@ -22,6 +22,7 @@ import latentia.core.registry as registry
 from latentia.core.errors import ConfigError, nearest
 
 Table = dict[str, Any]
+Facts = Mapping[str, Mapping[str, Callable[[], Any]]]
 
 
 def read_toml(path: str | Path) -> Table:
@@ -141,9 +142,18 @@ def parameters(component: Callable[..., Any]) -> Mapping[str, inspect.Parameter]
 
     Returns:
         Parameters by name, without `self`.
+
+    Raises:
+        ConfigError: if an annotation names what its module does not have.
     """
     target = component.__init__ if inspect.isclass(component) else component
-    hints = typing.get_type_hints(target)
+    try:
+        hints = typing.get_type_hints(target)
+    except NameError as error:
+        raise ConfigError(
+            f"the annotations of {component.__module__}:{component.__qualname__} cannot be read ({error}); "
+            "import the name where the module runs, not under TYPE_CHECKING alone"
+        ) from error
     found = {}
     for name, parameter in inspect.signature(component).parameters.items():
         if parameter.kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD):
@@ -201,21 +211,18 @@ def _default(parameter: inspect.Parameter, where: str) -> Any:
     kind, value = _component_kind(parameter.annotation), parameter.default
     if not kind or value is None:
         return _fit(value, parameter.annotation, where)
-    name = next(name for name in registry.names(kind) if registry.lookup(kind, name) is type(value))
+    name = registry.name_of(kind, type(value))
     given = {key: getattr(value, key) for key in parameters(type(value))}
     return check_component(kind, {"name": name, **given}, where)
 
 
-def check_component(
-    kind: str, value: str | Mapping[str, Any], where: str, supplied: Iterable[str] = ()
-) -> Table:
+def check_component(kind: str, value: str | Mapping[str, Any], where: str) -> Table:
     """Check a component given as a name or a table with a name.
 
     Args:
         kind: what it must be, such as "network".
         value: the name, or `{"name": ..., **arguments}`.
         where: the section, for messages.
-        supplied: parameters that the program provides.
 
     Returns:
         The whole table: name and every settable argument.
@@ -227,7 +234,7 @@ def check_component(
     name = table.pop("name", None)
     if not isinstance(name, str):
         raise ConfigError(f"'{where}' needs a name{nearest('', registry.names(kind))}")
-    return {"name": name, **check(registry.lookup(kind, name), table, where, supplied)}
+    return {"name": name, **check(registry.lookup(kind, name), table, where, registry.SUPPLIED.get(kind, ()))}
 
 
 def build(kind: str, table: Mapping[str, Any], **context: Any) -> Any:
@@ -236,14 +243,20 @@ def build(kind: str, table: Mapping[str, Any], **context: Any) -> Any:
     Args:
         kind: what it is.
         table: what `check_component` gave.
-        context: values for the parameters that the program provides, used where the
-            constructor has a parameter of that name.
+        context: values for the parameters that the program provides, those of `registry.SUPPLIED`. A
+            component inside gets the same, for its own kind.
 
     Returns:
         The object.
     """
     arguments = dict(table)
-    return construct(registry.lookup(kind, arguments.pop("name")), arguments, **context)
+    component = registry.lookup(kind, arguments.pop("name"))
+    supplied = {
+        name: context[name]
+        for name in registry.SUPPLIED.get(kind, ())
+        if name in context and name in parameters(component)
+    }
+    return construct(component, {**arguments, **supplied}, **context)
 
 
 def construct(component: Callable[..., Any], table: Mapping[str, Any], **context: Any) -> Any:
@@ -252,8 +265,7 @@ def construct(component: Callable[..., Any], table: Mapping[str, Any], **context
     Args:
         component: the constructor.
         table: its arguments, as `check` gave them.
-        context: values for the parameters that the program provides, used where the
-            constructor has a parameter of that name.
+        context: what the components inside are built with; see `build`.
 
     Returns:
         The object.
@@ -263,11 +275,54 @@ def construct(component: Callable[..., Any], table: Mapping[str, Any], **context
     for name, value in arguments.items():
         inner = _component_kind(known[name].annotation)
         if inner and isinstance(value, Mapping):
-            arguments[name] = build(inner, value)
+            arguments[name] = build(inner, value, **context)
         elif isinstance(value, list):
             arguments[name] = tuple(value)
-    arguments.update({name: value for name, value in context.items() if name in known})
     return component(**arguments)
+
+
+def fill(kind: str, table: Mapping[str, Any], facts: Facts) -> Table:
+    """Fill in, at any depth, the arguments that the data or the model say where the user said nothing.
+
+    Args:
+        kind: what the component is.
+        table: its name and arguments, as the user gave them.
+        facts: what gives a value, by the kind that it is for and the name of the parameter; a value that is
+            a component's name goes beside arguments that were given without one.
+
+    Returns:
+        The completed table.
+    """
+    filled = dict(table)
+    component = registry.lookup(kind, filled["name"])
+    for name in parameters(component).keys() & facts.get(kind, {}).keys():
+        given = filled.get(name)
+        if given is None or (isinstance(given, Mapping) and "name" not in given):
+            value = facts[kind][name]()
+            filled[name] = value if given is None else {"name": value, **given}
+    for name, inner in component_kinds(component).items():
+        given = filled.get(name)
+        given = {"name": given} if isinstance(given, str) else given
+        if isinstance(given, Mapping) and isinstance(given.get("name"), str):
+            filled[name] = fill(inner, given, facts)
+    return filled
+
+
+def parts(kind: str, table: Mapping[str, Any]) -> Iterator[tuple[str, str, Callable[..., Any]]]:
+    """Find a component and all components inside it, those inside first.
+
+    Args:
+        kind: what it is.
+        table: what `check_component` gave.
+
+    Yields:
+        The kind of each, its name, and its constructor.
+    """
+    component = registry.lookup(kind, table["name"])
+    for name, inner in component_kinds(component).items():
+        if isinstance(table.get(name), Mapping):
+            yield from parts(inner, table[name])
+    yield kind, table["name"], component
 
 
 def component_kinds(component: Callable[..., Any]) -> dict[str, str]:

@@ -25,6 +25,10 @@ class ConfigError(LatentiaError):
     """A setting that does not exist, does not fit its type, or does not fit another setting."""
 
 
+class MissingComponent(ConfigError):
+    """A component of another package that is not installed here, or does not hold it."""
+
+
 class RunError(LatentiaError):
     """A run folder that is missing, in use, damaged, or of another shape than the data."""
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.distributions import Categorical, Distribution
 
 from latentia.core.event import Event
+from latentia.core.needs import PATH, Words
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +144,8 @@ class LatentModel(nn.Module, abc.ABC):
     NaN, the condition is not known.
 
     Attributes:
+        needs: what the other parts of a run must give; see `latentia.core.needs`.
+        gives: what the model itself gives to them; its parts give for themselves.
         event: what one example is: its shape and kind.
         latent: shape of one latent.
         prior: gives p(z|c), from c of shape `(B, C)` or None; its batch shape is `()` where it ignores c.
@@ -155,6 +158,9 @@ class LatentModel(nn.Module, abc.ABC):
             takes examples of any size that these divide; empty where the size is that of the training.
     """
 
+    kind: ClassVar[str] = "model"
+    needs: ClassVar[Words] = frozenset()
+    gives: ClassVar[Words] = frozenset({PATH})
     event: Event
     latent: tuple[int, ...]
     prior: Callable[..., Distribution]

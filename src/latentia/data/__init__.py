@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from latentia.data.dataset import Dataset
+    from latentia.data.raw import Raw
     from latentia.data.readers.plain import read_array
     from latentia.data.sources import load
 
-_HOMES = {"Dataset": "dataset", "load": "sources", "read_array": "readers.plain"}
+_HOMES = {"Dataset": "dataset", "Raw": "raw", "load": "sources", "read_array": "readers.plain"}
 
-__all__ = ["Dataset", "load", "read_array"]
+__all__ = ["Dataset", "Raw", "load", "read_array"]
 
 
 def __getattr__(name: str) -> Any:

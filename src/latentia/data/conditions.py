@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from latentia.core.errors import ConfigError, DataError, nearest
+from latentia.core.needs import LABELS, Words
 from latentia.core.registry import register
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ class Condition(abc.ABC):
     """A map from what is known of an example to a row of numbers."""
 
     kind: ClassVar[str] = "condition"
+    gives: ClassVar[Words] = frozenset()
+    """`LABELS` where it is a label; see `latentia.core.needs`."""
 
     @property
     @abc.abstractmethod
@@ -139,6 +142,8 @@ def _as_rows(values: Any, size: int, what: str) -> np.ndarray:
 @register("condition", "labels")
 class Labels(Condition):
     """The class of an example, one-hot; an example without a label has an unknown condition."""
+
+    gives: ClassVar[Words] = frozenset({LABELS})
 
     def __init__(self, classes: int) -> None:
         """Set the number of classes.

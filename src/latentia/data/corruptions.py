@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from latentia.core.errors import ConfigError
+from latentia.core.needs import HIDDEN, Words
 from latentia.core.registry import register
 
 
@@ -23,8 +24,8 @@ class Corruption(abc.ABC):
     """A random map of examples in the model's units; it draws from torch's global generator."""
 
     kind: ClassVar[str] = "corruption"
-    hides: ClassVar[bool] = False
-    """Whether it hides entries, rather than changing them."""
+    gives: ClassVar[Words] = frozenset()
+    """`HIDDEN` where it hides entries, rather than changing them; see `latentia.core.needs`."""
 
     @abc.abstractmethod
     def __call__(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -83,7 +84,7 @@ class SaltAndPepper(Corruption):
 class _Hiding(Corruption):
     """Hides entries: the encoder sees a zero in their place."""
 
-    hides: ClassVar[bool] = True
+    gives: ClassVar[Words] = frozenset({HIDDEN})
 
     def __call__(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Hide entries; see `Corruption`."""

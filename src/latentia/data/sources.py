@@ -12,12 +12,13 @@ from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
+from latentia.core import registry
 from latentia.core.errors import ConfigError, DataError, reason
 from latentia.data import identity
 from latentia.data.dataset import Dataset
 from latentia.data.options import make_options
 from latentia.data.raw import SPLITS, Options, Raw
-from latentia.data.readers import arrays, hub, shaping, tables
+from latentia.data.readers import arrays, hub, outside, shaping, tables
 from latentia.data.readers.decode import noted
 from latentia.data.readers.kinds import HUB, IMAGES, KNOWN, WORDS, reader_for, stem
 from latentia.data.readers.resize import cuts, resize_all
@@ -64,8 +65,9 @@ def load(
         source: `digits` or `sprites`; a path of an IDX file or a folder with MNIST's four, of a folder,
             zip or tar archive of images, of a folder that `latentia.pack` wrote, of a `.npy`, `.npz`,
             `.csv`, `.tsv` or `.parquet` file, or of a folder that holds one such file; `hf:owner/name` or
-            `hf:` and a local folder; an array, a tensor, a data frame, or a tuple of one of these and
-            labels.
+            `hf:` and a local folder; `package.module:function`, a reader of another package, which returns
+            what follows here, or a `latentia.data.Raw`; an array, a tensor, a data frame, or a tuple of one
+            of these and labels.
         size: bring images to this height and width in pixels (one number for both).
         skip_bad: leave images out that cannot be decoded, instead of stopping at the first.
         label: the column, or the array of a `.npz` file, that holds the labels; or the known factor, of
@@ -207,6 +209,8 @@ def _read(source: Source, options: Options) -> tuple[str, str, Raw]:
         return source, source, word.read(Path(source), options)
     if isinstance(source, str) and source.startswith(HUB):
         return _from_hub(source.removeprefix(HUB), options)
+    if isinstance(source, str) and registry.is_dotted(source) and not Path(source).exists():
+        return _from_reader(source, options)
     if isinstance(source, (str, os.PathLike)):
         path = Path(os.path.abspath(Path(source).expanduser())) if str(source).strip() else None
         if path is None:
@@ -234,21 +238,33 @@ def _from_hub(name: str, options: Options) -> tuple[str, str, Raw]:
     return short, f"hf:{full}", hub.read(full, options)
 
 
-def _from_memory(source: Any, options: Options) -> tuple[str, str, Raw]:
+def _from_reader(source: str, options: Options) -> tuple[str, str, Raw]:
+    found, takes = outside.read(source, options)
+    name = source.rpartition(":")[2]
+    if isinstance(found, Raw):
+        _require_taken(options, takes | {"shape"}, source)
+        return name, source, found
+    # What the reader took is done; what is left is asked of the array or frame that it gave.
+    left = options._replace(**{option: Options._field_defaults[option] for option in takes})
+    return name, source, _from_memory(found, left, source)[2]
+
+
+def _from_memory(source: Any, options: Options, where: str = "") -> tuple[str, str, Raw]:
     data, labels = source if isinstance(source, tuple) and len(source) == 2 else (source, None)
     if hasattr(data, "columns") and hasattr(data, "__getitem__"):
-        _require_taken(options, frozenset({"label", "shape"}), "a data frame")
-        raw = tables.from_frame(data, options, "the data frame")
+        _require_taken(options, frozenset({"label", "shape"}), where or "a data frame")
+        raw = tables.from_frame(data, options, where or "the data frame")
         if labels is not None:
-            coded = arrays.from_memory(raw.x, labels, "the data frame")
+            coded = arrays.from_memory(raw.x, labels, where or "the data frame")
             raw = replace(raw, labels=coded.labels, label_names=coded.label_names, label="")
         return "table", "memory", raw
     if not hasattr(data, "__array__"):
+        given = f" that {where} gave" if where else ""
         raise DataError(
-            f"cannot load data from a {type(source).__name__}; latentia reads {KNOWN}, and arrays"
+            f"cannot load data from a {type(source).__name__}{given}; latentia reads {KNOWN}, and arrays"
         )
-    _require_taken(options, frozenset({"channels", "shape"}), "an array")
-    return "array", "memory", arrays.from_memory(data, labels, "the array", options.channels)
+    _require_taken(options, frozenset({"channels", "shape"}), where or "an array")
+    return "array", "memory", arrays.from_memory(data, labels, where or "the array", options.channels)
 
 
 def _require_taken(options: Options, takes: frozenset[str], where: str) -> None:
@@ -271,7 +287,7 @@ def images_of(source: Source) -> Path | None:
     """
     if not isinstance(source, (str, os.PathLike)) or not str(source).strip():
         return None
-    if str(source) in WORDS or str(source).startswith(HUB):
+    if str(source) in WORDS or str(source).startswith(HUB) or registry.is_dotted(str(source)):
         return None
     reader, path = reader_for(Path(os.path.abspath(Path(source).expanduser())), bare=False)
     return path if reader is IMAGES else None

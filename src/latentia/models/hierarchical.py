@@ -11,6 +11,7 @@ from torch.distributions import Distribution, Normal
 
 from latentia.core.errors import ConfigError
 from latentia.core.event import Event
+from latentia.core.needs import CONTINUOUS, DENSITY, Words
 from latentia.core.registry import register
 from latentia.core.types import Batch, Pass
 from latentia.models.decoding import DecodingModel, check_sizes
@@ -69,15 +70,8 @@ class HierarchicalVAE(DecodingModel):
     """
 
     defaults: ClassVar[dict[str, str]] = {"objective": "elbo"}
-    density: ClassVar[bool] = True
-    """Whether q(z|x) has a density; see `Posterior`."""
-    factorised: ClassVar[bool] = False
-    """Whether it is a product over the latent's dimensions."""
-    codes: ClassVar[bool] = False
-    """Whether it is over codes."""
-    ancestral: ClassVar[bool] = True
-    """Whether a level reaches the decoder and the levels below before z is whole, so that nothing can be done
-    to the gradient on its way through z."""
+    # A level reaches the decoder and the levels below before z is whole: no `PATH` is given.
+    gives: ClassVar[Words] = frozenset({CONTINUOUS, DENSITY})
 
     def __init__(
         self,

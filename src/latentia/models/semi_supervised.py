@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.distributions import Categorical, Distribution
 
 from latentia.core.errors import ConfigError
+from latentia.core.needs import CLASSIFIED, CLASSIFIER, LABELS, Words
 from latentia.core.registry import register
 from latentia.core.types import Batch, Pass
 from latentia.models.conditional import ConditionalVAE
@@ -41,6 +42,8 @@ class SemiSupervisedVAE(ConditionalVAE):
         "condition": "some_labels",
         "objective": "semi_supervised",
     }
+    needs: ClassVar[Words] = frozenset({CLASSIFIED, LABELS})
+    gives: ClassVar[Words] = ConditionalVAE.gives | {CLASSIFIER}
     classifies: ClassVar[bool] = True
 
     classes: Tensor

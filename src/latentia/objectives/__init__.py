@@ -14,6 +14,7 @@ from latentia.objectives.schedules import Constant, Cosine, Cyclical, Linear, Sc
 from latentia.objectives.semi_supervised import SemiSupervised
 from latentia.objectives.total_correlation import BetaTC, FactorVAE
 from latentia.objectives.vq import VQ
+from latentia.objectives.wrapper import Wrapper
 
 __all__ = [
     "BOUND",
@@ -40,4 +41,5 @@ __all__ = [
     "Schedule",
     "SemiSupervised",
     "StickingTheLanding",
+    "Wrapper",
 ]

@@ -4,52 +4,53 @@ from __future__ import annotations
 
 import abc
 import copy
-from typing import ClassVar
+from collections.abc import Iterator
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from latentia.core.errors import ConfigError
+from latentia.core.needs import BATCHWISE, BOUND, CONTINUOUS, DENSITY, Words
 from latentia.core.types import Pass, Terms
 from latentia.objectives.adversary import Adversary
 from latentia.objectives.schedules import Constant, Held, Schedule
+from latentia.probability import Moving
 
 
 class Objective(abc.ABC):
     """A map from a `Pass` to `Terms`: per example, in nats, unreduced.
 
     The distortion and the rate of an example never depend on the examples beside it. Its penalty may,
-    where the objective says so with `batchwise`; it then is the penalty of the batch, the same in each
+    where the objective gives `BATCHWISE`; it then is the penalty of the batch, the same in each
     example or not, of which the mean over the batch has a meaning.
     """
 
     kind: ClassVar[str] = "objective"
+    needs: Words = frozenset({CONTINUOUS, DENSITY})
+    """What the other parts of a run must give; see `latentia.core.needs`."""
+    gives: Words = frozenset({BOUND})
+    """What it gives to others."""
+    extra: ClassVar[tuple[str, str] | None] = None
+    """The package that it trains with beyond the usual ones, and the extra that brings it."""
     samples: int = 1
     """How many latent samples S the model must draw for each example."""
-    bound: bool = True
-    """Whether -(distortion + rate) bounds log p(x)."""
-    codes: ClassVar[bool] = False
-    """Whether it is for a posterior over codes."""
     reads: tuple[str, str] = ("E_q[-log p(x|z)]", "KL(q(z|x) || p(z))")
     """What its distortion and its rate are, for protocols."""
-    batchwise: bool = False
-    """Whether the penalty of an example depends on the examples beside it."""
-    factorised: bool = False
-    """Whether it needs a posterior that is a product over the latent's dimensions."""
-    adversarial: bool = False
-    """Whether it declares an adversary, so that the loop must train with a second optimiser."""
-    steers: bool = False
-    """Whether it changes the gradient on its way through z, so that nothing may be added to its loss."""
     adversary: Adversary | None = None
     """A module that is trained beside the model, against it; see `Adversary`."""
-    classifies: bool = False
-    """Whether it reads q(y|x), which only a model that classifies gives."""
-    hidden: bool = False
-    """Whether it counts hidden entries alone, which needs a corruption that hides some."""
     schedule: Schedule = Constant()
     """What its weights are multiplied with along the run."""
-    needs: tuple[str, str] | None = None
-    """The package that it trains with beyond the usual ones, and the extra that brings it."""
+
+    @property
+    def bound(self) -> bool:
+        """Whether -(distortion + rate) bounds log p(x)."""
+        return BOUND in self.gives
+
+    @property
+    def batchwise(self) -> bool:
+        """Whether the penalty of an example depends on the examples beside it."""
+        return BATCHWISE in self.gives
 
     @abc.abstractmethod
     def __call__(self, state: Pass, progress: float = 1.0) -> Terms:
@@ -74,6 +75,39 @@ class Objective(abc.ABC):
         """
         return model
 
+    def observe(self, terms: Terms) -> None:  # noqa: B027 - in most objectives nothing moves
+        """Note what a training step scored, for what moves with training; evaluation never calls it.
+
+        What moves is a `Moving` module that the objective has: it is on the model's device, in the run's
+        checkpoints, and moves once for all parts of a batch.
+
+        Args:
+            terms: what the objective gave.
+        """
+
+    def parts(self) -> Iterator[tuple[str, Any]]:
+        """Give every part, those of the objectives inside included.
+
+        Yields:
+            Its name, with dots, and the part.
+        """
+        for name, part in vars(self).items():
+            yield name, part
+            if isinstance(part, Objective):
+                yield from ((f"{name}.{inner}", each) for inner, each in part.parts())
+
+    def moving(self) -> dict[str, nn.Module]:
+        """Give the modules that move with training.
+
+        Returns:
+            Each by its name, with dots.
+        """
+        return {
+            name: part
+            for name, part in self.parts()
+            if isinstance(part, Moving) and isinstance(part, nn.Module)
+        }
+
     def to(self, device: torch.device | str) -> Objective:
         """Bring the modules that it owns to a device: an adversary, a network of features.
 
@@ -83,27 +117,28 @@ class Objective(abc.ABC):
         Returns:
             The objective itself.
         """
-        for part in vars(self).values():
-            if isinstance(part, (nn.Module, Objective)):
+        for _, part in self.parts():
+            if isinstance(part, nn.Module):
                 part.to(device)
         return self
 
-    def held(self, factor: Tensor) -> Objective:
-        """Give the same objective with the factor of its schedule in a tensor, whatever the progress.
+    def held(self, device: torch.device) -> Objective:
+        """Give the same objective with the factor of each schedule in a tensor, whatever the progress.
 
         Compiled code reads a tensor anew at each step, and would be compiled anew for each number.
 
         Args:
-            factor: shape `()`, on the model's device; the caller keeps it up to date.
+            device: the model's.
 
         Returns:
-            Another objective with the same parts.
+            Another objective with the same parts; `Held.set` of its schedules brings them to a step.
         """
         held = copy.copy(self)
-        held.schedule = Held(factor)
         for name, part in vars(self).items():
-            if isinstance(part, Objective) and part.schedule is self.schedule:
-                setattr(held, name, part.held(factor))
+            if isinstance(part, Objective):
+                setattr(held, name, part.held(device))
+            elif isinstance(part, Schedule):
+                setattr(held, name, Held(part, device))
         return held
 
     def settled(self, progress: float) -> bool:
@@ -116,9 +151,11 @@ class Objective(abc.ABC):
             progress: share of the run that is done.
 
         Returns:
-            Whether they have.
+            Whether they have, those of the objectives inside included.
         """
-        return self.schedule.settled(progress)
+        return all(
+            part.settled(progress) for _, part in self.parts() if isinstance(part, Schedule | Objective)
+        )
 
 
 def at_least(lowest: float, **settings: float) -> None:

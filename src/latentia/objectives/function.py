@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from latentia.core.needs import Words
 from latentia.core.types import Batch, Terms
 from latentia.objectives.base import Objective
 
@@ -20,7 +21,8 @@ class LossFunction(Objective):
         False
     """
 
-    bound = False
+    needs: Words = frozenset()
+    gives: Words = frozenset()
     reads = ("loss", "nothing")
 
     def __init__(self, loss: Callable[[Any, Batch], Tensor]) -> None:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
+from latentia.core.needs import PATH, STEERED, Words
 from latentia.core.registry import register
 from latentia.core.types import Pass, Terms
 from latentia.objectives.base import Objective, at_least
@@ -92,7 +93,8 @@ class DReG(StickingTheLanding):
         Estimators for Monte Carlo Objectives", 2019.
     """
 
-    steers = True
+    needs: Words = IWAE.needs | {PATH}
+    gives: Words = IWAE.gives | {STEERED}
 
     def hold(self, z: Tensor, share: Tensor) -> None:
         """Multiply the gradient through z by the shares once more; see `IWAE`."""

@@ -6,6 +6,7 @@ from torch import Tensor
 from torch.distributions import Independent
 
 from latentia.core.errors import ConfigError
+from latentia.core.needs import CONTINUOUS, HIDDEN, Words
 from latentia.core.registry import register
 from latentia.core.types import Pass, Terms
 from latentia.objectives.base import Objective
@@ -19,8 +20,8 @@ class MaskedReconstruction(Objective):
         Kaiming He et al., "Masked Autoencoders Are Scalable Vision Learners", 2022.
     """
 
-    bound: bool = False
-    hidden: bool = True
+    needs: Words = frozenset({CONTINUOUS, HIDDEN})
+    gives: Words = frozenset()
 
     def __call__(self, state: Pass, progress: float = 1.0) -> Terms:
         """Score a pass; see `Objective`."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 from torch import Tensor
 
 from latentia.core.errors import ConfigError
+from latentia.core.needs import BATCHWISE, BOUND, CONTINUOUS, Words
 from latentia.core.registry import register
 from latentia.core.types import Pass, Terms
 from latentia.objectives.base import Objective, at_least, distortion
@@ -55,7 +56,7 @@ class InfoVAE(Objective):
         Variational Autoencoders", 2019.
     """
 
-    batchwise: bool = True
+    gives: Words = frozenset({BOUND, BATCHWISE})
 
     def __init__(
         self, alpha: float = 0.0, mmd: float = 100.0, scales: tuple[float, ...] = SCALES, samples: int = 1
@@ -96,8 +97,8 @@ class WAE(Objective):
         Auto-Encoders", 2018.
     """
 
-    bound: bool = False
-    batchwise: bool = True
+    needs: Words = frozenset({CONTINUOUS})
+    gives: Words = frozenset({BATCHWISE})
 
     def __init__(self, mmd: float = 100.0, scales: tuple[float, ...] = SCALES) -> None:
         """Set the weight.

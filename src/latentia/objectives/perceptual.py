@@ -5,60 +5,42 @@ from __future__ import annotations
 import abc
 import math
 from collections.abc import Callable
-from dataclasses import replace
+from typing import ClassVar
 
 from torch import Tensor
 from torch.nn import functional
 
 from latentia.core.errors import ConfigError, MissingExtra
 from latentia.core.registry import register
-from latentia.core.types import Pass, Terms
+from latentia.core.types import Pass
 from latentia.networks import Features
 from latentia.objectives.base import Objective, at_least
+from latentia.objectives.schedules import Constant, Schedule
+from latentia.objectives.wrapper import Wrapper
 
 EXPONENTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 """Those of Wang et al. for five scales, from the finest on; fewer are divided by their sum."""
 
 
-class Compared(Objective):
+class Compared(Wrapper):
     """Another objective, with weight * D * distance(E[x|z], x) added to its penalty; D data dimensions.
 
-    Distortion and rate stay the other's, and its bound a bound; the mean is over the latent samples.
+    Distortion and rate stay the other's, and its bound a bound; the mean is over the latent samples. The
+    diagnostics hold `distance`, times D.
     """
 
-    bound = False  # it asks nothing of a posterior itself: what its base asks is checked beside
-
-    def __init__(self, base: Objective, weight: float) -> None:
-        """Take the other objective.
-
-        Args:
-            base: what is added to.
-            weight: weight of the distance, in nats for each data dimension.
-        """
-        at_least(0, weight=weight)
-        if base.steers:
-            raise ConfigError(
-                "'objective.base' changes the gradient through z, and would change that of the distance as "
-                "well; use objective.base.name=iwae"
-            )
-        self.base, self.weight = base, weight
-        self.samples, self.bound, self.adversary = base.samples, base.bound, base.adversary
-        self.batchwise, self.factorised, self.adversarial = base.batchwise, base.factorised, base.adversarial
-        self.reads, self.schedule = base.reads, base.schedule
+    measure: ClassVar[str] = "distance"
 
     @abc.abstractmethod
     def distance(self, guess: Tensor, x: Tensor) -> Tensor:
         """Compare decoded means with data, both `(N, *event)`; shape `(N,)`, 0 where equal."""
 
-    def __call__(self, state: Pass, progress: float = 1.0) -> Terms:
-        """Score a pass; see `Objective`. The diagnostics hold `distance`."""
-        terms, guess = self.base(state, progress), state.p_x.mean
+    def added(self, state: Pass) -> Tensor:
+        """Give D times the distance, the mean over the latent samples; see `Wrapper`."""
+        guess = state.p_x.mean
         x = state.batch.x.expand_as(guess)
-        distance = (
-            self.distance(guess.flatten(0, 1), x.flatten(0, 1)).unflatten(0, guess.shape[:2]).mean(dim=0)
-        )
-        penalty = terms.penalty + self.weight * math.prod(state.batch.x.shape[1:]) * distance
-        return replace(terms, penalty=penalty, diagnostics={**terms.diagnostics, "distance": distance})
+        distance = self.distance(guess.flatten(0, 1), x.flatten(0, 1)).unflatten(0, guess.shape[:2])
+        return math.prod(state.batch.x.shape[1:]) * distance.mean(dim=0)
 
 
 @register("objective", "ms_ssim")
@@ -75,7 +57,7 @@ class MultiScaleSSIM(Compared):
         Jake Snell et al., "Learning to Generate Images with Perceptual Similarity Metrics", 2017.
     """
 
-    needs: tuple[str, str] = ("torchmetrics", "metrics")
+    extra: ClassVar[tuple[str, str]] = ("torchmetrics", "metrics")
 
     def __init__(
         self,
@@ -85,6 +67,7 @@ class MultiScaleSSIM(Compared):
         weight: float = 1.0,
         scales: int = 3,
         window: int = 7,
+        schedule: Schedule = Constant(),  # noqa: B008
     ) -> None:
         """Set the scales.
 
@@ -95,8 +78,9 @@ class MultiScaleSSIM(Compared):
             weight: weight of the distance, in nats for each data dimension.
             scales: resolutions, each half of the one before, at most 5.
             window: side of the Gaussian window, in pixels, odd.
+            schedule: what the weight is multiplied with along the run.
         """
-        super().__init__(base, weight)
+        super().__init__(base, weight, schedule)
         _check_windows(event, scales, window)
         used = EXPONENTS[:scales]
         self.options = {
@@ -116,7 +100,7 @@ def _similarity() -> Callable[..., Tensor]:
     try:
         from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
     except ImportError as error:
-        raise MissingExtra(*MultiScaleSSIM.needs, "objective 'ms_ssim'") from error
+        raise MissingExtra(*MultiScaleSSIM.extra, "objective 'ms_ssim'") from error
     return multiscale_structural_similarity_index_measure
 
 
@@ -154,7 +138,12 @@ class Perceptual(Compared):
     """
 
     def __init__(
-        self, event: tuple[int, ...], base: Objective, features: Features, weight: float = 1.0
+        self,
+        event: tuple[int, ...],
+        base: Objective,
+        features: Features,
+        weight: float = 1.0,
+        schedule: Schedule = Constant(),  # noqa: B008
     ) -> None:
         """Build the network of features.
 
@@ -163,8 +152,9 @@ class Perceptual(Compared):
             base: what the distance is added to; a run takes its model's own.
             features: the recipe of the network.
             weight: weight of the distance, in nats for each data dimension.
+            schedule: what the weight is multiplied with along the run.
         """
-        super().__init__(base, weight)
+        super().__init__(base, weight, schedule)
         self.network = features.network(event).eval()
 
     def distance(self, guess: Tensor, x: Tensor) -> Tensor:

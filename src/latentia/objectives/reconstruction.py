@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from latentia.core.needs import CONTINUOUS, Words
 from latentia.core.registry import register
 from latentia.core.types import Pass, Terms
 from latentia.objectives.base import Objective, distortion
@@ -11,7 +12,8 @@ from latentia.objectives.base import Objective, distortion
 class Reconstruction(Objective):
     """E_q[-log p(x|z)] alone. Its rate is zero by definition: it bounds no likelihood."""
 
-    bound: bool = False
+    needs: Words = frozenset({CONTINUOUS})
+    gives: Words = frozenset()
 
     def __call__(self, state: Pass, progress: float = 1.0) -> Terms:
         """Score a pass; see `Objective`."""

@@ -9,7 +9,7 @@ import abc
 import math
 from typing import Any, ClassVar
 
-from torch import Tensor
+import torch
 
 from latentia.core.errors import ConfigError
 from latentia.core.registry import register
@@ -50,19 +50,33 @@ class Schedule(abc.ABC):
 
 
 class Held(Schedule):
-    """A factor that somebody else computes and keeps in a tensor."""
+    """The factor of another schedule in a tensor, which is brought to a step from outside."""
 
-    def __init__(self, factor: Tensor) -> None:
-        """Take the tensor.
+    def __init__(self, schedule: Schedule, device: torch.device) -> None:
+        """Make the tensor.
 
         Args:
-            factor: shape `()`.
+            schedule: what gives the factor.
+            device: where the tensor is.
         """
-        self.factor = factor
+        self.schedule = schedule
+        self.factor = torch.ones((), device=device)
 
     def __call__(self, progress: float) -> Any:
         """Give the tensor; see `Schedule`."""
         return self.factor
+
+    def set(self, progress: float) -> None:
+        """Bring the tensor to a step.
+
+        Args:
+            progress: share of the run that is done.
+        """
+        self.factor.fill_(self.schedule(progress))
+
+    def settled(self, progress: float) -> bool:
+        """Say whether the other has settled; see `Schedule`."""
+        return self.schedule.settled(progress)
 
 
 @register("schedule", "constant")

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor
 
 from latentia.core.errors import ConfigError
+from latentia.core.needs import BOUND, CLASSIFIED, CLASSIFIER, Words
 from latentia.core.registry import register
-from latentia.core.types import Batch, Pass, Terms
+from latentia.core.types import Pass, Terms
 from latentia.objectives.base import Objective, at_least
+from latentia.objectives.classes import by_class, labels
 from latentia.objectives.elbo import ELBO
 
 
@@ -29,7 +28,8 @@ class SemiSupervised(Objective):
         Generative Models", 2014.
     """
 
-    classifies: bool = True
+    needs: Words = Objective.needs | {CLASSIFIER}
+    gives: Words = frozenset({BOUND, CLASSIFIED})
     reads: tuple[str, str] = ("E_q[-log p(x|y, z)]", "KL(q(y, z|x) || p(y) p(z))")
 
     def __init__(self, alpha: float = 5.0, samples: int = 1) -> None:
@@ -49,30 +49,12 @@ class SemiSupervised(Objective):
         if state.q_y is None:
             raise ConfigError("objective 'semi_supervised' needs a model with q(y|x): semi_supervised_vae")
         log_q = state.q_y.logits  # log q(y|x), (B, Y)
-        classes = log_q.shape[1]
-        known, label = _labels(state.batch, classes)
-        weight = torch.where(known, label, log_q.exp()).T  # (Y, B)
-
-        def averaged(values: Tensor) -> Tensor:
-            by_class = values.unflatten(0, (classes, -1))
-            return (weight.view(*weight.shape, *[1] * (by_class.dim() - 2)) * by_class).sum(dim=0)
-
-        given = self.elbo(dataclasses.replace(state, batch=_repeated(state.batch, classes)))
-        label_rate = math.log(classes) + torch.where(known, 0.0, log_q.exp() * log_q).sum(dim=1)
+        known, label = labels(state)
+        rows, averaged = by_class(state)
+        given = self.elbo(rows)
+        label_rate = math.log(log_q.shape[1]) + torch.where(known, 0.0, log_q.exp() * log_q).sum(dim=1)
         penalty = -self.alpha * torch.where(known, label * log_q, 0.0).sum(dim=1)
         rate = averaged(given.rate) + label_rate
         return Terms(
             averaged(given.distortion), rate, penalty, 1.0, {"kl": averaged(given.diagnostics["kl"])}
         )
-
-
-def _labels(batch: Batch, classes: int) -> tuple[Tensor, Tensor]:
-    """Say of which examples the label is known, `(B, 1)`, and give it one-hot, `(B, Y)`."""
-    c = batch.x.new_full((len(batch.x), classes), math.nan) if batch.c is None else batch.c
-    return ~c.isnan().any(dim=1, keepdim=True), F.one_hot(c.nan_to_num().argmax(dim=1), classes).to(c.dtype)
-
-
-def _repeated(batch: Batch, times: int) -> Batch:
-    """Give the batch that `q`, `z` and `p_x` of a pass with classes are about."""
-    x, index = (part.repeat(times, *[1] * (part.dim() - 1)) for part in (batch.x, batch.index))
-    return dataclasses.replace(batch, x=x, index=index, c=None)

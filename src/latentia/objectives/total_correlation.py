@@ -11,6 +11,7 @@ from torch.distributions import Distribution
 from torch.nn import functional
 
 from latentia.core.errors import ConfigError
+from latentia.core.needs import ADVERSARY, BATCHWISE, BOUND, FACTORISED, Words
 from latentia.core.registry import register
 from latentia.core.types import Pass, Terms
 from latentia.networks.base import dense
@@ -65,8 +66,8 @@ class BetaTC(Objective):
         Ricky T. Q. Chen et al., "Isolating Sources of Disentanglement in Variational Autoencoders", 2018.
     """
 
-    batchwise: bool = True
-    factorised: bool = True
+    needs: Words = Objective.needs | {FACTORISED}
+    gives: Words = frozenset({BOUND, BATCHWISE})
 
     def __init__(
         self,
@@ -150,8 +151,7 @@ class FactorVAE(Objective):
         Hyunjik Kim, Andriy Mnih, "Disentangling by Factorising", 2018 (there six layers of 1000 units).
     """
 
-    factorised: bool = True
-    adversarial: bool = True
+    needs: Words = Objective.needs | {FACTORISED, ADVERSARY}
 
     def __init__(
         self,

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from torch.distributions import kl_divergence
 
 from latentia.core.errors import ConfigError
+from latentia.core.needs import CODES, Words
 from latentia.core.registry import register
 from latentia.core.types import Pass, Terms
 from latentia.objectives.base import Objective, distortion
@@ -25,7 +24,7 @@ class VQ(Objective):
         Aaron van den Oord, Oriol Vinyals, Koray Kavukcuoglu, "Neural Discrete Representation Learning", 2017.
     """
 
-    codes: ClassVar[bool] = True
+    needs: Words = frozenset({CODES})
 
     def __init__(self, commitment: float = 0.25, beta: float = 1.0) -> None:
         """Set the weights.

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.distributions import Distribution, constraints, register_kl
 
+from latentia.core.needs import CODES, Words
 from latentia.core.registry import register
 from latentia.core.types import Coder
 from latentia.probability.delta import Delta
@@ -229,7 +230,7 @@ def _kl_choice_uniform(q: CodeChoice, p: UniformChoice) -> Tensor:
 class UniformCodes(Prior):
     """Every code as likely as any other: the prior under which a code costs log K nats."""
 
-    codes: ClassVar[bool] = True
+    needs: ClassVar[Words] = frozenset({CODES})
 
     def __init__(self, latent: tuple[int, ...], posterior: Coder) -> None:
         """Make the prior.

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.distributions import Categorical, Distribution, Independent, MixtureSameFamily, Normal
 
 from latentia.core.errors import ConfigError
+from latentia.core.needs import DENSITY, Words
 from latentia.core.registry import register
 from latentia.probability.priors import Prior
 
@@ -97,7 +98,7 @@ class VampPrior(Prior):
         Jakub Tomczak, Max Welling, "VAE with a VampPrior", 2018.
     """
 
-    needs_density: ClassVar[bool] = True
+    needs: ClassVar[Words] = Prior.needs | {DENSITY}
     MARGIN = 0.01
     """Pseudo-inputs begin this share of the range inside of its ends, where they still have a gradient."""
 

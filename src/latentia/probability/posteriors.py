@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, MultivariateNormal
 
 from latentia.core.errors import ConfigError
+from latentia.core.needs import CONTINUOUS, DENSITY, FACTORISED, Words
 from latentia.core.registry import register
 from latentia.probability.delta import Delta
 from latentia.probability.normal import PlainNormal
@@ -47,12 +48,8 @@ class Posterior(nn.Module):
     """Maps features `(B, *features)` to q(z|x) with batch shape `(B,)` and event shape `latent`."""
 
     kind: ClassVar[str] = "posterior"
-    density: ClassVar[bool] = True
-    """Whether q(z|x) has a density; without one there is no bound on log p(x)."""
-    codes: ClassVar[bool] = False
-    """Whether it is over codes, which have probabilities instead."""
-    factorised: ClassVar[bool] = False
-    """Whether q(z|x) is a product of densities over the latent's dimensions, as an `Independent`."""
+    gives: ClassVar[Words] = frozenset({CONTINUOUS, DENSITY})
+    """What it gives to the other parts of a run; see `latentia.core.needs`."""
     pointwise: ClassVar[bool] = False
     """Whether it treats every place of a grid alike, and so takes features of a grid of any size."""
 
@@ -79,7 +76,7 @@ class Posterior(nn.Module):
 class DeltaPosterior(Posterior):
     """All mass at the encoder's output: the autoencoder's posterior."""
 
-    density: ClassVar[bool] = False
+    gives: ClassVar[Words] = frozenset({CONTINUOUS})
     pointwise: ClassVar[bool] = True
 
     def forward(self, features: Tensor) -> Distribution:
@@ -95,7 +92,7 @@ class DiagonalGaussian(Posterior):
         Diederik Kingma, Max Welling, "Auto-Encoding Variational Bayes", 2013.
     """
 
-    factorised: ClassVar[bool] = True
+    gives: ClassVar[Words] = Posterior.gives | {FACTORISED}
     pointwise: ClassVar[bool] = True
 
     @property

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, Normal
 
+from latentia.core.needs import CONDITION, CONTINUOUS, Words
 from latentia.core.registry import register
 from latentia.probability.normal import UnitNormal
 from latentia.probability.precision import exact
@@ -22,12 +23,8 @@ class Prior(nn.Module):
     """
 
     kind: ClassVar[str] = "prior"
-    conditional: ClassVar[bool] = False
-    """Whether it depends on the condition."""
-    codes: ClassVar[bool] = False
-    """Whether it is over codes."""
-    needs_density: ClassVar[bool] = False
-    """Whether it is made of posteriors, which then must have a density."""
+    needs: ClassVar[Words] = frozenset({CONTINUOUS})
+    """What the other parts of a run must give; see `latentia.core.needs`."""
 
     def __init__(self, latent: tuple[int, ...]) -> None:
         """Remember the latent shape.
@@ -105,7 +102,7 @@ class ConditionalNormal(Prior):
         Conditional Generative Models", 2015.
     """
 
-    conditional: ClassVar[bool] = True
+    needs: ClassVar[Words] = Prior.needs | {CONDITION}
     LIMIT = 10.0
     """log sigma is held within plus and minus this."""
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from latentia.core.errors import ConfigError
+from latentia.core.needs import CODES, Words
 from latentia.core.registry import register
 from latentia.probability.codes import CodeChoice, Coded, nearest
 from latentia.probability.moving import Moving
@@ -29,8 +30,7 @@ class Quantiser(Posterior):
     The latent at a place is the sum of the vectors of its codes, one from the table of each level.
     """
 
-    density: ClassVar[bool] = False
-    codes: ClassVar[bool] = True
+    gives: ClassVar[Words] = frozenset({CODES})
     pointwise: ClassVar[bool] = True
     certain: ClassVar[bool] = True
     """Whether an example has its codes for certain; if not, q(codes|x) can be sampled."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
+from latentia.core import registry
 from latentia.core.errors import MissingExtra, RunError
 from latentia.core.event import Event
 from latentia.runs.recipe import PARTS
@@ -72,6 +73,26 @@ def upload(
             "login (hf auth login)"
         ) from error
     return str(done)
+
+
+def require_trusted(name: str, recipe: Mapping[str, Any], trusted: Sequence[str]) -> None:
+    """Refuse to import components of packages that whoever loads a model from the Hub did not name.
+
+    Args:
+        name: what was asked for.
+        recipe: the recorded constructor calls.
+        trusted: packages whose components may be imported.
+
+    Raises:
+        RunError: naming the first component that is not of them.
+    """
+    for component in registry.outside(recipe):
+        package = component.partition(":")[0].partition(".")[0]
+        if package not in trusted:
+            raise RunError(
+                f"{name} names the component '{component}', and to load it the package '{package}' is "
+                f"imported; if you know and trust that package, pass trusted=['{package}']"
+            )
 
 
 def card(recipe: Mapping[str, Any], name: str | None, evaluation: Mapping[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -11,7 +12,7 @@ import numpy as np
 
 from latentia.assembly import assemble
 from latentia.core import storage
-from latentia.core.errors import ConfigError, RunError, shell
+from latentia.core.errors import ConfigError, MissingComponent, RunError, shell
 from latentia.core.event import Event
 from latentia.runs import hub
 from latentia.runs.exchange import Exchange
@@ -27,28 +28,38 @@ class Trained(Exchange):
     """
 
     @classmethod
-    def from_pretrained(cls, folder: str | os.PathLike[str]) -> Self:
+    def from_pretrained(cls, folder: str | os.PathLike[str], *, trusted: Sequence[str] = ()) -> Self:
         """Read a model from a folder with `model.json` and `model.safetensors`.
+
+        No code is ever read from the folder. A model with components of other packages imports those that are
+        installed here; one from the Hub may do so only for the packages that `trusted` names.
 
         Args:
             folder: a run folder, or what `save_pretrained` wrote; or `hf:owner/name` of the Hugging Face Hub.
+            trusted: packages that a model from the Hub may import components from.
 
         Returns:
             The model.
 
         Raises:
-            RunError: if a file is missing, damaged, or of another model.
+            RunError: if a file is missing, damaged, or of another model; or it names a component of a package
+                that is not trusted.
         """
         name = os.fspath(folder)
-        path = hub.download(name.removeprefix(hub.PREFIX)) if name.startswith(hub.PREFIX) else Path(name)
+        fetched = name.startswith(hub.PREFIX)
+        path = hub.download(name.removeprefix(hub.PREFIX)) if fetched else Path(name)
         if not (path / "model.json").is_file():
             raise RunError(f"{path} holds no model (no model.json); give the folder of a run")
         if not (path / "model.safetensors").is_file():
             raise RunError(f"{path} has no weights yet; train it with: latentia train --resume {shell(path)}")
         recipe = read_recipe(path / "model.json")
+        if fetched:
+            hub.require_trusted(name, recipe, trusted)
         tensors, _ = storage.load_tensors(path / "model.safetensors")
         try:
             parts = assemble(recipe, Event.from_record(recipe["event"]))
+        except MissingComponent:
+            raise
         except (ConfigError, KeyError) as error:
             raise RunError(
                 f"{path / 'model.json'} names what this version does not have: {error}; use the version that "

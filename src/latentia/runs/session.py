@@ -121,7 +121,7 @@ def start(
         return spec, parts
 
     def create() -> str:
-        place = out or free_name(RUNS, f"{dataset.name}-{spec['model']['name']}")
+        place = out or free_name(RUNS, f"{dataset.name}-{spec['model']['name'].rpartition(':')[2]}")
         RunFolder(place).create(spec)
         remember(RunFolder(place), dataset)
         return str(place)

@@ -133,7 +133,7 @@ def checked(name: str, settings: Mapping[str, Any]) -> config.Table:
             *others, last = (f"'{owner}'" for owner in owners)
             listed = f"{', '.join(others)} and {last}" if others else last
             raise ConfigError(f"'{key}' belongs to the sampler {listed}, not to '{name}'")
-    return config.check_component("sampler", {"name": name, **settings}, "sampler", ("latent", "coder"))
+    return config.check_component("sampler", {"name": name, **settings}, "sampler")
 
 
 def fitted(source: Source, table: Mapping[str, Any], path: Path, quiet: bool = True) -> Sampler:

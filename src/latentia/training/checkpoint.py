@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from latentia.core import storage
 from latentia.core.errors import RunError
+from latentia.objectives import Objective
 from latentia.training.discriminator import Opponent
 from latentia.training.engines import Engine
 from latentia.training.optimiser import Adam
@@ -57,6 +58,7 @@ class Checkpointed:
     optimiser: Adam
     average: list[Tensor]
     opponent: Opponent | None = None
+    objective: Objective | None = None
 
     def tensors(self) -> dict[str, Tensor]:
         """Collect the state by name."""
@@ -66,6 +68,8 @@ class Checkpointed:
             named[f"average.{position}"] = value
         if self.opponent is not None:
             named |= {f"opponent.{name}": value for name, value in self.opponent.state().items()}
+        for part, module in (self.objective.moving() if self.objective else {}).items():
+            named |= {f"objective.{part}.{name}": value for name, value in module.state_dict().items()}
         return named
 
     def check(self, tensors: Mapping[str, Tensor]) -> None:

@@ -115,7 +115,7 @@ class Trainer:
         opponent = None if adversary is None else Opponent(adversary)
         self.terms = TERMS if adversary is None else (*TERMS, *ADVERSARY)
         self.step = Step(self.engine, optimiser, opponent, settings)
-        self.live = Checkpointed(model, optimiser, self.step.average, opponent)
+        self.live = Checkpointed(model, optimiser, self.step.average, opponent, objective)
         self.record: Record = (
             MemoryRecord(self.engine)
             if folder is None

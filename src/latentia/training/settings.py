@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 
 from latentia.core.compiling import Choice
 from latentia.core.errors import ConfigError
+from latentia.core.needs import ADVERSARY, Words
 from latentia.objectives import Cosine, Schedule
 from latentia.training.engines import Sharding
 
@@ -51,7 +52,7 @@ class Training:
         trackers: names of trackers beside metrics.jsonl, such as tensorboard.
     """
 
-    adversaries: ClassVar[bool] = True  # the loop takes a second optimiser where an objective asks for it
+    gives: ClassVar[Words] = frozenset({ADVERSARY})  # the loop takes a second optimiser where it is asked
 
     epochs: int
     batch_size: int = 128

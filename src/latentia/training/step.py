@@ -12,6 +12,7 @@ from latentia.core.compiling import Choice, Compiled, Cost, decide
 from latentia.core.noise import seed_next
 from latentia.data.loader import Loader
 from latentia.objectives import Objective
+from latentia.objectives.schedules import Held
 from latentia.training.buffers import Moved
 from latentia.training.devices import autocast
 from latentia.training.discriminator import Opponent
@@ -33,7 +34,8 @@ SMALL_STEP = 0.004
 class Measured(nn.Module):
     """What a step differentiates: gather, transform, forward pass, objective.
 
-    All that learns in a run is a parameter of it: the model, and the adversary where there is one.
+    All that learns in a run is a parameter of it: the model, and the adversary where there is one. What moves
+    without a gradient is a buffer of it, that of the objective as well.
     """
 
     def __init__(self, model: nn.Module, objective: Objective, loader: Loader) -> None:
@@ -48,6 +50,7 @@ class Measured(nn.Module):
         self.model = model
         self.adversary = objective.adversary
         self.objective = objective
+        self.moving = nn.ModuleList(objective.moving().values())
         self.loader = loader
 
     def forward(self, index: Tensor, progress: float = 1.0) -> tuple[Tensor, ...]:
@@ -62,6 +65,7 @@ class Measured(nn.Module):
         """
         state = self.model(self.loader.batch(index), self.objective.samples)
         terms = self.objective(state, progress)
+        self.objective.observe(terms)
         parts = (terms.distortion, terms.rate, terms.penalty)
         if self.adversary is None:  # the score is all of the loss
             return terms.score, *parts
@@ -95,14 +99,16 @@ def compiled(
     say(decision.why)
     if not decision.compile:
         return measured
-    schedule, factor = measured.objective.schedule, torch.ones((), device=device)
-    held = Measured(measured.model, measured.objective.held(factor), measured.loader)
+    objective = measured.objective.held(device)
+    factors = [part for _, part in objective.parts() if isinstance(part, Held)]
+    held = Measured(measured.model, objective, measured.loader)
     options = {"fallback_random": True, "triton.cudagraphs": device.type == "cuda"}
     # In parts where it must be: data that stream are gathered by Python.
     fast = Compiled(held.forward, say, whole=False, options=options)
 
     def forward(index: Tensor, progress: float) -> tuple[Tensor, ...]:
-        factor.fill_(schedule(progress))
+        for factor in factors:
+            factor.set(progress)
         found = fast(index)
         # What a replayed graph gave is overwritten by the next replay, that of the batch's next part too.
         return tuple(values.clone() for values in found) if device.type == "cuda" else found
