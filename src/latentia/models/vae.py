@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from latentia.core import config, registry
+from latentia.core import config
 from latentia.core.event import Event
 from latentia.core.registry import register
 from latentia.core.types import Batch, Coder, Pass
@@ -79,11 +79,11 @@ class VAE(DecodingModel):
 
     def _usual(self, kind: str) -> Any:
         """Build the part of a kind that `defaults` name."""
-        component = registry.lookup(kind, self.defaults.get(kind, "bernoulli"))
+        name = self.defaults.get(kind, "bernoulli")
         given = {"latent": self.latent, "event": self.event, "condition": self.condition}
         if kind == "prior":
             given["posterior"] = self.posterior  # a prior over codes is told of them
-        return config.construct(component, {}, **given)
+        return config.build(kind, {"name": name}, **given)
 
     def _wire(self, network: Network) -> None:
         """Build encoder and decoder; a model with other inputs wires them otherwise."""
