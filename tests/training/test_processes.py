@@ -258,9 +258,12 @@ def test_torchrun_starts_them_and_a_signal_stops_them_together(tmp_path):
         [*launcher, "-m", "latentia", *LONG, "--epochs", "4000", "--out", str(path)],
         env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    wait_for(path, 10, [process])
-    process.send_signal(signal.SIGTERM)
-    _, error = process.communicate(timeout=60)
+    try:
+        wait_for(path, 10, [process])
+        process.send_signal(signal.SIGTERM)
+        _, error = process.communicate(timeout=60)
+    finally:
+        process.terminate()  # a second one ends torchrun and its processes where the first was lost
     assert error.count(f"interrupted, and saved; go on with: latentia train --resume {path}") == 1
     last = RunFolder(path).metrics()[-1]["step"]
     assert int(sorted(RunFolder(path).checkpoints.glob("*.safetensors"))[-1].stem) >= last
