@@ -72,11 +72,11 @@ def test_a_sweep_that_was_stopped_goes_on_where_it_was(tmp_path, monkeypatch):
         storage.write_text(ended.folder.metrics_file, "".join(f"{json.dumps(r)}\n" for r in rows))
         return session.Trainings(ended.folder, ended.dataset, signal.SIGINT, False)
 
-    monkeypatch.setattr(api, "start", stop_at_the_second)
+    monkeypatch.setattr(session, "start", stop_at_the_second)
     ended = sweeps.start("digits", SMALL, ["objective.beta=0.5,1,2"], out=out)
     assert ended.interrupted is signal.SIGINT and ended.page is None
     first = (out / "objective.beta=0.5/model.safetensors").read_bytes()
-    monkeypatch.setattr(api, "start", start)
+    monkeypatch.setattr(session, "start", start)
     said = []
     ended = sweeps.resume(out, say=said.append)
     assert said[0] == "[1/3] objective.beta=0.5: done already"
