@@ -43,35 +43,52 @@ def train(
     if ended.interrupted:
         raise KeyboardInterrupt(f"interrupted; go on with latentia train --resume {shell(ended.folder.path)}")
     check_learned(ended)
-    run = open_run(ended.folder.path)
+    run = open_run(ended.folder.path, device=ended.folder.spec()["training"]["device"])
     run.dataset = ended.dataset
     return run
 
 
-def open_run(path: str | os.PathLike[str]) -> Run:
+def open_run(path: str | os.PathLike[str], *, device: str = "auto") -> Run:
     """Open a run folder.
 
     Args:
         path: the folder.
+        device: where to compute: 'cpu', 'cuda', 'cuda:1', ..., or 'auto' for a GPU where there is one.
 
     Returns:
         The run, ready for work.
 
     Raises:
         RunError: if it is missing, not trained yet, or damaged.
+        ConfigError: if there is no such device here.
     """
+    from latentia.core.devices import choose_device
     from latentia.runs.run import Run
 
-    return Run.open(path)
+    place = choose_device(device)  # first: reading takes longer
+    return Run.open(path).to(place)
+
+
+def _placed(run: Run | str | os.PathLike[str], device: str | None) -> Run:
+    """Open a run where it is to compute; one that is open stays where it is unless it is told otherwise."""
+    if isinstance(run, (str, os.PathLike)):
+        return open_run(run, device=device or "auto")
+    return run if device is None else run.to(device)
 
 
 def evaluate(
-    run: Run | str | os.PathLike[str], *, quiet: bool = True, say: Say = silent, **settings: Any
+    run: Run | str | os.PathLike[str],
+    *,
+    device: str | None = None,
+    quiet: bool = True,
+    say: Say = silent,
+    **settings: Any,
 ) -> Assessment:
     """Measure every figure that a run's model and data allow, each with its error and protocol.
 
     Args:
         run: the run, or its folder.
+        device: where to compute, as `open_run` takes it; by default where the run is.
         quiet: show no progress bars.
         say: called with each line that a person wants to read.
         settings: `data`, `split`, `samples`, `limit`, `ais`, `seed`, `inception`, `samplers`, `only`
@@ -87,14 +104,14 @@ def evaluate(
 
     checked = config.check(Settings, settings, "evaluate")
     asked = config.construct(Settings, checked)
-    opened = open_run(run) if isinstance(run, (str, os.PathLike)) else run
-    return assess(opened, asked, quiet=quiet, say=say)
+    return assess(_placed(run, device), asked, quiet=quiet, say=say)
 
 
 def compare(
     runs: Sequence[Run | str | os.PathLike[str]],
     out: str | os.PathLike[str],
     *,
+    device: str | None = None,
     quiet: bool = True,
     say: Say = silent,
     **settings: Any,
@@ -104,6 +121,7 @@ def compare(
     Args:
         runs: the runs, or their folders, trained on the same data.
         out: the HTML file; figures go into `figures/` beside it.
+        device: where to compute, as `open_run` takes it; by default where each run is.
         quiet: show no progress bars.
         say: called with each line that a person wants to read.
         settings: how to evaluate; as for `evaluate`.
@@ -116,7 +134,7 @@ def compare(
     """
     from latentia.report import build, check_comparable
 
-    opened = [open_run(run) if isinstance(run, (str, os.PathLike)) else run for run in runs]
+    opened = [_placed(run, device) for run in runs]
     check_comparable(opened)
     if Path(out).suffix.lower() not in (".html", ".htm"):
         raise ConfigError(f"cannot write the page as '{out}': end the name in .html")

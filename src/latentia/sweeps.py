@@ -286,7 +286,9 @@ def _work(
                 f"{shell(place.path)} --max-minutes N; then: latentia sweep --resume {shell(folder)}"
             )
     from latentia.report import Axis, build
+    from latentia.training import Training
 
-    runs = [api.open_run(folder / member.name) for member in family]
+    device = config.construct(Training, family[0].settings.get("training", {})).device
+    runs = [api.open_run(folder / member.name, device=device) for member in family]
     axis = Axis(", ".join(axes), tuple(member.label for member in family))
     return Ended(folder, page=build(runs, folder / "sweep.html", axis=axis, quiet=quiet))

@@ -32,7 +32,10 @@ def source(codes=None):
     torch.manual_seed(0)
     model = VAE((6,), 2, network=MLP(hidden=(4,))).eval()
     return SimpleNamespace(
-        model=model, aggregate=modes(4000) if codes is None else codes, data_key="4000x2-abc"
+        model=model,
+        device=torch.device("cpu"),
+        aggregate=modes(4000) if codes is None else codes,
+        data_key="4000x2-abc",
     )
 
 

@@ -6,7 +6,14 @@ from pathlib import Path
 
 import click
 
-from latentia.cli.output import check_output, output_option, read_condition, run_argument, write_examples
+from latentia.cli.output import (
+    check_output,
+    device_option,
+    output_option,
+    read_condition,
+    run_argument,
+    write_examples,
+)
 
 
 @click.command("decode", short_help="Turn latents into data.")
@@ -17,8 +24,11 @@ from latentia.cli.output import check_output, output_option, read_condition, run
     "--noise", is_flag=True, help="Draw from the decoder's distribution instead of taking its mean."
 )
 @click.option("--seed", default=0, show_default=True, help="Seed of the draw.")
+@device_option
 @output_option
-def command(run: Path, codes: Path, condition: str | None, noise: bool, seed: int, output: Path) -> None:
+def command(
+    run: Path, codes: Path, condition: str | None, noise: bool, seed: int, device: str, output: Path
+) -> None:
     """Decode the latents in CODES, a .npy, .npz or .csv file as `encode` writes it."""
     check_output(output)
     import numpy as np
@@ -26,7 +36,7 @@ def command(run: Path, codes: Path, condition: str | None, noise: bool, seed: in
     from latentia.api import open_run
     from latentia.data import read_array
 
-    opened = open_run(run)
+    opened = open_run(run, device=device)
     c = read_condition(opened, condition)
     made = opened.inference.decode(read_array(codes), c, noise=noise, seed=seed)
     told = None if c is None else np.broadcast_to(c, (len(made), c.shape[-1]))

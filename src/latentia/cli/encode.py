@@ -6,7 +6,14 @@ from pathlib import Path
 
 import click
 
-from latentia.cli.output import check_output, run_argument, skip_bad_option, write_array, write_splits
+from latentia.cli.output import (
+    check_output,
+    device_option,
+    run_argument,
+    skip_bad_option,
+    write_array,
+    write_splits,
+)
 from latentia.core.errors import shell
 
 
@@ -23,9 +30,7 @@ from latentia.core.errors import shell
 @click.option("--sample", is_flag=True, help="Draw from the posterior instead of taking its mean.")
 @click.option("--codes", is_flag=True, help="Give the codes of a model that has codes, whole numbers.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the draw.")
-@click.option(
-    "--device", default="auto", show_default=True, help="Where to compute, into a folder: cpu, cuda."
-)
+@device_option
 @click.option(
     "-o",
     "--output",
@@ -67,7 +72,7 @@ def command(
 
     refuse_several("'encode' into a file")
 
-    opened = open_run(run)
+    opened = open_run(run, device=device)
     if split == "each":
         write_splits(output, opened.encode_splits(source, sample=sample, seed=seed, skip_bad=skip_bad))
         return

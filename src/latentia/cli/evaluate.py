@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
-from latentia.cli.output import run_argument
+from latentia.cli.output import device_option, run_argument
 
 
 def settings_options(function: click.decorators.FC) -> click.decorators.FC:
@@ -29,6 +30,7 @@ def settings_options(function: click.decorators.FC) -> click.decorators.FC:
                 "--ais", default=0, show_default=True, help="Examples for annealed importance sampling."
             ),
             click.option("--seed", default=0, show_default=True, help="Seed of everything random."),
+            device_option,
             click.option(
                 "--inception", metavar="FILE", help="Weights of the Inception network (safetensors)."
             ),
@@ -50,9 +52,9 @@ def settings_options(function: click.decorators.FC) -> click.decorators.FC:
     return function
 
 
-def chosen_settings(options: Mapping[str, object]) -> dict[str, object]:
+def chosen_settings(options: Mapping[str, object]) -> dict[str, Any]:
     """Turn these options into the settings of an assessment."""
-    settings = {name: value for name, value in options.items() if value is not None}
+    settings: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
     for name in ("samplers", "only"):
         if isinstance(given := settings.get(name), str):
             settings[name] = [word.strip() for word in given.split(",")]

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from latentia.cli.output import device_option
+
 
 @click.command("explore", short_help="Open a page to see latents, move in them, and decode.")
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN...")
@@ -31,6 +33,7 @@ import click
     metavar="DIR",
     help="For --export: the folder with ONNX Runtime Web's files; else they are found or fetched by npm.",
 )
+@device_option
 def command(
     runs: tuple[Path, ...],
     port: int,
@@ -39,6 +42,7 @@ def command(
     no_browser: bool,
     folder: Path | None,
     runtime: Path | None,
+    device: str,
 ) -> None:
     """Show the latents of RUN, of several runs, or of a sweep, on a page in the browser."""
     from latentia.api import open_run
@@ -47,7 +51,7 @@ def command(
     from latentia.sweeps import opened_family
 
     folders, labels, axis = opened_family(runs)
-    opened_runs = [open_run(path) for path in folders]
+    opened_runs = [open_run(path, device=device) for path in folders]
     title = "" if axis is None else runs[0].resolve().name
     if folder is not None:
         from latentia.explorer.site import write_site

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import click
 
-from latentia.cli.output import run_argument
+from latentia.cli.output import device_option, run_argument
 
 
 @click.command("export", short_help="Write a model for other programs: ONNX, or the folder of a hub.")
 @run_argument
+@device_option
 @click.option(
     "--to",
     "target",
@@ -27,10 +28,11 @@ from latentia.cli.output import run_argument
     metavar="DIR",
     help="A new folder, which appears whole or not at all.",
 )
-def command(run: Path, target: str, output: Path) -> None:
+def command(run: Path, target: str, device: str, output: Path) -> None:
     """Write the model of RUN into a folder for other programs."""
     from latentia.api import open_run
     from latentia.export import TARGETS
 
-    for line in TARGETS[target](open_run(run), output, lambda line: click.echo(f"note: {line}", err=True)):
+    opened = open_run(run, device=device)
+    for line in TARGETS[target](opened, output, lambda line: click.echo(f"note: {line}", err=True)):
         click.echo(line)

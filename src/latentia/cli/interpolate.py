@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from latentia.cli.output import check_output, output_option, run_argument, write_examples
+from latentia.cli.output import check_output, device_option, output_option, run_argument, write_examples
 
 
 @click.command("interpolate", short_help="Walk from one example to another.")
@@ -16,13 +16,14 @@ from latentia.cli.output import check_output, output_option, run_argument, write
 )
 @click.option("--steps", default=10, show_default=True, help="Points on the path, both ends included.")
 @click.option("--path", default="linear", show_default=True, help="linear or spherical.")
+@device_option
 @output_option
-def command(run: Path, between: tuple[int, int], steps: int, path: str, output: Path) -> None:
+def command(run: Path, between: tuple[int, int], steps: int, path: str, device: str, output: Path) -> None:
     """Decode the path between the latents of two test examples of RUN."""
     check_output(output)
     from latentia.api import open_run
 
-    opened = open_run(run)
+    opened = open_run(run, device=device)
     ends = [opened.test_row(position) for position in between]
     first, second = opened.dataset.x[ends]
     made = opened.inference.interpolate(first, second, opened.told(ends), steps=steps, path=path)

@@ -154,6 +154,12 @@ def read_condition(run: Run, text: str | None) -> np.ndarray | None:
 output_option = click.option(
     "-o", "--output", type=click.Path(path_type=Path), required=True, help="A .png, .npy, .npz or .csv file."
 )
+device_option = click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    help="Where to compute: cpu, cuda, cuda:1, ...; auto: a GPU if any.",
+)
 run_argument = click.argument("run", type=click.Path(path_type=Path))
 skip_bad_option = click.option(
     "--skip-bad", is_flag=True, help="Leave out files of SOURCE that cannot be read."

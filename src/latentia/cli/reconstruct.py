@@ -8,6 +8,7 @@ import click
 
 from latentia.cli.output import (
     check_output,
+    device_option,
     output_option,
     read_condition,
     run_argument,
@@ -25,6 +26,7 @@ from latentia.cli.output import (
 )
 @skip_bad_option
 @click.option("--edit", help="For a conditional model: decode as if this had been the label.")
+@device_option
 @output_option
 def command(
     run: Path,
@@ -33,6 +35,7 @@ def command(
     split: str | None,
     skip_bad: bool,
     edit: str | None,
+    device: str,
     output: Path,
 ) -> None:
     """Reconstruct examples of SOURCE, or of the data that RUN was trained on.
@@ -44,7 +47,7 @@ def command(
 
     from latentia.api import open_run
 
-    opened = open_run(run)
+    opened = open_run(run, device=device)
     changed = read_condition(opened, edit)
     original, c = opened.take(source, split, count or None, skip_bad=skip_bad)
     made = opened.inference.reconstruct(original, c, edit=changed)

@@ -6,20 +6,23 @@ from pathlib import Path
 
 import click
 
+from latentia.cli.output import device_option
+
 
 @click.command("report", short_help="Write a report of one run or several.")
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN...")
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="The file; RUN/report.html for one run."
 )
-def command(runs: tuple[Path, ...], output: Path | None) -> None:
+@device_option
+def command(runs: tuple[Path, ...], output: Path | None, device: str) -> None:
     """Write one self-contained HTML file about RUN, or about several runs side by side."""
     from latentia.api import open_run
     from latentia.core.errors import ConfigError
 
     if len(runs) > 1 and output is None:
         raise ConfigError("a report of several runs needs a place: give -o FILE.html")
-    opened = [open_run(run) for run in runs]
+    opened = [open_run(run, device=device) for run in runs]
     from latentia.report import build
 
     click.echo(f"report: {build(opened, output)}")

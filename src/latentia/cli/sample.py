@@ -7,7 +7,14 @@ from typing import Any
 
 import click
 
-from latentia.cli.output import check_output, output_option, read_condition, run_argument, write_examples
+from latentia.cli.output import (
+    check_output,
+    device_option,
+    output_option,
+    read_condition,
+    run_argument,
+    write_examples,
+)
 
 
 @click.command("sample", short_help="Generate new data.")
@@ -31,6 +38,7 @@ from latentia.cli.output import check_output, output_option, read_condition, run
     "--noise", is_flag=True, help="Draw from the decoder's distribution instead of taking its mean."
 )
 @click.option("--seed", default=0, show_default=True, help="Seed of the draws.")
+@device_option
 @output_option
 def command(
     run: Path,
@@ -40,6 +48,7 @@ def command(
     sampler: str,
     noise: bool,
     seed: int,
+    device: str,
     output: Path,
     **settings: Any,
 ) -> None:
@@ -53,7 +62,7 @@ def command(
 
     given = {name: value for name, value in settings.items() if value is not None}
     given |= {".".join(path): value for path, value in map(parse_override, words)}
-    opened = open_run(run)
+    opened = open_run(run, device=device)
     asked = read_condition(opened, condition)
     c = opened.conditions_for(count, asked, seed)
     made = opened.made(count, c, sampler, noise=noise, seed=seed, quiet=False, **given)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from latentia.cli.output import run_argument
+from latentia.cli.output import device_option, run_argument
 
 
 @click.command("serve", short_help="Offer a run to other programs over HTTP.")
@@ -40,6 +40,7 @@ from latentia.cli.output import run_argument
     show_default=True,
     help="Megabytes of a request at the most.",
 )
+@device_option
 def command(
     run: Path,
     port: int,
@@ -48,6 +49,7 @@ def command(
     token_file: Path | None,
     max_batch: int,
     body_mb: float,
+    device: str,
 ) -> None:
     """Serve the trained RUN: encode, decode, reconstruct, sample and score over HTTP.
 
@@ -64,5 +66,6 @@ def command(
         token_file=token_file,
         most=max_batch,
         body=int(body_mb * 2**20),
+        device=device,
         say=click.echo,
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from latentia.cli.output import check_output, output_option, run_argument, write_examples
+from latentia.cli.output import check_output, device_option, output_option, run_argument, write_examples
 
 
 @click.command("traverse", short_help="Move one latent dimension at a time.")
@@ -19,14 +19,17 @@ from latentia.cli.output import check_output, output_option, run_argument, write
 @click.option(
     "--reach", default=3.0, show_default=True, help="How far, in standard deviations of the data's latents."
 )
+@device_option
 @output_option
-def command(run: Path, example: int | None, dims: str | None, steps: int, reach: float, output: Path) -> None:
+def command(
+    run: Path, example: int | None, dims: str | None, steps: int, reach: float, device: str, output: Path
+) -> None:
     """Decode what each latent dimension of RUN does: one row for each."""
     check_output(output)
     from latentia.api import open_run
     from latentia.core.errors import ConfigError
 
-    opened = open_run(run)
+    opened = open_run(run, device=device)
     try:
         chosen = [int(word) for word in dims.split(",")] if dims else list(range(opened.latent[0]))
     except ValueError as error:

@@ -120,7 +120,7 @@ class Subject:
         """The split as the likelihood sees it, in random order: any part of it stands for the whole."""
         told = self.run.told(slice(None), self.dataset)
         return (
-            loaders(self.dataset, self.transform, c=told)["train"]
+            loaders(self.dataset, self.transform, self.run.device, told)["train"]
             .over(self.rows)
             .shuffled(self.settings.seed)
         )
@@ -131,7 +131,7 @@ class Subject:
         if not self.run.model.classifies or self.run.condition is None:
             return self.loader
         c = self.run.conditions_of(self.dataset)
-        return self.loader.with_condition(None if c is None else torch.from_numpy(c))
+        return self.loader.with_condition(None if c is None else self.run.tensor(c))
 
     @cached_property
     def x(self) -> np.ndarray:
@@ -216,17 +216,17 @@ class Subject:
 
     def scaled(self, x: np.ndarray) -> np.ndarray:
         """Give data in the model's units without noise, as float32."""
-        return np.concatenate([part.numpy() for part in self.run.prepare(x)])
+        return np.concatenate([part.cpu().numpy() for part in self.run.prepare(x)])
 
     def scaled_means(self, codes: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """Decode latents of examples to the likelihood's mean, in the model's units, as float32."""
-        z = torch.from_numpy(codes).unflatten(1, self.run.latent)
+        z = self.run.tensor(codes).unflatten(1, self.run.latent)
         told = self.run.told(rows, self.dataset)
         found = []
         with torch.no_grad():
             for start in range(0, len(z), 512):
-                c = None if told is None else torch.from_numpy(told[start : start + 512])
-                found.append(self.run.model.decode(z[start : start + 512], c).mean.numpy())
+                c = None if told is None else self.run.tensor(told[start : start + 512])
+                found.append(self.run.model.decode(z[start : start + 512], c).mean.cpu().numpy())
         return np.concatenate(found)
 
     def unit(self, x: np.ndarray) -> np.ndarray:

@@ -13,8 +13,8 @@ import torch
 
 from latentia.core import storage
 from latentia.core.errors import LatentiaError, RunError
+from latentia.core.noise import seeded
 from latentia.explorer.jobs import Tick
-from latentia.metrics.terms import seeded
 from latentia.probability import kl_per_dimension
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def measured(run: Run, x: np.ndarray, c: np.ndarray | None) -> dict[str, torch.T
     found: dict[str, list[torch.Tensor]] = {}
     done = 0
     for part in run.prepare(x):
-        told = None if c is None else torch.from_numpy(np.array(c[done : done + len(part)]))
+        told = None if c is None else run.tensor(c[done : done + len(part)])
         done += len(part)
         q = run.model.encode(part, told)
         z = q.mean
@@ -140,5 +140,5 @@ def measured(run: Run, x: np.ndarray, c: np.ndarray | None) -> dict[str, torch.T
             if kl.shape[1] == math.prod(run.latent):
                 values["kl"] = kl
         for name, value in values.items():
-            found.setdefault(name, []).append(value)
+            found.setdefault(name, []).append(value.cpu())
     return {name: torch.cat(parts) for name, parts in found.items()}

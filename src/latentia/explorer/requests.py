@@ -69,13 +69,13 @@ def _codes(view: View, z: np.ndarray) -> np.ndarray | None:
     coder: Any = view.run.model.coder
     if coder is None:
         return None
-    points = torch.from_numpy(z).movedim(1, -1)
+    points = view.run.tensor(z).movedim(1, -1)
     rest, found = points, []
     for table in coder.tables:
         found.append(nearest(rest, table))
         rest = rest - table[found[-1]]
     codes = torch.stack(found, dim=1)
-    return codes.numpy().astype(np.int32) if float(rest.abs().max()) < CLOSE else None
+    return codes.cpu().numpy().astype(np.int32) if float(rest.abs().max()) < CLOSE else None
 
 
 def _whole(asked: dict[str, Any], name: str, default: int, low: int, high: int) -> int:

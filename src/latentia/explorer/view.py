@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from latentia.core.errors import DataError, RunError
 from latentia.data.conditions import as_told
@@ -153,7 +152,8 @@ class View:
         def work(tick: Tick) -> None:
             from latentia.export.decoder import made_apart
 
-            self._quick = made_apart(self.run)
+            # Its graph computes on the CPU: a run on another device decodes there.
+            self._quick = made_apart(self.run) if self.run.device.type == "cpu" else None
 
         with self._starting:
             if "decoder" not in self._jobs:
@@ -246,9 +246,7 @@ class View:
         """Where moves start: the prior's mean, or that of the data's latents where no prior was trained."""
         if not self.run.objective.bound or self.run.model.coder is not None:
             return mean
-        told = self.run.told(spread(np.arange(len(self.run.dataset)), 1))
-        with torch.no_grad():
-            return self.run.prior_mean(None if told is None else torch.from_numpy(told)).numpy().reshape(-1)
+        return self.run.prior_mean(self.run.told(spread(np.arange(len(self.run.dataset)), 1))).reshape(-1)
 
     @cached_property
     def columns(self) -> list[tuple[str, list[str] | None, str, np.ndarray]]:

@@ -1,4 +1,4 @@
-"""Decoding for interaction: through ONNX Runtime where that computes the same, else through torch."""
+"""Decoding for interaction: ONNX Runtime (on the CPU) where that gives the same, else torch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import torch
 from latentia.core import storage
 from latentia.core.errors import LatentiaError
 from latentia.export import parity
-from latentia.export.graphs import DecoderGraph
+from latentia.export.graphs import DecoderGraph, on_the_cpu
 from latentia.export.onnx import decoder_bytes
 from latentia.runs.run import Run
 
@@ -51,8 +51,7 @@ class OnnxDecoder:
         z = np.ascontiguousarray(z, np.float32).reshape(-1, *self.run.latent)
         fed = {"z": z}
         if self.run.model.condition:
-            told = self.run.told_each(c, len(z))
-            fed["c"] = np.ascontiguousarray(told, np.float32)
+            fed["c"] = np.ascontiguousarray(self.run.told_each(c, len(z)), np.float32)
         return self.session.run(["x"], fed)[0]
 
 
@@ -75,7 +74,7 @@ def decoder(run: Run, *, threads: int = 0, say: Callable[[str], None] | None = N
     except LatentiaError as error:
         if say:
             say(f"decoding through torch: {error}")
-        return run.decode
+        return run.inference.decode
 
 
 def graph_file(run: Run) -> Path:
@@ -134,13 +133,14 @@ def kept_graph(run: Run) -> bytes:
 def _read(run: Run, path: Path) -> bytes | None:
     """Read a graph that was kept, if it still computes what torch computes."""
     try:
-        model = path.read_bytes()
+        written = path.read_bytes()
     except OSError:
         return None
-    given = parity.random_inputs(run.model, run.transform)[1]
+    model = on_the_cpu(run.model)
+    given = parity.random_inputs(model, run.transform)[1]
     try:
         with torch.no_grad():
-            parity.checked(DecoderGraph(run.model, run.transform, deviation=False), model, given, "decoder")
+            parity.checked(DecoderGraph(model, run.transform, deviation=False), written, given, "decoder")
     except LatentiaError:
         return None
-    return model
+    return written

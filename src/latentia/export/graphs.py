@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import logging
 import warnings
 from collections.abc import Iterator
@@ -20,6 +21,19 @@ OPSET = 18
 """The version of ONNX's operators: old enough for most readers."""
 
 
+def on_the_cpu(model: LatentModel) -> LatentModel:
+    """Give a model that computes on the CPU, where graphs are written and compared.
+
+    Args:
+        model: the model, on any device.
+
+    Returns:
+        The same, or a copy of it.
+    """
+    moved = any(tensor.device.type != "cpu" for tensor in model.state_dict().values())
+    return copy.deepcopy(model).cpu() if moved else model
+
+
 class Graph(nn.Module):
     """What of a model becomes a file: from arrays to named arrays."""
 
@@ -29,7 +43,7 @@ class Graph(nn.Module):
         """Take a model.
 
         Args:
-            model: the model, in evaluation mode.
+            model: the model, in evaluation mode, on the CPU.
             transform: what its data were prepared with.
         """
         super().__init__()

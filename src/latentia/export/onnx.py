@@ -14,7 +14,7 @@ import latentia
 from latentia.core import storage
 from latentia.core.errors import LatentiaError
 from latentia.export import parity
-from latentia.export.graphs import DecoderGraph, Graph, as_onnx, need
+from latentia.export.graphs import DecoderGraph, Graph, as_onnx, need, on_the_cpu
 from latentia.runs.run import Run
 
 FORMAT = 1
@@ -49,21 +49,22 @@ def write_onnx(
         LatentiaError: if neither can be written, or ONNX Runtime does not compute what torch computes.
     """
     need("exporting to ONNX")
-    encoder_inputs, decoder_inputs, real = parity.inputs(run)
+    model = on_the_cpu(run.model)
+    encoder_inputs, decoder_inputs, real = parity.inputs(run, model)
     record: dict[str, Any] = {**_record(run), "graphs": {}, "missing": {}}
     with storage.new_folder(folder) as target:
         for name, given in (("encoder", encoder_inputs), ("decoder", decoder_inputs)):
-            graph = parity.GRAPHS[name](run.model, run.transform)
+            graph = parity.GRAPHS[name](model, run.transform)
             try:
-                model = as_onnx(graph, tuple(value[:2] for value in given))
+                written = as_onnx(graph, tuple(value[:2] for value in given))
             except LatentiaError as error:
                 record["missing"][name] = f"{_parts(run)} cannot be written as ONNX: {error}"
                 if say:
                     say(f"no {name}.onnx: {record['missing'][name]}")
                 continue
-            gaps = parity.checked(graph, model, given, name)
+            gaps = parity.checked(graph, written, given, name)
             with storage.atomic_write(target / f"{name}.onnx") as handle:
-                handle.write(model)
+                handle.write(written)
             compared = {"random": len(given[0]) - real, "real": real, "largest_relative_difference": gaps}
             record["graphs"][name] = {**_described(graph, given, f"{name}.onnx"), "compared": compared}
         if not record["graphs"]:
@@ -85,11 +86,12 @@ def decoder_bytes(run: Run) -> bytes:
         LatentiaError: if it cannot be written, or does not compute what torch computes.
     """
     need("decoding through ONNX")
-    given = parity.inputs(run)[1]
-    graph = DecoderGraph(run.model, run.transform, deviation=False)
-    model = as_onnx(graph, tuple(value[:2] for value in given))
-    parity.checked(graph, model, given, "decoder")
-    return model
+    model = on_the_cpu(run.model)
+    given = parity.inputs(run, model)[1]
+    graph = DecoderGraph(model, run.transform, deviation=False)
+    written = as_onnx(graph, tuple(value[:2] for value in given))
+    parity.checked(graph, written, given, "decoder")
+    return written
 
 
 def _parts(run: Run) -> str:

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from latentia.core.errors import LatentiaError
+from latentia.core.noise import seeded
 from latentia.core.types import LatentModel
 from latentia.data.transforms import Transform
 from latentia.export.graphs import DecoderGraph, EncoderGraph, Graph
-from latentia.metrics.terms import seeded
 from latentia.runs.run import Run
 
 TOLERANCE = 1e-5
@@ -71,17 +71,18 @@ def real_examples(run: Run) -> tuple[np.ndarray, np.ndarray | None]:
         return np.zeros((0, *run.event), np.float32), none
 
 
-def inputs(run: Run) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...], int]:
+def inputs(run: Run, model: LatentModel) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...], int]:
     """Make what encoder and decoder are compared on: random rows, then real ones.
 
     Args:
         run: the run.
+        model: its model, on the CPU.
 
     Returns:
         Inputs of the encoder, of the decoder, and how many of the rows are real.
     """
     x, c = real_examples(run)
-    encoder, decoder = random_inputs(run.model, run.transform)
+    encoder, decoder = random_inputs(model, run.transform)
     z = run.inference.encode(x, c) if len(x) else np.zeros((0, *run.latent), np.float32)
     told = () if c is None else (c,)
     return _joined(encoder, (x, *told)), _joined(decoder, (z, *told)), len(x)
@@ -98,7 +99,7 @@ def random_inputs(
     """Draw inputs: data between what the model sees as 0 and 1, latents and conditions from a normal.
 
     Args:
-        model: the model.
+        model: the model, on the CPU.
         transform: what its data are prepared with.
         seed: seed of the draws.
 

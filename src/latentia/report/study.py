@@ -127,10 +127,10 @@ class Study:
         with torch.no_grad():
             for part in self.run.prepare(self.inputs.dataset.x[positions]):
                 done = sum(map(len, given))
-                c = None if told is None else torch.from_numpy(told[done : done + len(part)])
+                c = None if told is None else self.run.tensor(told[done : done + len(part)])
                 decoded = self.run.model.decode(self.run.model.encode(part, c).mean, c).mean
-                errors.append(((decoded - part) ** 2).flatten(1).mean(1).numpy())
-                given.append(part.flatten(1).numpy())
+                errors.append(((decoded - part) ** 2).flatten(1).mean(1).cpu().numpy())
+                given.append(part.flatten(1).cpu().numpy())
         variance = np.concatenate(given).astype(np.float64).var(axis=0).mean()
         return np.concatenate(errors), float(variance)
 
@@ -151,10 +151,7 @@ class Study:
     def centre(self) -> np.ndarray:
         """Where traversals start: the prior's mean, or the mean code where no prior was trained."""
         if self.bound:
-            import torch
-
-            told = None if self.told is None else torch.from_numpy(self.told[None])
-            return self.run.prior_mean(told).numpy()
+            return self.run.prior_mean(self.told)
         return self.run.aggregate.mean(axis=0)
 
     @cached_property

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from latentia.core import storage
+from latentia.core.devices import choose_device
 from latentia.core.errors import ConfigError, LatentiaError, RunError, shell
 from latentia.core.memory import kept_memory
 from latentia.core.noise import mixed
@@ -32,7 +33,6 @@ from latentia.data.raw import SPLITS
 from latentia.data.readers import packed
 from latentia.data.shards import Shards
 from latentia.runs.run import Run
-from latentia.training.devices import choose_device
 
 PAUSE = 0.2
 """Seconds between two looks at the shards that others work on."""
@@ -82,7 +82,7 @@ def encode(
     folder = Path(out).expanduser()
     with contextlib.ExitStack() as stack:
         try:
-            job = Encoding(Run.open(run), source, latents, seed)
+            job = Encoding(Run.open(run).to(place), source, latents, seed)
             refuse_other(folder, "encode")
             claims = stack.enter_context(Claims(folder))
             job.begin(claims, folder)
@@ -90,7 +90,6 @@ def encode(
             if processes.local:
                 time.sleep(TURN)
             raise
-        job.run.model.to(place)
         stack.enter_context(kept_memory(place))
         job.write(claims, folder, range(processes.rank, len(job.shards), processes.count), quiet)
     return folder

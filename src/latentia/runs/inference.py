@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from latentia import sampling
 from latentia.core.errors import ConfigError, DataError
@@ -42,7 +41,7 @@ class Inference(Inputs):
             name = self.recipe["model"]["name"]
             raise ConfigError(f"model '{name}' has no classifier; train one with --model semi_supervised_vae")
         model: Any = self.model
-        return np.concatenate([model.classify(part).probs.numpy() for part in self.prepare(x)])
+        return np.concatenate([model.classify(part).probs.cpu().numpy() for part in self.prepare(x)])
 
     @torch.no_grad()
     def restore(self, x: Examples, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -71,8 +70,8 @@ class Inference(Inputs):
                     raise DataError("examples are corrupted as in training, and so must have its size")
                 seen, hidden = model.corruption(part)
                 q = model.look(seen, hidden)
-                saw.append(self.transform.invert(seen).numpy())
-                made.append(self.transform.invert(self.model.decode(q.mean).mean).numpy())
+                saw.append(self.transform.invert(seen).cpu().numpy())
+                made.append(self.transform.invert(self.model.decode(q.mean).mean).cpu().numpy())
         return np.concatenate(saw), np.concatenate(made)
 
     @torch.no_grad()
@@ -111,9 +110,9 @@ class Inference(Inputs):
         x, c = as_examples(x), self.complete(x, c)
         told = self._chunks(c, self.count(x))
         codes = [self.model.encode(part, next(told)) for part in self.prepare(x)]
-        mean = np.concatenate([q.mean.numpy() for q in codes])
+        mean = np.concatenate([q.mean.cpu().numpy() for q in codes])
         try:
-            return mean, np.concatenate([q.stddev.numpy() for q in codes])
+            return mean, np.concatenate([q.stddev.cpu().numpy() for q in codes])
         except NotImplementedError:
             return mean, None
 
@@ -159,8 +158,8 @@ class Inference(Inputs):
         out, told = [], self._chunks(c, len(z))
         with seeded(stream(seed, "decoder")):  # not the noise that the latents were drawn with
             for start in range(0, len(z), CHUNK):
-                p = self.model.decode(torch.from_numpy(z[start : start + CHUNK]), next(told))
-                out.append(self.transform.invert(p.sample() if noise else p.mean).numpy())
+                p = self.model.decode(self.tensor(z[start : start + CHUNK]), next(told))
+                out.append(self.transform.invert(p.sample() if noise else p.mean).cpu().numpy())
         return np.concatenate(out)
 
     def reconstruct(
@@ -199,11 +198,11 @@ class Inference(Inputs):
         Returns:
             Shape `(n, *latent)`, float32.
         """
-        told = self.told_each(c, n)
+        told = self.told_tensor(c, n)
         if sampler is not None:
-            return sampler.sample(n, seed, told)
+            return sampler.to(self.device).sample(n, seed, told)
         with seeded(seed), torch.no_grad():
-            return sampling.sample_prior(self.model.prior(told), n).numpy()
+            return sampling.sample_prior(self.model.prior(told), n).cpu().numpy()
 
     def redraw(self, z: np.ndarray, kept: int, *, seed: int = 0) -> np.ndarray:
         """Keep the first levels of a hierarchy's latents and draw those below from the prior.
@@ -228,7 +227,7 @@ class Inference(Inputs):
                 f"'kept' must be from 0 to {len(prior.sizes)}, the levels there are, not {kept}"
             )
         with seeded(seed), torch.no_grad():
-            return prior.redraw(torch.from_numpy(np.array(z, dtype=np.float32)), kept).numpy()
+            return prior.redraw(self.tensor(np.asarray(z, dtype=np.float32)), kept).cpu().numpy()
 
     def interpolate(
         self,
@@ -255,7 +254,8 @@ class Inference(Inputs):
         ends = torch.from_numpy(self.encode(np.stack([a, b]), c))
         told = self.told_each(c, 2)
         if told is not None:
-            told = as_told(sampling.interpolate(told[0], told[1], steps).numpy())
+            first, second = torch.from_numpy(np.array(told))
+            told = as_told(sampling.interpolate(first, second, steps).numpy())
         return self.decode(sampling.interpolate(ends[0], ends[1], steps, path).numpy(), told)
 
     def traverse(
@@ -279,21 +279,21 @@ class Inference(Inputs):
             Data, shape `(len(dims), T, *event)`.
         """
         told = self.told_each(c if x is None else self.complete(x, c), 1)
-        start = self.prior_mean(told) if x is None else torch.from_numpy(self.encode(x, c)[0])
+        start = torch.from_numpy(self.prior_mean(told) if x is None else self.encode(x, c)[0])
         dims = list(range(self.latent[0])) if dims is None else dims
         line = torch.linspace(-3, 3, 9) if values is None else torch.as_tensor(values, dtype=torch.float32)
         path = sampling.traverse(start, dims, line)
-        row = None if told is None else as_told(told.numpy())
-        return self.decode(path.flatten(0, 1).numpy(), row).reshape(*path.shape[:2], *self.event)
+        return self.decode(path.flatten(0, 1).numpy(), told).reshape(*path.shape[:2], *self.event)
 
-    def prior_mean(self, told: Tensor | None) -> Tensor:
+    @torch.no_grad()
+    def prior_mean(self, c: np.ndarray | None = None) -> np.ndarray:
         """Give the mean of the prior.
 
         Args:
-            told: the condition, shape `(1, C)`, or None.
+            c: the condition, shape `(C,)` or `(1, C)`, for a prior that depends on it.
 
         Returns:
-            Shape `(*latent)`.
+            Shape `(*latent)`, float32.
         """
-        prior = self.model.prior(told)
-        return prior.mean[0] if prior.batch_shape else prior.mean
+        prior = self.model.prior(self.told_tensor(c, 1))
+        return (prior.mean[0] if prior.batch_shape else prior.mean).cpu().numpy()

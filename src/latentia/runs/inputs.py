@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from latentia.assembly import Parts
+from latentia.core.devices import choose_device
 from latentia.core.errors import ConfigError, DataError
 from latentia.core.event import Event
 from latentia.core.types import Coder
@@ -71,8 +72,36 @@ class Inputs:
 
     @property
     def device(self) -> torch.device:
-        """Where the model is, and encodes: the CPU, unless it was moved."""
+        """Where the model is, and computes: the CPU, unless it was moved."""
         return next(self.model.parameters()).device
+
+    def to(self, device: torch.device | str) -> Self:
+        """Bring the model, and all that computes with it, to a device; arrays go in and come out as before.
+
+        Args:
+            device: 'cpu', 'cuda', 'cuda:1', ...; 'auto' for a GPU where there is one.
+
+        Returns:
+            The same.
+
+        Raises:
+            ConfigError: if there is no such device here.
+        """
+        place = choose_device(str(device))
+        self.model.to(place)
+        self.objective.to(place)
+        return self
+
+    def tensor(self, array: np.ndarray) -> Tensor:
+        """Bring an array to where the model is.
+
+        Args:
+            array: any array.
+
+        Returns:
+            The tensor.
+        """
+        return torch.from_numpy(np.array(array)).to(self.device)  # a copy: torch takes no read-only array
 
     def prepare(self, x: Examples) -> Iterator[Tensor]:
         """Check data and give them in chunks, without the transform's noise.
@@ -95,10 +124,10 @@ class Inputs:
                 f"the model was trained on examples of shape {want}, and these have {got}{self.other_sizes}"
             )
         for start in range(0, len(x), CHUNK):
-            block = np.array(x[start : start + CHUNK])  # a copy: torch does not accept a read-only array
+            block = np.asarray(x[start : start + CHUNK])
             if block.dtype.kind == "f":
                 require_finite(block, "the examples given", start)
-            yield self.transform.expected(torch.from_numpy(block).to(self.device))
+            yield self.transform.expected(self.tensor(block))
 
     @property
     def other_sizes(self) -> str:
@@ -144,9 +173,9 @@ class Inputs:
         unknown = np.full(self.model.condition, np.nan, np.float32)
         told = self._chunks(unknown if c is None else c, self.count(x))
         filled = [self.model.complete(part, next(told)) for part in self.prepare(x)]
-        return as_told(np.concatenate([np.asarray(None if part is None else part.cpu()) for part in filled]))
+        return as_told(torch.cat([part for part in filled if part is not None]).cpu().numpy())
 
-    def told_each(self, c: np.ndarray | None, count: int) -> Tensor | None:
+    def told_each(self, c: np.ndarray | None, count: int) -> Told | None:
         """Check conditions, and give one for each example.
 
         Args:
@@ -162,7 +191,7 @@ class Inputs:
         """
         size = self.model.condition
         if not size:
-            return None if c is None else torch.from_numpy(self.given(c))
+            return None if c is None else self.given(c)
         if c is None:
             if not self.model.dropped:
                 without = ", or train with model.drop=0.1 to do without"
@@ -170,7 +199,7 @@ class Inputs:
                     "the model needs a condition: give one (--condition, such as a label)"
                     + (without if "drop" in self.recipe["model"] else "")
                 )
-            return torch.full((count, size), torch.nan)
+            return as_told(np.full((count, size), np.nan))
         rows = np.asanyarray(c)
         if rows.ndim == 1:
             rows = rows[None]
@@ -179,12 +208,25 @@ class Inputs:
         if rows.shape[1:] != (size,) or len(rows) not in (1, count):
             got = "x".join(map(str, np.shape(c)))
             raise ConfigError(f"the condition must have shape {count}x{size} or 1x{size}, not {got}")
-        return torch.from_numpy(np.array(rows)).expand(count, size)
+        return as_told(np.broadcast_to(rows, (count, size)))
+
+    def told_tensor(self, c: np.ndarray | None, count: int) -> Tensor | None:
+        """Check conditions as `told_each` does, and bring them to where the model is.
+
+        Args:
+            c: as `told_each`.
+            count: how many examples.
+
+        Returns:
+            Shape `(count, C)`, or None.
+        """
+        told = self.told_each(c, count)
+        return None if told is None else self.tensor(told)
 
     def _chunks(self, c: np.ndarray | None, count: int) -> Iterator[Tensor | None]:
-        told = self.told_each(c, count)
+        told = self.told_tensor(c, count)
         for start in range(0, count, CHUNK):
-            yield None if told is None else told[start : start + CHUNK].to(self.device)
+            yield None if told is None else told[start : start + CHUNK]
 
     @property
     def coder(self) -> Coder:
@@ -220,7 +262,7 @@ class Inputs:
             raise DataError(f"the model's codes have shape {want}, and these have {got}")
         if codes.size and not 0 <= int(codes.min()) <= int(codes.max()) < coder.size:
             raise DataError(f"the model's codes run from 0 to {coder.size - 1}, these to {int(codes.max())}")
-        return coder.vectors(torch.from_numpy(codes.astype(np.int64))).numpy()
+        return coder.vectors(self.tensor(codes.astype(np.int64))).cpu().numpy()
 
     def _on_a_grid(self, got: tuple[int, ...], usual: tuple[int, ...], before: int) -> bool:
         """Say whether latents or codes differ from the usual in their grid alone; it begins at `before`."""

@@ -36,16 +36,16 @@ def score(run: Run, x: np.ndarray, c: np.ndarray | None, *, samples: int, seed: 
         DataError: if a value is outside of what the likelihood knows.
     """
     transform = _transform(run, x)
-    scaled = np.concatenate([part.numpy() for part in run.prepare(x)])
+    scaled = np.concatenate([part.cpu().numpy() for part in run.prepare(x)])
     _check_support(run, transform, x)
     loader = Loader(
-        torch.from_numpy(np.array(x)),
+        run.tensor(x),
         torch.arange(len(x)),
         transform,
-        None if c is None else torch.from_numpy(c),
+        None if c is None else run.tensor(c),
     )
     parts = list(per_example(run.model, run.objective, loader, samples=1, seed=seed))
-    found = {name: np.concatenate([part[name].numpy() for part in parts]) for name in parts[0]}
+    found = {name: np.concatenate([part[name].cpu().numpy() for part in parts]) for name in parts[0]}
     if not run.objective.bound:
         reason = f"objective '{run.recipe['objective']['name']}' has no rate, and so no bound on log p(x)"
     else:

@@ -95,9 +95,10 @@ def start(
     Raises:
         LatentiaError: before anything is written, where the settings or the data are at fault.
     """
+    from latentia.core.devices import choose_device
     from latentia.data.identity import fingerprint
     from latentia.runs.data import remember
-    from latentia.training import Training, choose_device
+    from latentia.training import Training
 
     processes = join()
     say = say if processes.first else silent
@@ -157,7 +158,8 @@ def resume(
     Raises:
         LatentiaError: if the folder or the data cannot be used.
     """
-    from latentia.training import Training, choose_device
+    from latentia.core.devices import choose_device
+    from latentia.training import Training
 
     processes = join()
     say = say if processes.first else silent
@@ -268,10 +270,11 @@ def _work(
     say: Say,
 ) -> Trainings:
     """Train in an existing run folder, held for this run alone."""
+    from latentia.core.devices import choose_device
     from latentia.data.loader import loaders
     from latentia.data.record import DataRecord
     from latentia.runs.recipe import describe
-    from latentia.training import Trainer, Training, choose_device
+    from latentia.training import Trainer, Training
 
     settings = config.construct(Training, spec["training"])
     with contextlib.ExitStack() as held:

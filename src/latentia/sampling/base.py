@@ -32,6 +32,11 @@ class Source(Protocol):
 
     model: LatentModel
 
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        ...
+
     @cached_property
     def data_key(self) -> str:
         """A word for the data that it was trained on."""
@@ -106,7 +111,7 @@ class Sampler(nn.Module):
         if n <= 0:
             raise ConfigError(f"'n' must be positive, not {n}")
         with seeded(seed):
-            return self.draw(n, c).float().numpy()
+            return self.draw(n, c).float().cpu().numpy()
 
 
 def checked(name: str, settings: Mapping[str, Any]) -> config.Table:
@@ -170,7 +175,7 @@ def _label(source: Source, table: Mapping[str, Any]) -> dict[str, Any]:
 
 def _built(source: Source, table: Mapping[str, Any]) -> Sampler:
     model = source.model
-    return config.build("sampler", table, latent=model.latent, coder=model.coder).eval()
+    return config.build("sampler", table, latent=model.latent, coder=model.coder).eval().to(source.device)
 
 
 def kept(source: Source, path: Path) -> Sampler | None:
@@ -232,6 +237,7 @@ def learn(
         held: latents that are held out at the most; a tenth of them is.
     """
     aside = min(len(codes) // 10, held or len(codes))
+    codes = codes.to(next(module.parameters()).device)
     train_in_memory(
         module, objective, codes, steps=steps, batch_size=batch, lr=LEARNING_RATE, held_out=aside,
         clip=CLIP, seed=SEED, title=what, quiet=quiet,

@@ -37,7 +37,7 @@ class _Scaled(Sampler):
 
     def fit(self, source: Source, quiet: bool = True) -> None:
         """Scale the latents and learn them; see `Sampler`."""
-        codes = torch.from_numpy(source.aggregate).float().flatten(1)
+        codes = torch.from_numpy(source.aggregate).float().flatten(1).to(source.device)
         self.shift.copy_(codes.mean(dim=0))
         self.scale.copy_(codes.std(dim=0, correction=0).clamp(min=1e-6))
         self.learn((codes - self.shift) / self.scale, quiet)

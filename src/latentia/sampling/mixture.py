@@ -67,7 +67,7 @@ class MixtureSampler(Sampler):
     def draw(self, n: int, c: Tensor | None = None) -> Tensor:
         """Draw a component, then from it; see `Sampler`."""
         chosen = torch.multinomial(self.weights, n, replacement=True)
-        noise = torch.randn(n, self.means.shape[1], dtype=torch.float64)
+        noise = torch.randn(n, self.means.shape[1], dtype=torch.float64, device=self.means.device)
         drawn = self.means[chosen]
         for component in range(len(self.weights)):
             own = chosen == component

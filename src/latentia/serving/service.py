@@ -12,7 +12,6 @@ import numpy as np
 from latentia.core import registry
 from latentia.core.errors import LatentiaError
 from latentia.core.event import Event
-from latentia.data.conditions import as_told
 from latentia.runs.run import Run
 from latentia.runs.scores import score
 from latentia.sampling import Sampler
@@ -148,8 +147,7 @@ class Service:
         rows = self._given(condition)
         if rows is None and inferred and self.run.model.classifies:
             rows = np.full((1, self.run.model.condition), np.nan, np.float32)
-        told = self.run.told_each(rows, count)
-        return None if told is None else as_told(told.numpy())
+        return self.run.told_each(rows, count)
 
     def _given(self, condition: Any) -> np.ndarray | None:
         try:

@@ -161,6 +161,7 @@ def serve(
     token_file: Path | None = None,
     most: int = 256,
     body: int = BODY,
+    device: str = "auto",
     say: Callable[[str], Any] = print,
 ) -> None:
     """Serve a run until a signal comes.
@@ -173,6 +174,7 @@ def serve(
         token_file: a file with the token that callers must know.
         most: examples of concurrent requests that are computed together.
         body: bytes of a request's body at the most.
+        device: where to compute: 'auto', 'cpu', 'cuda', ...
         say: told the address when the server answers.
     """
     token = read_token(token_file)
@@ -186,8 +188,9 @@ def serve(
 
         spare = max(1, (os.cpu_count() or 2) - 1)  # one core is the network's
         torch.set_num_threads(min(torch.get_num_threads(), spare))
-        opened = Run.open(path)
-        service = Service(opened, decode=decoder(opened, threads=spare))
+        opened = Run.open(path).to(device)
+        quick = decoder(opened, threads=spare) if opened.device.type == "cpu" else None
+        service = Service(opened, decode=quick)
         app = create_app(service, hosts=allowed_hosts(host, allow), token=token, body=body, most=most)
         gc.collect()
         gc.freeze()  # all that was imported: the collector need not walk through it while requests wait

@@ -1,7 +1,6 @@
 """Training: the one loop, its checkpoints, its trackers. It knows no model by name."""
 
 from latentia.training.checkpoint import Checkpoints, Progress, checkpoint_files
-from latentia.training.devices import choose_device
 from latentia.training.engines import Engine
 from latentia.training.loop import Outcome, Trainer
 from latentia.training.memory import train_in_memory
@@ -19,6 +18,5 @@ __all__ = [
     "Training",
     "Watch",
     "checkpoint_files",
-    "choose_device",
     "train_in_memory",
 ]

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from latentia.core.compiling import Choice, Compiled, Cost, decide
+from latentia.core.devices import autocast
 from latentia.core.noise import seed_next
 from latentia.data.loader import Loader
 from latentia.objectives import Objective
 from latentia.objectives.schedules import Held
 from latentia.training.buffers import Moved
-from latentia.training.devices import autocast
 from latentia.training.discriminator import Opponent
 from latentia.training.engines import Engine, local, whole
 from latentia.training.optimiser import Adam

@@ -40,7 +40,7 @@ def _terms(subject: Subject, samples: int) -> dict[str, np.ndarray]:
     found: dict[str, list[np.ndarray]] = {}
     for terms in per_example(model, objective, subject.observed, samples=samples, seed=seed):
         for name, values in terms.items():
-            found.setdefault(name, []).append(values.double().numpy())
+            found.setdefault(name, []).append(values.cpu().double().numpy())
     return {name: np.concatenate(parts) for name, parts in found.items()}
 
 
@@ -137,7 +137,7 @@ def code_prior(subject: Subject, distortion: np.ndarray) -> None:
         pairs = list(zip(found.posteriors, parts, strict=True))
         codes = torch.cat([codes_drawn(q, z) for q, z in pairs])
         own = torch.cat([q.log_prob(z) for q, z in pairs])  # 0 where the choice is certain
-        nats = (own - sampler.log_prob(codes)).double().numpy()
+        nats = (own - sampler.log_prob(codes)).cpu().double().numpy()
 
     how = "log q(codes|x) - log p(codes) under the sampler fitted to codes"
     bound, sum_of = -(distortion + nats), "-(distortion + rate_autoregressive)"

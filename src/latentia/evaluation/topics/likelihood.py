@@ -110,7 +110,7 @@ def _work(subject: Subject) -> tuple[int, int]:
     """Count the operations of decoding that the likelihood of one example takes; see `flops`."""
     model = subject.run.model
     times = subject.settings.samples * (model.condition if model.classifies else 1)
-    products, convolutions = flops(model, torch.zeros(1, *subject.run.latent))
+    products, convolutions = flops(model, torch.zeros(1, *subject.run.latent, device=subject.run.device))
     return times * products, times * convolutions
 
 

@@ -41,7 +41,7 @@ def health(subject: Subject) -> None:
     model, seed, split = subject.run.model, subject.settings.seed, subject.split
     codes = encode_split(model, subject.loader, seed=seed)
     count = len(codes)
-    means = codes.mean.numpy()
+    means = codes.mean.cpu().numpy()
     statistics = latent_statistics(means)
     if model.coder is not None:
         _codes(subject, codes)
@@ -286,7 +286,9 @@ def _feature_space(subject: Subject) -> Any:
 
         if not subject.image:
             raise Unmeasurable("the Inception network needs images")
-        return InceptionFeatures(subject.settings.inception, low=low, high=high, quiet=subject.quiet)
+        return InceptionFeatures(
+            subject.settings.inception, low=low, high=high, device=subject.run.device, quiet=subject.quiet
+        )
     from latentia.evaluation.classifier import classifier_features
 
     dataset, split = subject.own.dataset, subject.own.dataset.splits
@@ -301,7 +303,7 @@ def _feature_space(subject: Subject) -> Any:
     test = dataset.few(split["test"] if len(split["test"]) else split["train"])
     return classifier_features(
         dataset.x[train], targets[train], dataset.x[test], targets[test],
-        low=low, high=high, head_names=heads, quiet=subject.quiet,
+        low=low, high=high, head_names=heads, quiet=subject.quiet, device=subject.run.device,
     )  # fmt: skip
 
 
