@@ -69,7 +69,7 @@ def _train(workload: Workload, images: np.ndarray, epochs: int, choice: str) -> 
 def _compile(trainer: Trainer) -> None:
     """Run forward and backward pass once, which compiles both and moves no weight."""
     trainer.model.train()
-    trainer.step.engine.measured(torch.arange(trainer.batch_size), 0.0)[0].mean().backward()
+    trainer.step.engine.loss_module(torch.arange(trainer.batch_size), 0.0)[0].mean().backward()
 
 
 def prepare(workload: Workload, images: np.ndarray, epochs: int, path: Path, choice: str) -> Trainer:

@@ -16,7 +16,7 @@ from latentia.data.loader import loaders
 from latentia.metrics import average_terms
 from latentia.networks import ConvFeatures
 from latentia.objectives import DReG, FactorVAE
-from latentia.objectives.schedules import Held
+from latentia.objectives.schedules import TensorSchedule
 from latentia.probability import DiagonalGaussian, Posterior
 from latentia.runs import session
 from latentia.training import Training
@@ -119,13 +119,25 @@ def test_the_adversary_is_in_the_checkpoint_and_in_the_log_but_not_in_the_model(
     run = api.train("digits", out=tmp_path / "run", objective="factor", **SMALL)
     folder = RunFolder(tmp_path / "run")
     kept = storage.load_tensors(sorted(folder.checkpoints.glob("*.safetensors"))[-1])[0]
-    assert any(name.startswith("opponent.weights.") for name in kept)
-    assert kept["opponent.optimiser.steps"] == kept["optimiser.steps"] > 0
+    assert any(name.startswith("discriminator.weights.") for name in kept)
+    assert kept["discriminator.optimiser.steps"] == kept["optimiser.steps"] > 0
     weights = storage.load_tensors(folder.weights_file)[0]
     assert weights.keys() == run.model.state_dict().keys()
     assert all(0 < row["adversary"] < 2 for row in run.metrics("train"))
     plain = api.train("digits", out=tmp_path / "plain", **SMALL)
     assert "adversary" not in plain.metrics("train")[-1]
+
+
+def test_a_checkpoint_that_calls_the_discriminator_the_opponent_is_gone_on_with(tmp_path):
+    api.train("digits", out=tmp_path / "run", objective="factor", **SMALL)
+    for file in sorted(RunFolder(tmp_path / "run").checkpoints.glob("*.safetensors")):
+        tensors, header = storage.load_tensors(file)
+        former = {name.replace("discriminator.", "opponent."): value for name, value in tensors.items()}
+        assert former.keys() != tensors.keys()
+        storage.save_tensors(file, former, header)
+    outcome = session.resume(tmp_path / "run", {"epochs": 3}, quiet=True)
+    steps = [row["step"] for row in outcome.folder.metrics() if row["split"] == "train"]
+    assert steps[-1] == 3 * steps[0]
 
 
 def test_an_autoencoder_trains_as_a_wasserstein_autoencoder(tmp_path):
@@ -199,14 +211,14 @@ def test_each_part_has_its_own_schedule(base):
     x = parts.transform(torch.from_numpy(dataset.x[:6]))
     c = torch.from_numpy(parts.condition.of(dataset)[:6]) if parts.condition else None
     state = parts.model(Batch(x, torch.arange(6), c))
-    objective, held = parts.objective, parts.objective.held(x.device)
+    objective, held = parts.objective, parts.objective.with_tensor_schedules(x.device)
     for progress in (0.0, 0.25, 0.75, 1.0):
         terms, alone = objective(state, progress), objective.base(state, progress)
         added = progress * terms.diagnostics["distance"]
         assert torch.allclose(terms.penalty, alone.penalty + added)
         assert terms.weight == (min(1, 2 * progress) if base == "elbo" else 1.0)
         for _, part in held.parts():
-            if isinstance(part, Held):
+            if isinstance(part, TensorSchedule):
                 part.set(progress)
         assert torch.allclose(held(state).loss, terms.loss)
     assert (terms.diagnostics["distance"] > 0).all()

@@ -2,11 +2,11 @@
 
 import torch
 
-from latentia.training.terms_buffer import Window
+from latentia.training.terms_buffer import TermsBuffer
 
 
 def test_a_window_sums_the_terms_of_each_step_and_starts_again():
-    window = Window(3)
+    window = TermsBuffer(3)
     for times in range(2):
         given = torch.arange(24.0).reshape(3, 2, 4) + times
         for terms in given:
@@ -18,13 +18,13 @@ def test_a_window_sums_the_terms_of_each_step_and_starts_again():
 
 
 def test_a_process_that_has_no_part_of_the_batch_adds_nothing():
-    window = Window(2)
+    window = TermsBuffer(2)
     window.add([torch.ones(0)] * 3, None)
     assert window.sums().tolist() == [[0.0, 0.0, 0.0]]
 
 
 def test_a_window_tells_steps_that_were_left_out():
-    window = Window(2)
+    window = TermsBuffer(2)
     for skipped in (0.0, 1.0):
         window.add([torch.ones(4)], torch.tensor(skipped))
     assert window.taken().tolist() == [True, False]

@@ -10,7 +10,7 @@ from latentia.core.types import Batch, Pass
 from latentia.objectives import WAE, BetaTC, Capacity, Constant, FactorVAE, InfoVAE, Linear
 from latentia.objectives.total_correlation import split_rate
 from latentia.probability import Delta, discrepancy
-from latentia.training.discriminator import Opponent
+from latentia.training.discriminator import TrainedDiscriminator
 
 
 def product(mean, scale):
@@ -97,14 +97,14 @@ def test_the_discriminator_learns_the_total_correlation_of_a_correlated_gaussian
     r = 0.8
     aggregate = MultivariateNormal(torch.zeros(2), torch.tensor([[1.0, r], [r, 1.0]]))
     objective = FactorVAE((2,), gamma=3.0, hidden=(64, 64), lr=3e-3)
-    opponent = Opponent(objective.adversary)
+    discriminator = TrainedDiscriminator(objective.adversary)
     for _ in range(500):
         z = aggregate.sample((1, 512))
-        opponent.optimiser.zero_grad()
+        discriminator.optimiser.zero_grad()
         objective.adversary.loss(
             state_of(product(z[0], torch.ones(512, 2)), z, standard(2))
         ).mean().backward()
-        opponent.step()
+        discriminator.step()
     z = aggregate.sample((1, 20_000))
     terms = objective(state_of(product(z[0], torch.ones(20_000, 2)), z, standard(2)))
     exact = -0.5 * math.log(1 - r**2)

@@ -14,7 +14,7 @@ from latentia.core.errors import ConfigError
 from latentia.core.needs import BATCHWISE, BOUND, CONTINUOUS, DENSITY, Words
 from latentia.core.types import Pass, Terms
 from latentia.objectives.adversary import Adversary
-from latentia.objectives.schedules import Constant, Held, Schedule
+from latentia.objectives.schedules import Constant, Schedule, TensorSchedule
 from latentia.probability import Moving
 
 
@@ -122,7 +122,7 @@ class Objective(abc.ABC):
                 part.to(device)
         return self
 
-    def held(self, device: torch.device) -> Objective:
+    def with_tensor_schedules(self, device: torch.device) -> Objective:
         """Give the same objective with the factor of each schedule in a tensor, whatever the progress.
 
         Compiled code reads a tensor anew at each step, and would be compiled anew for each number.
@@ -131,14 +131,15 @@ class Objective(abc.ABC):
             device: the model's.
 
         Returns:
-            Another objective with the same parts; `Held.set` of its schedules brings them to a step.
+            Another objective with the same parts; `TensorSchedule.set` of its schedules brings them to a
+            step.
         """
         held = copy.copy(self)
         for name, part in vars(self).items():
             if isinstance(part, Objective):
-                setattr(held, name, part.held(device))
+                setattr(held, name, part.with_tensor_schedules(device))
             elif isinstance(part, Schedule):
-                setattr(held, name, Held(part, device))
+                setattr(held, name, TensorSchedule(part, device))
         return held
 
     def settled(self, progress: float) -> bool:

@@ -49,7 +49,7 @@ class Schedule(abc.ABC):
         return True
 
 
-class Held(Schedule):
+class TensorSchedule(Schedule):
     """The factor of another schedule in a tensor, which is brought to a step from outside."""
 
     def __init__(self, schedule: Schedule, device: torch.device) -> None:

@@ -9,7 +9,7 @@ from latentia.core.processes import Processes
 from latentia.probability import Moving
 
 
-class Moved:
+class MovingBuffers:
     """Lets every part of a batch see the buffers as they were before it, and moves them by all parts.
 
     So it makes no difference which process works on which part. Where a batch is one part in one process,

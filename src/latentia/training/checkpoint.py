@@ -16,12 +16,14 @@ from torch import Tensor, nn
 from latentia.core import storage
 from latentia.core.errors import RunError
 from latentia.objectives import Objective
-from latentia.training.discriminator import Opponent
+from latentia.training.discriminator import TrainedDiscriminator
 from latentia.training.engines import Engine
 from latentia.training.optimiser import Adam
 
 KEPT = 2
 """How many checkpoints stay: the newest, and the one before in case it is damaged."""
+FORMER = ("opponent.", "discriminator.")
+"""What the tensors of a discriminator were called in checkpoints once, and are called now."""
 
 
 @dataclass
@@ -57,7 +59,7 @@ class Checkpointed:
     model: nn.Module
     optimiser: Adam
     average: list[Tensor]
-    opponent: Opponent | None = None
+    discriminator: TrainedDiscriminator | None = None
     objective: Objective | None = None
 
     def tensors(self) -> dict[str, Tensor]:
@@ -66,8 +68,8 @@ class Checkpointed:
         named |= {f"optimiser.{name}": value for name, value in self.optimiser.state().items()}
         for position, value in enumerate(self.average):
             named[f"average.{position}"] = value
-        if self.opponent is not None:
-            named |= {f"opponent.{name}": value for name, value in self.opponent.state().items()}
+        if self.discriminator is not None:
+            named |= {f"discriminator.{name}": value for name, value in self.discriminator.state().items()}
         for part, module in (self.objective.moving() if self.objective else {}).items():
             named |= {f"objective.{part}.{name}": value for name, value in module.state_dict().items()}
         return named
@@ -171,6 +173,7 @@ class Checkpoints:
             except RunError as error:
                 passed_over.append(str(error))
                 continue
+            tensors = {name.replace(*FORMER, 1): value for name, value in tensors.items()}
             try:
                 live.check(tensors)
                 Progress(**header)

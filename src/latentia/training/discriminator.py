@@ -8,7 +8,7 @@ from latentia.objectives import Adversary
 from latentia.training.optimiser import Adam
 
 
-class Opponent:
+class TrainedDiscriminator:
     """Trains an adversary beside the model, one step for each of the model's."""
 
     def __init__(self, adversary: Adversary) -> None:

@@ -47,15 +47,15 @@ def whole(tensor: Tensor) -> Tensor:
 class Engine:
     """The single process: the module as it is."""
 
-    def __init__(self, measured: nn.Module, processes: Processes) -> None:
+    def __init__(self, loss_module: nn.Module, processes: Processes) -> None:
         """Take the module.
 
         Args:
-            measured: what a step differentiates.
+            loss_module: what a step differentiates.
             processes: who works on it.
         """
         self.processes = processes
-        self.measured = measured
+        self.loss_module = loss_module
 
     def __call__(self, index: Tensor, progress: float, last: bool) -> tuple[Tensor, ...]:
         """Score a part of a batch; the gradient is the mean over the processes once the last one is done.
@@ -68,7 +68,7 @@ class Engine:
         Returns:
             What the module gives.
         """
-        return self.measured(index, progress)
+        return self.loss_module(index, progress)
 
     @contextlib.contextmanager
     def gathered(self) -> Iterator[None]:
@@ -107,18 +107,18 @@ class Engine:
 class Replicated(Engine):
     """Every process holds everything, and gradients are averaged: torch's DistributedDataParallel."""
 
-    def __init__(self, measured: nn.Module, processes: Processes) -> None:
+    def __init__(self, loss_module: nn.Module, processes: Processes) -> None:
         """Wrap the module; see `Engine`."""
         from torch.nn.parallel import DistributedDataParallel
 
-        super().__init__(measured, processes)
+        super().__init__(loss_module, processes)
         # A channels-last weight of one channel has strides that mean the same and are not equal.
         warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
         # Buffers that training moves are merged by the step. Weights may be unused, as an objective pleases.
         known = inspect.signature(DistributedDataParallel).parameters
         unsynced = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
         options: dict[str, Any] = {unsynced: False, "find_unused_parameters": True}
-        self.replica = DistributedDataParallel(measured, **options)
+        self.replica = DistributedDataParallel(loss_module, **options)
 
     def __call__(self, index: Tensor, progress: float, last: bool) -> tuple[Tensor, ...]:
         """Score a part; only the last one talks to the other processes; see `Engine`."""
@@ -132,18 +132,18 @@ class Sharded(Engine):
     Weights are put together block by block, as the pass needs them.
     """
 
-    def __init__(self, measured: nn.Module, processes: Processes) -> None:
+    def __init__(self, loss_module: nn.Module, processes: Processes) -> None:
         """Divide the module; its parameters are others afterwards; see `Engine`."""
         from torch.distributed.fsdp import FSDPModule, fully_shard
 
-        super().__init__(measured, processes)
-        for parameter in measured.parameters():
+        super().__init__(loss_module, processes)
+        for parameter in loss_module.parameters():
             parameter.data = parameter.data.contiguous()  # what is divided by rows must lie in rows
-        for module in measured.modules():
+        for module in loss_module.modules():
             if isinstance(module, ResidualBlock):
                 fully_shard(module)
-        fully_shard(measured)
-        self.units = [module for module in measured.modules() if isinstance(module, FSDPModule)]
+        fully_shard(loss_module)
+        self.units = [module for module in loss_module.modules() if isinstance(module, FSDPModule)]
 
     @contextlib.contextmanager
     def gathered(self) -> Iterator[None]:
@@ -156,7 +156,7 @@ class Sharded(Engine):
         finally:
             for unit in self.units:
                 unit.reshard()
-                unit.set_reshard_after_forward(unit is not self.measured, recurse=False)
+                unit.set_reshard_after_forward(unit is not self.loss_module, recurse=False)
 
     def collect(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Put one tensor together at a time, and keep it where it will be written; see `Engine`."""
@@ -188,11 +188,11 @@ def _like(full: Tensor, tensor: Any) -> Tensor:
     return distribute_tensor(full, tensor.device_mesh, tensor.placements, src_data_rank=None)
 
 
-def engine(measured: nn.Module, processes: Processes, sharding: Sharding) -> Engine:
+def engine(loss_module: nn.Module, processes: Processes, sharding: Sharding) -> Engine:
     """Choose how the processes share a module; a single one holds all of it.
 
     Args:
-        measured: what a step differentiates.
+        loss_module: what a step differentiates.
         processes: who works on it.
         sharding: whether weights are divided between several processes.
 
@@ -200,5 +200,5 @@ def engine(measured: nn.Module, processes: Processes, sharding: Sharding) -> Eng
         The engine.
     """
     if processes.count == 1:
-        return Engine(measured, processes)
-    return (Sharded if sharding == "full" else Replicated)(measured, processes)
+        return Engine(loss_module, processes)
+    return (Sharded if sharding == "full" else Replicated)(loss_module, processes)

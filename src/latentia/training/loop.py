@@ -20,15 +20,15 @@ from latentia.core.processes import Processes
 from latentia.data.loader import Loader
 from latentia.objectives import Objective
 from latentia.training.checkpoint import Checkpointed, Progress
-from latentia.training.discriminator import Opponent
+from latentia.training.discriminator import TrainedDiscriminator
 from latentia.training.engines import engine
 from latentia.training.folder import RunFolder
 from latentia.training.interrupts import Agreement, Interrupts
 from latentia.training.optimiser import Adam
 from latentia.training.records import FolderRecord, MemoryRecord, Record
 from latentia.training.settings import Training
-from latentia.training.step import ADVERSARY, TERMS, Measured, Step, compiled
-from latentia.training.terms_buffer import Window
+from latentia.training.step import ADVERSARY, TERMS, LossModule, Step, compiled
+from latentia.training.terms_buffer import TermsBuffer
 from latentia.training.watch import Watch, Watched, default_watch, diverged
 
 MOST_SKIPPED = 100
@@ -104,18 +104,18 @@ class Trainer:
         self.total_steps = settings.epochs * self.epoch_steps
         self.device = next(model.parameters()).device
         adversary = objective.to(self.device).adversary
-        measured = Measured(objective.wrapped(model), objective, self.train)
+        loss_module = LossModule(objective.wrapped(model), objective, self.train)
         divided = settings.sharding != "none" and processes.count > 1  # its blocks come and go by hooks
-        fast = compiled(measured, "never" if divided else settings.compile, self.total_steps, say)
-        if fast is not measured:
-            measured.forward = fast
-        self.engine = engine(measured, processes, settings.sharding)
+        fast = compiled(loss_module, "never" if divided else settings.compile, self.total_steps, say)
+        if fast is not loss_module:
+            loss_module.forward = fast
+        self.engine = engine(loss_module, processes, settings.sharding)
         self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
         optimiser = Adam(self.parameters, settings.weight_decay)
-        opponent = None if adversary is None else Opponent(adversary)
+        discriminator = None if adversary is None else TrainedDiscriminator(adversary)
         self.terms = TERMS if adversary is None else (*TERMS, *ADVERSARY)
-        self.step = Step(self.engine, optimiser, opponent, settings)
-        self.live = Checkpointed(model, optimiser, self.step.average, opponent, objective)
+        self.step = Step(self.engine, optimiser, discriminator, settings)
+        self.live = Checkpointed(model, optimiser, self.step.average, discriminator, objective)
         self.record: Record = (
             MemoryRecord(self.engine)
             if folder is None
@@ -126,7 +126,7 @@ class Trainer:
             model, objective, self.train, self.validation, settings, processes,
             self.epoch_steps, self.total_steps,
         )  # fmt: skip
-        self.window = Window(settings.log_every + MOST_SKIPPED)
+        self.terms_buffer = TermsBuffer(settings.log_every + MOST_SKIPPED)
         self.validated: dict[str, str] = {}
 
     def fit(self) -> Outcome:
@@ -155,7 +155,7 @@ class Trainer:
                 epoch, position = divmod(progress.step, self.epoch_steps)
                 index = self._index(progress.step)
                 share = (progress.step + 0.5) / self.total_steps
-                self.window.add(*self.step(index, progress.step, share))
+                self.terms_buffer.add(*self.step(index, progress.step, share))
                 progress.step += 1
 
                 now = time.monotonic()
@@ -201,10 +201,10 @@ class Trainer:
 
     def _log(self, progress: Progress, bar: Any, since: float) -> float:
         """Write the means since the last line, and refuse to go on if one is not finite."""
-        if not len(self.window):
+        if not len(self.terms_buffer):
             return since
-        rows = self.processes.sum(self.window.sums()) / self.batch_size  # (steps, terms)
-        taken = self.window.taken()
+        rows = self.processes.sum(self.terms_buffer.sums()) / self.batch_size  # (steps, terms)
+        taken = self.terms_buffer.taken()
         if not taken.any():  # nothing to take a mean of: the next line says it
             if len(rows) < MOST_SKIPPED:
                 return since
@@ -217,7 +217,7 @@ class Trainer:
             self.processes.alone(lambda: self._fail(progress, rows.where(taken[:, None], 0)))
         steps, each = len(rows), rows[taken].double().mean(dim=0).tolist()
         means: dict[str, float] = dict(zip(self.terms, each, strict=True))
-        self.window.clear()
+        self.terms_buffer.clear()
         added = means.get("adversarial", 0.0)  # no part of what weights are compared by
         progress.last_loss = means["loss"] - added
         if progress.step == steps:

@@ -13,9 +13,9 @@ from latentia.core.devices import autocast
 from latentia.core.noise import seed_next
 from latentia.data.loader import Loader
 from latentia.objectives import Objective
-from latentia.objectives.schedules import Held
-from latentia.training.buffers import Moved
-from latentia.training.discriminator import Opponent
+from latentia.objectives.schedules import TensorSchedule
+from latentia.training.buffers import MovingBuffers
+from latentia.training.discriminator import TrainedDiscriminator
 from latentia.training.engines import Engine, local, whole
 from latentia.training.optimiser import Adam
 from latentia.training.settings import Training
@@ -31,7 +31,7 @@ SMALL_STEP = 0.004
 """Seconds of such a step; a larger network gains no more of them."""
 
 
-class Measured(nn.Module):
+class LossModule(nn.Module):
     """What a step differentiates: gather, transform, forward pass, objective.
 
     All that learns in a run is a parameter of it: the model, and the adversary where there is one. What moves
@@ -74,14 +74,14 @@ class Measured(nn.Module):
 
 
 def compiled(
-    measured: Measured, choice: Choice, steps: int, say: Callable[[str], None]
+    loss_module: LossModule, choice: Choice, steps: int, say: Callable[[str], None]
 ) -> Callable[..., Any]:
     """Compile what a step differentiates, where that is asked for or pays; the backward pass comes with it.
 
     It draws the noise that uncompiled code draws, so that the curve is the same to float accuracy.
 
     Args:
-        measured: what to compile.
+        loss_module: what to compile.
         choice: always, never, or auto.
         steps: how many steps the run has, from its start: a resumed run decides as the unbroken one.
         say: called with the decision, where one was made.
@@ -89,19 +89,19 @@ def compiled(
     Returns:
         What to call in its place: itself where it is not compiled.
     """
-    parameters = list(measured.parameters())
+    parameters = list(loss_module.parameters())
     device = parameters[0].device
     # oneDNN's convolutions gain nothing: compiled they had 0.92 of the speed.
     convolves = device.type == "cpu" and any(p.dim() > 2 for p in parameters)
     if choice == "never" or (choice == "auto" and (convolves or COST.saved(steps * SMALL_STEP) <= 0)):
-        return measured
+        return loss_module
     decision = decide(choice, device, steps * SMALL_STEP, COST)
     say(decision.why)
     if not decision.compile:
-        return measured
-    objective = measured.objective.held(device)
-    factors = [part for _, part in objective.parts() if isinstance(part, Held)]
-    held = Measured(measured.model, objective, measured.loader)
+        return loss_module
+    objective = loss_module.objective.with_tensor_schedules(device)
+    factors = [part for _, part in objective.parts() if isinstance(part, TensorSchedule)]
+    held = LossModule(loss_module.model, objective, loss_module.loader)
     options = {"fallback_random": True, "triton.cudagraphs": device.type == "cuda"}
     # In parts where it must be: data that stream are gathered by Python.
     fast = Compiled(held.forward, say, whole=False, options=options)
@@ -126,24 +126,24 @@ class Step:
     """
 
     def __init__(
-        self, engine: Engine, optimiser: Adam, opponent: Opponent | None, settings: Training
+        self, engine: Engine, optimiser: Adam, discriminator: TrainedDiscriminator | None, settings: Training
     ) -> None:
         """Bring the parts together.
 
         Args:
             engine: what gives the terms.
             optimiser: of the model's parameters.
-            opponent: the adversary with its optimiser, if the objective has one.
+            discriminator: the adversary with its optimiser, if the objective has one.
             settings: how to train.
         """
         self.engine = engine
         self.optimiser = optimiser
-        self.opponent = opponent
+        self.discriminator = discriminator
         self.settings = settings
         self.device = optimiser.parameters[0].device
         self.average = [p.detach().clone() for p in optimiser.parameters] if settings.ema else []
         self.weights: dict[tuple[int, bool], Tensor] = {}
-        self.moved = Moved(engine.measured, engine.processes, settings.accumulate)
+        self.buffers = MovingBuffers(engine.loss_module, engine.processes, settings.accumulate)
 
     def __call__(self, index: Tensor, number: int, progress: float) -> tuple[Sequence[Tensor], Tensor | None]:
         """Take one optimiser step.
@@ -158,19 +158,19 @@ class Step:
             nats; and 1 if the step was left out, else 0, shape `()`, or None where no step is ever left out.
         """
         self.optimiser.zero_grad()
-        if self.opponent is not None:
-            self.opponent.optimiser.zero_grad()
+        if self.discriminator is not None:
+            self.discriminator.optimiser.zero_grad()
         count = self.settings.accumulate
         parts = [index] if count == 1 else index.chunk(count)
         dealt = self.engine.processes.deal(count)
-        self.moved.start()
+        self.buffers.start()
         terms = []
         for part, counts in dealt:
             last = len(terms) + 1 == len(dealt)
             found = self._backward(parts[part], number, part, progress, last, counts)
             terms.append(found if counts else [values[:0] for values in found])
-            self.moved.note()
-        self.moved.finish()
+            self.buffers.note()
+        self.buffers.finish()
         skipped = self._update(number, progress)
         return terms[0] if len(terms) == 1 else [torch.cat(parts) for parts in zip(*terms)], skipped
 
@@ -182,7 +182,7 @@ class Step:
         with autocast(self.settings.precision, self.device):
             found = self.engine(index, progress, last)
         # Losses of the model and of the adversary: neither reaches the other's parameters.
-        losses = found[:1] if self.opponent is None else (found[0], found[-1])
+        losses = found[:1] if self.discriminator is None else (found[0], found[-1])
         torch.autograd.backward(losses, self._weights(found[0], counts) * len(losses))
         return tuple([values.detach() for values in found])
 
@@ -202,8 +202,8 @@ class Step:
         if settings.clip:
             nn.utils.clip_grad_norm_(parameters, settings.clip)
         self.optimiser.step(settings.lr * settings.schedule(progress), skipped)
-        if self.opponent is not None:
-            self.opponent.step(skipped)
+        if self.discriminator is not None:
+            self.discriminator.step(skipped)
         if self.average:
             share = 1 - decay(settings.ema, number)
             _drift(list(map(local, self.average)), list(map(local, parameters)), share)

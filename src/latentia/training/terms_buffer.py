@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 
-class Window:
+class TermsBuffer:
     """The terms of some steps, written into memory that is allocated once.
 
     Nothing small outlives its step: small tensors kept between the large ones that every step frees would
