@@ -235,7 +235,7 @@ def test_every_verb_works_on_a_hierarchy(run):
 
 
 def test_the_report_shows_samples_level_by_level(run):
-    from latentia.report.own import own_sections
+    from latentia.report.facets import own_sections
     from latentia.report.page import VIEWS, _studies
 
     study = _studies([run], 0, (), None, None)[0]

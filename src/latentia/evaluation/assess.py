@@ -15,6 +15,7 @@ import latentia
 from latentia.core.memory import kept_memory
 from latentia.data.matching import where_of
 from latentia.data.shards import Shards
+from latentia.evaluation.facets import of_topic
 from latentia.evaluation.keeping import checksum, keep, kept
 from latentia.evaluation.records import TOPICS, Assessment, Settings
 from latentia.evaluation.subject import Subject
@@ -69,6 +70,8 @@ def assess(
             subject.say(f"{topic} ...")
             subject.ledger, subject.warnings = Ledger({}, {}), []
             MEASURES[topic](subject)
+            for facet in of_topic(run, topic):
+                facet.measure(subject)
             subject.ledger.drop_what_is_not_finite()
             _place(subject, topic)
             # Another process may have kept other topics meanwhile.

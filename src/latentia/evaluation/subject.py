@@ -21,6 +21,7 @@ from latentia.data.matching import relabelled
 from latentia.data.transforms import Transform, dequantising
 from latentia.evaluation.records import Settings
 from latentia.metrics.figures import Ledger, Unmeasurable
+from latentia.metrics.health import Codes, encode_split
 
 if TYPE_CHECKING:
     from latentia.runs.run import Run
@@ -236,6 +237,21 @@ class Subject:
         low, high = self.run.image_range
         return (self.run.transform.invert(torch.from_numpy(x)).numpy() - low) / ((high - low) or 1.0)
 
+    @property
+    def units(self) -> str:
+        """What `unit` gives, for protocols."""
+        return "data scaled to [0, 1]" if self.image else "in the model's units"
+
+    @cached_property
+    def drawn_codes(self) -> Codes:
+        """The posterior of each example of the split, with a draw from it."""
+        return encode_split(self.run.model, self.loader, seed=self.settings.seed)
+
+    @cached_property
+    def space(self) -> Any:
+        """The feature space of samples and data; see `latentia.metrics.features`."""
+        return _feature_space(self)
+
     def labels(self, rows: np.ndarray) -> np.ndarray | None:
         """Give the labels of examples, or None where the data have none."""
         return None if self.dataset.labels is None else self.dataset.labels[rows]
@@ -256,6 +272,35 @@ class Subject:
         disable = True if self.quiet else None
         with tqdm(total=total, desc=what, disable=disable, file=sys.stderr, leave=False) as bar:
             yield bar
+
+
+def _feature_space(subject: Subject) -> Any:
+    """Choose the feature space: Inception where its weights are given, else a classifier's."""
+    low, high = subject.run.image_range
+    if subject.settings.inception:
+        from latentia.metrics.inception import InceptionFeatures
+
+        if not subject.image:
+            raise Unmeasurable("the Inception network needs images")
+        return InceptionFeatures(
+            subject.settings.inception, low=low, high=high, device=subject.run.device, quiet=subject.quiet
+        )
+    from latentia.evaluation.classifier import classifier_features
+
+    dataset, split = subject.own.dataset, subject.own.dataset.splits
+    targets = dataset.factors if dataset.labels is None else dataset.labels[:, None]
+    if targets is None:
+        raise Unmeasurable(
+            "a feature space needs labels or known factors to train a classifier on, or the weights of the "
+            "Inception network (--inception FILE)"
+        )
+    heads = dataset.factor_names if dataset.labels is None else ("label",)
+    train = dataset.few(split["train"])
+    test = dataset.few(split["test"] if len(split["test"]) else split["train"])
+    return classifier_features(
+        dataset.x[train], targets[train], dataset.x[test], targets[test],
+        low=low, high=high, head_names=heads, quiet=subject.quiet, device=subject.run.device,
+    )  # fmt: skip
 
 
 def named(bar: Any) -> Callable[[str], None]:

@@ -10,7 +10,7 @@ from PIL import Image
 
 from latentia.plots.exhibits import Exhibit, Words, blocked, pictured
 from latentia.plots.images import below, beside, grid
-from latentia.report.views import Made, View
+from latentia.report.views import IN_ROW, Made, View
 
 if TYPE_CHECKING:
     from latentia.data.dataset import Dataset
@@ -19,7 +19,6 @@ LARGEST = 128
 """Pixels of the longer side of one image in the report; larger ones are shrunk."""
 SHEET = 64
 """The same for the many images of a sheet."""
-IN_ROW = 10
 
 
 class Pictures(View):

@@ -13,10 +13,10 @@ from latentia.plots.exhibits import Exhibit, Panel, Row, Section, Words
 from latentia.report import facts, joint, joint_latents
 from latentia.report.assessed import evaluation
 from latentia.report.axis import Axis
-from latentia.report.codes import coded_samples
+from latentia.report.facets import own_sections
+from latentia.report.facets.codes import coded_samples
 from latentia.report.inputs import Inputs, class_name, class_names
 from latentia.report.latent_sections import kl_panel, map_panel, traversal_panel
-from latentia.report.own import own_sections
 from latentia.report.progress import curves_panel
 from latentia.report.study import COMPONENTS, Study
 from latentia.report.sweep import rate_section

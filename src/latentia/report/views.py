@@ -15,6 +15,9 @@ from latentia.report.inputs import Inputs
 if TYPE_CHECKING:
     from latentia.data.dataset import Dataset
 
+IN_ROW = 10
+"""Examples side by side."""
+
 
 @dataclass(frozen=True)
 class Made:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 
 from latentia.evaluation.subject import Subject, named
-from latentia.metrics.figures import Figure, Unmeasurable
+from latentia.metrics.figures import Unmeasurable
 from latentia.metrics.reconstruction import principal_components
 
 
@@ -26,8 +25,6 @@ def representation(subject: Subject) -> None:
         reason = "the data have no labels" if labels is None else "all labels are the same"
         subject.ledger.missing.update(dict.fromkeys(names_of(("", "pixels", "pca")), reason))
         return
-    if subject.run.model.classifies:
-        subject.ledger.measure(["classification_error"], partial(_classified, subject, labels))
     try:
         own = subject.own
     except Unmeasurable as error:
@@ -55,17 +52,6 @@ def _add_to_protocols(subject: Subject, names: Iterable[str]) -> None:
     figures = subject.ledger.figures
     for name in figures.keys() & set(names):
         figures[name] = replace(figures[name], protocol=figures[name].protocol + subject.blindness)
-
-
-def _classified(subject: Subject, labels: np.ndarray) -> Mapping[str, Figure]:
-    """Hold the model's own classifier against the labels."""
-    run = subject.run
-    of = labels >= 0
-    known = run.condition.known if run.condition else ""
-    wrong = run.inference.classify(subject.x[of]).argmax(axis=1) != labels[of]
-    how = f"examples whose most probable class under q(y|x) is not their label; trained with {known}"
-    figure = Figure.mean_of(wrong, "share", subject.split, how, "lower", rows=subject.rows[of])
-    return {"classification_error": figure}
 
 
 def disentanglement(subject: Subject) -> None:

@@ -9,6 +9,7 @@ from latentia.plots.charts import bars
 from latentia.plots.exhibits import Exhibit, Panel, Section, Words
 from latentia.report.facts import number
 from latentia.report.study import Study
+from latentia.report.views import View
 
 DRAWN = 256
 """Bars side by side at the most."""
@@ -32,11 +33,12 @@ def coded_samples(study: Study) -> list[tuple[str, str]]:
     return [("prior", uniform), *([("autoregressive", learned)] if fitted else [])]
 
 
-def codes_section(study: Study) -> list[Section]:
+def sections(study: Study, view: View) -> list[Section]:
     """Show how often each code is used.
 
     Args:
         study: the run.
+        view: how the data are shown.
 
     Returns:
         The section; nothing for a model without codes.

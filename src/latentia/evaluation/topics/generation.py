@@ -1,0 +1,69 @@
+"""Samples beside data, in a feature space."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from latentia.core.errors import DataError, RunError
+from latentia.evaluation.subject import Subject
+from latentia.metrics.figures import Figure
+
+GENERATED = 10_000
+"""Samples of each kind at the most."""
+MIDPOINT = "midpoint"
+"""Latents halfway between those of two examples, in the place of a sampler's."""
+
+
+def generation(subject: Subject) -> None:
+    """Compare samples with data in a feature space, and data with data.
+
+    Args:
+        subject: the run under assessment.
+    """
+    from latentia.metrics.generation import METRICS, compare_samples
+
+    kinds = _kinds(subject)
+
+    def measure() -> Mapping[str, Figure]:
+        space = subject.space
+        count = min(GENERATED, len(subject.x), len(subject.known))
+        generated = {kind: space(_generated(subject, kind, count)) for kind in kinds}
+        compare_samples(
+            subject.ledger, space(subject.drawn(subject.x, count)), generated,
+            space(subject.drawn(subject.known, count)),
+            space=space.name, split=subject.split, seed=subject.settings.seed,
+        )  # fmt: skip
+        return {}
+
+    names = [f"{metric}_{kind}" for metric in METRICS for kind in (*kinds, "real")]
+    try:
+        subject.ledger.measure(names, measure)
+    except (RunError, DataError) as error:  # the mixture is fitted to the run's own data, which may be gone
+        subject.ledger.missing.update(dict.fromkeys(names, str(error)))
+
+
+def _kinds(subject: Subject) -> tuple[str, ...]:
+    """Say where the latents of samples come from: of a model with codes, nowhere but from codes."""
+    asked = subject.settings.samplers
+    if subject.run.model.coder is None:
+        return (*asked, MIDPOINT)
+    fit = ["autoregressive"] if subject.run.kept_sampler("autoregressive") else []
+    return tuple(dict.fromkeys([name for name in asked if name in ("prior", "autoregressive")] + fit))
+
+
+def _generated(subject: Subject, kind: str, count: int) -> np.ndarray:
+    """Decode latents of one kind to the likelihood's means, in the data's units."""
+    seed = subject.settings.seed
+    if kind == "autoregressive" and (sampler := subject.run.kept_sampler(kind)):
+        return subject.run.inference.decode(sampler.sample(count, seed))
+    if kind != MIDPOINT:
+        c = subject.run.conditions_for(count, seed=seed)
+        return subject.run.made(count, c, kind, seed=seed, quiet=subject.quiet)
+    order = np.random.default_rng([seed, 1]).permutation(len(subject.codes))  # not the one of the data
+    halfway = 0.5 * (subject.codes[order] + subject.codes[np.roll(order, 1)])[:count]
+    c = subject.run.told(
+        subject.rows[order][:count], subject.dataset
+    )  # both ends under the first's condition
+    return subject.run.inference.decode(halfway.reshape(len(halfway), *subject.run.latent), c)

@@ -1,0 +1,67 @@
+"""What a condition does to samples and to examples."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from latentia.data.conditions import as_told
+from latentia.plots.exhibits import Panel, Section, Words
+from latentia.report.inputs import class_name
+from latentia.report.study import Study
+from latentia.report.views import IN_ROW, View
+
+MOST = 20
+"""Conditions side by side at the most."""
+EDITED = 6
+"""Examples that are decoded under others than their own."""
+
+
+def sections(study: Study, view: View) -> list[Section]:
+    """Show the same latents under each condition, and examples decoded under others than their own.
+
+    Args:
+        study: the run.
+        view: how the data are shown.
+
+    Returns:
+        The section; nothing for a run without.
+    """
+    run = study.run
+    known = run.condition.examples(run.label_names)[:MOST] if run.condition else []
+    if not known:
+        return []
+    rows = as_told(np.stack([row for _, row in known]))
+    names = [name for name, _ in known]
+    c = np.repeat(rows, IN_ROW, axis=0)
+    # One draw of noise for all rows: what differs down a column is what the condition does.
+    drawn = [
+        run.sample_latents(IN_ROW, c=np.repeat(row[None], IN_ROW, axis=0), seed=study.seed) for row in rows
+    ]
+    made = run.inference.decode(np.concatenate(drawn), c).reshape(len(rows), IN_ROW, *run.event)
+    grid = view.traversal(
+        Words(
+            f"{study.prefix}by-condition",
+            "Samples by condition",
+            f"One row for each condition; the noise of a column is the same in all rows. Seed {study.seed}.",
+            f"Samples of {study.title}, one row for each of {len(names)} conditions",
+        ),
+        made,
+        names,
+    )
+    positions = study.inputs.shown[:EDITED]
+    x = study.inputs.dataset.x[positions]
+    codes = run.encode_examples(positions)
+    changed = [run.inference.decode(codes, row) for row in rows]
+    walks = np.stack([np.asarray(x, dtype=np.float32), *changed], axis=1)
+    edited = view.traversal(
+        Words(
+            f"{study.prefix}edited",
+            "Edited by condition",
+            f"An example first, then its latent decoded under each condition: {', '.join(names)}.",
+            f"{len(x)} examples decoded by {study.title} under each condition",
+        ),
+        walks,
+        [class_name(study.inputs.dataset, int(position)) for position in positions],
+    )
+    lead = "What the condition says, and what is left to the latent."
+    return [Section("conditions", "By condition", lead, (Panel(study.title, (grid, edited)),))]
