@@ -53,9 +53,10 @@ RECOGNISED = 1000
 def _recognised(subject: Subject) -> Mapping[str, Figure]:
     """Ask a classifier of the data whether samples under a label look like that label."""
     run, space = subject.run, subject.space
-    if not hasattr(space, "classify"):
+    condition = run.condition
+    if not isinstance(condition, Labels) or not hasattr(space, "classify"):
         raise Unmeasurable("the feature space has no classifier of labels")
-    known = [row for _, row in run.condition.examples(run.label_names)]
+    known = [row for _, row in condition.examples(run.label_names)]
     count = max(1, min(RECOGNISED, GENERATED // len(known)))
     c = as_told(np.repeat(np.stack(known), count, axis=0))
     z = run.sample_latents(len(c), c=c, seed=subject.settings.seed)
@@ -67,7 +68,7 @@ def _recognised(subject: Subject) -> Mapping[str, Figure]:
         f"samples under a label that are recognised as it, {count:,} for each label, by a classifier of the "
         f"data that is right for {own:.2%} of the test split"
     )
-    words = tuple(word for word, _ in run.condition.examples(run.label_names))
+    words = tuple(word for word, _ in condition.examples(run.label_names))
     return {
         "condition_accuracy": Figure(mean, "share", subject.split, how, error, len(c), "higher"),
         "condition_accuracy_by_label": Figure(
