@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from latentia.core import locks
 from latentia.core.errors import LatentiaError, RunError
 
 if TYPE_CHECKING:
@@ -51,9 +52,9 @@ def replacing(path: Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        temporary.chmod(0o666 & ~_umask())  # mkstemp's own mode shuts everybody else out
-        with temporary.open("rb") as handle:
+        with temporary.open("r+b") as handle:  # Windows syncs no file that is open for reading alone
             os.fsync(handle.fileno())
+        temporary.chmod(0o666 & ~_umask())  # mkstemp's own mode shuts everybody else out
         temporary.replace(path)
         _sync_folder(path.parent)
     except OSError as error:
@@ -69,6 +70,8 @@ def _umask() -> int:
 
 
 def _sync_folder(folder: Path) -> None:
+    if not hasattr(os, "O_DIRECTORY"):  # Windows opens no folder
+        return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -87,7 +90,7 @@ def cannot_write(path: Path, error: OSError) -> LatentiaError:
         The error to raise.
     """
     reason = error.strerror or str(error)
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    full = error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", None), errno.EFBIG)
     advice = "free some space or choose another place" if full else "choose another place"
     return LatentiaError(f"cannot write {path}: {reason}; {advice}")
 
@@ -305,8 +308,6 @@ def exclusive(folder: str | os.PathLike[str]) -> Iterator[None]:
     Raises:
         RunError: if another process holds it.
     """
-    import fcntl
-
     path = Path(folder) / ".lock"
     try:
         handle = path.open("a+")
@@ -314,7 +315,7 @@ def exclusive(folder: str | os.PathLike[str]) -> Iterator[None]:
         raise cannot_write(path, error) from error
     with handle:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            locks.lock_file(handle)
         except OSError as error:
             raise RunError(
                 f"{folder} is in use: another process writes into it; wait for it or choose another folder"

@@ -288,10 +288,10 @@ class Shards:
         into = memoryview(block.reshape(-1).view(np.uint8).data)
         at = part.offset + (start - int(self._edges[number])) * self._bytes
         try:
-            descriptor = os.open(part.path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+            descriptor = os.open(part.path, _READ)
             try:
                 while into.nbytes:
-                    count = os.preadv(descriptor, [into], at)
+                    count = _read_at(descriptor, into, at)
                     if not count:
                         raise DataError(f"{part.path}: is cut short; copy it again, or pack it again")
                     into, at = into[count:], at + count
@@ -301,6 +301,19 @@ class Shards:
             raise DataError(
                 f"{part.path}: cannot be read ({reason(error)}); copy it again, or pack it again"
             ) from error
+
+
+_READ = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+
+
+def _read_at(descriptor: int, into: memoryview, at: int) -> int:
+    """Read from a place in a file into memory; where the system cannot (Windows), by way of a copy."""
+    if hasattr(os, "preadv"):
+        return os.preadv(descriptor, [into], at)
+    os.lseek(descriptor, at, os.SEEK_SET)
+    read = os.read(descriptor, min(into.nbytes, CHUNK))
+    into[: len(read)] = read
+    return len(read)
 
 
 Examples = np.ndarray | Shards

@@ -6,10 +6,8 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from latentia.core import storage
+from latentia.core import locks, storage
 from latentia.core.errors import LatentiaError
-
-_BUSY = (BlockingIOError, PermissionError)
 
 
 class Claims:
@@ -56,12 +54,9 @@ class Claims:
         Raises:
             LatentiaError: if the file system has no locks.
         """
-        import fcntl
-
-        how = fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB)
         try:
-            fcntl.lockf(self._handle, how, 1, number)
-        except _BUSY:
+            locks.lock(self._handle, number, wait=wait)
+        except locks.BUSY:
             yield False
             return
         except OSError as error:
@@ -71,4 +66,4 @@ class Claims:
         try:
             yield True
         finally:
-            fcntl.lockf(self._handle, fcntl.LOCK_UN, 1, number)
+            locks.unlock(self._handle, number)
