@@ -1,6 +1,7 @@
 """Laws that every registered component obeys. A new component needs no new test here, only its name."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -14,6 +15,8 @@ from latentia.core.types import Batch, Pass
 from latentia.metrics.likelihood import scorer
 from latentia.objectives import Objective
 from latentia.probability.normal import PlainNormal
+from latentia.training.checkpoint import Checkpointed
+from latentia.training.optimiser import Adam
 
 LATENT = (3,)
 EVENTS = [(1, 8, 8), (1, 28, 28), (1, 28, 20), (3, 64, 64), (2, 5, 7), (7,), (2, 6)]
@@ -523,6 +526,27 @@ def test_an_objective_declares_an_adversary_where_it_has_one(name):
         assert all(parameter.grad is not None for parameter in scored.adversary.parameters())
         assert all(parameter.grad is None for parameter in model.parameters())
         scored.adversary.zero_grad()
+
+
+@pytest.mark.parametrize("name", registry.names("objective"))
+def test_what_moves_in_an_objective_moves_with_training_alone_and_is_kept_in_checkpoints(name):
+    torch.manual_seed(0)
+    scored, again = make_objective(name), make_objective(name)
+    names = [f"objective.{part}.{key}" for part, m in scored.moving().items() for key in m.state_dict()]
+    if not names:
+        return
+    model = model_of("vae", (1, 8, 8))
+    optimiser = Adam(list(model.parameters()), 0.0)
+    live, other = (Checkpointed(model, optimiser, [], None, each) for each in (scored, again))
+    before = {key: value.clone() for key, value in live.tensors().items()}
+    terms = scored(model(Batch(torch.rand(4, 1, 8, 8), torch.arange(4)), 1))
+    assert all(torch.equal(before[key], live.tensors()[key]) for key in names)
+    scored.observe(replace(terms, rate=terms.rate + 100))
+    assert any(not torch.equal(before[key], live.tensors()[key]) for key in names)
+    for key in names:
+        other.tensors()[key].copy_(live.tensors()[key])
+    state = model(Batch(torch.rand(4, 1, 8, 8), torch.arange(4)), 1)
+    assert torch.equal(scored(state).loss, again(state).loss)
 
 
 @pytest.mark.parametrize("name", registry.names("model"))

@@ -107,8 +107,15 @@ def test_a_run_killed_twice_ends_the_same(unbroken, tmp_path):
     assert same_weights(unbroken, path)
 
 
-def test_a_killed_run_with_an_adversary_ends_bit_for_bit_the_same(tmp_path):
-    settings = ["objective.name=factor" if s == "objective.schedule=linear" else s for s in SETTINGS]
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ["objective.name=factor"],  # the adversary and its moments
+        ["objective.name=perceptual", "objective.base=control_vae", "objective.base.rate=3"],  # what moves
+    ],
+)
+def test_a_killed_run_ends_bit_for_bit_the_same_with_what_its_objective_keeps(settings, tmp_path):
+    settings = [*(s for s in SETTINGS if s != "objective.schedule=linear"), *settings]
     code, _, error = run("train", *settings, "--out", tmp_path / "unbroken")
     assert code == 0, error
     process = latentia("train", *settings, "--out", tmp_path / "killed")
@@ -118,7 +125,7 @@ def test_a_killed_run_with_an_adversary_ends_bit_for_bit_the_same(tmp_path):
     code, _, error = run("train", "--resume", tmp_path / "killed", "--quiet")
     assert code == 0, error
     assert same_weights(tmp_path / "unbroken", tmp_path / "killed")
-    assert same_end(tmp_path / "unbroken", tmp_path / "killed")  # the adversary and its moments as well
+    assert same_end(tmp_path / "unbroken", tmp_path / "killed")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

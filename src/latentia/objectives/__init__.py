@@ -3,8 +3,11 @@
 from latentia.objectives.adversary import Adversary
 from latentia.objectives.base import Objective
 from latentia.objectives.capacity import Capacity
+from latentia.objectives.code_entropy import CodeEntropy
+from latentia.objectives.control_vae import ControlVAE
 from latentia.objectives.elbo import ELBO
 from latentia.objectives.function import LossFunction
+from latentia.objectives.geco import GECO
 from latentia.objectives.iwae import BOUND, IWAE, DReG, StickingTheLanding
 from latentia.objectives.masked import MaskedReconstruction
 from latentia.objectives.mmd import WAE, InfoVAE
@@ -19,13 +22,16 @@ from latentia.objectives.wrapper import Wrapper
 __all__ = [
     "BOUND",
     "ELBO",
+    "GECO",
     "IWAE",
     "VQ",
     "WAE",
     "Adversary",
     "BetaTC",
     "Capacity",
+    "CodeEntropy",
     "Constant",
+    "ControlVAE",
     "Cosine",
     "Cyclical",
     "DReG",

@@ -12,6 +12,7 @@ from latentia.probability.flows import (
     SplinePosterior,
     SplinePrior,
 )
+from latentia.probability.fsq import FSQ
 from latentia.probability.hierarchy import Hierarchy, Walked
 from latentia.probability.levels import (
     BetaBinomial,
@@ -31,6 +32,7 @@ from latentia.probability.likelihoods import (
     l1,
     mse,
 )
+from latentia.probability.lookup_free import LookupFree, SoftBits
 from latentia.probability.mixtures import Mixture, MixturePrior, VampPrior
 from latentia.probability.moving import Moving
 from latentia.probability.posteriors import DeltaPosterior, DiagonalGaussian, FullGaussian, Posterior
@@ -42,9 +44,11 @@ from latentia.probability.quantisers import (
     Quantiser,
     ResidualCodebook,
 )
+from latentia.probability.rotation import RotationCodebook
 from latentia.probability.scales import GaussianDiagonal, StudentT, StudentTDiagonal
 
 __all__ = [
+    "FSQ",
     "Bernoulli",
     "BetaBinomial",
     "Categorical",
@@ -70,6 +74,7 @@ __all__ = [
     "IAFPosterior",
     "Laplace",
     "Likelihood",
+    "LookupFree",
     "MAFPosterior",
     "MAFPrior",
     "Mixture",
@@ -79,6 +84,8 @@ __all__ = [
     "Prior",
     "Quantiser",
     "ResidualCodebook",
+    "RotationCodebook",
+    "SoftBits",
     "SplinePosterior",
     "SplinePrior",
     "StandardNormal",

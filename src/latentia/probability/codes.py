@@ -100,6 +100,12 @@ class CodeChoice(Distribution):
         with exact(odds):
             return self._placed(odds @ self.table.square() - (odds @ self.table).square())
 
+    def entropies(self) -> tuple[Tensor, Tensor]:
+        """Give the mean entropy of an example's places, `(B,)`, and that of the mean choice, `()`; nats."""
+        odds = self.log_odds.exp().reshape(len(self.log_odds), -1, len(self.table))  # (B, places, K)
+        own = torch.special.entr(odds).sum(dim=2).mean(dim=1)
+        return own, torch.special.entr(odds.mean(dim=(0, 1))).sum()
+
     def _placed(self, vectors: Tensor) -> Tensor:
         """Move the vectors' dimension to where a latent has its channels."""
         return vectors.movedim(-1, -len(self.event_shape))

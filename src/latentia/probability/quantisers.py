@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from latentia.core.errors import ConfigError
-from latentia.core.needs import CODES, Words
-from latentia.core.registry import register
+from latentia.core.needs import CODE_ENTROPY, CODES, Words
+from latentia.core.registry import name_of, register
 from latentia.probability.codes import CodeChoice, Coded, nearest
 from latentia.probability.moving import Moving
 from latentia.probability.posteriors import Posterior
@@ -71,11 +71,15 @@ class Quantiser(Posterior):
         return features.movedim(-len(self.latent), -1)
 
     def _coded(self, features: Tensor, points: Tensor, codes: Tensor, commitment: Tensor) -> Coded:
-        """Put the chosen vectors in the place of the features, and let gradients pass straight through."""
+        """Put the chosen vectors in the place of the features, and let gradients pass."""
         quantised = points.movedim(-1, -len(self.latent)).detach()
-        loc = quantised + (features - features.detach())
+        loc = self._passed(features, quantised)
         shape = (len(features), *features.shape[2:], *(self.levels,) * (self.levels > 1))
         return Coded(loc, len(self.latent), codes.view(shape), commitment)
+
+    def _passed(self, features: Tensor, chosen: Tensor) -> Tensor:
+        """Give the chosen vectors with a gradient by the features, all of it: straight through."""
+        return chosen + (features - features.detach())
 
 
 class Codebook(nn.Module, Moving):
@@ -265,25 +269,33 @@ class FiniteScalar(Quantiser):
             ConfigError: if there are not as many levels as channels, fewer than 2 values or too many codes.
         """
         super().__init__(latent)
-        channels = latent[0]
+        channels, name = latent[0], name_of("posterior", type(self))
         for value in levels or (0,):
             _at_least(value, 2, "posterior.levels")
         if len(levels) not in (1, channels):
             raise ConfigError(
-                f"posterior 'finite_scalar' has {len(levels)} levels and the latent {channels} channels; use "
+                f"posterior '{name}' has {len(levels)} levels and the latent {channels} channels; use "
                 f"model.latent_dim={len(levels)}, or give posterior.levels {channels} values"
             )
         levels = levels * channels if len(levels) == 1 else levels
         self.size = math.prod(levels)
         if self.size > self.MOST:
             raise ConfigError(
-                f"posterior 'finite_scalar' would have {self.size:,} codes, and {self.MOST:,} are the most; "
+                f"posterior '{name}' would have {self.size:,} codes, and {self.MOST:,} are the most; "
                 "use model.latent_dim=4, or lower posterior.levels"
             )
         self.register_buffer("values", torch.tensor(levels), persistent=False)
         self.register_buffer("places", self.values.cumprod(0) // self.values, persistent=False)
         digits = torch.arange(self.size).unsqueeze(1) // self.places % self.values
-        self.register_buffer("grid_table", (2 * digits + 1) / self.values - 1, persistent=False)
+        self.register_buffer("grid_table", self.grid(digits), persistent=False)
+
+    def grid(self, digits: Tensor) -> Tensor:
+        """Give the points of whole numbers from 0 to L - 1, the middles of the intervals, shape `(*, D)`."""
+        return (2 * digits + 1) / self.values - 1
+
+    def bounded(self, features: Tensor) -> Tensor:
+        """Bring features `(B, D, *grid)` to where the points are."""
+        return features.tanh()
 
     @property
     def tables(self) -> Tensor:
@@ -306,7 +318,7 @@ class FiniteScalar(Quantiser):
 
     def forward(self, features: Tensor) -> Distribution:
         """Round; see `Posterior`."""
-        squashed = features.tanh()
+        squashed = self.bounded(features)
         codes = self.codes_of(self._points(squashed))
         return self._coded(squashed, self.grid_table[codes], codes, features.new_zeros(features.shape[0]))
 
@@ -323,6 +335,7 @@ class GumbelCodebook(Quantiser):
         Aditya Ramesh et al., "Zero-Shot Text-to-Image Generation", 2021.
     """
 
+    gives: ClassVar[Words] = Quantiser.gives | {CODE_ENTROPY}
     certain: ClassVar[bool] = False
 
     def __init__(self, latent: tuple[int, ...], size: int = 512, temperature: float = 1.0) -> None:
