@@ -56,7 +56,8 @@ def sample(view: View, asked: dict[str, Any]) -> tuple[dict[str, np.ndarray | No
             c = run.conditions_for(n, None, seed)
         else:
             c = np.repeat(_row(condition), n, axis=0)
-        z = run.sample_latents(n, c=c, sampler=run.sampler(name, **settings), seed=seed)
+        sampler = run.sampler(name, **settings) if settings else run.sampler_as_fitted(name)
+        z = run.draw(n, c, sampler, seed=seed)
         if kept:
             z = run.redraw(np.repeat(z[:1], n, axis=0), _whole(asked, "kept", 0, 0, 100), seed=seed + 1)
         x = run.inference.decode(z, c, noise=bool(asked.get("noise")), seed=seed)

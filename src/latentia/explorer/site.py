@@ -131,9 +131,7 @@ def _data(view: View) -> bytes:
     for name in _samplers(run):
         if name != "prior" or not _is_normal(run):
             c = run.conditions_for(DRAWN)
-            arrays[f"drawn {name}"] = run.sample_latents(DRAWN, c=c, sampler=run.sampler(name)).reshape(
-                DRAWN, -1
-            )
+            arrays[f"drawn {name}"] = run.draw(DRAWN, c, run.sampler_as_fitted(name)).reshape(DRAWN, -1)
             arrays[f"told {name}"] = c
     values = {
         "ready": {**ready, "count": len(rows), "ways": list(maps)},

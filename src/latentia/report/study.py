@@ -191,10 +191,8 @@ class Study:
             sampler = "autoregressive" if self.run.kept_sampler("autoregressive") else "prior"
         c = self.run.conditions_for(count, seed=self.seed)
         # A fit that is kept is taken as it is: one that takes minutes is not made for a picture.
-        chosen = self.run.kept_sampler(sampler) if self.coded else None
-        chosen = chosen or self.run.sampler(sampler)
-        z = self.run.sample_latents(count, c=c, sampler=chosen, seed=self.seed)
-        return self.run.inference.decode(z, c, noise=noise, seed=self.seed)
+        chosen = self.run.sampler_as_fitted(sampler) if self.coded else sampler
+        return self.run.made(count, c, chosen, noise=noise, seed=self.seed)
 
     def reconstructed(self, positions: np.ndarray) -> np.ndarray:
         """Reconstruct examples, each under its own condition.
@@ -246,13 +244,15 @@ class Study:
         import torch
         from torch.distributions import Independent, Normal
 
-        prior = self.run.model.prior(None)
+        told = None if self.told is None else self.told[None]  # the plane is decoded under it
+        prior = self.run.model.prior(self.run.told_tensor(told, 1))
         edge = float(torch.special.ndtr(torch.tensor(-3.0)))
         shares = torch.linspace(edge, 1 - edge, SIDE, dtype=torch.float64)
         if isinstance(prior, Independent) and isinstance(prior.base_dist, Normal):
             standard = torch.special.ndtri(shares).numpy()
-            return float(prior.mean[dim]) + float(prior.stddev[dim]) * standard
-        return np.quantile(self.run.sample_latents(PRIOR_DRAWS, seed=self.seed)[:, dim], shares.numpy())
+            mean, deviation = (values.flatten()[dim] for values in (prior.mean, prior.stddev))
+            return float(mean) + float(deviation) * standard
+        return np.quantile(self.run.draw(PRIOR_DRAWS, told, seed=self.seed)[:, dim], shares.numpy())
 
     @property
     def rings(self) -> tuple[float, ...]:

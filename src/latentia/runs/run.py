@@ -116,6 +116,20 @@ class Run(Owned):
         """
         return kept(self, self.folder.samplers / f"{name}.safetensors")
 
+    def sampler_as_fitted(self, name: str = "prior", *, quiet: bool = True) -> Sampler:
+        """Give a sampler as it was fitted before, with whatever settings; with default ones where it was not.
+
+        Who asks by the name alone gets the fit that is there: another one may take minutes, and its place.
+
+        Args:
+            name: its name.
+            quiet: show no progress bar.
+
+        Returns:
+            The sampler.
+        """
+        return self.kept_sampler(name) or self.sampler(name, quiet=quiet)
+
     def sample(
         self,
         n: int,
@@ -150,11 +164,37 @@ class Run(Owned):
         c = self.conditions_for(n, condition, seed)
         return self.outward(self.made(n, c, sampler, noise=noise, seed=seed, quiet=quiet, **settings))
 
+    def draw(
+        self,
+        n: int,
+        c: np.ndarray | None = None,
+        sampler: str | Sampler = "prior",
+        *,
+        seed: int = 0,
+        quiet: bool = True,
+        **settings: Any,
+    ) -> np.ndarray:
+        """Draw the latents of samples: with `inference.decode` under the same c and seed, the one recipe.
+
+        Args:
+            n: how many.
+            c: conditions, shape `(n, C)`, for a conditional model; see `conditions_for`.
+            sampler: its name, or one that is fitted.
+            seed: seed of the draws.
+            quiet: show no progress bar while a sampler is fitted.
+            settings: the sampler's own, where it is named.
+
+        Returns:
+            Shape `(n, *latent)`, float32.
+        """
+        chosen = self.sampler(sampler, quiet=quiet, **settings) if isinstance(sampler, str) else sampler
+        return self.sample_latents(n, c=c, sampler=chosen, seed=seed)
+
     def made(
         self,
         n: int,
         c: np.ndarray | None = None,
-        sampler: str = "prior",
+        sampler: str | Sampler = "prior",
         *,
         noise: bool = False,
         seed: int = 0,
@@ -166,7 +206,7 @@ class Run(Owned):
         Args:
             n: how many.
             c: conditions, shape `(n, C)`, for a conditional model.
-            sampler: as `sample`.
+            sampler: as `draw`.
             noise: as `sample`.
             seed: seed of the draws.
             quiet: show no progress bar while a sampler is fitted.
@@ -175,8 +215,7 @@ class Run(Owned):
         Returns:
             Data, shape `(n, *event)`, in the data's units.
         """
-        chosen = self.sampler(sampler, quiet=quiet, **settings)
-        z = self.sample_latents(n, c=c, sampler=chosen, seed=seed)
+        z = self.draw(n, c, sampler, seed=seed, quiet=quiet, **settings)
         return self.inference.decode(z, c, noise=noise, seed=seed)
 
     def conditions_for(self, n: int, condition: Any = None, seed: int = 0) -> np.ndarray | None:

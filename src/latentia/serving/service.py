@@ -248,7 +248,7 @@ class Service:
         with self.lock:
             chosen = self._sampler(sampler, asked)
             c = self.run.conditions_for(n, self._given(condition), seed)
-            z = self.run.sample_latents(n, c=c, sampler=chosen, seed=seed)
+            z = self.run.draw(n, c, chosen, seed=seed)
             return self.run.inference.decode(z, c, noise=True, seed=seed) if noise else self._decode(z, c)
 
     def _sampler(self, name: str, settings: dict[str, Any]) -> Sampler:

@@ -59,8 +59,8 @@ def _recognised(subject: Subject) -> Mapping[str, Figure]:
     known = [row for _, row in condition.examples(run.label_names)]
     count = max(1, min(RECOGNISED, GENERATED // len(known)))
     c = as_told(np.repeat(np.stack(known), count, axis=0))
-    z = run.sample_latents(len(c), c=c, seed=subject.settings.seed)
-    hits = (space.classify(run.inference.decode(z, c)) == c.argmax(axis=1)).astype(float).reshape(-1, count)
+    made = run.made(len(c), c, seed=subject.settings.seed)
+    hits = (space.classify(made) == c.argmax(axis=1)).astype(float).reshape(-1, count)
     mean, error = mean_and_error(hits.ravel())
     spread = hits.std(axis=1, ddof=1) / math.sqrt(count) if count > 1 else None
     own = next(iter(space.accuracy.values()))

@@ -56,11 +56,11 @@ def _kinds(subject: Subject) -> tuple[str, ...]:
 def _generated(subject: Subject, kind: str, count: int) -> np.ndarray:
     """Decode latents of one kind to the likelihood's means, in the data's units."""
     seed = subject.settings.seed
-    if kind == "autoregressive" and (sampler := subject.run.kept_sampler(kind)):
-        return subject.run.inference.decode(sampler.sample(count, seed))
     if kind != MIDPOINT:
         c = subject.run.conditions_for(count, seed=seed)
-        return subject.run.made(count, c, kind, seed=seed, quiet=subject.quiet)
+        # A fit to codes takes minutes, and is known by its file; others are those of default settings.
+        sampler = (subject.run.kept_sampler(kind) if kind == "autoregressive" else None) or kind
+        return subject.run.made(count, c, sampler, seed=seed, quiet=subject.quiet)
     order = np.random.default_rng([seed, 1]).permutation(len(subject.codes))  # not the one of the data
     halfway = 0.5 * (subject.codes[order] + subject.codes[np.roll(order, 1)])[:count]
     c = subject.run.told(

@@ -34,9 +34,7 @@ def sections(study: Study, view: View) -> list[Section]:
     names = [name for name, _ in known]
     c = np.repeat(rows, IN_ROW, axis=0)
     # One draw of noise for all rows: what differs down a column is what the condition does.
-    drawn = [
-        run.sample_latents(IN_ROW, c=np.repeat(row[None], IN_ROW, axis=0), seed=study.seed) for row in rows
-    ]
+    drawn = [run.draw(IN_ROW, np.repeat(row[None], IN_ROW, axis=0), seed=study.seed) for row in rows]
     made = run.inference.decode(np.concatenate(drawn), c).reshape(len(rows), IN_ROW, *run.event)
     grid = view.traversal(
         Words(

@@ -27,7 +27,7 @@ def sections(study: Study, view: View) -> list[Section]:
     if not sizes:
         return []
     names = [f"z{level + 1}" for level in range(len(sizes))]
-    kept = np.repeat(run.sample_latents(1, seed=study.seed), IN_ROW, axis=0)
+    kept = np.repeat(run.draw(1, seed=study.seed), IN_ROW, axis=0)
     drawn = [run.redraw(kept, level, seed=study.seed) for level in range(len(sizes))]
     made = run.inference.decode(np.concatenate(drawn)).reshape(len(sizes), IN_ROW, *run.event)
     samples = view.traversal(
