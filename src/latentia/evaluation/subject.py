@@ -219,17 +219,6 @@ class Subject:
         """Give data in the model's units without noise, as float32."""
         return np.concatenate([part.cpu().numpy() for part in self.run.prepare(x)])
 
-    def scaled_means(self, codes: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """Decode latents of examples to the likelihood's mean, in the model's units, as float32."""
-        z = self.run.tensor(codes).unflatten(1, self.run.latent)
-        told = self.run.told(rows, self.dataset)
-        found = []
-        with torch.no_grad():
-            for start in range(0, len(z), 512):
-                c = None if told is None else self.run.tensor(told[start : start + 512])
-                found.append(self.run.model.decode(z[start : start + 512], c).mean.cpu().numpy())
-        return np.concatenate(found)
-
     def unit(self, x: np.ndarray) -> np.ndarray:
         """Bring images from the model's units to those in which 1 is the data's range; leave other data."""
         if not self.image:

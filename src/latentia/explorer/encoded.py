@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,9 +12,8 @@ import torch
 
 from latentia.core import storage
 from latentia.core.errors import LatentiaError, RunError
-from latentia.core.noise import seeded
 from latentia.explorer.jobs import Tick
-from latentia.probability import kl_per_dimension
+from latentia.runs.scores import reconstructed
 
 if TYPE_CHECKING:
     from latentia.runs.run import Run
@@ -80,12 +78,12 @@ def encode_all(run: Run, folder: Path, tick: Tick) -> Encoded:
     path, label = folder / "encoded.safetensors", label_of(run)
     kept = read(path, label)
     if kept is None:
-        parts: list[dict[str, torch.Tensor]] = []
+        parts: list[dict[str, np.ndarray]] = []
         for start in range(0, len(run.dataset), PART):
             rows = np.arange(start, min(start + PART, len(run.dataset)))
             parts.append(measured(run, run.dataset.x[rows], run.told(rows)))
             tick(len(rows) / len(run.dataset))
-        kept = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+        kept = {name: torch.from_numpy(np.concatenate([part[name] for part in parts])) for name in parts[0]}
         if "kl" in kept:
             kept["kl"] = kept["kl"].double().mean(dim=0).float()
         with contextlib.suppress(LatentiaError):
@@ -111,8 +109,7 @@ def read(path: Path, label: dict[str, int | str]) -> dict[str, torch.Tensor] | N
     return tensors if header == label else None
 
 
-@torch.no_grad()
-def measured(run: Run, x: np.ndarray, c: np.ndarray | None) -> dict[str, torch.Tensor]:
+def measured(run: Run, x: np.ndarray, c: np.ndarray | None) -> dict[str, np.ndarray]:
     """Encode and reconstruct some examples.
 
     Args:
@@ -124,21 +121,7 @@ def measured(run: Run, x: np.ndarray, c: np.ndarray | None) -> dict[str, torch.T
         `latents`, `(N, D)`, and `error`, `(N,)`; of a model with a bound `rate`, `(N,)`, and `kl`, `(N, D)`,
         where it can be split.
     """
-    found: dict[str, list[torch.Tensor]] = {}
-    done = 0
-    for part in run.prepare(x):
-        told = None if c is None else run.tensor(c[done : done + len(part)])
-        done += len(part)
-        q = run.model.encode(part, told)
-        z = q.mean
-        error = (run.model.decode(z, told).mean - part).square().flatten(1).mean(1)
-        values = {"latents": z.flatten(1), "error": error}
-        if run.objective.bound:
-            with seeded(0):
-                kl = kl_per_dimension(q, run.model.prior(told), q.sample((1,))).flatten(1)
-            values["rate"] = kl.sum(dim=1)
-            if kl.shape[1] == math.prod(run.latent):
-                values["kl"] = kl
-        for name, value in values.items():
-            found.setdefault(name, []).append(value.cpu())
-    return {name: torch.cat(parts) for name, parts in found.items()}
+    found = reconstructed(run, x, c, rates=True)
+    values = {"latents": found.latents.reshape(len(found.latents), -1), "error": found.error}
+    values |= {"rate": found.rate, "kl": found.kl}
+    return {name: value for name, value in values.items() if value is not None}

@@ -152,7 +152,7 @@ def place(
     run, encoded = view.run, view.encoded
     c = _told(view, x, condition)
     with view.lock:
-        found = {name: value.numpy() for name, value in measured(run, x, c).items()}
+        found = measured(run, x, c)
         made = run.inference.decode(found["latents"], c)
     scored: dict[str, Any] = {
         "error": float(found["error"][0]),

@@ -139,6 +139,19 @@ def stored_bits(nats: float, model: LatentModel, loader: Loader) -> float:
     return bits_per_dim(nats, math.prod(loader.event), unit)
 
 
+def squared_error(decoded: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    """Measure how far what was decoded is from what was encoded.
+
+    Args:
+        decoded: means of p(x|z), shape `(B, *event)`.
+        x: the examples, same shape.
+
+    Returns:
+        Mean squared error of each example, shape `(B,)`, in the units of `x` squared.
+    """
+    return (decoded - x).square().flatten(start_dim=1).mean(dim=1)
+
+
 @torch.no_grad()
 def per_example(
     model: LatentModel,
@@ -184,7 +197,7 @@ def per_example(
             "distortion": terms.distortion,
             "rate": terms.rate,
             "penalty": terms.penalty,
-            "mse": ((mean - batch.x) ** 2).flatten(start_dim=1).mean(dim=1),
+            "mse": squared_error(mean, batch.x),
             BOUND: terms.diagnostics.get(BOUND, terms.rate.new_full(terms.rate.shape, math.nan)),
             "kl": terms.diagnostics.get("kl", terms.rate.new_zeros(len(batch.x), 0)).flatten(start_dim=1),
         }

@@ -11,6 +11,7 @@ import numpy as np
 
 from latentia.plots.projection import Flattened, ways
 from latentia.report.inputs import Inputs
+from latentia.runs.scores import reconstructed
 
 if TYPE_CHECKING:
     from latentia.evaluation import Assessment
@@ -121,18 +122,10 @@ class Study:
             The mean squared error of each example, `(N,)`, and the variance of the data, averaged
             over dimensions.
         """
-        import torch
-
-        given, errors, told = [], [], self.run.told(positions)
-        with torch.no_grad():
-            for part in self.run.prepare(self.inputs.dataset.x[positions]):
-                done = sum(map(len, given))
-                c = None if told is None else self.run.tensor(told[done : done + len(part)])
-                decoded = self.run.model.decode(self.run.model.encode(part, c).mean, c).mean
-                errors.append(((decoded - part) ** 2).flatten(1).mean(1).cpu().numpy())
-                given.append(part.flatten(1).cpu().numpy())
-        variance = np.concatenate(given).astype(np.float64).var(axis=0).mean()
-        return np.concatenate(errors), float(variance)
+        x = self.inputs.dataset.x[positions]
+        found = reconstructed(self.run, x, self.run.told(positions), keep=True)
+        values = np.asarray(found.given).reshape(len(x), -1)
+        return found.error, float(values.astype(np.float64).var(axis=0).mean())
 
     @cached_property
     def accuracy(self) -> tuple[float, float]:

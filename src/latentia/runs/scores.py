@@ -2,17 +2,81 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
 from latentia.core.errors import DataError
+from latentia.core.noise import seeded
 from latentia.data.loader import Loader
 from latentia.data.transforms import Transform, dequantising
 from latentia.metrics.likelihood import CERTAIN, importance_weighted, unsound
-from latentia.metrics.terms import per_example
+from latentia.metrics.terms import per_example, squared_error
+from latentia.probability import kl_per_dimension
 from latentia.runs.run import Run
+
+
+@dataclass(frozen=True, eq=False)
+class Reconstructed:
+    """Examples without the transform's noise, encoded to posterior means and decoded to the likelihood's.
+
+    Attributes:
+        latents: posterior means, shape `(N, *latent)`.
+        error: mean squared error of each example in the model's units, shape `(N,)`.
+        rate: KL(q(z|x) || p(z)) of each example in nats, shape `(N,)`; None without a bound, or unasked.
+        kl: the same in each dimension, shape `(N, D)`; None where it cannot be split.
+        given: the examples in the model's units, shape `(N, *event)`; None unasked.
+        decoded: the means of p(x|z), same shape; None unasked.
+    """
+
+    latents: np.ndarray
+    error: np.ndarray
+    rate: np.ndarray | None
+    kl: np.ndarray | None
+    given: np.ndarray | None
+    decoded: np.ndarray | None
+
+
+@torch.no_grad()
+def reconstructed(
+    run: Run, x: np.ndarray, c: np.ndarray | None, *, rates: bool = False, keep: bool = False
+) -> Reconstructed:
+    """Encode and decode examples, each under its own condition, and measure the error: the one way to do so.
+
+    Args:
+        run: the run.
+        x: examples, shape `(N, *event)`.
+        c: conditions, `(N, C)` or None, those that the model infers filled in; see `Run.told`.
+        rates: measure the rate, too.
+        keep: keep the examples and what is decoded.
+
+    Returns:
+        What was found, one row for each example.
+    """
+    found: dict[str, list[np.ndarray]] = {}
+    done = 0
+    for part in run.prepare(x):
+        told = None if c is None else run.tensor(c[done : done + len(part)])
+        done += len(part)
+        q = run.model.encode(part, told)
+        decoded = run.model.decode(q.mean, told).mean
+        values = {"latents": q.mean, "error": squared_error(decoded, part)}
+        if rates and run.objective.bound:
+            with seeded(0):
+                kl = kl_per_dimension(q, run.model.prior(told), q.sample((1,))).flatten(1)
+            values["rate"] = kl.sum(dim=1)
+            if kl.shape[1] == math.prod(run.latent):
+                values["kl"] = kl
+        if keep:
+            values |= {"given": part, "decoded": decoded}
+        for name, value in values.items():
+            found.setdefault(name, []).append(value.cpu().numpy())
+    whole = {name: np.concatenate(parts) for name, parts in found.items()}
+    optional = {name: whole.get(name) for name in ("rate", "kl", "given", "decoded")}
+    return Reconstructed(whole["latents"], whole["error"], **optional)
 
 
 def score(run: Run, x: np.ndarray, c: np.ndarray | None, *, samples: int, seed: int) -> dict[str, Any]:

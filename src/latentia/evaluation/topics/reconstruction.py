@@ -10,6 +10,7 @@ import numpy as np
 from latentia.evaluation.subject import Subject
 from latentia.metrics.figures import Figure, Unmeasurable, mean_and_error
 from latentia.metrics.reconstruction import principal_components, reconstruction
+from latentia.runs.scores import reconstructed
 
 
 def reconstructions(subject: Subject) -> None:
@@ -19,10 +20,8 @@ def reconstructions(subject: Subject) -> None:
         subject: the run under assessment.
     """
     run = subject.run
-    given, decoded = (
-        subject.unit(subject.scaled(subject.x)),
-        subject.unit(subject.scaled_means(subject.codes, subject.rows)),
-    )
+    found = reconstructed(run, subject.x, run.told(subject.rows, subject.dataset), keep=True)
+    given, decoded = (subject.unit(np.asarray(values)) for values in (found.given, found.decoded))
     units, dataset = subject.units, subject.dataset
     reconstruction(
         subject.ledger, given, decoded, image=subject.image, units=units, split=subject.split,
