@@ -169,6 +169,14 @@ def _adversary(part: Part, around: Around) -> str:
     )
 
 
+def _bound(part: Part, around: Around) -> str:
+    objective = around.spec["objective"]["name"]
+    return (
+        f"{part.title} learns its prior from a bound on log p(x), and objective '{objective}' has none; use "
+        "objective.name=elbo, or --model vae"
+    )
+
+
 MESSAGES: dict[str, Callable[[Part, Around], str]] = {
     needs.CONTINUOUS: _continuous,
     needs.CODES: _codes,
@@ -179,6 +187,7 @@ MESSAGES: dict[str, Callable[[Part, Around], str]] = {
     needs.CODE_ENTROPY: _code_entropy,
     needs.CLASSIFIER: _classifier,
     needs.CLASSIFIED: _classified,
+    needs.BOUND: _bound,
     needs.CONDITION: _condition,
     needs.LABELS: _labels,
     needs.HIDDEN: _hidden,

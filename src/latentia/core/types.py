@@ -53,6 +53,7 @@ class Pass:
         q_y: the classifier q(y|x) over Y classes, batch shape `(B,)`; None for a model without one.
         hidden: True where an entry was hidden from the encoder, shape of `batch.x`; None where the model
             hides nothing.
+        roughness: what a model says of how far its decoder is from smooth, shape `(B,)`; None for most.
     """
 
     batch: Batch
@@ -62,6 +63,7 @@ class Pass:
     p_x: Distribution
     q_y: Categorical | None = None
     hidden: Tensor | None = None
+    roughness: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)

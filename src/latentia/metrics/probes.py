@@ -10,6 +10,7 @@ from functools import partial
 
 import numpy as np
 
+from latentia.metrics.clusters import matched
 from latentia.metrics.figures import Better, Figure, Ledger, Unmeasurable, mean_and_error
 
 LIMIT = 10_000
@@ -25,7 +26,7 @@ STEPS = 3 + len(BUDGETS)
 _GROUPS = (
     ("linear_probe_accuracy",),
     ("knn_accuracy",),
-    ("kmeans_nmi", "kmeans_ari"),
+    ("kmeans_nmi", "kmeans_ari", "kmeans_accuracy"),
     *((f"label_efficiency_{count}",) for count in BUDGETS),
 )
 """The figures of a space, as they are measured together."""
@@ -256,7 +257,11 @@ def _clusters(space: _Space) -> dict[str, Figure]:
     ari = float(adjusted_rand_score(space.truth, found))
     mutual = "mutual information over the mean of the two entropies"
     chance = "Rand index, adjusted to be 0 by chance and 1 for equal partitions"
+    right = "share right, clusters matched one to one with classes as well as can be"
     return {
+        space.named("kmeans_accuracy"): Figure.mean_of(
+            matched(space.truth, found), "", space.split, about + right, space.better, rows=space.rows
+        ),
         space.named("kmeans_nmi"): Figure(nmi, "", space.split, about + mutual, None, examples, space.better),
         space.named("kmeans_ari"): Figure(ari, "", space.split, about + chance, None, examples, space.better),
     }

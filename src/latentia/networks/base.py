@@ -94,7 +94,12 @@ def begin_at(decoder: nn.Module, output: Tensor) -> None:
         decoder: its last layer is the one that was built last, and the last of its parts but for shapes.
         output: the value, shape of the output for one example.
     """
-    leaves = [module for module in decoder.modules() if not [*module.children()]]
+    # What normalises a layer's weights stands below it, and is no layer.
+    leaves = [
+        module
+        for name, module in decoder.named_modules()
+        if "parametrizations" not in name and (isinstance(module, LAYERS) or not [*module.children()])
+    ]
     while leaves and isinstance(leaves[-1], (nn.Unflatten, nn.Flatten, nn.Identity)):
         leaves.pop()
     layer = leaves[-1] if leaves else None

@@ -13,6 +13,7 @@ from latentia.objectives.masked import MaskedReconstruction
 from latentia.objectives.mmd import WAE, InfoVAE
 from latentia.objectives.perceptual import MultiScaleSSIM, Perceptual
 from latentia.objectives.reconstruction import Reconstruction
+from latentia.objectives.regularised import Regularised
 from latentia.objectives.schedules import Constant, Cosine, Cyclical, Linear, Schedule
 from latentia.objectives.semi_supervised import SemiSupervised
 from latentia.objectives.total_correlation import BetaTC, FactorVAE
@@ -44,6 +45,7 @@ __all__ = [
     "Objective",
     "Perceptual",
     "Reconstruction",
+    "Regularised",
     "Schedule",
     "SemiSupervised",
     "StickingTheLanding",

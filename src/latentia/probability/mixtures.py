@@ -78,7 +78,20 @@ class MixturePrior(Prior):
         self.means = nn.Parameter(torch.randn(components, *latent))
         self.log_sigmas = nn.Parameter(torch.zeros(components, *latent))
 
-    def forward(self, c: Tensor | None = None) -> Distribution:
+    def components(self, z: Tensor) -> Tensor:
+        """Give p(k|z) by Bayes' rule: which cluster a latent belongs to.
+
+        Args:
+            z: latents, shape `(*batch, *latent)`.
+
+        Returns:
+            Shape `(*batch, K)`.
+        """
+        mixture = self()
+        apart = mixture.component_distribution.log_prob(z.unsqueeze(-1 - len(self.latent)))
+        return (mixture.mixture_distribution.logits + apart).softmax(dim=-1)
+
+    def forward(self, c: Tensor | None = None) -> Mixture:
         """Give the mixture; see `Prior`."""
         sigmas = F.hardtanh(self.log_sigmas, -LIMIT, LIMIT).exp()
         normals = Normal(self.means, sigmas, validate_args=False)

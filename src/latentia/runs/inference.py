@@ -13,7 +13,7 @@ from latentia.core.noise import seeded
 from latentia.data.conditions import as_told
 from latentia.data.shards import Examples, as_examples
 from latentia.metrics.terms import stream
-from latentia.probability import Hierarchy, codes_of
+from latentia.probability import Hierarchy, MixturePrior, codes_of
 from latentia.runs.inputs import CHUNK, Inputs
 
 
@@ -42,6 +42,25 @@ class Inference(Inputs):
             raise ConfigError(f"model '{name}' has no classifier; train one with --model semi_supervised_vae")
         model: Any = self.model
         return np.concatenate([model.classify(part).probs.cpu().numpy() for part in self.prepare(x)])
+
+    @torch.no_grad()
+    def components(self, z: np.ndarray) -> np.ndarray:
+        """Give the probability of each component of a prior that is a mixture, p(k|z).
+
+        Args:
+            z: latents, shape `(N, *latent)`.
+
+        Returns:
+            Shape `(N, K)`, float32.
+
+        Raises:
+            ConfigError: if the prior is no mixture.
+        """
+        prior = self.model.prior
+        if not isinstance(prior, MixturePrior):
+            name = self.recipe["model"]["name"]
+            raise ConfigError(f"the prior of model '{name}' has no components; train one with --model gmvae")
+        return prior.components(torch.from_numpy(self.as_latents(z)).to(self.device)).cpu().numpy()
 
     @torch.no_grad()
     def restore(self, x: Examples, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -161,6 +161,18 @@ class Trained(Exchange):
         """
         return self.inference.classify(self.inward(x)[0])
 
+    def clusters(self, x: Any, c: np.ndarray | None = None) -> np.ndarray:
+        """Give the probability of each component of a mixture prior, p(k|z), at the posterior's mean.
+
+        Args:
+            x: examples, as `encode` takes them.
+            c: conditions, shape `(N, C)` or `(C,)`, for a conditional model.
+
+        Returns:
+            Shape `(N, K)`, float32; its largest entry names the cluster.
+        """
+        return self.inference.components(self.encode(x, c))
+
     def restore(self, x: Any, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
         """Corrupt examples as in training, and give the model's idea of the clean ones.
 

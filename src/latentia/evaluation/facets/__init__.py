@@ -8,12 +8,12 @@ from __future__ import annotations
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from latentia.evaluation.facets import classes, codes, conditions, corruption
+from latentia.evaluation.facets import classes, clusters, codes, conditions, corruption
 
 if TYPE_CHECKING:
     from latentia.runs.run import Run
 
-FACETS: tuple[ModuleType, ...] = (codes, conditions, classes, corruption)
+FACETS: tuple[ModuleType, ...] = (codes, conditions, classes, clusters, corruption)
 
 
 def of_topic(run: Run, topic: str) -> list[ModuleType]:
