@@ -270,8 +270,7 @@ def construct(component: Callable[..., Any], table: Mapping[str, Any], **context
     Returns:
         The object.
     """
-    known = parameters(component)
-    arguments = dict(table)
+    known, arguments = parameters(component), dict(table)
     for name, value in arguments.items():
         inner = _component_kind(known[name].annotation)
         if inner and isinstance(value, Mapping):
@@ -293,8 +292,7 @@ def fill(kind: str, table: Mapping[str, Any], facts: Facts) -> Table:
     Returns:
         The completed table.
     """
-    filled = dict(table)
-    component = registry.lookup(kind, filled["name"])
+    filled, component = dict(table), registry.lookup(kind, table["name"])
     for name in parameters(component).keys() & facts.get(kind, {}).keys():
         given = filled.get(name)
         if given is None or (isinstance(given, Mapping) and "name" not in given):
