@@ -6,12 +6,12 @@ import asyncio
 import json
 import logging
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from fastapi import FastAPI, Request, Response, WebSocket, WebSocketDisconnect
+from fastapi import APIRouter, FastAPI, Request, Response, WebSocket, WebSocketDisconnect
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
@@ -75,87 +75,10 @@ def build(views: Sequence[View], title: str, axis: Mapping[str, Any] | None = No
     async def misread(request: Request, error: RequestValidationError) -> Response:
         return JSONResponse({"error": "; ".join(str(one["msg"]) for one in error.errors())}, 422)
 
-    def view_of(number: int) -> View:
-        if not 0 <= number < len(views):
-            raise NotThere(f"there is no run {number} on this page")
-        views[number].alive()
-        return views[number]
-
-    def binary(arrays: Mapping[str, np.ndarray | None], values: Mapping[str, Any] | None = None) -> Response:
-        return Response(packed(arrays, values), media_type="application/octet-stream")
-
-    async def rows_of(request: Request) -> np.ndarray:
-        body = await request.body()
-        if len(body) % 4:
-            raise DataError("positions must be sent as int32")
-        return np.frombuffer(body, "<i4")
-
     @app.get("/explore/state")
     def state() -> Any:
         can = ["sample", "select", "export", "place", "health"]
         return {"title": title, "axis": axis, "can": can, "runs": [view.state() for view in views]}
-
-    @app.get("/explore/{number}/ready")
-    def ready(number: int) -> Any:
-        view = view_of(number)
-        return _progress(view.prepared(), lambda _: view.ready())
-
-    @app.get("/explore/{number}/map/{way}")
-    def map_of(number: int, way: str) -> Any:
-        def about(plane: Any) -> dict[str, Any]:
-            return {key: getattr(plane, key) for key in ("axes", "method", "title", "exact")}
-
-        return _progress(view_of(number).planed(way), about)
-
-    @app.get("/explore/{number}/map/{way}/points")
-    def points(number: int, way: str) -> Response:
-        plane = view_of(number).plane(way)
-        return binary({"points": plane.points, "rows": plane.rows})
-
-    @app.get("/explore/{number}/column/{place}")
-    def column(number: int, place: int) -> Response:
-        columns = view_of(number).columns
-        if not 0 <= place < len(columns):
-            raise NotThere(f"there is no column {place}; they run from 0 to {len(columns) - 1}")
-        return binary({"values": columns[place][3]})
-
-    @app.post("/explore/{number}/examples")
-    async def examples(number: int, request: Request) -> Response:
-        return binary(await run_in_threadpool(view_of(number).examples, await rows_of(request)))
-
-    @app.post("/explore/{number}/latents")
-    async def latents(number: int, request: Request) -> Response:
-        return binary(await run_in_threadpool(view_of(number).latents, await rows_of(request)))
-
-    @app.post("/explore/{number}/select")
-    async def select(number: int, request: Request) -> Any:
-        return await run_in_threadpool(asked.select, view_of(number), await rows_of(request))
-
-    @app.post("/explore/{number}/export")
-    async def export(number: int, request: Request) -> Response:
-        file = await run_in_threadpool(asked.exported, view_of(number), await rows_of(request))
-        return Response(file, media_type="application/octet-stream")
-
-    @app.post("/explore/{number}/sample")
-    async def sample(number: int, request: Request) -> Response:
-        try:
-            given = await request.json()
-        except ValueError as error:
-            raise DataError("what to sample must be sent as JSON") from error
-        if not isinstance(given, dict):
-            raise DataError("what to sample must be one JSON object")
-        return binary(*await run_in_threadpool(asked.sample, view_of(number), given))
-
-    @app.post("/explore/{number}/place")
-    async def place(
-        number: int, request: Request, invert: bool = False, condition: int | None = None
-    ) -> Response:
-        body = await request.body()
-        return binary(*await run_in_threadpool(asked.place, view_of(number), body, invert, condition))
-
-    @app.get("/explore/{number}/health")
-    def health(number: int) -> Any:
-        return asked.health(view_of(number))
 
     @app.websocket("/explore/live")
     async def live(socket: WebSocket) -> None:
@@ -172,8 +95,109 @@ def build(views: Sequence[View], title: str, axis: Mapping[str, Any] | None = No
         finally:
             worker.cancel()
 
+    def view_of(number: int) -> View:
+        if not 0 <= number < len(views):
+            raise NotThere(f"there is no run {number} on this page")
+        views[number].alive()
+        return views[number]
+
+    for routes in (_maps(view_of), _rows(view_of), _requests(view_of)):
+        app.include_router(routes, prefix="/explore/{number}")
     app.mount("/", StaticFiles(directory=PAGE, html=True))
     return app
+
+
+def _maps(view_of: Callable[[int], View]) -> APIRouter:
+    """Route what the page draws its map of: where the work stands, points, columns to colour them by."""
+    routes = APIRouter()
+
+    @routes.get("/ready")
+    def ready(number: int) -> Any:
+        view = view_of(number)
+        return _progress(view.prepared(), lambda _: view.ready())
+
+    @routes.get("/map/{way}")
+    def map_of(number: int, way: str) -> Any:
+        def about(plane: Any) -> dict[str, Any]:
+            return {key: getattr(plane, key) for key in ("axes", "method", "title", "exact")}
+
+        return _progress(view_of(number).planed(way), about)
+
+    @routes.get("/map/{way}/points")
+    def points(number: int, way: str) -> Response:
+        plane = view_of(number).plane(way)
+        return _binary({"points": plane.points, "rows": plane.rows})
+
+    @routes.get("/column/{place}")
+    def column(number: int, place: int) -> Response:
+        columns = view_of(number).columns
+        if not 0 <= place < len(columns):
+            raise NotThere(f"there is no column {place}; they run from 0 to {len(columns) - 1}")
+        return _binary({"values": columns[place][3]})
+
+    return routes
+
+
+def _rows(view_of: Callable[[int], View]) -> APIRouter:
+    """Route what is asked of examples by their positions."""
+    routes = APIRouter()
+
+    async def rows_of(request: Request) -> np.ndarray:
+        body = await request.body()
+        if len(body) % 4:
+            raise DataError("positions must be sent as int32")
+        return np.frombuffer(body, "<i4")
+
+    @routes.post("/examples")
+    async def examples(number: int, request: Request) -> Response:
+        return _binary(await run_in_threadpool(view_of(number).examples, await rows_of(request)))
+
+    @routes.post("/latents")
+    async def latents(number: int, request: Request) -> Response:
+        return _binary(await run_in_threadpool(view_of(number).latents, await rows_of(request)))
+
+    @routes.post("/select")
+    async def select(number: int, request: Request) -> Any:
+        return await run_in_threadpool(asked.select, view_of(number), await rows_of(request))
+
+    @routes.post("/export")
+    async def export(number: int, request: Request) -> Response:
+        file = await run_in_threadpool(asked.exported, view_of(number), await rows_of(request))
+        return Response(file, media_type="application/octet-stream")
+
+    return routes
+
+
+def _requests(view_of: Callable[[int], View]) -> APIRouter:
+    """Route what a person asks of the model: samples, a place for an example, its health."""
+    routes = APIRouter()
+
+    @routes.post("/sample")
+    async def sample(number: int, request: Request) -> Response:
+        try:
+            given = await request.json()
+        except ValueError as error:
+            raise DataError("what to sample must be sent as JSON") from error
+        if not isinstance(given, dict):
+            raise DataError("what to sample must be one JSON object")
+        return _binary(*await run_in_threadpool(asked.sample, view_of(number), given))
+
+    @routes.post("/place")
+    async def place(
+        number: int, request: Request, invert: bool = False, condition: int | None = None
+    ) -> Response:
+        body = await request.body()
+        return _binary(*await run_in_threadpool(asked.place, view_of(number), body, invert, condition))
+
+    @routes.get("/health")
+    def health(number: int) -> Any:
+        return asked.health(view_of(number))
+
+    return routes
+
+
+def _binary(arrays: Mapping[str, np.ndarray | None], values: Mapping[str, Any] | None = None) -> Response:
+    return Response(packed(arrays, values), media_type="application/octet-stream")
 
 
 def _progress(job: Job, result: Any) -> dict[str, Any]:

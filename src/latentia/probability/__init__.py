@@ -1,5 +1,6 @@
 """Everything random: modules whose forward returns a `torch.distributions.Distribution`."""
 
+from latentia.probability.bernoulli import Bernoulli, ContinuousBernoulli, bce
 from latentia.probability.codes import CodeChoice, Coded, UniformChoice, UniformCodes, codes_drawn, codes_of
 from latentia.probability.delta import Delta
 from latentia.probability.discrepancy import discrepancy
@@ -21,14 +22,11 @@ from latentia.probability.levels import (
     DiscretisedLogisticMixture,
 )
 from latentia.probability.likelihoods import (
-    Bernoulli,
-    ContinuousBernoulli,
     Gaussian,
     GaussianLearned,
     GaussianOptimal,
     Laplace,
     Likelihood,
-    bce,
     l1,
     mse,
 )

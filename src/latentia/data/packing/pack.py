@@ -112,18 +112,12 @@ def pack(
     settings: dict[str, Any] = dict(
         zip(_LOAD, (size, skip_bad, label, key, validation, test, seed, fit, channels, pages), strict=True)
     )
+    given = {"header": header, "shape": None if shape is None else list(shape)}
+    settings |= {name: value for name, value in given.items() if value is not None}
     recipe = {**settings, "shard_mb": shard_mb}
-    if header is not None:
-        settings["header"] = recipe["header"] = header
-    if shape is not None:
-        settings["shape"] = recipe["shape"] = list(shape)
     folder = Path(out).expanduser()
     images = images_of(source)
-    _refuse(source, folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise storage.cannot_write(folder, error) from error
+    _make_folder(source, folder)
     with storage.exclusive(folder), contextlib.ExitStack() as stack:
         for left in folder.glob(".*.part"):
             left.unlink(missing_ok=True)
@@ -139,6 +133,15 @@ def pack(
         _pack(job, plan(job, shard_mb << 20), folder, where, quiet)
         (folder / _UNPACKED).unlink(missing_ok=True)
     return folder
+
+
+def _make_folder(source: Source, folder: Path) -> None:
+    """Make the folder of the shards, where it is none that the source is read from."""
+    _refuse(source, folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise storage.cannot_write(folder, error) from error
 
 
 def _image_job(
