@@ -231,5 +231,5 @@ def test_torch_decodes_where_a_graph_cannot(runs, monkeypatch):
 
     monkeypatch.setattr("latentia.export.decoder.kept_graph", fails)
     said = []
-    assert decoder(runs[0], say=said.append) == runs[0].decode
+    assert decoder(runs[0], say=said.append) == runs[0].inference.decode
     assert said == ["decoding through torch: no such operation"]

@@ -18,12 +18,12 @@ def run_options(function: click.decorators.FC) -> click.decorators.FC:
             click.option(
                 "--model",
                 help="vae (the default), autoencoder, conditional_vae, vqvae, hierarchical_vae, "
-                "semi_supervised_vae, denoising_autoencoder, masked_autoencoder.",
+                "semi_supervised_vae, denoising_autoencoder, masked_autoencoder, gmvae, rae.",
             ),
             click.option(
                 "--network",
-                help="mlp, conv, resnet, or a lecture's network; grid for a vqvae of images; ladder_mlp or "
-                "ladder_conv for a hierarchical_vae.",
+                help="mlp, conv, resnet, or a lecture's network; grid for latents that keep height and width; "
+                "ladder_mlp or ladder_conv for a hierarchical_vae.",
             ),
             click.option(
                 "--likelihood",

@@ -93,7 +93,7 @@ class LookupFree(Quantiser):
             raise ConfigError(f"'posterior.temperature' must be positive, not {temperature}")
         self.temperature = temperature
         self.size = 2 ** latent[0]
-        self.register_buffer("places", torch.arange(latent[0]), persistent=False)
+        self.register_buffer("places", 2 ** torch.arange(latent[0]), persistent=False)
 
     @property
     def tables(self) -> Tensor:
@@ -112,13 +112,14 @@ class LookupFree(Quantiser):
     def forward(self, features: Tensor) -> Distribution:
         """Take the signs; see `Posterior`."""
         points = self._points(features)
-        codes = ((points > 0).long() << self.places).sum(dim=-1)
-        chosen = self._signs(codes).to(points.dtype)
+        bits = points > 0
+        codes = (bits * self.places).sum(dim=-1)
+        chosen = 2 * bits.to(points.dtype) - 1
         commitment = 0.5 * (points - chosen).square().flatten(start_dim=1).sum(dim=1)
         coded = self._coded(features, chosen, codes, commitment)
-        logits = 4 / self.temperature * points.reshape(len(points), -1, self.latent[0])
+        logits = 4 / self.temperature * points.reshape(points.shape[0], -1, self.latent[0])
         return SoftBits(coded.loc, len(self.latent), coded.codes, commitment, logits.float())
 
     def _signs(self, codes: Tensor) -> Tensor:
         """Give -1 and 1 for the bits of codes, in a last dimension."""
-        return 2.0 * (codes.unsqueeze(-1) >> self.places & 1) - 1
+        return 2.0 * (codes.unsqueeze(-1) // self.places % 2) - 1

@@ -74,7 +74,7 @@ class Quantiser(Posterior):
         """Put the chosen vectors in the place of the features, and let gradients pass."""
         quantised = points.movedim(-1, -len(self.latent)).detach()
         loc = self._passed(features, quantised)
-        shape = (len(features), *features.shape[2:], *(self.levels,) * (self.levels > 1))
+        shape = (features.shape[0], *features.shape[2:], *(self.levels,) * (self.levels > 1))
         return Coded(loc, len(self.latent), codes.view(shape), commitment)
 
     def _passed(self, features: Tensor, chosen: Tensor) -> Tensor:
