@@ -22,8 +22,8 @@ def run_options(function: click.decorators.FC) -> click.decorators.FC:
             ),
             click.option(
                 "--network",
-                help="mlp, conv, resnet, or a lecture's network; grid for latents that keep height and width; "
-                "ladder_mlp or ladder_conv for a hierarchical_vae.",
+                help="mlp, conv, resnet, or a lecture's network; grid for latents that keep height and "
+                "width; ladder_mlp or ladder_conv for a hierarchical_vae.",
             ),
             click.option(
                 "--likelihood",
