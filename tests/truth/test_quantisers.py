@@ -6,6 +6,9 @@ import math
 import pytest
 import torch
 from torch.distributions import kl_divergence
+from torch.nn import functional
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from latentia.core import storage
 from latentia.core.errors import ConfigError
@@ -24,6 +27,7 @@ from latentia.probability import (
     UniformCodes,
     codes_drawn,
 )
+from latentia.probability.codes import nearest
 from latentia.probability.quantisers import Codebook
 from latentia.sampling import AutoregressiveSampler, sample_prior
 
@@ -320,3 +324,29 @@ def test_codes_have_no_temperature():
     coder = quantiser("ema")
     with pytest.raises(ConfigError, match="without truncation or temperature"):
         sample_prior(UniformCodes(GRID, coder)(), 3, temperature=0.5)
+
+
+def test_codes_are_drawn_and_weighed_without_odds_for_every_draw():
+    torch.manual_seed(0)
+    choice = CodeChoice(torch.randn(2, 3, 64), torch.randn(64, 4), 1.0)
+    draws, largest = 40_000, []
+
+    class Watched(TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            made = function(*args, **(kwargs or {}))
+            largest.extend(
+                part.untyped_storage().nbytes() for part in tree_leaves(made) if torch.is_tensor(part)
+            )
+            return made
+
+    with Watched():
+        z = choice.sample((draws,))
+        log_prob = choice.log_prob(z)
+    assert z.shape == (draws, 2, 4, 3)
+    assert max(largest) <= 4 << 22 < 4 * draws * 2 * 3 * 64
+    codes = nearest(z.movedim(-2, -1), choice.table)  # (draws, 2, 3)
+    shares = functional.one_hot(codes, 64).double().mean(dim=0)
+    odds = choice.log_odds.exp().double()
+    assert ((shares - odds).abs() < 5 * (odds / draws).sqrt() + 1e-9).all()
+    by_hand = choice.log_odds.expand(draws, -1, -1, -1).gather(-1, codes.unsqueeze(-1)).sum(dim=(2, 3))
+    assert torch.allclose(log_prob, by_hand)

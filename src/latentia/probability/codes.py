@@ -46,6 +46,10 @@ class Coded(Delta):
         return self.loc.new_zeros(self.batch_shape)
 
 
+DISTANCES = 1 << 22
+"""Distances from vectors that are held at a time."""
+
+
 class CodeChoice(Distribution):
     r"""An independent choice of one of K vectors at every place of a grid.
 
@@ -128,10 +132,18 @@ class CodeChoice(Distribution):
         with exact(self.table):
             return self._placed(self.relaxed(sample_shape, hard=True) @ self.table)
 
+    @torch.no_grad()
+    def sample(self, sample_shape: torch.Size | tuple[int, ...] = ()) -> Tensor:
+        """Draw vectors without a gradient, in memory for the codes alone; see `rsample`."""
+        odds = self.log_odds.exp().flatten(end_dim=-2)
+        codes = torch.multinomial(odds, math.prod(sample_shape), replacement=True).T
+        return self._placed(self.table[codes.reshape(*sample_shape, *self.log_odds.shape[:-1])])
+
     def log_prob(self, value: Tensor) -> Tensor:
         """Give the log probability of the codes whose vectors these are, shape of the batch."""
         points = value.movedim(-len(self.event_shape), -1)
-        codes = nearest(points, self.table)
+        parts = points.flatten(end_dim=-2).split(max(1, DISTANCES // len(self.table)))
+        codes = torch.cat([nearest(part, self.table) for part in parts]).view(points.shape[:-1])
         odds = self.log_odds.expand(*codes.shape, -1).gather(-1, codes.unsqueeze(-1)).squeeze(-1)
         places = len(self.event_shape) - 1
         return odds.flatten(start_dim=-places).sum(dim=-1) if places else odds
