@@ -78,9 +78,9 @@ def truncated(path: Path) -> Result:
     rows = []
     for truncation in TRUNCATIONS:
         name = "prior" if truncation is None else f"prior, |z| < {truncation:g}"
-        rows.append(_row(name, real, space(run.sample(COUNT, truncation=truncation))))
-    rows.append(_row("mixture", real, space(run.sample(COUNT, sampler="mixture"))))
-    rows.append(_row("prior, decoder noise", real, space(run.sample(COUNT, noise=True))))
+        rows.append(_row(name, real, space(run.made(COUNT, truncation=truncation))))
+    rows.append(_row("mixture", real, space(run.made(COUNT, sampler="mixture"))))
+    rows.append(_row("prior, decoder noise", real, space(run.made(COUNT, noise=True))))
     notes = [f"{run.name}: {COUNT:,} samples against {COUNT:,} test images, drawn, in {space.name}"]
     return Result("Truncated sampling", rows, notes)
 
