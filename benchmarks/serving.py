@@ -107,7 +107,7 @@ def known(run: Run) -> Known:
     x = run.dataset.x[np.arange(POOL) % len(run.dataset)]
     told = run.condition.examples(run.label_names) if run.condition else []
     name, row = told[0] if told else (None, None)
-    return Known(z, run.decode(z, row), x, run.encode(x, row), name)
+    return Known(z, run.inference.decode(z, row), x, run.inference.encode(x, row), name)
 
 
 @contextmanager
