@@ -10,6 +10,7 @@ import numpy as np
 
 from latentia.core.event import Event
 from latentia.data.layout import Layout
+from latentia.data.schema import Schema
 from latentia.data.shards import Examples, Shards
 from latentia.data.splits import spread
 
@@ -53,6 +54,7 @@ class Dataset:
         left_out: what of the source is not among the examples, and how many of each.
         notes: guesses about the source, each with the setting that decides otherwise, and what was done to
             the data to bring them to the form of a run.
+        schema: what the columns of a table hold; None for what is no table, or one of bare numbers.
     """
 
     name: str
@@ -74,6 +76,7 @@ class Dataset:
     label: str = ""
     left_out: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    schema: Schema | None = None
 
     def __len__(self) -> int:
         return len(self.x)

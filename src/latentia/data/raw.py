@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from latentia.data.layout import Layout
+from latentia.data.schema import Schema
 from latentia.data.shards import Examples
 
 SPLITS = ("train", "validation", "test")
@@ -100,6 +101,7 @@ class Raw:
         label: the column, key or kind of folder that the labels come from; empty without labels.
         left_out: what of the source is not among the examples, and how many of each: ".csv files": 3.
         notes: guesses that the user should know of, each with the setting that decides otherwise.
+        schema: what the columns of a table hold.
     """
 
     x: Examples
@@ -117,6 +119,7 @@ class Raw:
     label: str = ""
     left_out: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    schema: Schema | None = None
 
 
 def consecutive(counts: Mapping[str, int]) -> dict[str, np.ndarray]:
