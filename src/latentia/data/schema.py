@@ -1,4 +1,4 @@
-"""What the columns of a table hold: made once by the reader, kept in the model, and applied to all other data."""
+"""What the columns of a table hold: made by the reader, kept in the model, applied to all other data."""
 
 from __future__ import annotations
 
