@@ -25,11 +25,7 @@ from latentia.runs.inference import Inference
 
 
 class Exchange(Inference):
-    """A model that knows what its data looked like: reads others like them, and gives examples back alike.
-
-    Attributes:
-        inference: the same model, which takes and gives examples in the project's own order of axes.
-    """
+    """A model that knows what its data looked like: reads others like them, and gives examples back alike."""
 
     def __init__(self, recipe: Mapping[str, Any], parts: Parts) -> None:
         """Take the parts.
@@ -39,7 +35,12 @@ class Exchange(Inference):
             parts: what it builds.
         """
         super().__init__(recipe, parts)
-        self.inference = Inference(recipe, parts)
+        self._inference = Inference(recipe, parts)
+
+    @property
+    def inference(self) -> Inference:
+        """The same model, which takes and gives examples in the project's own order of axes, in floats."""
+        return self._inference
 
     @cached_property
     def record(self) -> DataRecord:
@@ -132,7 +133,8 @@ class Exchange(Inference):
         """Take examples as a caller has them.
 
         Args:
-            x: an array or a tensor; or what `other` reads.
+            x: an array or a tensor, `(N, *shape)` as the source had them or `(N, *event)`, or one without N;
+                or what `other` reads: a data frame, a tuple with labels, a path.
             c: conditions, or None: those that come with what `other` reads.
 
         Returns:
@@ -167,7 +169,7 @@ class Exchange(Inference):
                     return found
         return self.event
 
-    def outward(self, x: np.ndarray) -> np.ndarray:
+    def outward(self, x: np.ndarray) -> Any:
         """Give examples as the source of the data had them: its order of axes, its types.
 
         Args:

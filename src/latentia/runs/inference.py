@@ -1,4 +1,4 @@
-"""A model at work: arrays in, arrays out, in the data's units and the project's own order of axes."""
+"""A model at work: arrays in, arrays out, in the data's units."""
 
 from __future__ import annotations
 
@@ -20,16 +20,48 @@ from latentia.runs.inputs import CHUNK, Inputs
 class Inference(Inputs):
     """What a model does: encode, decode, and walk between latents.
 
-    Examples are in the project's own shape, `(N, *event)`, and come out as floats, so that what is computed
-    of them is exact; `Trained` takes and gives them as the source of the data had them.
+    Every operation is declared here, and once. Examples pass through `inward` on their way in and through
+    `outward` on their way out, and nothing else knows of their form. Here that is the project's own, `(N,
+    *event)`, floats on the way out, so that what is computed of them is exact; `Exchange` takes and gives
+    them as the source of the data had them. What one operation computes with another, it asks of
+    `inference`, which takes and gives the project's own form.
     """
 
+    @property
+    def inference(self) -> Inference:
+        """The same model, which takes and gives examples in the project's own order of axes, in floats."""
+        return self
+
+    def inward(self, x: Any, c: np.ndarray | None = None) -> tuple[Examples, np.ndarray | None]:
+        """Take examples as a caller has them.
+
+        Args:
+            x: examples, shape `(N, *event)`, or one without N.
+            c: their conditions, or None.
+
+        Returns:
+            Examples, shape `(N, *event)`, in the data's units, and their conditions.
+        """
+        x = as_examples(x)
+        return (x[None] if self.fits(x.shape) else x), c
+
+    def outward(self, x: np.ndarray) -> Any:
+        """Give examples as a caller has them.
+
+        Args:
+            x: shape `(N, *event)`, in the data's units, float32.
+
+        Returns:
+            The same, one for each N.
+        """
+        return x
+
     @torch.no_grad()
-    def classify(self, x: Examples) -> np.ndarray:
+    def classify(self, x: Any) -> np.ndarray:
         """Give the probability of each class, q(y|x), for a model that infers labels.
 
         Args:
-            x: data, shape `(N, *event)`.
+            x: examples, as `inward` takes them.
 
         Returns:
             Shape `(N, Y)`, float32.
@@ -41,7 +73,9 @@ class Inference(Inputs):
             name = self.recipe["model"]["name"]
             raise ConfigError(f"model '{name}' has no classifier; train one with --model semi_supervised_vae")
         model: Any = self.model
-        return np.concatenate([model.classify(part).probs.cpu().numpy() for part in self.prepare(x)])
+        return np.concatenate(
+            [model.classify(part).probs.cpu().numpy() for part in self.prepare(self.inward(x)[0])]
+        )
 
     @torch.no_grad()
     def components(self, z: np.ndarray) -> np.ndarray:
@@ -62,16 +96,28 @@ class Inference(Inputs):
             raise ConfigError(f"the prior of model '{name}' has no components; train one with --model gmvae")
         return prior.components(torch.from_numpy(self.as_latents(z)).to(self.device)).cpu().numpy()
 
+    def clusters(self, x: Any, c: np.ndarray | None = None) -> np.ndarray:
+        """Give the probability of each component of a mixture prior, p(k|z), at the posterior's mean.
+
+        Args:
+            x: examples, as `inward` takes them.
+            c: conditions, shape `(N, C)` or `(C,)`, for a conditional model.
+
+        Returns:
+            Shape `(N, K)`, float32; its largest entry names the cluster.
+        """
+        return self.components(self.encode(x, c))
+
     @torch.no_grad()
-    def restore(self, x: Examples, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    def restore(self, x: Any, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
         """Corrupt examples as in training, and give the model's idea of the clean ones.
 
         Args:
-            x: data, shape `(N, *event)`.
+            x: examples, as `inward` takes them.
             seed: seed of the corruption.
 
         Returns:
-            What the encoder saw and what the decoder made of it, in the data's units, shape `(N, *event)`.
+            What the encoder saw and what the decoder made of it, as `outward` gives them.
 
         Raises:
             ConfigError: if the model was trained on examples as they are.
@@ -84,23 +130,23 @@ class Inference(Inputs):
             )
         saw, made = [], []
         with seeded(stream(seed, "corruption")):
-            for part in self.prepare(x):
+            for part in self.prepare(self.inward(x)[0]):
                 if part.shape[1:] != self.event:
                     raise DataError("examples are corrupted as in training, and so must have its size")
                 seen, hidden = model.corruption(part)
                 q = model.look(seen, hidden)
                 saw.append(self.transform.invert(seen).cpu().numpy())
                 made.append(self.transform.invert(self.model.decode(q.mean).mean).cpu().numpy())
-        return np.concatenate(saw), np.concatenate(made)
+        return self.outward(np.concatenate(saw)), self.outward(np.concatenate(made))
 
     @torch.no_grad()
     def encode(
-        self, x: Examples, c: np.ndarray | None = None, *, sample: bool = False, seed: int = 0
+        self, x: Any, c: np.ndarray | None = None, *, sample: bool = False, seed: int = 0
     ) -> np.ndarray:
         """Encode data to the posterior's mean, or to a draw from it.
 
         Args:
-            x: data, shape `(N, *event)`.
+            x: examples, as `inward` takes them.
             c: conditions, shape `(N, C)` or `(C,)`, for a conditional model.
             sample: draw from q(z|x) instead of taking its mean.
             seed: seed of the draw.
@@ -108,26 +154,26 @@ class Inference(Inputs):
         Returns:
             Latents, shape `(N, *latent)`, float32.
         """
-        x, c = as_examples(x), self.complete(x, c)
-        told = self._chunks(c, self.count(x))
+        x, c = self.inward(x, c)
+        told = self._chunks(self.complete(x, c), len(x))
         with seeded(seed):
             codes = [self.model.encode(part, next(told)) for part in self.prepare(x)]
             return np.concatenate([(q.sample() if sample else q.mean).cpu().numpy() for q in codes])
 
     @torch.no_grad()
-    def posterior(self, x: Examples, c: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray | None]:
+    def posterior(self, x: Any, c: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray | None]:
         """Encode data to the mean and the standard deviation of the posterior.
 
         Args:
-            x: data, shape `(N, *event)`.
+            x: examples, as `inward` takes them.
             c: conditions, shape `(N, C)` or `(C,)`, for a conditional model.
 
         Returns:
             Each of shape `(N, *latent)`, float32; None for the second where the posterior has no closed
             form of it, as a flow's. A point, as of an autoencoder or a quantiser, has a deviation of 0.
         """
-        x, c = as_examples(x), self.complete(x, c)
-        told = self._chunks(c, self.count(x))
+        x, c = self.inward(x, c)
+        told = self._chunks(self.complete(x, c), len(x))
         codes = [self.model.encode(part, next(told)) for part in self.prepare(x)]
         mean = np.concatenate([q.mean.cpu().numpy() for q in codes])
         try:
@@ -136,11 +182,11 @@ class Inference(Inputs):
             return mean, None
 
     @torch.no_grad()
-    def codes(self, x: Examples, c: np.ndarray | None = None) -> np.ndarray:
+    def codes(self, x: Any, c: np.ndarray | None = None) -> np.ndarray:
         """Encode data to the likeliest codes.
 
         Args:
-            x: data, shape `(N, *event)`.
+            x: examples, as `inward` takes them.
             c: conditions, shape `(N, C)` or `(C,)`, for a conditional model.
 
         Returns:
@@ -150,15 +196,15 @@ class Inference(Inputs):
             ConfigError: if the model's latents are continuous.
         """
         self.coder  # noqa: B018 - raises where there are no codes
-        x = as_examples(x)
-        told = self._chunks(c, self.count(x))
+        x, c = self.inward(x, c)
+        told = self._chunks(c, len(x))
         found = [codes_of(self.model.encode(part, next(told))).cpu().numpy() for part in self.prepare(x)]
         return np.concatenate(found)
 
     @torch.no_grad()
     def decode(
         self, z: np.ndarray, c: np.ndarray | None = None, *, noise: bool = False, seed: int = 0
-    ) -> np.ndarray:
+    ) -> Any:
         """Decode latents to the likelihood's mean, or to a draw from it.
 
         Args:
@@ -168,7 +214,7 @@ class Inference(Inputs):
             seed: seed of the draw.
 
         Returns:
-            Data in the data's units, shape `(N, *event)`, float32.
+            Data in the data's units, `(N, *event)`, as `outward` gives them.
 
         Raises:
             DataError: if the shape is not the latents'.
@@ -179,24 +225,24 @@ class Inference(Inputs):
             for start in range(0, len(z), CHUNK):
                 p = self.model.decode(self.tensor(z[start : start + CHUNK]), next(told))
                 out.append(self.transform.invert(p.sample() if noise else p.mean).cpu().numpy())
-        return np.concatenate(out)
+        return self.outward(np.concatenate(out))
 
-    def reconstruct(
-        self, x: Examples, c: np.ndarray | None = None, *, edit: np.ndarray | None = None
-    ) -> np.ndarray:
+    def reconstruct(self, x: Any, c: np.ndarray | None = None, *, edit: np.ndarray | None = None) -> Any:
         """Encode to the posterior's mean and decode to the likelihood's.
 
         Args:
-            x: data, shape `(N, *event)`.
+            x: examples, as `inward` takes them.
             c: conditions, shape `(N, C)` or `(C,)`, for a conditional model.
             edit: the condition to decode under instead of c: what the latent says stays, what the condition
                 says changes.
 
         Returns:
-            Data in the data's units, shape `(N, *event)`, float32.
+            Data in the data's units, `(N, *event)`, as `outward` gives them.
         """
+        x, c = self.inward(x, c)
         c = self.complete(x, c)
-        return self.decode(self.encode(x, c), c if edit is None else edit)
+        z = self.inference.encode(x, c)
+        return self.outward(self.inference.decode(z, c if edit is None else edit))
 
     def sample_latents(
         self,
@@ -250,59 +296,65 @@ class Inference(Inputs):
 
     def interpolate(
         self,
-        a: np.ndarray,
-        b: np.ndarray,
+        a: Any,
+        b: Any,
         c: np.ndarray | None = None,
         *,
         steps: int = 10,
         path: str = "linear",
-    ) -> np.ndarray:
+    ) -> Any:
         """Decode the path between the latents of two examples; conditions go along a straight line.
 
         Args:
-            a: the first example, shape `(*event)`.
+            a: the first example, `(*event)`, as `inward` takes it.
             b: the second one.
             c: the conditions of both, shape `(2, C)`, or one for both, for a conditional model.
             steps: how many points, both ends included.
             path: 'linear' or 'spherical'.
 
         Returns:
-            Data, shape `(steps, *event)`.
+            Data, `(steps, *event)`, as `outward` gives them.
         """
-        c = self.complete(np.stack([a, b]), c)
-        ends = torch.from_numpy(self.encode(np.stack([a, b]), c))
+        x = np.concatenate([self.inward(end)[0][:1] for end in (a, b)])
+        c = self.complete(x, c)
+        ends = torch.from_numpy(self.inference.encode(x, c))
         told = self.told_each(c, 2)
         if told is not None:
             first, second = torch.from_numpy(np.array(told))
             told = as_told(sampling.interpolate(first, second, steps).numpy())
-        return self.decode(sampling.interpolate(ends[0], ends[1], steps, path).numpy(), told)
+        z = sampling.interpolate(ends[0], ends[1], steps, path).numpy()
+        return self.outward(self.inference.decode(z, told))
 
     def traverse(
         self,
-        x: Examples | None = None,
+        x: Any = None,
         c: np.ndarray | None = None,
         *,
         dims: list[int] | None = None,
         values: np.ndarray | None = None,
-    ) -> np.ndarray:
+    ) -> Any:
         """Decode what happens when one latent dimension moves and the others stay.
 
         Args:
-            x: the example to start from, shape `(*event)`; the prior's mean by default.
+            x: the example to start from, `(*event)`, as `inward` takes it; the prior's mean by default.
             c: its condition, shape `(C,)`, for a conditional model.
             dims: which dimensions; all by default.
             values: what to set them to, shape `(T,)` or `(len(dims), T)`; nine from -3 to 3 by
                 default, which suits a standard normal prior.
 
         Returns:
-            Data, shape `(len(dims), T, *event)`.
+            Data, `(len(dims), T, *event)`, the last as `outward` gives them.
         """
-        told = self.told_each(c if x is None else self.complete(x, c), 1)
-        start = torch.from_numpy(self.prior_mean(told) if x is None else self.encode(x, c)[0])
+        if x is not None:
+            x, c = self.inward(x, c)
+            c = self.complete(x, c)
+        told = self.told_each(c, 1)
+        start = torch.from_numpy(self.prior_mean(told) if x is None else self.inference.encode(x, c)[0])
         dims = list(range(self.latent[0])) if dims is None else dims
         line = torch.linspace(-3, 3, 9) if values is None else torch.as_tensor(values, dtype=torch.float32)
         path = sampling.traverse(start, dims, line)
-        return self.decode(path.flatten(0, 1).numpy(), told).reshape(*path.shape[:2], *self.event)
+        made = self.outward(self.inference.decode(path.flatten(0, 1).numpy(), told))
+        return made.reshape(*path.shape[:2], *made.shape[1:])
 
     @torch.no_grad()
     def prior_mean(self, c: np.ndarray | None = None) -> np.ndarray:
