@@ -199,7 +199,7 @@ def test_the_explorer_computes_on_it(runs, name):
     view = View(latentia.open_run(runs / name, device=standin.NAME), 0)
     ready = view.ready()
     assert len(ready["centre"]) == view.size
-    assert view.quicken().done.wait(60) and isinstance(view.quicken(), Job)
+    assert view.quicken().done.wait(300) and isinstance(view.quicken(), Job)
     arrays, _ = requests.sample(view, {"n": 4, "seed": 1})
     assert len(view.decode(arrays["z"])) == 4
     assert view.plane(ready["ways"][0]).points.shape[1] == 2

@@ -33,7 +33,7 @@ def _run(ask, **settings):
     async def main():
         batcher = Batcher(**settings)
         try:
-            return await asyncio.wait_for(ask(batcher), 10)
+            return await asyncio.wait_for(ask(batcher), 60)
         finally:
             await batcher.close()
 

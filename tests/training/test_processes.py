@@ -44,7 +44,7 @@ def spawn(command, count, **environment):
         subprocess.Popen(
             [sys.executable, *command],
             env={**base, "RANK": str(rank), "LOCAL_RANK": str(rank)},
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )
         for rank in range(count)
     ]  # fmt: skip
@@ -268,6 +268,34 @@ def test_torchrun_starts_them_and_a_signal_stops_them_together(tmp_path):
     assert error.count(f"interrupted, and saved; go on with: latentia train --resume {path}") == 1
     last = RunFolder(path).metrics()[-1]["step"]
     assert int(sorted(RunFolder(path).checkpoints.glob("*.safetensors"))[-1].stem) >= last
+
+
+SLOW_TO_CLOSE = """
+import sys, time
+from latentia.training.records import FolderRecord
+close = FolderRecord.close
+def slow(self, model):
+    print("stopped", flush=True)
+    sys.stdin.readline()
+    close(self, model)
+FolderRecord.close = slow
+from latentia.cli import main
+main()
+"""
+
+
+def test_a_signal_that_comes_to_one_process_late_is_not_a_second_one(tmp_path):
+    """It comes while the process, stopped for the other's, still writes; it ended without a word once."""
+    path = tmp_path / "run"
+    first, second = processes = spawn(["-c", SLOW_TO_CLOSE, *LONG, "--epochs", "4000", "--out", str(path)], 2)
+    wait_for(path, 10, processes)
+    second.send_signal(signal.SIGTERM)
+    assert [process.stdout.readline() for process in processes] == ["stopped\n"] * 2
+    first.send_signal(signal.SIGTERM)
+    time.sleep(0.1)
+    found = [process.communicate("\n", timeout=300) for process in (first, second)]
+    assert [process.returncode for process in processes] == [128 + signal.SIGTERM] * 2, found
+    assert found[0][1].count("interrupted, and saved") == 1 and found[1][1] == ""
 
 
 def test_a_port_in_use_is_one_line():

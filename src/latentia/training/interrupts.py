@@ -18,6 +18,7 @@ class Interrupts:
         """Start with nothing received."""
         self.received: signal.Signals | None = None
         self._before: dict[signal.Signals, Any] = {}
+        self._late = False
 
     def __enter__(self) -> Interrupts:
         """Install the handlers, where that is possible: in the main thread."""
@@ -29,8 +30,26 @@ class Interrupts:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Put the former handlers back."""
-        self._restore()
+        """Put the former handlers back, unless the own signal is still to come."""
+        if error is not None or not self._late:
+            self._restore()
+
+    def together(self, processes: Processes) -> signal.Signals | None:
+        """Say after the last step which signal stopped the processes, whoever of them got it.
+
+        A launcher signals one process after another, or the rest once the first has ended. A process that
+        stopped for a signal of others takes its own, when it comes, for the same one: it has yet to write and
+        to say so.
+
+        Args:
+            processes: who trained.
+
+        Returns:
+            The signal, the same everywhere, or None.
+        """
+        received = int(processes.highest(self.received or 0)[0])
+        self._late = bool(received) and self.received is None
+        return signal.Signals(received) if received else None
 
     def _restore(self) -> None:
         for number, handler in self._before.items():

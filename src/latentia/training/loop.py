@@ -183,12 +183,11 @@ class Trainer:
                 progress.finished = "epochs"
             if progress.finished or progress.best_step is None:
                 self._finish(progress)
+            signalled = interrupts.together(self.processes)
         self.record.close(self.model)
-        return self._outcome(progress, interrupts, notes)
+        return self._outcome(progress, signalled, notes)
 
-    def _outcome(self, progress: Progress, interrupts: Interrupts, notes: list[str]) -> Outcome:
-        received = int(self.processes.highest(interrupts.received or 0)[0])
-        signalled = signal.Signals(received) if received else None
+    def _outcome(self, progress: Progress, signalled: signal.Signals | None, notes: list[str]) -> Outcome:
         warning, fault = ("", "") if signalled else diverged(self.watched, progress)
         warnings = [*self.watch.warnings(), *([warning] if warning else [])]
         return Outcome(progress, signalled, tuple(notes), tuple(warnings), fault)

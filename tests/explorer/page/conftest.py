@@ -4,6 +4,7 @@ import csv
 import re
 import socket
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -107,7 +108,7 @@ def served():
     yield start
     for server, thread in servers:
         server.should_exit = True
-        thread.join(5)
+        thread.join(60)
 
 
 @pytest.fixture(scope="session")
@@ -137,10 +138,10 @@ def visit(browser, address, request):
         )
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(60_000)
         page.problems = []
         page.expected = (*expected, "willReadFrequently")  # the tests read pictures back, the page does not
-        page.until = lambda expression: until(page, expression)
+        page.until = lambda wanted: until(page, wanted)
         page.on("console", lambda message: page.problems.append(message.text))
         page.on("pageerror", lambda error: page.problems.append(str(error)))
         page.on("request", lambda asked: outside(page, asked.url, at or address))
@@ -170,10 +171,11 @@ def outside(page, url, address):
         page.problems.append(url)
 
 
-def until(page, expression):
-    """Wait for something to be true; the page's own rules forbid the browser to wait for a string of code."""
-    for _ in range(300):
-        if page.evaluate(expression):
+def until(page, wanted):
+    """Wait until an expression of the page, or a function here, is true; its rules forbid code in strings."""
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        if wanted() if callable(wanted) else page.evaluate(wanted):
             return
         page.wait_for_timeout(50)
-    pytest.fail(f"never became true: {expression}")
+    pytest.fail(f"never became true: {wanted}")

@@ -37,7 +37,7 @@ def test_the_picture_follows_a_drag(visit):
         page.mouse.move(x + 12 * step, y - 8 * step)
     page.mouse.up()
     settle(page, count)
-    assert picture(page) != before
+    page.until(lambda: picture(page) != before)
     assert "Exact" in page.locator(".aside .words").first.inner_text()
 
 
@@ -56,7 +56,7 @@ def test_keys_move_the_cursor_and_the_url_remembers_it(visit):
     for _ in range(15):
         page.keyboard.press("ArrowRight")
     settle(page, count)
-    assert picture(page) != before
+    page.until(lambda: picture(page) != before)
     page.until("location.hash.includes('x=')")
     again = visit(
         at=page.url.split("#")[0], **dict(pair.split("=") for pair in page.url.split("#")[1].split("&"))
@@ -218,7 +218,7 @@ def test_a_conditional_run_decodes_under_the_chosen_condition(visit):
     count, before = page.evaluate(COUNT), picture(page)
     page.select_option(".tools select >> nth=1", label="7")
     settle(page, count)
-    assert picture(page) != before
+    page.until(lambda: picture(page) != before)
 
 
 def test_a_script_in_a_label_is_text(visit):

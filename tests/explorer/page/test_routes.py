@@ -78,7 +78,7 @@ def test_the_socket_decodes_what_the_run_decodes(client, plane, conditional):
 def test_the_quicker_decoder_gives_the_same(plane):
     view = View(plane, 0)
     slow = view.decode(np.array([[0.3, -1]], np.float32))
-    view.quicken().done.wait(60)
+    view.quicken().done.wait(300)
     assert view.quicken().failure == ""
     assert np.allclose(view.decode(np.array([[0.3, -1]], np.float32)), slow, atol=1e-4)
 

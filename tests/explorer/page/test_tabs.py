@@ -34,8 +34,7 @@ def test_sliders_are_ordered_and_dead_ones_greyed(visit, wide):
     page.locator(".slider input").first.focus()
     for _ in range(30):
         page.keyboard.press("ArrowRight")
-    page.wait_for_timeout(300)
-    assert first(page, ".move .picture") != before
+    page.until(lambda: first(page, ".move .picture") != before)
     assert "z=" in page.url
 
 
@@ -45,11 +44,9 @@ def test_one_coordinate_of_a_real_input_is_edited(visit):
     page.locator(".slider input").first.evaluate(
         "e => {e.value = +e.value + 1.5; e.dispatchEvent(new Event('input'))}"
     )
-    page.wait_for_timeout(300)
-    assert first(page, ".move .picture") != before
+    page.until(lambda: first(page, ".move .picture") != before)
     page.click("text=Back to the example")
-    page.wait_for_timeout(400)
-    assert first(page, ".move .picture") == before
+    page.until(lambda: first(page, ".move .picture") == before)
 
 
 def test_traversals_paths_and_arithmetic(visit, plane):
@@ -60,10 +57,13 @@ def test_traversals_paths_and_arithmetic(visit, plane):
     page.locator(".path input[type=range]").evaluate(
         "e => {e.value = 1; e.dispatchEvent(new Event('input'))}"
     )
-    page.wait_for_timeout(500)
-    end = np.array(first(page, ".path > .row > .picture")).reshape(8, 8, 4)[..., 0]
     want = plane.reconstruct(plane.dataset.x[[1]])[0, 0] * 255 / 16
-    assert np.abs(end - want.clip(0, 255)).max() <= 1
+
+    def apart():
+        end = np.array(first(page, ".path > .row > .picture")).reshape(8, 8, 4)[..., 0]
+        return np.abs(end - want.clip(0, 255)).max()
+
+    page.until(lambda: apart() <= 1)
     z = plane.encode(plane.dataset.x[:3])
     want = plane.decode(z[0] - z[1] + z[2])[0, 0] * 255 / 16
     result = np.array(first(page, ".arithmetic > .row > .picture")).reshape(8, 8, 4)[..., 0]

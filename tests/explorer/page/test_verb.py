@@ -57,7 +57,7 @@ def test_it_serves_the_page_and_ends_when_asked(plane):
         assert address.startswith("http://127.0.0.1:")
         page = urllib.request.urlopen(address).read().decode()
         process.terminate()
-        assert process.wait(20) == 0
+        assert process.wait(120) == 0
     assert '<script type="module" src="app.js">' in page
 
 
