@@ -56,6 +56,8 @@ def assemble(spec: Mapping[str, Any], event: tuple[int, ...]) -> Parts:
         parts[section] = config.build(kinds[section], spec[section], **context)
     if "corruption" in spec:
         parts["corruption"] = config.build("corruption", spec["corruption"], event=event)
+    if "inputs" in spec:
+        parts["inputs"] = config.build("inputs", spec["inputs"])
     model = config.build("model", spec["model"], event=event, **parts, **told)
     objective = config.build("objective", spec["objective"], latent=latent, event=event)
     return Parts(model, config.build("transform", spec["transform"]), objective, condition)

@@ -23,9 +23,11 @@ from latentia.assembly.defaults import (
     training_for,
     usual_network,
 )
+from latentia.assembly.inputs import inputs_for
 from latentia.assembly.needs import check_needs
 from latentia.assembly.settings import SECTIONS, check_sections
 from latentia.core import config, registry
+from latentia.core.needs import COMPLETE
 from latentia.data.dataset import Dataset
 
 if TYPE_CHECKING:
@@ -76,7 +78,8 @@ def complete(settings: Mapping[str, Any], dataset: Dataset, training: type) -> T
         spec, dataset, ends, config.build("transform", spec["transform"]).range(*outermost(dataset))
     )
     spec |= corruption_for(tables, spec, facts, dataset)
-    check_needs(spec, training)
+    spec |= inputs_for(tables, spec, dataset)
+    check_needs(spec, training, frozenset() if dataset.holes else frozenset({COMPLETE}))
     spec["training"] = training_for(tables["training"], dataset, training)
     return spec
 

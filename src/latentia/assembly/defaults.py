@@ -108,7 +108,8 @@ def reach(transform: Table, dataset: Dataset) -> tuple[float, float]:
     """Give the ends of the transformed training data, whose columns are scaled each in its own way."""
     train = torch.from_numpy(dataset.some(dataset.splits["train"]))
     x = config.build("transform", transform).expected(train)
-    return float(x.min()), float(x.max())
+    x = x[~x.isnan()]
+    return (float(x.min()), float(x.max())) if len(x) else (0.0, 1.0)
 
 
 def choose_transform(table: Table, dataset: Dataset, likelihood: Callable[..., Any]) -> None:
@@ -138,13 +139,28 @@ def choose_transform(table: Table, dataset: Dataset, likelihood: Callable[..., A
         if "low" in known:
             table.setdefault("low", low)
     if "mean" in known:
-        train = dataset.some(dataset.splits["train"]).astype(np.float64)
-        table.setdefault(
-            "mean", train.mean(axis=0).ravel().tolist() if train.ndim == 2 else [float(train.mean())]
-        )
-        table.setdefault(
-            "std", train.std(axis=0).ravel().tolist() if train.ndim == 2 else [float(train.std())]
-        )
+        mean, std = moments(dataset.some(dataset.splits["train"]).astype(np.float64))
+        table.setdefault("mean", mean)
+        table.setdefault("std", std)
+
+
+def moments(train: np.ndarray) -> tuple[list[float], list[float]]:
+    """Give mean and standard deviation of each column of a table, or of all values; of what is observed.
+
+    Args:
+        train: training examples, `(N, *event)`, float64.
+
+    Returns:
+        Both; 0 where nothing was observed.
+    """
+    axis = 0 if train.ndim == 2 else None
+    missing = np.isnan(train)
+    if not missing.any():
+        return np.atleast_1d(train.mean(axis=axis)).tolist(), np.atleast_1d(train.std(axis=axis)).tolist()
+    count = np.maximum(1, (~missing).sum(axis=axis))
+    mean = np.where(missing, 0.0, train).sum(axis=axis) / count
+    variance = np.where(missing, 0.0, (train - mean) ** 2).sum(axis=axis) / count
+    return np.atleast_1d(mean).tolist(), np.atleast_1d(np.sqrt(variance)).tolist()
 
 
 def out_of_range(spec: Table, dataset: Dataset) -> str:

@@ -169,6 +169,13 @@ def _adversary(part: Part, around: Around) -> str:
     )
 
 
+def _complete(part: Part, around: Around) -> str:
+    return (
+        f"{part.title} compares whole examples, and some of these have missing values; use "
+        "objective.name=elbo, or fill them in"
+    )
+
+
 def _bound(part: Part, around: Around) -> str:
     objective = around.spec["objective"]["name"]
     return (
@@ -191,16 +198,18 @@ MESSAGES: dict[str, Callable[[Part, Around], str]] = {
     needs.CONDITION: _condition,
     needs.LABELS: _labels,
     needs.HIDDEN: _hidden,
+    needs.COMPLETE: _complete,
 }
 """What to say where a need is not met, in the order in which needs are looked at."""
 
 
-def check_needs(spec: Table, training: type) -> None:
+def check_needs(spec: Table, training: type, data: needs.Words = frozenset()) -> None:
     """Refuse parts that need what no part of the run gives.
 
     Args:
         spec: every section but `training`, checked.
         training: the class of the training loop's settings, which may give something, too.
+        data: what the data give.
 
     Raises:
         ConfigError: naming the part, what it lacks, and what to use.
@@ -210,7 +219,7 @@ def check_needs(spec: Table, training: type) -> None:
     for part in parts:
         if part.extra is not None and importlib.util.find_spec(part.extra[0]) is None:
             raise MissingExtra(*part.extra, part.title)
-    given = frozenset(getattr(training, "gives", ())).union(*(part.gives for part in parts))
+    given = data.union(getattr(training, "gives", ()), *(part.gives for part in parts))
     if "condition" in spec:
         given |= {needs.CONDITION}
     around, own = Around(spec, training), {need for part in parts for need in part.needs}
@@ -230,7 +239,7 @@ def _parts(spec: Mapping[str, Any]) -> Iterator[Part]:
     """Give the components of a run at any depth, those inside of others first."""
     owner = registry.lookup("model", spec["model"]["name"])
     kinds = {**config.component_kinds(owner), "model": "model"}
-    order = ("objective", "posterior", "prior", "network", "likelihood", "model", "condition", "corruption")
+    order = ("objective", "posterior", "prior", "network", "likelihood", "model", "condition", "corruption", "inputs")
     for section in [section for section in order if section in spec]:
         for kind, name, component in config.parts(kinds.get(section, section), spec[section]):
             made = registry.made_by(component)

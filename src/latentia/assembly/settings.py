@@ -17,6 +17,7 @@ SECTIONS = (
     "transform",
     "condition",
     "corruption",
+    "inputs",
     "model",
     "network",
     "posterior",

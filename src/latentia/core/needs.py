@@ -28,6 +28,8 @@ CLASSIFIED = "an objective that trains a classifier"
 """Given by objectives that read q(y|x)."""
 HIDDEN = "hidden entries"
 """Given by corruptions that hide some from the encoder."""
+COMPLETE = "complete examples"
+"""Given by data without missing values."""
 ADVERSARY = "a second optimiser"
 """Given by training loops that train an adversary beside the model."""
 

@@ -23,6 +23,7 @@ HOMES = {
     "network": "latentia.networks",
     "ladder": "latentia.networks",
     "features": "latentia.networks",
+    "inputs": "latentia.networks",
     "posterior": "latentia.probability",
     "prior": "latentia.probability",
     "likelihood": "latentia.probability",
@@ -41,6 +42,7 @@ BASES = {
     "network": "latentia.networks.Network",
     "ladder": "latentia.networks.Ladder",
     "features": "latentia.networks.Features",
+    "inputs": "latentia.networks.Inputs",
     "posterior": "latentia.probability.Posterior",
     "prior": "latentia.probability.Prior",
     "likelihood": "latentia.probability.Likelihood",
@@ -56,7 +58,7 @@ BASES = {
 """What a component of each kind is a subclass of."""
 
 SUPPLIED = {
-    "model": ("event", "condition", "corruption", "network", "posterior", "prior", "likelihood"),
+    "model": ("event", "condition", "corruption", "inputs", "network", "posterior", "prior", "likelihood"),
     "corruption": ("event",),
     "posterior": ("latent",),
     "prior": ("latent", "event", "condition", "posterior"),

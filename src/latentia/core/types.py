@@ -24,16 +24,19 @@ class Batch:
     """Some examples, in the units of the transform that prepared them.
 
     Attributes:
-        x: the data, shape `(B, *event)`.
+        x: the data, shape `(B, *event)`; NaN where a value is missing.
         index: position of each example in its data set, shape `(B,)`, int64.
         c: the condition, shape `(B, C)`, or None; a row of NaN is a condition that is not known.
-        mask: True where an entry was observed, shape of `x`, or None where all were.
     """
 
     x: Tensor
     index: Tensor
     c: Tensor | None = None
-    mask: Tensor | None = None
+
+    @property
+    def mask(self) -> Tensor:
+        """True where an entry was observed, shape of `x`."""
+        return ~self.x.isnan()
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +189,16 @@ class LatentModel(nn.Module, abc.ABC):
     @abc.abstractmethod
     def binary(self) -> bool:
         """Whether the only values that p(x|z) knows are 0 and 1."""
+
+    @property
+    def nominal(self) -> Tensor | None:
+        """Which entries are codes of names, between which there is no distance: `(*event,)`, or None for none."""
+        return None
+
+    @property
+    def densities(self) -> Tensor | None:
+        """The share of each entry's values that have a density, `(*event,)`; None where all are of one kind."""
+        return None
 
     @property
     @abc.abstractmethod

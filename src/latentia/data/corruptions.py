@@ -78,7 +78,8 @@ class SaltAndPepper(Corruption):
         """Replace entries; see `Corruption`."""
         u = torch.rand_like(x)
         grains = torch.where(u < 0.5 * self.share, self.low, self.high).to(x.dtype)
-        return torch.where(u < self.share, grains, x), torch.zeros_like(x, dtype=torch.bool)
+        salted = torch.where(u < self.share, grains, x).masked_fill(x.isnan(), math.nan)
+        return salted, torch.zeros_like(x, dtype=torch.bool)
 
 
 class _Hiding(Corruption):

@@ -22,7 +22,10 @@ CHUNK = 4096
 
 
 def _ends(x: np.ndarray) -> tuple[float, float]:
-    return float(x.min()), float(x.max())
+    """Give the smallest and the largest value of what is not missing; NaN where everything is."""
+    if x.dtype.kind != "f":
+        return float(x.min()), float(x.max())
+    return float(np.fmin.reduce(x, axis=None)), float(np.fmax.reduce(x, axis=None))
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +36,8 @@ class Dataset:
         name: a short name, such as the stem of the file or folder.
         source: what was given: an absolute path, a name such as `digits`, or `memory`.
         x: all examples of all splits, `(N, *event)`: uint8 where the source has small whole
-            numbers, else float32, or float64 for tables whose numbers need it. Images are
+            numbers, else float32, or float64 for tables whose numbers need it, NaN where a value is
+            missing. Images are
             `(N, C, H, W)`, tables `(N, F)`. An array, or `Shards`, indexed alike, that are read in part.
         splits: 'train', 'validation' and 'test' as disjoint int64 positions into `x`;
             validation and test are empty for fewer than ten examples.
@@ -105,7 +109,16 @@ class Dataset:
         if isinstance(self.x, Shards):
             return _ends(self.some(train))
         ends = [_ends(self.x[part]) for part in np.array_split(train, -(-len(train) // CHUNK))]
-        return min(low for low, _ in ends), max(high for _, high in ends)
+        return _ends(np.array(ends))
+
+    @cached_property
+    def holes(self) -> bool:
+        """Whether values are missing, as far as the examples say that are looked at."""
+        if self.x.dtype.kind != "f":
+            return False
+        rows = self.few(np.arange(len(self)))
+        parts = (rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK))
+        return any(bool(np.isnan(self.x[part]).any()) for part in parts)
 
     def part(self, rows: np.ndarray) -> Examples:
         """Take examples to go through chunk by chunk.

@@ -126,9 +126,9 @@ def _ranges(dataset: Dataset, rows: np.ndarray) -> tuple[tuple[float, float], ..
     ends: tuple[Any, Any] | None = None
     for start in range(0, len(rows), _BLOCK):
         block = dataset.x[rows[start : start + _BLOCK]]
-        low, high = block.min(axis=axis), block.max(axis=axis)
-        ends = (low, high) if ends is None else (np.minimum(ends[0], low), np.maximum(ends[1], high))
+        low, high = np.fmin.reduce(block, axis=axis), np.fmax.reduce(block, axis=axis)
+        ends = (low, high) if ends is None else (np.fmin(ends[0], low), np.fmax(ends[1], high))
     if ends is None:
         return ((0.0, 1.0),)
-    lows, highs = (np.atleast_1d(end).astype(float).tolist() for end in ends)
+    lows, highs = (np.nan_to_num(np.atleast_1d(end)).astype(float).tolist() for end in ends)
     return tuple(zip(lows, highs, strict=True))

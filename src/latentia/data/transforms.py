@@ -44,7 +44,8 @@ class Transform(abc.ABC):
         """Prepare a batch.
 
         Args:
-            raw: stored data, shape `(B, *event)`, any numeric type.
+            raw: stored data, shape `(B, *event)`, any numeric type; NaN, which stays NaN, where a value is
+                missing.
 
         Returns:
             The model's x, float32, same shape.
@@ -93,6 +94,11 @@ class Transform(abc.ABC):
         A density of x in bits per dimension, plus this, is the density of the stored data, by the
         change of variables; 0 where the prepared values are discrete.
         """
+
+    @property
+    def log2_units(self) -> Tensor:
+        """The same of each entry, broadcastable against an example."""
+        return torch.tensor(self.log2_unit, dtype=torch.float64)
 
 
 @register("transform", "scale")
@@ -153,7 +159,8 @@ class Binarise(Scale):
         # the price of one float, and on a CPU this is the slowest part of preparing a batch.
         words = torch.empty(-(-p.numel() // 4), dtype=torch.int64, device=p.device)
         bits = words.random_(-(2**63), None).view(torch.uint16)[: p.numel()].view(p.shape)
-        return (bits.to(torch.float32) < p * 65536.0).to(torch.float32)
+        drawn = (bits.to(torch.float32) < p * 65536.0).to(torch.float32)
+        return drawn.masked_fill(p.isnan(), math.nan) if raw.is_floating_point() else drawn
 
     @property
     def log2_unit(self) -> float:
@@ -296,7 +303,12 @@ class Standardise(Transform):
     @property
     def log2_unit(self) -> float:
         """Give the mean of log2 std; see `Transform`."""
-        return float(self.std.log2().mean())
+        return float(self.log2_units.mean())
+
+    @property
+    def log2_units(self) -> Tensor:
+        """Give log2 std of each column; see `Transform`."""
+        return self.std.log2()
 
 
 @register("transform", "none")

@@ -135,21 +135,32 @@ def stored_bits(nats: float, model: LatentModel, loader: Loader) -> float:
     Returns:
         Bits per dimension.
     """
-    unit = 0.0 if model.discrete else loader.transform.log2_unit
+    unit, share = 0.0 if model.discrete else loader.transform.log2_unit, model.densities
+    if share is not None:
+        unit = float((share.cpu().double() * loader.transform.log2_units).mean())
     return bits_per_dim(nats, math.prod(loader.event), unit)
 
 
-def squared_error(decoded: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+def squared_error(
+    decoded: torch.Tensor, x: torch.Tensor, nominal: torch.Tensor | None = None
+) -> torch.Tensor:
     """Measure how far what was decoded is from what was encoded.
 
     Args:
         decoded: means of p(x|z), shape `(B, *event)`.
-        x: the examples, same shape.
+        x: the examples, same shape; NaN where a value is missing, which counts for nothing.
+        nominal: entries that are codes of names, shape `(*event,)`: their error is 1 where the name is
+            another, else 0.
 
     Returns:
-        Mean squared error of each example, shape `(B,)`, in the units of `x` squared.
+        Mean squared error over the observed entries of each example, shape `(B,)`, in the units of `x`
+        squared; 0 where none was observed.
     """
-    return (decoded - x).square().flatten(start_dim=1).mean(dim=1)
+    missing = x.isnan()
+    error = decoded - x
+    error = error.square() if nominal is None else torch.where(nominal, (error != 0).to(x), error.square())
+    observed = (~missing).flatten(start_dim=1).sum(dim=1).clamp(min=1)
+    return error.masked_fill(missing, 0.0).flatten(start_dim=1).sum(dim=1) / observed
 
 
 @torch.no_grad()
@@ -197,7 +208,7 @@ def per_example(
             "distortion": terms.distortion,
             "rate": terms.rate,
             "penalty": terms.penalty,
-            "mse": squared_error(mean, batch.x),
+            "mse": squared_error(mean, batch.x, model.nominal),
             BOUND: terms.diagnostics.get(BOUND, terms.rate.new_full(terms.rate.shape, math.nan)),
             "kl": terms.diagnostics.get("kl", terms.rate.new_zeros(len(batch.x), 0)).flatten(start_dim=1),
         }

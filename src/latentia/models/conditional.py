@@ -132,14 +132,14 @@ class ConditionalVAE(VAE):
             )
         told = self.embedded
         self.embedding: nn.Module = Embedding(self.condition, told)
-        self.encoder = network.encoder(self.event, (self.width,))
+        self.encoder = network.encoder(self.entrance, (self.width,))
         self.merge = Merge(self.width, told, self.posterior.features)
         self.decoder = network.decoder((self.latent[0] + told,), self.likelihood.features(self.event))
 
     def encode(self, x: Tensor, c: Tensor | None = None) -> Distribution:
         """Give q(z|x,c); see `LatentModel`."""
         e = self.embedding(self._rows(c, x))
-        return self.posterior(self.merge(self.encoder(x), e.expand(x.shape[0], -1)).float())
+        return self.posterior(self.merge(self.encoder(self.seen(x)), e.expand(x.shape[0], -1)).float())
 
     def outputs(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """Run the decoder alone; see `VAE`.

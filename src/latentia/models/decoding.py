@@ -6,11 +6,12 @@ import math
 from typing import Any, TypedDict
 
 from torch import Tensor, nn
+from torch.distributions import Distribution
 
 from latentia.core.errors import ConfigError
 from latentia.core.types import LatentModel
-from latentia.networks import Network, begin_at, centre
-from latentia.probability import Likelihood, Posterior, Prior
+from latentia.networks import Inputs, Network, begin_at, centre
+from latentia.probability import Likelihood, Posterior, Prior, observed
 
 LIMIT = 1e3
 """Values in a model's units are about 1; one beyond this is an outlier, or in units of its own."""
@@ -20,12 +21,13 @@ def usual(x: Tensor) -> Tensor:
     """Give the mean of some examples, on which a single absurd value has little weight.
 
     Args:
-        x: transformed examples, `(N, *event)`.
+        x: transformed examples, `(N, *event)`; NaN where a value is missing.
 
     Returns:
-        Shape `(*event,)`.
+        Shape `(*event,)`: the mean of what was observed, 0 where nothing was.
     """
-    return x.clamp(-LIMIT, LIMIT).mean(dim=0)
+    near = x.clamp(-LIMIT, LIMIT)
+    return near.nanmean(dim=0).nan_to_num(0.0) if near.isnan().any() else near.mean(dim=0)
 
 
 def check_sizes(event: tuple[int, ...], latent: tuple[int, ...], **parts: nn.Module | None) -> None:
@@ -60,12 +62,14 @@ class ModelParts(TypedDict, total=False):
         posterior: q(z|x).
         prior: p(z).
         likelihood: p(x|z); Bernoulli where `defaults` name none.
+        inputs: what stands before the encoder, for data with holes or categories; nothing by default.
     """
 
     network: Network | None
     posterior: Posterior | None
     prior: Prior | None
     likelihood: Likelihood | None
+    inputs: Inputs | None
 
 
 class DecodingModel(LatentModel):
@@ -73,13 +77,52 @@ class DecodingModel(LatentModel):
 
     Attributes:
         likelihood: maps what the decoder gives to p(x|z).
+        inputs: maps data with holes or categories to what the encoder reads; None where it reads them as they are.
         encoder: maps data to what the posterior reads.
         decoder: maps latents to what the likelihood reads.
     """
 
     likelihood: Likelihood
+    inputs: Inputs | None
     encoder: Any
     decoder: Any
+
+    def take(self, inputs: Inputs | None) -> None:
+        """Let the encoder see examples through inputs.
+
+        Args:
+            inputs: what stands before the encoder; None where it sees examples as they are.
+        """
+        self.inputs = inputs
+        self.likelihood.holes = inputs is not None
+
+    @property
+    def entrance(self) -> tuple[int, ...]:
+        """The shape of what the encoder reads of one example."""
+        return self.event if self.inputs is None else self.inputs.features(self.event)
+
+    def seen(self, x: Tensor) -> Tensor:
+        """Give what the encoder reads.
+
+        Args:
+            x: the data, shape `(B, *event)`; NaN where a value is missing.
+
+        Returns:
+            Shape `(B, *entrance)`.
+        """
+        return x if self.inputs is None else self.inputs(x)
+
+    def likely(self, h: Tensor) -> Distribution:
+        """Give p(x|z) from what the decoder gives.
+
+        Args:
+            h: the decoder's output, shape `(*batch, *features)`.
+
+        Returns:
+            A distribution with batch shape `batch`; where there are inputs, of what was observed.
+        """
+        p_x = self.likelihood(h, len(self.event))
+        return p_x if self.inputs is None else observed(p_x)
 
     def begin(self, x: Tensor) -> None:
         """Let encoder and decoder begin around the mean example; see `LatentModel`.
@@ -88,7 +131,8 @@ class DecodingModel(LatentModel):
         mostly light pictures first learns to give the same for all of them, and may stay there.
         """
         mean = usual(x)
-        centre(self.encoder, mean)
+        centre(self.encoder, mean if self.inputs is None else usual(self.seen(x)))
+        self.likelihood.begin(x)
         output = self.likelihood.output_for(mean)
         if output is not None:
             begin_at(self.decoder, output)
@@ -102,6 +146,16 @@ class DecodingModel(LatentModel):
     def binary(self) -> bool:
         """Whether x is 0 or 1; see `LatentModel`."""
         return self.likelihood.binary
+
+    @property
+    def nominal(self) -> Tensor | None:
+        """The likelihood's; see `LatentModel`."""
+        return self.likelihood.nominal
+
+    @property
+    def densities(self) -> Tensor | None:
+        """The likelihood's; see `LatentModel`."""
+        return self.likelihood.densities
 
     @property
     def decoded(self) -> int:

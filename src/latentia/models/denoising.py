@@ -66,7 +66,8 @@ class DenoisingAutoencoder(Autoencoder):
         Returns:
             A distribution with batch shape `(B,)`.
         """
-        return self.encode(seen)
+        # What is hidden is as missing as a hole, where the encoder is told of holes.
+        return self.encode(seen if self.inputs is None else seen.masked_fill(hidden, torch.nan))
 
     def forward(self, batch: Batch, samples: int = 1) -> Pass:
         """Compute everything that an objective reads, from corrupted examples; see `LatentModel`."""
@@ -96,13 +97,19 @@ class MaskedAutoencoder(DenoisingAutoencoder):
 
     def _wire(self, network: Network) -> None:
         super()._wire(network)
+        if self.inputs is not None:  # which say what is hidden
+            return
         doubled = (2 * self.event[0], *self.event[1:])
         self.encoder = network.encoder(doubled, self.posterior.features)
 
     def look(self, seen: Tensor, hidden: Tensor) -> Distribution:
         """Give q(z|x~, mask); see `DenoisingAutoencoder`."""
+        if self.inputs is not None:
+            return super().look(seen, hidden)
         return self.posterior(self.encoder(torch.cat([seen, hidden.to(seen.dtype)], dim=1)).float())
 
     def encode(self, x: Tensor, c: Tensor | None = None) -> Distribution:
         """Give the posterior where nothing is hidden; see `LatentModel`."""
+        if self.inputs is not None:
+            return super().encode(x, c)
         return self.look(x, torch.zeros_like(x))

@@ -15,7 +15,7 @@ from latentia.core.needs import CONTINUOUS, DENSITY, Words
 from latentia.core.registry import register
 from latentia.core.types import Batch, Pass
 from latentia.models.decoding import DecodingModel, check_sizes
-from latentia.networks import Ladder, LadderMLP
+from latentia.networks import Inputs, Ladder, LadderMLP
 from latentia.networks.ladder import Stage
 from latentia.probability import Bernoulli, DiagonalGaussian, Hierarchy, Likelihood, Walked
 from latentia.probability.hierarchy import Choose
@@ -80,6 +80,7 @@ class HierarchicalVAE(DecodingModel):
         *,
         network: Ladder | None = None,
         likelihood: Likelihood | None = None,
+        inputs: Inputs | None = None,
     ) -> None:
         """Wire the parts.
 
@@ -88,6 +89,7 @@ class HierarchicalVAE(DecodingModel):
             levels: latents of each level, or its channels in a convolutional ladder; the top one first.
             network: the recipe for both ways; dense by default.
             likelihood: p(x|z); Bernoulli by default.
+            inputs: what stands before the encoder, for data with holes or categories.
 
         Raises:
             ConfigError: if there is no level or an empty one, or the network does not fit the event.
@@ -105,7 +107,8 @@ class HierarchicalVAE(DecodingModel):
         self.latent = (sum(self.levels),)
         self.normals = [DiagonalGaussian(shape) for shape in shapes]  # no weights: they read numbers
         self.likelihood = likelihood or Bernoulli()
-        self.encoder = network.bottom_up(self.event, levels)
+        self.take(inputs)
+        self.encoder = network.bottom_up(self.entrance, levels)
         self.decoder = network.top_down(self.likelihood.features(self.event), levels)
 
     def prior(self, c: Tensor | None = None) -> Hierarchy:
@@ -114,24 +117,24 @@ class HierarchicalVAE(DecodingModel):
 
     def encode(self, x: Tensor, c: Tensor | None = None) -> Hierarchy:
         """Give q(z|x), whose factors depend on the levels above; see `LatentModel`."""
-        return self._posterior(self.encoder(x))
+        return self._posterior(self.encoder(self.seen(x)))
 
     def decode(self, z: Tensor, c: Tensor | None = None) -> Distribution:
         """Give p(x|z); see `LatentModel`."""
         state = self.decoder.start
         for stage, normal, part in zip(self.decoder, self.normals, z.split(self.levels, dim=-1), strict=True):
             state = _merged(stage, normal, stage.arrive(state), part)
-        return self.likelihood(self._outputs(state, z.shape[:-1]), len(self.event))
+        return self.likely(self._outputs(state, z.shape[:-1]))
 
     def forward(self, batch: Batch, samples: int = 1) -> Pass:
         """Walk once and compute everything that an objective reads; see `LatentModel`."""
-        features, shape = self.encoder(batch.x), torch.Size((samples, len(batch.x)))
+        features, shape = self.encoder(self.seen(batch.x)), torch.Size((samples, len(batch.x)))
         way = self._walk(shape, lambda _, normal: normal.rsample(), features)
         h = self._outputs(way.state, shape)
         if self.training:
             self.likelihood.observe(h, batch.x)
         q = self._posterior(features, Walked(way.z, way.q))
-        return Pass(batch, q, way.z, self._prior(Walked(way.z, way.p)), self.likelihood(h, len(self.event)))
+        return Pass(batch, q, way.z, self._prior(Walked(way.z, way.p)), self.likely(h))
 
     def _prior(self, known: Walked | None = None) -> Hierarchy:
         def walk(shape: torch.Size, choose: Choose) -> Walked:

@@ -82,7 +82,7 @@ class SemiSupervisedVAE(ConditionalVAE):
         # No condition is ever unknown here: an unknown label is every label.
         self.embedding = nn.Linear(self.condition, self.embedded)
         self.classifier = nn.Sequential(
-            network.encoder(self.event, (self.width,)),
+            network.encoder(self.entrance, (self.width,)),
             nn.SiLU(),
             nn.Dropout(self.dropout),
             nn.Linear(self.width, self.width),
@@ -94,7 +94,7 @@ class SemiSupervisedVAE(ConditionalVAE):
     def begin(self, x: Tensor) -> None:
         """Let the classifier, too, begin around the mean example; see `DecodingModel`."""
         super().begin(x)
-        centre(self.classifier, usual(x))
+        centre(self.classifier, usual(self.seen(x)))
 
     def classify(self, x: Tensor) -> Categorical:
         """Give q(y|x).
@@ -105,7 +105,7 @@ class SemiSupervisedVAE(ConditionalVAE):
         Returns:
             A distribution over the classes with batch shape `(B,)`.
         """
-        return Categorical(logits=self.classifier(x).float(), validate_args=False)
+        return Categorical(logits=self.classifier(self.seen(x)).float(), validate_args=False)
 
     def complete(self, x: Tensor, c: Tensor | None) -> Tensor:
         """Take the most probable class where the label is not known; see `LatentModel`."""
@@ -134,14 +134,14 @@ class SemiSupervisedVAE(ConditionalVAE):
         """Compute everything that an objective reads, for every class; see `LatentModel` and `Pass`."""
         count = len(batch.x)
         every = self.classes.repeat_interleave(count, dim=0)  # (Y * B, Y)
-        h = self.encoder(batch.x).repeat(self.condition, 1)
+        h = self.encoder(self.seen(batch.x)).repeat(self.condition, 1)
         q = self.posterior(self.merge(h, self.embedding(every)).float())
         z = q.rsample(torch.Size((samples,)))
         outputs = self.outputs(z, every)
         q_y = self.classify(batch.x)
         if self.training:
             self._observe(outputs, batch, q_y)
-        return Pass(batch, q, z, self.prior(every), self.likelihood(outputs, len(self.event)), q_y)
+        return Pass(batch, q, z, self.prior(every), self.likely(outputs), q_y)
 
     def _observe(self, outputs: Tensor, batch: Batch, q_y: Categorical) -> None:
         """Show the likelihood what each example looks like under its class, or its most probable one."""

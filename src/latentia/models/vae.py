@@ -12,7 +12,7 @@ from latentia.core import config
 from latentia.core.event import Event
 from latentia.core.registry import register
 from latentia.core.types import Batch, Coder, Pass
-from latentia.models.decoding import DecodingModel, ModelParts, check_sizes
+from latentia.models.decoding import DecodingModel, ModelParts, check_sizes, usual
 from latentia.networks import MLP, Network
 from latentia.probability import Likelihood, Posterior, Prior, Quantiser
 
@@ -71,6 +71,7 @@ class VAE(DecodingModel):
         self.posterior: Posterior = parts.get("posterior") or self._usual("posterior")
         self.prior: Prior = parts.get("prior") or self._usual("prior")
         self.likelihood: Likelihood = parts.get("likelihood") or self._usual("likelihood")
+        self.take(parts.get("inputs"))
         if network.convolutional and self.posterior.pointwise:
             sides = zip(self.event[-len(self.latent) + 1 :], self.latent[1:], strict=True)
             self.strides = tuple(side // part for side, part in sides)
@@ -87,7 +88,7 @@ class VAE(DecodingModel):
 
     def _wire(self, network: Network) -> None:
         """Build encoder and decoder; a model with other inputs wires them otherwise."""
-        self.encoder = network.encoder(self.event, self.posterior.features)
+        self.encoder = network.encoder(self.entrance, self.posterior.features)
         self.decoder = network.decoder(self.latent, self.likelihood.features(self.event))
 
     @property
@@ -98,16 +99,16 @@ class VAE(DecodingModel):
     def encode(self, x: Tensor, c: Tensor | None = None) -> Distribution:
         """Give q(z|x); see `LatentModel`."""
         # Networks may run in bfloat16; probabilities are sums over many terms and need float32.
-        return self.posterior(self.encoder(x).float())
+        return self.posterior(self.encoder(self.seen(x)).float())
 
     def decode(self, z: Tensor, c: Tensor | None = None) -> Distribution:
         """Give p(x|z); see `LatentModel`."""
-        return self.likelihood(self.outputs(z, c), len(self.event))
+        return self.likely(self.outputs(z, c))
 
     def begin(self, x: Tensor) -> None:
         """Show decoder and prior some training examples; see `LatentModel`."""
         super().begin(x)
-        self.prior.begin(x)
+        self.prior.begin(x if self.inputs is None else torch.where(x.isnan(), usual(x), x))
 
     def outputs(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """Run the decoder alone.
@@ -140,7 +141,7 @@ class VAE(DecodingModel):
         h = self.outputs(z, c)
         if self.training:
             self.likelihood.observe(h, batch.x)
-        return Pass(batch, q, z, self.prior(c), self.likelihood(h, len(self.event)), hidden=hidden)
+        return Pass(batch, q, z, self.prior(c), self.likely(h), hidden=hidden)
 
     def told(self, c: Tensor | None) -> Tensor | None:
         """Give the condition as the parts get it; a model may hide it while it trains.

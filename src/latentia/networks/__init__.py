@@ -9,6 +9,7 @@ from latentia.networks.base import Network, begin_at, centre, recompute
 from latentia.networks.conv import Conv
 from latentia.networks.features import ConvFeatures, Features
 from latentia.networks.grid import Grid
+from latentia.networks.inputs import Columns, Inputs, Masked
 from latentia.networks.ladder import Ladder
 from latentia.networks.ladder_conv import LadderConv
 from latentia.networks.ladder_mlp import LadderMLP
@@ -18,14 +19,17 @@ from latentia.networks.resnet import ResNet
 
 __all__ = [
     "MLP",
+    "Columns",
     "Conv",
     "ConvFeatures",
     "Features",
     "Grid",
+    "Inputs",
     "Ladder",
     "LadderConv",
     "LadderMLP",
     "LectureTanh",
+    "Masked",
     "Network",
     "ResNet",
     "begin_at",

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from latentia.core.errors import ConfigError
+from latentia.core.needs import COMPLETE, Words
 from latentia.core.registry import register
 from latentia.core.types import Pass, Terms
 from latentia.objectives.base import Objective, at_least
@@ -59,6 +60,8 @@ class GECO(Objective):
         Danilo Rezende, Fabio Viola, "Taming VAEs", 2018. There C is not divided by the tolerance and lambda's
         rate is not given; relative to the tolerance the same rate suits data of any size.
     """
+
+    needs: Words = Objective.needs | {COMPLETE}
 
     def __init__(
         self, tolerance: float = 0.1, decay: float = 0.99, rate: float = 0.01, samples: int = 1

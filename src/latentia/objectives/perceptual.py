@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from latentia.core.errors import ConfigError, MissingExtra
+from latentia.core.needs import COMPLETE, Words
 from latentia.core.registry import register
 from latentia.core.types import Pass
 from latentia.networks import Features
@@ -29,6 +30,7 @@ class Compared(Wrapper):
     diagnostics hold `distance`, times D.
     """
 
+    needs: Words = frozenset({COMPLETE})
     measure: ClassVar[str] = "distance"
 
     @abc.abstractmethod

@@ -33,6 +33,7 @@ from latentia.probability.likelihoods import (
 from latentia.probability.lookup_free import LookupFree, SoftBits
 from latentia.probability.mixtures import Mixture, MixturePrior, VampPrior
 from latentia.probability.moving import Moving
+from latentia.probability.observed import Observed, entries, observed
 from latentia.probability.posteriors import DeltaPosterior, DiagonalGaussian, FullGaussian, Posterior
 from latentia.probability.priors import ConditionalNormal, Prior, StandardNormal
 from latentia.probability.quantisers import (
@@ -78,6 +79,7 @@ __all__ = [
     "Mixture",
     "MixturePrior",
     "Moving",
+    "Observed",
     "Posterior",
     "Prior",
     "Quantiser",
@@ -97,9 +99,11 @@ __all__ = [
     "codes_drawn",
     "codes_of",
     "discrepancy",
+    "entries",
     "factors",
     "kl_per_dimension",
     "l1",
     "mse",
+    "observed",
     "path_log_prob",
 ]

@@ -56,6 +56,18 @@ class Likelihood(nn.Module):
     dequantised in training, too: without noise the density of what never varies grows without limit."""
     numbers: int = 1
     """How many numbers of the decoder's output describe an entry of the data."""
+    holes: bool = False
+    """Whether `observe` may be shown missing values; the model says so."""
+
+    @property
+    def nominal(self) -> Tensor | None:
+        """Which entries are codes of names, shape `(*event,)`, bool; None where none are."""
+        return None
+
+    @property
+    def densities(self) -> Tensor | None:
+        """The share of each entry's values that have a density, shape `(*event,)`; None where all are alike."""
+        return None
 
     def features(self, event: tuple[int, ...]) -> tuple[int, ...]:
         """Give the shape that the decoder must give for one example.
@@ -95,6 +107,13 @@ class Likelihood(nn.Module):
         """
         return None
 
+    def begin(self, x: Tensor) -> None:
+        """See some training examples once, before a run starts; most likelihoods need none.
+
+        Args:
+            x: transformed examples in random order, shape `(N, *event)`; NaN where a value is missing.
+        """
+
     def observe(self, h: Tensor, x: Tensor) -> None:
         """See outputs together with the data they stand for, before `forward`, in training only.
 
@@ -102,7 +121,7 @@ class Likelihood(nn.Module):
 
         Args:
             h: the decoder's output, shape `(S, B, *features)`.
-            x: the data, shape `(B, *event)`.
+            x: the data, shape `(B, *event)`; NaN where a value is missing, if it `holes`.
         """
 
 
@@ -228,7 +247,12 @@ class GaussianOptimal(_Located, Moving):
     def observe(self, h: Tensor, x: Tensor) -> None:
         """Move the running mean of (x - mu)^2 towards this batch's."""
         with torch.no_grad():
-            self.see(torch.mean((x - self.location(h)) ** 2))
+            squares = (x - self.location(h)) ** 2
+            if not self.holes:
+                self.see(squares.mean())
+                return
+            missing = x.isnan().expand_as(squares)
+            self.see(squares.masked_fill(missing, 0.0).sum() / (~missing).sum().clamp(min=1))
 
     @torch.no_grad()
     def move(self, *seen: Tensor) -> None:

@@ -24,6 +24,7 @@ PARTS = (
     "objective",
     "condition",
     "corruption",
+    "inputs",
 )
 
 

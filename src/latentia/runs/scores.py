@@ -63,7 +63,7 @@ def reconstructed(
         done += len(part)
         q = run.model.encode(part, told)
         decoded = run.model.decode(q.mean, told).mean
-        values = {"latents": q.mean, "error": squared_error(decoded, part)}
+        values = {"latents": q.mean, "error": squared_error(decoded, part, run.model.nominal)}
         if rates and run.objective.bound:
             with seeded(0):
                 kl = kl_per_dimension(q, run.model.prior(told), q.sample((1,))).flatten(1)

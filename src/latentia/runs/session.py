@@ -368,7 +368,8 @@ def _test(
     tensors, header = processes.alone(lambda: storage.load_tensors(folder.weights_file)) or (None, {})
     Engine(model, processes).fill(model.state_dict(), tensors)
     scores = average_terms(model, objective, splits[name], processes=processes)
-    least = floor(splits[name], mean_example(splits["train"]), objective.samples)
+    mean = mean_example(splits["train"], model.nominal)
+    least = floor(splits[name], mean, objective.samples, model.nominal)
     if name == "test":
         row = {"split": "test", "step": outcome.progress.step, "weights_step": header.get("step")}
         row |= {**scores.row(), "mse_of_mean": least}

@@ -1,0 +1,188 @@
+"""What stands before an encoder: the values of an example and its holes, made into numbers for a network.
+
+A missing value is NaN. What is behind it reaches no network: it is a zero, beside which the network may be
+told that it is none.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from latentia.core.errors import ConfigError
+from latentia.core.families import BERNOULLI, CATEGORICAL, COUNTS, check_families, check_vector
+from latentia.core.registry import register
+from latentia.networks.base import Shape
+
+WIDEST = 64
+"""Categories of a column that are shown one by one at the most; more of them are embedded."""
+
+
+class Inputs(nn.Module):
+    """A map from examples `(B, *event)`, in the model's units and with holes, to what an encoder reads.
+
+    Attributes:
+        holes: whether an encoder trained behind it has seen examples with missing values.
+    """
+
+    kind: ClassVar[str] = "inputs"
+    holes: bool = True
+
+    def features(self, event: Shape) -> Shape:
+        """Give the shape of what the encoder reads.
+
+        Args:
+            event: shape of one example.
+
+        Returns:
+            The shape for one example.
+        """
+        raise TypeError("inputs say what features they give")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map `(B, *event)` to `(B, *features)`."""
+        raise TypeError("inputs say what features they give")
+
+
+@register("inputs", "masked")
+class Masked(Inputs):
+    """Zeros in the holes, and the mask in as many further channels: 1 where a value is missing.
+
+    References:
+        Alfredo Nazabal, Pablo Olmos, Zoubin Ghahramani, Isabel Valera, "Handling Incomplete Heterogeneous
+        Data using VAEs", 2020 (zeros at the input).
+    """
+
+    def __init__(self, missing: bool = True) -> None:
+        """Set what the encoder is told.
+
+        Args:
+            missing: give it the mask.
+        """
+        super().__init__()
+        self.missing = missing
+
+    def features(self, event: Shape) -> Shape:
+        """Give the event's shape, with twice its channels where the mask is told; see `Inputs`."""
+        return ((1 + self.missing) * event[0], *event[1:])
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map `(B, *event)` to `(B, *features)`; see `Inputs`."""
+        hidden = x.isnan()
+        seen = x.masked_fill(hidden, 0.0)
+        return torch.cat([seen, hidden.to(seen.dtype)], dim=1) if self.missing else seen
+
+
+@register("inputs", "columns")
+class Columns(Inputs):
+    """The columns of a table, each as suits it.
+
+    A number is itself, a count c is log(1 + c), a truth value is 1/2 or -1/2. One of up to 64 categories is
+    shown by a one in a place of its own; more are embedded, each in a vector that is learned. What is missing,
+    and a category that training has not seen, is zeros.
+    """
+
+    counted: Tensor
+    shift: Tensor
+    plain: Tensor
+    listed: Tensor
+    embedded: Tensor
+
+    def __init__(
+        self,
+        families: tuple[str, ...],
+        sizes: tuple[int, ...],
+        missing: bool = False,
+        embedding: int = 16,
+    ) -> None:
+        """Describe the columns.
+
+        Args:
+            families: what the values of each column are, by the families of `likelihood=columns`; a run takes
+                them from its data.
+            sizes: how many categories each column has, 0 where it has none; a run takes them from its data.
+            missing: show beside the values which of them are missing.
+            embedding: numbers of the vector that stands for one of many categories.
+
+        Raises:
+            ConfigError: if they describe no columns, or a vector has no numbers.
+        """
+        super().__init__()
+        check_families(families, sizes, "inputs")
+        if embedding < 1:
+            raise ConfigError(f"'inputs.embedding' must be at least 1, not {embedding}")
+        self.count, self.holes, self.embedding = len(families), missing, embedding
+        names = [place for place, family in enumerate(families) if family == CATEGORICAL]
+        plain = [place for place in range(len(families)) if place not in set(names)]
+        listed = [place for place in names if sizes[place] <= WIDEST]
+        embedded = [place for place in names if sizes[place] > WIDEST]
+        for name, places in (("plain", plain), ("listed", listed), ("embedded", embedded)):
+            self.register_buffer(name, torch.tensor(places, dtype=torch.int64), persistent=False)
+        counted = torch.tensor([families[place] in COUNTS for place in plain], dtype=torch.bool)
+        shift = torch.tensor([0.5 * (families[place] == BERNOULLI) for place in plain])
+        self.register_buffer("counted", counted, persistent=False)
+        self.register_buffer("shift", shift, persistent=False)
+        self.one_of = Places([sizes[place] for place in listed])
+        self.one_of_many = Places([sizes[place] for place in embedded])
+        self.table = None
+        if embedded:
+            # The last row stands for what is missing or was never seen: zeros that stay.
+            self.table = nn.Embedding(self.one_of_many.total + 1, embedding, self.one_of_many.total)
+
+    def features(self, event: Shape) -> Shape:
+        """Give how many numbers stand for a row; see `Inputs`."""
+        check_vector(event, self.count, "'inputs.families'")
+        wide = self.embedding * len(self.embedded)
+        return (len(self.plain) + self.one_of.total + wide + self.count * self.holes,)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map `(B, F)` to `(B, features)`; see `Inputs`."""
+        hidden = x.isnan()
+        values = x.masked_fill(hidden, 0.0)
+        plain = values[:, self.plain]
+        plain = torch.where(self.counted, plain.clamp(min=0).log1p(), plain - self.shift)
+        parts = [plain.masked_fill(hidden[:, self.plain], 0.0)]
+        if self.one_of.total:
+            at = self.one_of(values[:, self.listed], hidden[:, self.listed])
+            shown = values.new_zeros(len(x), self.one_of.total + 1)
+            parts.append(shown.scatter(1, at, 1.0)[:, :-1])
+        if self.table is not None:
+            at = self.one_of_many(values[:, self.embedded], hidden[:, self.embedded])
+            parts.append(functional.embedding(at, self.table.weight, self.table.padding_idx).flatten(1))
+        if self.holes:
+            parts.append(hidden.to(values.dtype))
+        return torch.cat(parts, dim=1)
+
+
+class Places(nn.Module):
+    """The places of the categories of several columns, those of one column after those of another.
+
+    Attributes:
+        total: how many there are; it is also the place of what is missing, or no category.
+    """
+
+    offsets: Tensor
+    sizes: Tensor
+
+    def __init__(self, sizes: Sequence[int]) -> None:
+        """Put columns side by side.
+
+        Args:
+            sizes: how many categories each of them has.
+        """
+        super().__init__()
+        self.total = sum(sizes)
+        starts = list(itertools.accumulate(sizes, initial=0))[:-1]
+        self.register_buffer("offsets", torch.tensor(starts, dtype=torch.int64), persistent=False)
+        self.register_buffer("sizes", torch.tensor(list(sizes), dtype=torch.int64), persistent=False)
+
+    def forward(self, codes: Tensor, hidden: Tensor) -> Tensor:
+        """Give the place of each code, shape `(B, C)`, int64, from codes and holes of that shape."""
+        whole = codes.round().long()
+        known = ~hidden & (whole >= 0) & (whole < self.sizes)
+        return torch.where(known, whole + self.offsets, self.total)
