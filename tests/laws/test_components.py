@@ -109,7 +109,7 @@ def fits(model, objective):
     parts = [(kind, component.defaults.get(kind)) for kind in ("posterior", "corruption")]
     given = component.gives.union(*(registry.lookup(kind, name).gives for kind, name in parts if name))
     scored = make_objective(objective, model=model)
-    given |= {needs.ADVERSARY, needs.CONDITION, needs.LABELS} | scored.gives
+    given |= {needs.ADVERSARY, needs.COMPLETE, needs.CONDITION, needs.LABELS} | scored.gives
     return scored.needs <= given and component.needs <= given
 
 

@@ -239,7 +239,17 @@ def _parts(spec: Mapping[str, Any]) -> Iterator[Part]:
     """Give the components of a run at any depth, those inside of others first."""
     owner = registry.lookup("model", spec["model"]["name"])
     kinds = {**config.component_kinds(owner), "model": "model"}
-    order = ("objective", "posterior", "prior", "network", "likelihood", "model", "condition", "corruption", "inputs")
+    order = (
+        "objective",
+        "posterior",
+        "prior",
+        "network",
+        "likelihood",
+        "model",
+        "condition",
+        "corruption",
+        "inputs",
+    )
     for section in [section for section in order if section in spec]:
         for kind, name, component in config.parts(kinds.get(section, section), spec[section]):
             made = registry.made_by(component)

@@ -15,6 +15,7 @@ from typing import ClassVar, Protocol
 from torch import Tensor, nn
 from torch.distributions import Categorical, Distribution
 
+from latentia.core.errors import ConfigError
 from latentia.core.event import Event
 from latentia.core.needs import PATH, Words
 
@@ -192,18 +193,34 @@ class LatentModel(nn.Module, abc.ABC):
 
     @property
     def nominal(self) -> Tensor | None:
-        """Which entries are codes of names, between which there is no distance: `(*event,)`, or None for none."""
+        """Which entries are codes of names, without distances: `(*event,)`, bool; None where none are."""
         return None
 
     @property
     def densities(self) -> Tensor | None:
-        """The share of each entry's values that have a density, `(*event,)`; None where all are of one kind."""
+        """The share of each entry's values that have a density, `(*event,)`; None where all are alike."""
         return None
 
     @property
     @abc.abstractmethod
     def support(self) -> tuple[float, float]:
         """The closed interval outside of which a value has no density."""
+
+    @property
+    def holes(self) -> bool:
+        """Whether the model takes missing values."""
+        return False
+
+    def fill_holes(self) -> None:
+        """Let a model that was trained on whole examples take missing values, from now on.
+
+        Raises:
+            ConfigError: if it has no way to.
+        """
+        raise ConfigError(
+            f"the model, a {type(self).__name__}, takes no missing values; fill them in, or train with "
+            "--model vae"
+        )
 
     def complete(self, x: Tensor, c: Tensor | None) -> Tensor | None:
         """Fill in what of the condition is not known and the model can tell from the data.

@@ -57,6 +57,12 @@ class Subject:
     @cached_property
     def dataset(self) -> Dataset:
         """The data that the figures are about."""
+        dataset = self._read()
+        if dataset.holes:
+            self.run.take_holes()
+        return dataset
+
+    def _read(self) -> Dataset:
         run, source = self.run, self.settings.data
         if source is None:
             return run.dataset

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import torch
@@ -30,15 +30,31 @@ def mean_example(loader: Loader, nominal: Tensor | None = None) -> Tensor:
     Returns:
         Shape `(*event,)`, in the model's units; 0 where nothing was observed.
     """
-    total, count = (torch.zeros(loader.event, dtype=torch.float64) for _ in range(2))
-    for x in _examples(loader):
+    return constant(_examples(loader), loader.event, nominal)
+
+
+def constant(parts: Iterable[Tensor], event: tuple[int, ...], nominal: Tensor | None = None) -> Tensor:
+    """Give the example with the least squared error for all of some: their mean, and the commonest of names.
+
+    Args:
+        parts: examples in parts, each `(n, *event)`, on the CPU; NaN where a value is missing.
+        event: shape of one example.
+        nominal: entries that are codes of names, shape `(*event,)`, or None.
+
+    Returns:
+        Shape `(*event,)`; 0 where nothing was observed.
+    """
+    total, count = (torch.zeros(event, dtype=torch.float64) for _ in range(2))
+    named, names = None if nominal is None else nominal.cpu(), []
+    for x in parts:
         missing = x.isnan()
         total += x.double().masked_fill(missing, 0.0).sum(dim=0)
         count += (~missing).sum(dim=0)
+        if named is not None:
+            names.append(x[:, named])
     mean = (total / count.clamp(min=1)).float()
-    if nominal is not None:
-        names = torch.cat([x[:, nominal.cpu()] for x in _examples(loader)])
-        mean[nominal.cpu()] = torch.stack([_commonest(codes) for codes in names.unbind(dim=1)])
+    if named is not None and names:
+        mean[named] = torch.stack([_commonest(codes) for codes in torch.cat(names).unbind(dim=1)])
     return mean
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 
 from latentia.metrics.figures import Figure, Ledger, Unmeasurable, mean_and_error
 from latentia.metrics.similarity import EXPONENTS, WINDOW, multiscale_similarity, structural_similarity
+from latentia.metrics.terms import squared_error
 
 WITHIN = "over the windows within the picture, mean over channels"
 MODEL_UNITS = "model units²"
@@ -24,6 +26,7 @@ def reconstruction(
     split: str,
     labels: np.ndarray | None = None,
     names: Sequence[str] = (),
+    nominal: torch.Tensor | None = None,
 ) -> None:
     """Measure reconstructions of the posterior means.
 
@@ -37,17 +40,18 @@ def reconstruction(
         split: name of the split.
         labels: the class of each example, -1 for none, shape `(N,)`, or None.
         names: what the classes are called.
+        nominal: entries that are codes of names; see `latentia.metrics.terms.squared_error`.
     """
-    flat = (len(given), -1)
-    errors = ((decoded.astype(np.float64) - given) ** 2).reshape(flat).mean(axis=1)
+    wide = torch.from_numpy(decoded.astype(np.float64)), torch.from_numpy(given.astype(np.float64))
+    errors = squared_error(*wide, nominal).numpy()
     how = f"squared error per value of the likelihood's mean at the posterior's mean, {units}"
     unit = "" if image else MODEL_UNITS
     ledger.figures["mse"] = Figure.mean_of(errors, unit, split, how, "lower")
     ledger.measure(
         ["mse_by_label"], lambda: {"mse_by_label": _by_label(errors, labels, names, how, unit, split)}
     )
-    if not image:
-        reason = "the data are no images"
+    if not image or np.isnan(given).any():
+        reason = "some pixels are missing" if image else "the data are no images"
         ledger.missing.update({"psnr": reason, "ssim": reason, "ms_ssim": reason})
         return
     psnr = -10 * np.log10(np.maximum(errors, 1e-12))

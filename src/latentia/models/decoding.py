@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, TypedDict
 
+import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
@@ -28,6 +29,13 @@ def usual(x: Tensor) -> Tensor:
     """
     near = x.clamp(-LIMIT, LIMIT)
     return near.nanmean(dim=0).nan_to_num(0.0) if near.isnan().any() else near.mean(dim=0)
+
+
+def _fitting(fill: Tensor, x: Tensor) -> Tensor:
+    """Give values for holes in examples of another size than the training's: the mean of each channel."""
+    if fill.shape == x.shape[1:]:
+        return fill
+    return fill.flatten(1).mean(dim=1).reshape(-1, *[1] * (fill.dim() - 1))
 
 
 def check_sizes(event: tuple[int, ...], latent: tuple[int, ...], **parts: nn.Module | None) -> None:
@@ -77,13 +85,16 @@ class DecodingModel(LatentModel):
 
     Attributes:
         likelihood: maps what the decoder gives to p(x|z).
-        inputs: maps data with holes or categories to what the encoder reads; None where it reads them as they are.
+        inputs: maps data with holes or categories to what the encoder reads; None where it reads them as they
+            are.
+        fill: what the encoder sees in the place of missing values, `(*event,)`, once `fill_holes` was called.
         encoder: maps data to what the posterior reads.
         decoder: maps latents to what the likelihood reads.
     """
 
     likelihood: Likelihood
     inputs: Inputs | None
+    fill: Tensor | None
     encoder: Any
     decoder: Any
 
@@ -95,6 +106,23 @@ class DecodingModel(LatentModel):
         """
         self.inputs = inputs
         self.likelihood.holes = inputs is not None
+        self.register_buffer("fill", None, persistent=False)
+
+    @property
+    def holes(self) -> bool:
+        """Whether the model was trained on missing values, or fills them in; see `LatentModel`."""
+        return self.fill is not None or (self.inputs is not None and self.inputs.holes)
+
+    @torch.no_grad()
+    def fill_holes(self) -> None:
+        """Fill them with the decoded mean of the prior before the encoder, and leave them out of log p.
+
+        See `LatentModel`. Of a model with a condition it is the mean where the condition is not known.
+        """
+        prior = self.prior(None)
+        # A model that infers the label knows no other way to leave it open than all labels in equal parts.
+        c = prior.mean.new_full((1, self.condition), 1 / self.condition) if self.classifies else None
+        self.fill = self.decode(prior.mean.unsqueeze(0), c).mean[0]
 
     @property
     def entrance(self) -> tuple[int, ...]:
@@ -110,6 +138,8 @@ class DecodingModel(LatentModel):
         Returns:
             Shape `(B, *entrance)`.
         """
+        if self.fill is not None:
+            x = torch.where(x.isnan(), _fitting(self.fill, x), x)
         return x if self.inputs is None else self.inputs(x)
 
     def likely(self, h: Tensor) -> Distribution:
@@ -122,7 +152,7 @@ class DecodingModel(LatentModel):
             A distribution with batch shape `batch`; where there are inputs, of what was observed.
         """
         p_x = self.likelihood(h, len(self.event))
-        return p_x if self.inputs is None else observed(p_x)
+        return p_x if self.inputs is None and self.fill is None else observed(p_x)
 
     def begin(self, x: Tensor) -> None:
         """Let encoder and decoder begin around the mean example; see `LatentModel`.

@@ -106,6 +106,8 @@ class MaskedAutoencoder(DenoisingAutoencoder):
         """Give q(z|x~, mask); see `DenoisingAutoencoder`."""
         if self.inputs is not None:
             return super().look(seen, hidden)
+        missing = seen.isnan()  # only where holes are filled in: this encoder knows what to make of them
+        seen, hidden = seen.masked_fill(missing, 0.0), missing | hidden.bool()
         return self.posterior(self.encoder(torch.cat([seen, hidden.to(seen.dtype)], dim=1)).float())
 
     def encode(self, x: Tensor, c: Tensor | None = None) -> Distribution:

@@ -83,8 +83,8 @@ class Columns(Inputs):
     """The columns of a table, each as suits it.
 
     A number is itself, a count c is log(1 + c), a truth value is 1/2 or -1/2. One of up to 64 categories is
-    shown by a one in a place of its own; more are embedded, each in a vector that is learned. What is missing,
-    and a category that training has not seen, is zeros.
+    shown by a one in a place of its own; more are embedded, each in a vector that is learned. What is
+    missing, and a category that training has not seen, is zeros.
     """
 
     counted: Tensor

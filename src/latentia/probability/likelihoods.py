@@ -66,7 +66,7 @@ class Likelihood(nn.Module):
 
     @property
     def densities(self) -> Tensor | None:
-        """The share of each entry's values that have a density, shape `(*event,)`; None where all are alike."""
+        """The share of each entry's values that have a density, shape `(*event,)`; None if all are alike."""
         return None
 
     def features(self, event: tuple[int, ...]) -> tuple[int, ...]:

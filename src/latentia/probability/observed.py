@@ -14,8 +14,8 @@ from latentia.core.errors import ConfigError
 class Observed(Distribution):
     """Independent entries, of which a value that is NaN is missing: log p of it is 0.
 
-    The integral of a density over all values of an entry is 1, so that the sum over the others is log p of what
-    was observed. What stands in the place of a hole reaches no gradient.
+    The integral of a density over all values of an entry is 1, so that the sum over the others is log p of
+    what was observed. What stands in the place of a hole reaches no gradient.
 
     References:
         Pierre-Alexandre Mattei, Jes Frellsen, "MIWAE: Deep Generative Modelling and Imputation of Incomplete

@@ -154,7 +154,7 @@ class Exchange(Inference):
             raise DataError(f"the examples given are {array.dtype} values; give an array of numbers")
         array = self.record.layout.arrange(array, self._sized(array.shape))
         if array.dtype.kind == "f":
-            require_finite(array, "the examples given")
+            require_finite(np.where(np.isnan(array), 0, array), "the examples given")
         given = _in_memory(array)
         if self.record.dtype and self.event.kind != "vector" and len(array):
             given = in_units(given, self.record)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
 
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from latentia.assembly import Parts
 from latentia.core.devices import choose_device
-from latentia.core.errors import ConfigError, DataError
+from latentia.core.errors import ConfigError, DataError, Note
 from latentia.core.event import Event
 from latentia.core.types import Coder
 from latentia.data.conditions import Told, as_told
@@ -113,7 +114,7 @@ class Inputs:
             Chunks in the model's units, where the model is.
 
         Raises:
-            DataError: if the shape is not the model's, or a value is no finite number.
+            DataError: if the shape is not the model's, or a value is infinite.
         """
         x = as_examples(x)
         if self.fits(x.shape):
@@ -126,8 +127,28 @@ class Inputs:
         for start in range(0, len(x), CHUNK):
             block = np.asarray(x[start : start + CHUNK])
             if block.dtype.kind == "f":
-                require_finite(block, "the examples given", start)
+                require_finite(self._whole(block), "the examples given", start)
             yield self.transform.expected(self.tensor(block))
+
+    def _whole(self, block: np.ndarray) -> np.ndarray:
+        """Give the same values with zeros in the holes, having seen to it that the model takes holes."""
+        missing = np.isnan(block)
+        if not missing.any():
+            return block
+        self.take_holes()
+        return np.where(missing, 0, block)
+
+    def take_holes(self) -> None:
+        """Let a model that was trained on whole examples take missing values, and say so once."""
+        if self.model.holes:
+            return
+        self.model.fill_holes()
+        warnings.warn(
+            "values are missing, and the model was trained on examples without any: the encoder is shown the "
+            "decoded mean of the prior in their place, and log p is that of the others",
+            Note,
+            stacklevel=3,
+        )
 
     @property
     def other_sizes(self) -> str:

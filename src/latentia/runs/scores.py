@@ -152,10 +152,11 @@ def _off_level(run: Run, x: np.ndarray) -> str:
 
 def _check_support(run: Run, transform: Transform, x: np.ndarray) -> None:
     low, high = run.model.support
-    least, most = transform.range(float(x.min()), float(x.max()))
+    ends = np.fmin.reduce(x, axis=None), np.fmax.reduce(x, axis=None)
+    least, most = transform.range(float(ends[0]), float(ends[1]))
     if np.isfinite([least, most]).all() and (least < low - 1e-4 or most > high + 1e-4):
         bounds = run.transform.invert(torch.tensor([low, high])).tolist()
         raise DataError(
-            f"'x' has values from {x.min():g} to {x.max():g}, and the likelihood knows those from "
+            f"'x' has values from {ends[0]:g} to {ends[1]:g}, and the likelihood knows those from "
             f"{bounds[0]:g} to {bounds[1]:g}; give data in the units that the run was trained on"
         )

@@ -6,10 +6,14 @@ import math
 from collections.abc import Mapping
 
 import numpy as np
+import torch
 
 from latentia.evaluation.subject import Subject
 from latentia.metrics.figures import Figure, Unmeasurable, mean_and_error
+from latentia.metrics.floor import CHUNK
+from latentia.metrics.floor import constant as constant_example
 from latentia.metrics.reconstruction import principal_components, reconstruction
+from latentia.metrics.terms import squared_error
 from latentia.runs.scores import reconstructed
 
 
@@ -23,16 +27,18 @@ def reconstructions(subject: Subject) -> None:
     found = reconstructed(run, subject.x, run.told(subject.rows, subject.dataset), keep=True)
     given, decoded = (subject.unit(np.asarray(values)) for values in (found.given, found.decoded))
     units, dataset = subject.units, subject.dataset
+    nominal = None if run.model.nominal is None else run.model.nominal.cpu()
     reconstruction(
         subject.ledger, given, decoded, image=subject.image, units=units, split=subject.split,
-        labels=subject.labels(subject.rows), names=dataset.label_names,
+        labels=subject.labels(subject.rows), names=dataset.label_names, nominal=nominal,
     )  # fmt: skip
 
     def constant() -> Mapping[str, Figure]:
         if not len(subject.known):
             raise Unmeasurable("there are no training examples to take the mean of")
-        mean_example = subject.unit(subject.scaled(subject.known)).mean(axis=0, dtype=np.float64)
-        mean, error = mean_and_error(((mean_example - given) ** 2).reshape(len(given), -1).mean(axis=1))
+        known = torch.from_numpy(subject.unit(subject.scaled(subject.known)))
+        best = constant_example(known.split(CHUNK), dataset.event, nominal)
+        mean, error = mean_and_error(squared_error(best, torch.from_numpy(given), nominal).numpy())
         how = (
             f"squared error per value of the mean of {len(subject.known):,} training examples, given for "
             f"every example, {units}"
@@ -41,6 +47,8 @@ def reconstructions(subject: Subject) -> None:
 
     def linear() -> Mapping[str, Figure]:
         known = subject.unit(subject.scaled(subject.known))
+        if nominal is not None or np.isnan(known).any() or np.isnan(given).any():
+            raise Unmeasurable("PCA needs numbers in all columns, and none of them missing")
         _, _, back = principal_components(known, given, math.prod(run.latent), subject.settings.seed)
         errors = ((back - given) ** 2).reshape(len(given), -1).mean(axis=1)
         how = (
