@@ -236,10 +236,10 @@ def test_every_verb_works_on_a_hierarchy(run):
 
 def test_the_report_shows_samples_level_by_level(run):
     from latentia.report.facets import own_sections
-    from latentia.report.page import VIEWS, _studies
+    from latentia.report.group import gather
 
-    study = _studies([run], 0, (), None, None)[0]
-    (section,) = own_sections(study, VIEWS[study.inputs.kind](run.dataset))
+    group = gather([run])
+    (section,) = own_sections(group.studies[0], group.view)
     samples, rates = section.panels[0].exhibits
     assert section.title == "Level by level"
     assert samples.words.title == "Samples level by level" and rates.words.title == "KL by level"

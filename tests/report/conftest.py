@@ -10,7 +10,7 @@ from latentia import api
 from latentia.evaluation import Assessment, Finding
 from latentia.metrics.figures import Figure
 from latentia.report import Axis, build, inputs
-from latentia.report.page import _studies
+from latentia.report.group import gather
 
 TINY = {"network": {"name": "mlp", "hidden": [16]}, "training": {"epochs": 2, "validate_every": 1}}
 
@@ -82,11 +82,11 @@ def report_of(few_points, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def studies_of(few_points):
+def group_of(few_points):
     """Prepare runs as a report does, to ask for one section instead of a page."""
 
     def make(*runs, assessments=(), axis=None):
-        return _studies(runs, 0, assessments, axis, None)
+        return gather(runs, 0, assessments, axis)
 
     return make
 

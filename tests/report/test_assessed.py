@@ -9,7 +9,8 @@ from latentia.core.errors import RunError
 from latentia.metrics.figures import Figure
 from latentia.plots.exhibits import Cell
 from latentia.report import build
-from latentia.report.assessed import evaluation, title, uncertain
+from latentia.report.sections import evaluation
+from latentia.report.sections.evaluation import title, uncertain
 from tests.report.reading import Page
 
 
@@ -32,13 +33,13 @@ def texts(cells):
 
 
 @pytest.fixture
-def section_of(studies_of, vae, plane, assessment_of):
+def section_of(group_of, vae, plane, assessment_of):
     """Write the section on two runs, with other figures for the second."""
 
     def make(about=None, **figures):
         second = assessment_of(plane, **figures)
         second = dataclasses.replace(second, about={**second.about, **(about or {})})
-        (section,) = evaluation(studies_of(vae, plane, assessments=[assessment_of(vae), second]))
+        section = evaluation.section(group_of(vae, plane, assessments=[assessment_of(vae), second]))
         return section
 
     return make
@@ -181,15 +182,15 @@ def test_another_protocol_is_told_beside_its_value(section_of):
     assert "Not compared: the runs differ in the split or the unit." in note
 
 
-def test_sound_runs_are_named_together(studies_of, vae, plane, assessment_of):
+def test_sound_runs_are_named_together(group_of, vae, plane, assessment_of):
     sound = [dataclasses.replace(assessment_of(run), diagnosis=(), warnings=()) for run in (vae, plane)]
-    (section,) = evaluation(studies_of(vae, plane, assessments=sound))
+    section = evaluation.section(group_of(vae, plane, assessments=sound))
     assert [panel.note for panel in section.panels] == ["By these figures nothing is wrong with vae, plane."]
 
 
-def test_a_warning_names_its_figure(studies_of, vae, assessment_of):
+def test_a_warning_names_its_figure(group_of, vae, assessment_of):
     given = dataclasses.replace(assessment_of(vae), warnings=("mse_by_label: few examples: trust none",))
-    (section,) = evaluation(studies_of(vae, assessments=[given]))
+    section = evaluation.section(group_of(vae, assessments=[given]))
     warning = section.panels[0].remarks[-1]
     assert warning.title == "MSE by label is not to be trusted"
     assert warning.text == "Few examples: trust none."

@@ -5,14 +5,14 @@ import pytest
 from PIL import Image
 
 from latentia.plots import projection as maps
-from latentia.plots.charts import run_colours
 from latentia.plots.images import grid
 from latentia.plots.joint_charts import latent_reach
-from latentia.report import build, joint
+from latentia.report import build
 from latentia.report.columns import Columns
+from latentia.report.group import _stem, _told_apart
 from latentia.report.inputs import choose
-from latentia.report.joint import shared_noise
-from latentia.report.page import _stem, _told_apart
+from latentia.report.sections import interpolations, reconstructions, samples
+from latentia.report.sections.samples import shared_noise
 from latentia.report.series import Series
 from latentia.runs.run import Run
 from tests.report.reading import Page
@@ -68,11 +68,11 @@ def test_samples_of_all_runs_are_decoded_from_the_same_latents(pair_report, auto
     assert "All runs decode the same latents" in text_of(pair_report)
 
 
-def test_runs_of_other_latent_sizes_say_that_they_share_no_noise(studies_of, vae, autoencoder, plane):
-    text = shared_noise(studies_of(vae, autoencoder, plane))
+def test_runs_of_other_latent_sizes_say_that_they_share_no_noise(group_of, vae, autoencoder, plane):
+    text = shared_noise(group_of(vae, autoencoder, plane))
     assert "The runs differ in the size of their latents (vae and autoencoder: 3; plane: 2)" in text
     assert "Only runs of equal size decode the same latents" in text
-    assert "No two decode the same latents" in shared_noise(studies_of(vae, plane))
+    assert "No two decode the same latents" in shared_noise(group_of(vae, plane))
 
 
 def test_each_pair_is_a_block_with_the_originals_at_the_ends_of_each_row(pair_report, autoencoder, vae):
@@ -153,29 +153,29 @@ def test_more_than_a_few_runs_share_charts_and_have_no_panels_of_their_own(sweep
     assert not any("traversals" in name or "spherical" in name for name in names)
 
 
-def test_tables_have_joint_forms(studies_of, table):
+def test_tables_have_joint_forms(group_of, table):
     """One chart of agreement for each run; the samples of all in one, over the data."""
-    studies = studies_of(table, Run.open(table.folder.path))
-    view, colours = Columns(studies[0].inputs.dataset), run_colours(2)
-    agreed = joint.reconstructions(studies, view, colours).exhibits
+    group = group_of(table, Run.open(table.folder.path))
+    assert type(group.view) is Columns
+    agreed = reconstructions.section(group).panels[0].exhibits
     assert [exhibit.words.title for exhibit in agreed] == ["table", "table-2"]
     assert not any(exhibit.wide for exhibit in agreed)
-    drawn_samples = joint.samples(studies, view, colours)
-    assert len(drawn_samples.exhibits) == 2
-    assert all("table-2</text>" in exhibit.svg for exhibit in drawn_samples.exhibits)
-    assert "All runs decode the same latents." in drawn_samples.exhibits[0].words.caption
-    walked = joint.interpolations(studies, view, colours).exhibits
-    assert len({exhibit.words.name for exhibit in walked}) == len(walked) == 2 * len(studies[0].inputs.pairs)
+    drawn_samples = samples.section(group).panels[0].exhibits
+    assert len(drawn_samples) == 2
+    assert all("table-2</text>" in exhibit.svg for exhibit in drawn_samples)
+    assert "All runs decode the same latents." in drawn_samples[0].words.caption
+    walked = interpolations.section(group).panels[0].exhibits
+    assert len({exhibit.words.name for exhibit in walked}) == len(walked) == 2 * len(group.inputs.pairs)
 
 
-def test_series_have_joint_forms(studies_of, series):
+def test_series_have_joint_forms(group_of, series):
     """All reconstructions over their original; one row of samples for each run."""
-    studies = studies_of(series, Run.open(series.folder.path))
-    view, colours = Series(studies[0].inputs.dataset), run_colours(2)
-    (compared,) = joint.reconstructions(studies, view, colours).exhibits
+    group = group_of(series, Run.open(series.folder.path))
+    assert type(group.view) is Series
+    (compared,) = reconstructions.section(group).panels[0].exhibits
     for name in ("original", "series", "series-2"):
         assert f">{name}</text>" in compared.svg
-    for exhibit in joint.samples(studies, view, colours).exhibits:
+    for exhibit in samples.section(group).panels[0].exhibits:
         assert ">series</text>" in exhibit.svg and ">series-2</text>" in exhibit.svg
 
 

@@ -83,10 +83,11 @@ def test_ways_by_what_is_installed(monkeypatch):
     assert maps.ways(codes[:, :2]) == ("itself",)
     assert maps.ways(np.ones((40, 5))) == ("pca",)
     assert "pip install 'latentia[maps]'" in maps.missing(codes)
-    assert "pip install 'latentia[maps]'" in maps.flatten(codes, 0).method
+    assert maps.best(codes) == "pca"
     assert maps.missing(codes[:, :2]) == maps.missing(np.ones((40, 5))) == ""
     monkeypatch.setattr(maps, "_installed", lambda package: True)
     assert maps.ways(codes) == ("pca", "tsne", "umap")
+    assert maps.best(codes) == "tsne"
     assert maps.missing(codes) == ""
 
 

@@ -9,13 +9,18 @@ import pytest
 from latentia.data.dataset import Dataset
 from latentia.plots.canvas import drawn, short
 from latentia.plots.exhibits import Words
-from latentia.plots.projection import flatten
+from latentia.plots.projection import best, bring
 from latentia.plots.theme import CATEGORIES, DARK, LIGHT, adaptive
 from latentia.report.columns import Columns
 from latentia.report.facts import number
 from latentia.report.inputs import choose, class_name, class_names, in_turn
 
 WORDS = Words("chart", "A chart", "What it is.", "A chart of nothing")
+
+
+def flatten(codes, seed):
+    """Bring codes to the plane as the page on one run does."""
+    return bring(best(codes), codes, seed)
 
 
 def dataset(labels=None, count=40, event=(1, 8, 8), test=10):

@@ -9,9 +9,9 @@ import pytest
 import latentia
 from latentia.core.errors import RunError
 from latentia.report import check_comparable
-from latentia.report.assessed import evaluation
 from latentia.report.marks import Column, paired
 from latentia.report.recipes import called, recipes
+from latentia.report.sections import evaluation
 
 SPEC = {"model": {"name": "vae"}, "training": {"seed": 0, "lr": 1e-3, "device": "cpu"}, "data": {"seed": 0}}
 
@@ -63,10 +63,10 @@ def family(tmp_path_factory):
     ]  # fmt: skip
 
 
-def test_the_table_has_a_column_for_each_recipe_and_differences_that_are_paired(family, studies_of):
+def test_the_table_has_a_column_for_each_recipe_and_differences_that_are_paired(family, group_of):
     asked = {"only": ("likelihood", "reconstruction"), "samples": 20, "limit": 50}
     assessments = [latentia.evaluate(run, **asked) for run in family]
-    (section,) = evaluation(studies_of(*family, assessments=assessments))
+    section = evaluation.section(group_of(*family, assessments=assessments))
     assert section.columns == ("small, 3 seeds", "large, 3 seeds")
     small, large = next(row.cells for row in section.facts if row.label == "MSE")
     values = np.array([each.figures["mse"].value for each in assessments]).reshape(2, 3)

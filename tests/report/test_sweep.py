@@ -11,7 +11,7 @@ from latentia.plots.exhibits import Words
 from latentia.plots.joint_charts import Spot, overlaid, seesaw
 from latentia.report import Axis, build
 from latentia.report.facts import number
-from latentia.report.sweep import rate_section
+from latentia.report.sections.rate import section as rate_section
 from tests.report.conftest import BETAS
 from tests.report.reading import Page
 
@@ -51,11 +51,11 @@ def test_the_table_has_the_logged_figures_of_each_value(sweep_report, sweep_runs
     assert "Figures that training logged at its end, test split." in words(read)
 
 
-def test_figures_of_the_evaluation_take_the_place_of_the_logged_ones(studies_of, sweep_runs, assessment_of):
+def test_figures_of_the_evaluation_take_the_place_of_the_logged_ones(group_of, sweep_runs, assessment_of):
     axis = Axis("objective.beta", BETAS)
     count, mse = Figure(2.0, "", "test", "a count"), Figure(0.25, "", "test", "an error")
     assessments = [assessment_of(run, active_units=count, mse=mse) for run in sweep_runs]
-    section = rate_section(studies_of(*sweep_runs, axis=axis, assessments=assessments), axis)
+    section = rate_section(group_of(*sweep_runs, axis=axis, assessments=assessments))
     label, cells = section.facts[2].label, section.facts[2].cells
     assert label == "<b>&"
     assert [cell.replace("\u00a0", " ") for cell in cells] == [
@@ -68,11 +68,11 @@ def test_figures_of_the_evaluation_take_the_place_of_the_logged_ones(studies_of,
     assert "varies by more than 0.01" in captions[1]
 
 
-def test_one_run_without_an_evaluated_rate_makes_all_logged(studies_of, sweep_runs, assessment_of):
+def test_one_run_without_an_evaluated_rate_makes_all_logged(group_of, sweep_runs, assessment_of):
     axis = Axis("objective.beta", BETAS)
     assessments = [assessment_of(run) for run in sweep_runs]
     del assessments[3].figures["rate"]
-    section = rate_section(studies_of(*sweep_runs, axis=axis, assessments=assessments), axis)
+    section = rate_section(group_of(*sweep_runs, axis=axis, assessments=assessments))
     assert section.facts[0].cells[0] == number(sweep_runs[0].metrics("test")[-1]["rate"])
 
 
@@ -101,9 +101,9 @@ def test_values_are_never_read_as_mathematics_and_never_left_out_of_legends():
     assert "&lt;b&gt;&amp;</text>" in svg
 
 
-def test_runs_without_a_rate_are_left_out_of_the_first_chart(studies_of, autoencoder, vae, plane):
+def test_runs_without_a_rate_are_left_out_of_the_first_chart(group_of, autoencoder, vae, plane):
     axis = Axis("model", ("autoencoder", "vae", "two latents"))
-    section = rate_section(studies_of(autoencoder, vae, plane, axis=axis), axis)
+    section = rate_section(group_of(autoencoder, vae, plane, axis=axis))
     note = section.panels[0].note
     assert note == "An autoencoder has no rate, and no place in the first chart: autoencoder."
     first, along = section.panels[0].exhibits
@@ -114,17 +114,17 @@ def test_runs_without_a_rate_are_left_out_of_the_first_chart(studies_of, autoenc
     assert mse != "–" and distortion != "–"
 
 
-def test_autoencoders_alone_have_no_first_chart(studies_of, autoencoder):
+def test_autoencoders_alone_have_no_first_chart(group_of, autoencoder):
     axis = Axis("training.seed", ("0", "0"))
-    section = rate_section(studies_of(autoencoder, autoencoder, axis=axis), axis)
+    section = rate_section(group_of(autoencoder, autoencoder, axis=axis))
     assert [exhibit.words.name for exhibit in section.panels[0].exhibits] == ["along"]
     assert [row.label for row in section.facts] == ["0", "0-2"]  # equal values are told apart
 
 
-def test_runs_of_other_likelihoods_are_not_joined(studies_of, trained, vae):
+def test_runs_of_other_likelihoods_are_not_joined(group_of, trained, vae):
     other = trained("laplace", "digits", "vae", 3, likelihood="laplace")
     axis = Axis("likelihood", ("gaussian_optimal", "laplace"))
-    note = rate_section(studies_of(vae, other, axis=axis), axis).panels[0].note
+    note = rate_section(group_of(vae, other, axis=axis)).panels[0].note
     assert "The runs differ in likelihood" in note and "not joined" in note
 
 
@@ -171,14 +171,14 @@ def test_the_colours_of_an_order_are_seen_on_both_grounds():
             assert (bright + 0.05) / (dark + 0.05) >= 3
 
 
-def test_seeds_along_an_axis_are_one_place_with_their_spread(trained, studies_of):
+def test_seeds_along_an_axis_are_one_place_with_their_spread(trained, group_of):
     runs = [
         trained(f"seeds-{beta}-{seed}", "digits", "vae", 2, objective={"beta": beta},
                 training={"epochs": 2, "seed": seed})
         for beta in (1.0, 4.0) for seed in (0, 1, 2)
     ]  # fmt: skip
     axis = Axis("objective.beta, training.seed", tuple(f"{b}, {s}" for b in (1, 4) for s in (0, 1, 2)))
-    section = rate_section(studies_of(*runs, axis=axis), axis)
+    section = rate_section(group_of(*runs, axis=axis))
     assert [row.label for row in section.facts] == ["1", "4"] and section.rows == "objective.beta"
     rates = np.array([run.metrics("test")[-1]["rate"] for run in runs]).reshape(2, 3)
     for row, own in zip(section.facts, rates, strict=True):
@@ -188,10 +188,10 @@ def test_seeds_along_an_axis_are_one_place_with_their_spread(trained, studies_of
     assert "standard deviations between seeds" in section.panels[0].exhibits[0].words.caption
 
 
-def test_a_sweep_over_seeds_alone_shows_each(studies_of, trained):
+def test_a_sweep_over_seeds_alone_shows_each(group_of, trained):
     runs = [
         trained(f"only-{seed}", "digits", "vae", 2, training={"epochs": 1, "seed": seed}) for seed in (0, 1)
     ]
     axis = Axis("training.seed", ("0", "1"))
-    section = rate_section(studies_of(*runs, axis=axis), axis)
+    section = rate_section(group_of(*runs, axis=axis))
     assert [row.label for row in section.facts] == ["0", "1"]

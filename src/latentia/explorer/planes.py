@@ -77,7 +77,7 @@ def ways(latents: np.ndarray) -> tuple[str, ...]:
         latents: shape `(N, D)`.
 
     Returns:
-        As `report.maps.ways` does.
+        As `plots.projection.ways` does.
     """
     return maps.ways(latents[spread(np.arange(len(latents)), 100)])
 

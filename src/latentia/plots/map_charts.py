@@ -26,77 +26,36 @@ TALLEST = 380
 """Points along a side of the map of one of several runs."""
 
 
-def plane(
-    words: Words,
-    points: np.ndarray,
-    values: np.ndarray | None,
-    names: Sequence[str],
-    axes_names: tuple[str, str],
-    *,
-    scale: str = "",
-    circles: Sequence[float] = (),
-    wide: bool = True,
-) -> Exhibit:
-    """Draw points in the plane, coloured by class or by value.
-
-    Args:
-        words: what is written around it.
-        points: shape `(N, 2)`.
-        values: the class (integers) or the value of each point, or None for one colour.
-        names: what the classes are called; empty where `values` are on a scale.
-        axes_names: labels of the axes.
-        scale: label of the colour scale.
-        circles: radii of circles around the origin.
-        wide: whether it takes the whole width.
-
-    Returns:
-        The chart.
-    """
-
-    def draw(figure: Figure) -> None:
-        axes = figure.add_subplot()
-        size = 22 if len(points) < 300 else 12 if len(points) < 1500 else 7
-        if names and values is not None:
-            _by_class(axes, points, values, names, size)
-            _class_legend(figure, axes, names)
-        elif values is not None:
-            cloud = _on_scale(axes, points, values, size, values)
-            figure.colorbar(cloud, ax=axes, label=scale, shrink=0.8, pad=0.02).outline.set_visible(False)  # pyright: ignore
-        else:
-            axes.scatter(*points.T, color=LIGHT["first"], **_dots(size))
-        _rings(axes, circles)
-        axes.set_xlabel(axes_names[0])
-        axes.set_ylabel(axes_names[1])
-        axes.set_aspect("equal", adjustable="datalim")
-
-    return drawn(words, draw, (380, 400), wide=wide)
-
-
 @dataclass(frozen=True)
 class Plane:
-    """The map of one of several runs.
+    """The map of a run.
 
     Attributes:
-        title: the run, ready for a chart.
+        title: the run, ready for a chart; empty where the map stands alone: then its axes are named.
         points: shape `(N, 2)`.
         values: the class (integers) or the value of each point.
+        axes: what its axes are.
         circles: radii of circles around the origin.
     """
 
     title: str
     points: np.ndarray
     values: np.ndarray
+    axes: tuple[str, str] = ("", "")
     circles: Sequence[float] = ()
 
 
-def planes(words: Words, maps: Sequence[Plane], names: Sequence[str], scale: str = "") -> Exhibit:
-    """Draw the maps of several runs, in the same colours.
+def planes(
+    words: Words, maps: Sequence[Plane], names: Sequence[str], scale: str = "", *, wide: bool = True
+) -> Exhibit:
+    """Draw the maps of one run or several, in the same colours.
 
     Args:
         words: what is written around it.
         maps: one for each run.
         names: what the classes are called; empty where values are on a scale.
         scale: label of that scale, which is one for all runs.
+        wide: whether it takes the whole width.
 
     Returns:
         The chart.
@@ -104,27 +63,39 @@ def planes(words: Words, maps: Sequence[Plane], names: Sequence[str], scale: str
     width, columns = shape(len(maps))
     rows = -(-len(maps) // columns)
     side = min(width / columns, TALLEST)
+    alone = not maps[0].title
 
     def draw(figure: Figure) -> None:
         places = multiples(figure, len(maps), columns)
         everything = np.concatenate([each.values for each in maps])
         cloud = None
         for axes, each in zip(places, maps, strict=True):
-            size = max(3.0, 2 + 14 * (side / TALLEST) ** 2 * (600 / (600 + len(each.points))))
+            size = _size(len(each.points), side, alone)
             if names:
                 _by_class(axes, each.points, each.values, names, size, fine=side < 300)
             else:
                 cloud = _on_scale(axes, each.points, each.values, size, everything)
             _rings(axes, each.circles)
-            axes.set_title(each.title)
-            calm(axes)
+            if alone:
+                axes.set_xlabel(each.axes[0])
+                axes.set_ylabel(each.axes[1])
+            else:
+                axes.set_title(each.title)
+                calm(axes)
             axes.set_aspect("equal", adjustable="datalim")
         if cloud is not None:
             figure.colorbar(cloud, ax=places, label=scale, shrink=0.8, pad=0.02).outline.set_visible(False)  # pyright: ignore
         else:
             _class_legend(figure, places[0], names)
 
-    return drawn(words, draw, (width, rows * side + 30), wide=True)
+    return drawn(words, draw, (width, rows * side + 30), wide=wide)
+
+
+def _size(points: int, side: float, alone: bool) -> float:
+    """Choose how large a point is: the more there are, the smaller."""
+    if alone:
+        return 22.0 if points < 300 else 12.0 if points < 1500 else 7.0
+    return max(3.0, 2 + 14 * (side / TALLEST) ** 2 * (600 / (600 + points)))
 
 
 def _dots(size: float) -> dict[str, Any]:

@@ -23,6 +23,8 @@ EVERY = 20
 """Iterations between two signs of progress."""
 NEIGHBOURS = 15
 """UMAP's neighbours of a point."""
+WAYS = ("itself", "pca", "tsne", "umap")
+"""Ways to bring codes to the plane; see `ways`."""
 SLOW = {"tsne": "openTSNE", "umap": "umap"}
 """Ways that take their time, and the packages that they need."""
 
@@ -59,20 +61,17 @@ def _silent(share: float) -> None:
     """Show nothing."""
 
 
-def flatten(codes: np.ndarray, seed: int, tick: Tick = _silent) -> Flattened:
-    """Bring codes to the plane: as they are if they have two dimensions, else by t-SNE or PCA.
+def best(codes: np.ndarray) -> str:
+    """Choose the way to bring codes to the plane where one map has to do.
 
     Args:
         codes: shape `(N, D)`.
-        seed: seed of t-SNE.
-        tick: is told of progress.
 
     Returns:
-        The plane. t-SNE needs the optional package openTSNE; without it, it is PCA.
+        "tsne" where it can be had; else "pca", or "itself" for up to two dimensions.
     """
-    if "tsne" in ways(codes):
-        return tsne(codes, seed, tick)
-    return itself(codes, seed) if codes.shape[1] <= 2 else pca(codes, missing(codes))
+    able = ways(codes)
+    return "tsne" if "tsne" in able else able[0]
 
 
 def ways(codes: np.ndarray) -> tuple[str, ...]:
@@ -126,18 +125,17 @@ def itself(codes: np.ndarray, seed: int) -> Flattened:
     return Flattened(np.column_stack([codes[:, 0], spread]), ("latent 0", ""), method, "The latent line")
 
 
-def pca(codes: np.ndarray, remark: str = "") -> Flattened:
+def pca(codes: np.ndarray) -> Flattened:
     """Project codes onto their first two principal components.
 
     Args:
         codes: shape `(N, D)`.
-        remark: what else there is to say of the method.
 
     Returns:
         The plane.
     """
     centre, directions, shares = principal(codes)
-    return described((codes - centre) @ directions.T, shares, remark)
+    return described((codes - centre) @ directions.T, shares)
 
 
 def principal(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -157,13 +155,12 @@ def principal(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return centre, directions[:2], shares
 
 
-def described(points: np.ndarray, shares: np.ndarray, remark: str = "") -> Flattened:
+def described(points: np.ndarray, shares: np.ndarray) -> Flattened:
     """Describe codes that were projected onto their first two principal components.
 
     Args:
         points: shape `(N, 2)`.
         shares: percent of the variance along each, shape `(2,)`.
-        remark: what else there is to say of the method.
 
     Returns:
         The plane.
@@ -175,7 +172,7 @@ def described(points: np.ndarray, shares: np.ndarray, remark: str = "") -> Flatt
     return Flattened(
         points,
         (axes[0], axes[1]),
-        f"{method} {remark}".strip(),
+        method,
         "PCA of the latents",
         f"{shares.sum():.0f} %",
     )

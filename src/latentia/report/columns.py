@@ -81,37 +81,42 @@ class Columns(Series):
         """Show how each column is distributed; see `View`."""
         return histograms(words, self.names[:SHOWN], [("data", self._first(x))])
 
-    def compare(self, words: Words, given: np.ndarray, decoded: np.ndarray) -> Exhibit:
-        """Show what came out over what went in; see `View`."""
-        return agreements(words, self.names[:SHOWN], self._first(given), self._first(decoded))
-
-    def samples(self, drawn: Mapping[str, tuple[Words, np.ndarray]], data: np.ndarray) -> list[Exhibit]:
-        """Show how samples are distributed over how the data are; see `View`."""
-        groups = [("data", self._first(data))]
-        groups += [(sampler, self._first(x)) for sampler, (_, x) in drawn.items()]
-        words = next(iter(drawn.values()))[0]
-        captions = " ".join(words.caption for words, _ in drawn.values())
-        joined = Words(
-            words.name,
-            "Samples and data",
-            f"{captions} Grey: {len(data):,} training rows.",
-            "Histograms of each column: data and samples",
-        )
-        return [histograms(joined, self.names[:SHOWN], groups)]
-
-    def compare_runs(self, words: Words, given: np.ndarray, made: Sequence[Made]) -> list[Exhibit]:
-        """Show one chart for each run of what came out over what went in; see `View`."""
+    def compare(self, words: Words, given: np.ndarray, made: Sequence[Made]) -> list[Exhibit]:
+        """Show for each run one chart of what came out over what went in; see `View`."""
+        if len(made) == 1:
+            return [self._agreement(words, given, made[0])]
         exhibits = []
         for number, each in enumerate(made):
             caption = words.caption if number == 0 else ""
             own = Words(f"{words.name}-{number + 1}", each.label, caption, f"{words.alt}: {each.label}")
-            exhibits.append(replace(self.compare(own, given, each.x), wide=False))
+            exhibits.append(replace(self._agreement(own, given, each), wide=False))
         return exhibits
 
-    def sample_runs(self, words: Words, made: Sequence[Made], data: np.ndarray) -> list[Exhibit]:
-        """Show how the samples of all runs are distributed over how the data are; see `View`."""
+    def _agreement(self, words: Words, given: np.ndarray, made: Made) -> Exhibit:
+        return agreements(words, self.names[:SHOWN], self._first(given), self._first(made.x))
+
+    def samples(self, drawn: Mapping[str, tuple[Words, Sequence[Made]]], data: np.ndarray) -> list[Exhibit]:
+        """Show how samples are distributed over how the data are; see `View`.
+
+        Of several runs there is a chart for each sampler, of one run a single one for all of its samplers.
+        """
+        grey = f"Grey: {len(data):,} training rows."
+        first, runs = next(iter(drawn.values()))
+        if len(runs) > 1:
+            return [
+                self._overlaid(replace(words, caption=f"{words.caption} {grey}"), data, made)
+                for words, made in drawn.values()
+            ]
+        captions = " ".join(words.caption for words, _ in drawn.values())
+        alt = "Histograms of each column: data and samples"
+        joined = Words(first.name, "Samples and data", f"{captions} {grey}", alt)
+        colours = (LIGHT["first"], LIGHT["second"])
+        samplers = [
+            Made(sampler, made[0].x, colour)
+            for (sampler, (_, made)), colour in zip(drawn.items(), colours, strict=False)
+        ]
+        return [self._overlaid(joined, data, samplers)]
+
+    def _overlaid(self, words: Words, data: np.ndarray, made: Sequence[Made]) -> Exhibit:
         groups = [("data", self._first(data)), *((each.label, self._first(each.x)) for each in made)]
-        said = f"{words.caption} Grey: {len(data):,} training rows."
-        joined = Words(words.name, words.title, said, words.alt)
-        colours = [LIGHT["line"], *(each.colour for each in made)]
-        return [histograms(joined, self.names[:SHOWN], groups, colours)]
+        return histograms(words, self.names[:SHOWN], groups, [LIGHT["line"], *(each.colour for each in made)])

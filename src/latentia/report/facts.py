@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from latentia.plots.exhibits import Remark
+from latentia.plots.exhibits import Remark, Row
 from latentia.report.inputs import Inputs
 from latentia.report.study import ACTIVE, Study
 
@@ -30,6 +30,25 @@ class Fact:
     value: str
     note: str = ""
     unit: str = ""
+
+
+def tabulate(columns: Sequence[Sequence[Fact]]) -> tuple[Row, ...]:
+    """Turn lists of equal facts into rows with one value for each list.
+
+    Args:
+        columns: for each run, its facts, in the same order.
+
+    Returns:
+        The rows.
+    """
+    return tuple(
+        Row(
+            same[0].label,
+            tuple(fact.value for fact in same),
+            note=next((fact.note for fact in same if fact.note), ""),
+        )
+        for same in zip(*columns, strict=True)
+    )
 
 
 def number(value: float | None, digits: int = 4) -> str:

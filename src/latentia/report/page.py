@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,16 +13,11 @@ from latentia.core import storage
 from latentia.core.errors import RunError
 from latentia.plots import theme
 from latentia.plots.exhibits import Section
-from latentia.plots.projection import SLOW, bring, flatten, progress
+from latentia.plots.projection import SLOW, WAYS, bring, progress
 from latentia.report import facts
 from latentia.report.axis import Axis
-from latentia.report.columns import Columns
-from latentia.report.inputs import choose, mapped_for
-from latentia.report.joint import FEW
-from latentia.report.pictures import Pictures
+from latentia.report.group import Group, gather
 from latentia.report.sections import sections
-from latentia.report.series import Series
-from latentia.report.study import ALONE, Study
 
 if TYPE_CHECKING:
     from latentia.evaluation import Assessment
@@ -31,7 +25,6 @@ if TYPE_CHECKING:
 
 NAMED = 8
 """Runs that are named in the title of the page."""
-VIEWS = {"image": Pictures, "vector": Columns, "video": Series, "array": Series}
 
 
 def build(
@@ -70,16 +63,13 @@ def build(
     """
     check_comparable(runs)
     _check(runs, assessments, axis)
-    axis = axis if len(runs) > 1 else None
     path = Path(out) if out is not None else runs[0].folder.report_file
-    studies = _studies(runs, seed, assessments, axis, points)
+    group = gather(runs, seed, assessments, axis, points)
     figures = _folder(path.parent / "figures")
-    inputs = studies[0].inputs
-    view = VIEWS[inputs.kind](inputs.dataset)
-    with _maps(studies, quiet):
-        parts = sections(studies, view, axis)
+    with _maps(group, quiet):
+        parts = sections(group)
     _write_figures(parts, figures)
-    storage.write_text(path, _render(studies, parts, axis))
+    storage.write_text(path, _render(group, parts))
     return path
 
 
@@ -121,18 +111,12 @@ def _check(runs: Sequence[Run], assessments: Sequence[Assessment], axis: Axis | 
 
 
 @contextlib.contextmanager
-def _maps(studies: Sequence[Study], quiet: bool) -> Iterator[None]:
+def _maps(group: Group, quiet: bool) -> Iterator[None]:
     """Compute the maps beside everything else that is done inside the block: they take the longest."""
     import torch
 
-    alone = len(studies) == 1
-    jobs = [
-        (study, way)
-        for way in ("itself", "pca", "tsne", "umap")
-        for study in studies
-        if way in study.ways and (not alone or way == study.ways[0])
-    ]
-    slow = sum("tsne" in study.ways if alone else way in SLOW for study, way in jobs)
+    jobs = [(study, way) for way in WAYS for study in group.studies if way in group.ways(study)]
+    slow = sum(way in SLOW for _, way in jobs)
     cores = torch.get_num_threads()
     workers = min(len(jobs), cores)
     with (
@@ -141,11 +125,7 @@ def _maps(studies: Sequence[Study], quiet: bool) -> Iterator[None]:
         _threads(max(1, cores - workers)),
     ):
         for study, way in jobs:
-            codes = study.mapped_codes
-            if alone:
-                study.flattened[ALONE] = pool.submit(flatten, codes, study.seed, tick)
-            else:
-                study.flattened[way] = pool.submit(bring, way, codes, study.seed, tick)
+            study.flattened[way] = pool.submit(bring, way, study.mapped_codes, study.seed, tick)
         try:
             yield
         finally:
@@ -181,41 +161,6 @@ def _threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _studies(
-    runs: Sequence[Run],
-    seed: int,
-    assessments: Sequence[Assessment],
-    axis: Axis | None,
-    points: int | None,
-) -> list[Study]:
-    """Prepare the runs: on the same data, each with a name of its own."""
-    dataset = runs[0].dataset
-    for run in runs[1:]:
-        run.dataset = dataset  # equal, and already read
-    inputs = choose(dataset, seed, points or mapped_for(len(runs)))
-    titles = _told_apart([run.name for run in runs] if axis is None else axis.values)
-    stems = _told_apart([_stem(title if axis is None else f"{axis.short}-{title}") for title in titles])
-    given = assessments or [None] * len(runs)
-    return [
-        Study(run, title, f"{stem}-" if len(runs) > 1 else "", inputs, seed, assessment)
-        for run, title, stem, assessment in zip(runs, titles, stems, given, strict=True)
-    ]
-
-
-def _told_apart(names: Sequence[str]) -> list[str]:
-    """Number names that are taken."""
-    told: list[str] = []
-    for name in names:
-        numbered = (f"{name}-{number}" for number in range(2, len(names) + 2))
-        told.append(name if name not in told else next(other for other in numbered if other not in told))
-    return told
-
-
-def _stem(title: str) -> str:
-    """Make a name part of a file's name, on any system."""
-    return re.sub(r"[^\w.+-]", "_", title)[:80]
-
-
 def _write_figures(parts: Sequence[Section], folder: Path) -> None:
     for section in parts:
         for panel in section.panels:
@@ -224,7 +169,7 @@ def _write_figures(parts: Sequence[Section], folder: Path) -> None:
                     handle.write(exhibit.png)
 
 
-def _render(studies: Sequence[Study], parts: Sequence[Section], axis: Axis | None) -> str:
+def _render(group: Group, parts: Sequence[Section]) -> str:
     import jinja2
 
     environment = jinja2.Environment(
@@ -234,31 +179,27 @@ def _render(studies: Sequence[Study], parts: Sequence[Section], axis: Axis | Non
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    several = len(studies) > 1
-    kind = "report" if not several else "comparison" if axis is None else "sweep"
-    lines = [facts.model_line(study) for study in studies]
-    tiled = len(studies) <= FEW and axis is None
-    cards = [] if axis else [(study, line) for study, line in zip(studies, lines, strict=True)]
+    kind = "report" if not group.several else "comparison" if group.axis is None else "sweep"
+    tiled = group.few and group.axis is None
+    cards = group.studies if group.axis is None else ()
     return environment.get_template("report.html").render(
         kind=kind,
-        title=_title(studies, axis),
-        summary=studies[0].inputs.dataset.summary(),
-        shared=facts.shared_line(studies) if axis else "",
-        runs=[(study.title, line, facts.tiles(study) if tiled else []) for study, line in cards],
+        title=_title(group),
+        summary=group.inputs.dataset.summary(),
+        shared=facts.shared_line(group.studies) if group.axis else "",
+        runs=[(study.title, facts.model_line(study), facts.tiles(study) if tiled else []) for study in cards],
         tiled=tiled,
-        several=several,
-        count=len(studies),
+        several=group.several,
+        count=len(group.studies),
         sections=parts,
         light=theme.css_variables(theme.LIGHT),
         dark=theme.css_variables(theme.DARK),
     )
 
 
-def _title(studies: Sequence[Study], axis: Axis | None) -> str:
-    titles = [study.title for study in studies]
-    if axis is not None:
-        values = ", ".join(titles) if len(titles) <= NAMED else f"{titles[0]}, {titles[1]}, … {titles[-1]}"
-        return f"{axis.name}: {values}"
-    if len(titles) > NAMED:
-        return f"{titles[0]}, {titles[1]} and {len(titles) - 2} others"
-    return f"{', '.join(titles[:-1])} and {titles[-1]}" if len(titles) > 1 else titles[0]
+def _title(group: Group) -> str:
+    titles, many = group.titles, len(group.titles) > NAMED
+    if group.axis is not None:
+        values = f"{titles[0]}, {titles[1]}, … {titles[-1]}" if many else ", ".join(titles)
+        return f"{group.axis.name}: {values}"
+    return f"{titles[0]}, {titles[1]} and {len(titles) - 2} others" if many else group.names

@@ -56,55 +56,50 @@ class Pictures(View):
         """Show a grid; see `View`."""
         return pictured(words, [self._grid(x, columns)])
 
-    def compare(self, words: Words, given: np.ndarray, decoded: np.ndarray) -> Exhibit:
-        """Show rows of originals, each over its reconstructions; see `View`."""
-        blocks, columns = [], min(IN_ROW, len(given))
-        for start in range(0, len(given), columns):
-            part = slice(start, start + columns)
-            blocks.append(self._grid(np.concatenate([given[part], decoded[part]]), len(given[part])))
-        return pictured(words, [below(blocks, gap=8, background=None)], wide=True)
+    def compare(self, words: Words, given: np.ndarray, made: Sequence[Made]) -> list[Exhibit]:
+        """Show rows of originals over one row for each run; see `View`."""
+        if len(made) > 1:
+            return [self._rows(words, [Made("originals", given, ""), *made])]
+        blocks = [
+            self._grid(np.concatenate([given[part], made[0].x[part]]), len(given[part]))
+            for part in _parts(len(given))
+        ]
+        return [pictured(words, [below(blocks, gap=8, background=None)], wide=True)]
 
-    def samples(self, drawn: Mapping[str, tuple[Words, np.ndarray]], data: np.ndarray) -> list[Exhibit]:
-        """Show one grid for each sampler; see `View`."""
-        return [pictured(words, [self._grid(x, 8)]) for words, x in drawn.values()]
+    def samples(self, drawn: Mapping[str, tuple[Words, Sequence[Made]]], data: np.ndarray) -> list[Exhibit]:
+        """Show for each sampler a row for each run, or a grid of one run; see `View`."""
+        return [
+            self._rows(words, made) if len(made) > 1 else pictured(words, [self._grid(made[0].x, 8)])
+            for words, made in drawn.values()
+        ]
 
-    def paths(self, words: Words, walks: np.ndarray, ends: np.ndarray, labels: Sequence[str]) -> Exhibit:
-        """Show one row for each pair, the originals at its ends; see `View`."""
-        rows = [self._walk(walk, *pair) for walk, pair in zip(walks, ends, strict=True)]
-        return pictured(words, rows, labels, wide=True)
+    def paths(
+        self, words: Words, made: Sequence[Made], ends: np.ndarray, labels: Sequence[str]
+    ) -> list[Exhibit]:
+        """Show a row for each pair, of several runs a block; the originals at its ends; see `View`."""
+        pairs = [[self._walk(each.x[pair], *ends[pair]) for each in made] for pair in range(len(labels))]
+        if len(made) == 1:
+            return [pictured(words, [rows[0] for rows in pairs], labels, wide=True)]
+        return [blocked(words, list(zip(labels, pairs, strict=True)), [each.label for each in made])]
 
     def _walk(self, walk: np.ndarray, first: np.ndarray, last: np.ndarray) -> Image.Image:
         pieces = [self._grid(part, len(part)) for part in (first[None], walk, last[None])]
         return beside(pieces, gap=6, background=None)
 
+    def _rows(self, words: Words, made: Sequence[Made]) -> Exhibit:
+        """Show one row for each of several arrays, ten examples in a block."""
+        parts = _parts(len(made[0].x))
+        blocks = [("", [self._grid(each.x[part], IN_ROW) for each in made]) for part in parts]
+        return blocked(words, blocks, [each.label for each in made])
+
     def traversal(self, words: Words, walks: np.ndarray, labels: Sequence[str]) -> Exhibit:
         """Show one row for each dimension; see `View`."""
         return pictured(words, [self._grid(walk, len(walk)) for walk in walks], labels, wide=True)
 
-    def compare_runs(self, words: Words, given: np.ndarray, made: Sequence[Made]) -> list[Exhibit]:
-        """Show a row of originals over one row for each run; see `View`."""
-        return [self._rows(words, [Made("originals", given, ""), *made])]
-
-    def sample_runs(self, words: Words, made: Sequence[Made], data: np.ndarray) -> list[Exhibit]:
-        """Show one row for each run; see `View`."""
-        return [self._rows(words, made)]
-
-    def _rows(self, words: Words, made: Sequence[Made]) -> Exhibit:
-        """Show one row for each of several arrays, ten examples in a block."""
-        parts = [slice(start, start + IN_ROW) for start in range(0, len(made[0].x), IN_ROW)]
-        blocks = [("", [self._grid(each.x[part], IN_ROW) for each in made]) for part in parts]
-        return blocked(words, blocks, [each.label for each in made])
-
-    def path_runs(
-        self, words: Words, made: Sequence[Made], ends: np.ndarray, labels: Sequence[str]
-    ) -> list[Exhibit]:
-        """Show a block for each pair, in it one row for each run, the originals at its ends; see `View`."""
-        blocks = [
-            (label, [self._walk(each.x[pair], *ends[pair]) for each in made])
-            for pair, label in enumerate(labels)
-        ]
-        return [blocked(words, blocks, [each.label for each in made])]
-
     def sheet(self, words: Words, decoded: np.ndarray, side: int) -> Exhibit:
         """Show the plane as a grid; see `View`."""
         return pictured(words, [self._grid(decoded, side, SHEET)])
+
+
+def _parts(count: int) -> list[slice]:
+    return [slice(start, start + IN_ROW) for start in range(0, count, IN_ROW)]

@@ -52,39 +52,10 @@ class Series(View):
         panels = [("", self._curves(example, LIGHT["first"])) for example in self._values(x[:SHOWN])]
         return lines(words, panels, columns=3, ticks=self._ticks)
 
-    def compare(self, words: Words, given: np.ndarray, decoded: np.ndarray) -> Exhibit:
-        """Show a few originals under their reconstructions; see `View`."""
-        panels = [
-            (
-                "",
-                [
-                    *self._curves(a, LIGHT["muted"], "original"),
-                    *self._curves(b, LIGHT["second"], "reconstruction"),
-                ],
-            )
-            for a, b in zip(self._values(given[:SHOWN]), self._values(decoded[:SHOWN]), strict=True)
-        ]
-        return lines(words, panels, columns=3, ticks=self._ticks, legend=True)
-
-    def samples(self, drawn: Mapping[str, tuple[Words, np.ndarray]], data: np.ndarray) -> list[Exhibit]:
-        """Show one panel for each sample; see `View`."""
-        return [self.gallery(words, x, 3) for words, x in drawn.values()]
-
-    def paths(self, words: Words, walks: np.ndarray, ends: np.ndarray, labels: Sequence[str]) -> Exhibit:
-        """Show each path as lines from dark to light; see `View`."""
-        return self.traversal(words, walks, labels)
-
-    def traversal(self, words: Words, walks: np.ndarray, labels: Sequence[str]) -> Exhibit:
-        """Show each dimension as lines from dark to light; see `View`."""
-        panels = []
-        for walk, label in zip(walks, labels, strict=True):
-            colours = gradient(len(walk))
-            steps = zip(self._values(walk), colours, strict=True)
-            panels.append((label, [curve for step, colour in steps for curve in self._curves(step, colour)]))
-        return lines(words, panels, columns=2, ticks=self._ticks)
-
-    def compare_runs(self, words: Words, given: np.ndarray, made: Sequence[Made]) -> list[Exhibit]:
-        """Show a few originals under the reconstructions of all runs; see `View`."""
+    def compare(self, words: Words, given: np.ndarray, made: Sequence[Made]) -> list[Exhibit]:
+        """Show a few originals under the reconstructions of each run; see `View`."""
+        if len(made) == 1:
+            made = [Made("reconstruction", made[0].x, LIGHT["second"])]
         panels = []
         for index, original in enumerate(self._values(given[:SHOWN])):
             curves = self._curves(original, LIGHT["muted"], "original")
@@ -93,19 +64,28 @@ class Series(View):
             panels.append(("", curves))
         return [lines(words, panels, columns=3, ticks=self._ticks, legend=True)]
 
-    def sample_runs(self, words: Words, made: Sequence[Made], data: np.ndarray) -> list[Exhibit]:
-        """Show one row of panels for each run; see `View`."""
+    def samples(self, drawn: Mapping[str, tuple[Words, Sequence[Made]]], data: np.ndarray) -> list[Exhibit]:
+        """Show for each sampler a row of panels for each run, or more of one run; see `View`."""
+        return [
+            self._rows(words, made) if len(made) > 1 else self.gallery(words, made[0].x, 3)
+            for words, made in drawn.values()
+        ]
+
+    def _rows(self, words: Words, made: Sequence[Made]) -> Exhibit:
         panels = [
             (each.label if index == 0 else "", self._curves(example, each.colour))
             for each in made
             for index, example in enumerate(self._values(each.x[:JOINT]))
         ]
-        return [lines(words, panels, columns=JOINT, ticks=self._ticks)]
+        return lines(words, panels, columns=JOINT, ticks=self._ticks)
 
-    def path_runs(
+    def paths(
         self, words: Words, made: Sequence[Made], ends: np.ndarray, labels: Sequence[str]
     ) -> list[Exhibit]:
-        """Show for each pair the paths of all runs, as lines from dark to light; see `View`."""
+        """Show the paths of each run as lines from dark to light, pair by pair; see `View`."""
+        if len(made) == 1:
+            named = replace(words, alt=f"{words.alt}: {', '.join(labels)}")
+            return [self.traversal(named, made[0].x, labels)]
         exhibits = []
         for pair, label in enumerate(labels):
             titled = Words(
@@ -115,3 +95,12 @@ class Series(View):
             shown = self.traversal(titled, walks, [each.label for each in made])
             exhibits.append(replace(shown, wide=False))
         return exhibits
+
+    def traversal(self, words: Words, walks: np.ndarray, labels: Sequence[str]) -> Exhibit:
+        """Show each dimension as lines from dark to light; see `View`."""
+        panels = []
+        for walk, label in zip(walks, labels, strict=True):
+            colours = gradient(len(walk))
+            steps = zip(self._values(walk), colours, strict=True)
+            panels.append((label, [curve for step, colour in steps for curve in self._curves(step, colour)]))
+        return lines(words, panels, columns=2, ticks=self._ticks)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from latentia.plots.projection import Flattened, ways
+from latentia.plots.projection import Flattened
 from latentia.report.inputs import Inputs
 from latentia.runs.scores import reconstructed
 
@@ -23,8 +23,6 @@ STEPS = 8
 TRAVERSED = 8
 VALUES = 9
 COMPONENTS = 10
-ALONE = "alone"
-"""The way in which the map of a single run is made: the best that there is."""
 PRIOR_DRAWS = 10_000
 SIDE = 15
 """Decoded points along each side of the plane."""
@@ -95,11 +93,6 @@ class Study:
     def mapped_codes(self) -> np.ndarray:
         """Posterior means of the examples of the map, flat, `(N, D)`."""
         return self.flat_codes(self.inputs.mapped)
-
-    @cached_property
-    def ways(self) -> tuple[str, ...]:
-        """The ways in which these can be brought to the plane."""
-        return ways(self.mapped_codes)
 
     def flat_codes(self, positions: np.ndarray) -> np.ndarray:
         """Encode examples to their posterior means.

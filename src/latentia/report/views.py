@@ -21,7 +21,7 @@ IN_ROW = 10
 
 @dataclass(frozen=True)
 class Made:
-    """What one of several runs made of what all of them were given.
+    """What a run made of what all runs of the page were given.
 
     Attributes:
         label: what the run is called.
@@ -35,7 +35,10 @@ class Made:
 
 
 class View(abc.ABC):
-    """Turns arrays of examples into exhibits. Arrays are in the units of the data."""
+    """Turns arrays of examples into exhibits. Arrays are in the units of the data.
+
+    What runs made of the same inputs comes as a list with one entry for each run; of a single run, as one.
+    """
 
     samples_drawn: int = 64
     """How many samples are worth drawing."""
@@ -93,24 +96,24 @@ class View(abc.ABC):
         """
 
     @abc.abstractmethod
-    def compare(self, words: Words, given: np.ndarray, decoded: np.ndarray) -> Exhibit:
-        """Show reconstructions with their originals.
+    def compare(self, words: Words, given: np.ndarray, made: Sequence[Made]) -> list[Exhibit]:
+        """Show the originals with the reconstructions of each run.
 
         Args:
             words: what is written around it.
             given: the originals, `(N, *event)`.
-            decoded: the reconstructions, same shape.
+            made: the reconstructions of each run, same shape.
 
         Returns:
-            The exhibit.
+            The exhibits.
         """
 
     @abc.abstractmethod
-    def samples(self, drawn: Mapping[str, tuple[Words, np.ndarray]], data: np.ndarray) -> list[Exhibit]:
+    def samples(self, drawn: Mapping[str, tuple[Words, Sequence[Made]]], data: np.ndarray) -> list[Exhibit]:
         """Show samples.
 
         Args:
-            drawn: for each sampler, what is written around it and what it gave, `(N, *event)`.
+            drawn: for each sampler, what is written around it and what each run drew with it, `(N, *event)`.
             data: training examples.
 
         Returns:
@@ -118,17 +121,19 @@ class View(abc.ABC):
         """
 
     @abc.abstractmethod
-    def paths(self, words: Words, walks: np.ndarray, ends: np.ndarray, labels: Sequence[str]) -> Exhibit:
+    def paths(
+        self, words: Words, made: Sequence[Made], ends: np.ndarray, labels: Sequence[str]
+    ) -> list[Exhibit]:
         """Show interpolations between pairs.
 
         Args:
             words: what is written around it.
-            walks: decoded paths, `(P, T, *event)`.
-            ends: the two originals of each, `(P, 2, *event)`.
+            made: the decoded paths of each run, `(P, T, *event)`.
+            ends: the two originals of each pair, `(P, 2, *event)`.
             labels: names of the pairs.
 
         Returns:
-            The exhibit.
+            The exhibits.
         """
 
     @abc.abstractmethod
@@ -142,48 +147,6 @@ class View(abc.ABC):
 
         Returns:
             The exhibit.
-        """
-
-    @abc.abstractmethod
-    def compare_runs(self, words: Words, given: np.ndarray, made: Sequence[Made]) -> list[Exhibit]:
-        """Show the originals with the reconstructions of several runs.
-
-        Args:
-            words: what is written around it.
-            given: the originals, `(N, *event)`.
-            made: the reconstructions of each run, same shape.
-
-        Returns:
-            The exhibits.
-        """
-
-    @abc.abstractmethod
-    def sample_runs(self, words: Words, made: Sequence[Made], data: np.ndarray) -> list[Exhibit]:
-        """Show samples of several runs.
-
-        Args:
-            words: what is written around it.
-            made: the samples of each run, `(N, *event)`.
-            data: training examples.
-
-        Returns:
-            The exhibits.
-        """
-
-    @abc.abstractmethod
-    def path_runs(
-        self, words: Words, made: Sequence[Made], ends: np.ndarray, labels: Sequence[str]
-    ) -> list[Exhibit]:
-        """Show interpolations of several runs between the same pairs.
-
-        Args:
-            words: what is written around it.
-            made: the decoded paths of each run, `(P, T, *event)`.
-            ends: the two originals of each pair, `(P, 2, *event)`.
-            labels: names of the pairs.
-
-        Returns:
-            The exhibits.
         """
 
     def sheet(self, words: Words, decoded: np.ndarray, side: int) -> Exhibit | None:

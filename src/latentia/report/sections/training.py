@@ -7,33 +7,43 @@ from typing import Any
 import numpy as np
 
 from latentia.plots.charts import Curve, history
-from latentia.plots.exhibits import Panel, Words
+from latentia.plots.exhibits import Panel, Section, Words
+from latentia.plots.joint_charts import overlaid
 from latentia.report.facts import remarks
+from latentia.report.group import Group
 from latentia.report.study import Study
 
+LEAD = "What training minimised, split into its terms. The first steps are off the scale."
+TERMS = (
+    ("distortion", "Reconstruction", "expected −log p(x|z), nats", None),
+    ("rate", "KL", "KL(q(z|x) ‖ p(z)), nats", 0.0),
+)
+"""What training minimises: name, title, unit, and where its axis starts."""
 
-def curves_panel(study: Study) -> Panel:
-    """Draw reconstruction and KL over epochs, each in a chart of its own.
+
+def section(group: Group) -> Section:
+    """Draw reconstruction and KL over epochs: for each run, or of many runs in one chart for each term.
 
     Args:
-        study: the run.
+        group: the runs.
 
     Returns:
-        The panel.
+        The section.
     """
+    panels = group.panels(_history) if group.few else (_overlaid(group),)
+    return Section("curves", "Training", LEAD, panels)
+
+
+def _history(study: Study) -> Panel:
+    """Draw training and validation of one run, each term in a chart of its own."""
     train, validation = study.run.metrics("train"), study.run.metrics("validation")
     if not train:
         return Panel(study.title, note="This run has logged no training.")
     steps_per_epoch = train[-1]["step"] / train[-1]["epoch"]
     kept = study.test.get("weights_step") or _best(validation)
     best = kept / steps_per_epoch if kept else None
-    terms: list[tuple[str, str, str, float | None]] = [
-        ("distortion", "Reconstruction", "expected −log p(x|z), nats", None)
-    ]
-    if study.bound:
-        terms.append(("rate", "KL", "KL(q(z|x) ‖ p(z)), nats", 0.0))
     exhibits = []
-    for term, title, unit, floor in terms:
+    for term, title, unit, floor in TERMS if study.bound else TERMS[:1]:
         words = Words(
             f"{study.prefix}curve-{term}",
             title,
@@ -44,6 +54,26 @@ def curves_panel(study: Study) -> Panel:
         exhibits.append(history(words, *curves, best=best, unit=unit, floor=floor))
     note = "" if study.bound else "An autoencoder has no KL: reconstruction is all that it minimises."
     return Panel(study.title, tuple(exhibits), note, remarks(study))
+
+
+def _overlaid(group: Group) -> Panel:
+    """Draw the training of many runs, all in one chart for each term."""
+    exhibits = []
+    for term, title, unit, floor in TERMS:
+        curves = []
+        for study, colour in zip(group.studies, group.colours, strict=True):
+            rows = study.run.metrics("train")
+            if rows and (term == "distortion" or study.bound):
+                epochs = np.array([row["epoch"] for row in rows], float)
+                values = np.array([row[term] for row in rows], float)
+                curves.append(Curve(epochs, values, study.title, colour))
+        if curves:
+            alt = f"{title} over epochs, one line for each of {len(curves)} runs"
+            words = Words(f"curves-{term}", title, "On the training split.", alt)
+            exhibits.append(overlaid(words, curves, ("epoch", unit), floor=floor))
+    note = "" if exhibits else "These runs have logged no training."
+    found = tuple(remark for study in group.studies for remark in remarks(study, study.title))
+    return Panel(exhibits=tuple(exhibits), note=note, remarks=found)
 
 
 def _curve(rows: list[dict[str, Any]], term: str, steps_per_epoch: float) -> Curve:

@@ -11,10 +11,11 @@ import numpy as np
 
 from latentia.plots.exhibits import Exhibit, Panel, Row, Section, Words
 from latentia.plots.joint_charts import Measure, Spot, along, seesaw
-from latentia.report.assessed import uncertain
 from latentia.report.axis import Axis
+from latentia.report.group import Group
 from latentia.report.marks import SAME, error, scalar
 from latentia.report.recipes import SEED_KEYS, recipes
+from latentia.report.sections.evaluation import uncertain
 from latentia.report.study import ACTIVE, Study
 
 if TYPE_CHECKING:
@@ -80,17 +81,19 @@ class Place:
         return float(values.mean()), float(values.std(ddof=1))
 
 
-def rate_section(studies: Sequence[Study], axis: Axis) -> Section:
-    """Write the section on rate and distortion.
+def section(group: Group) -> Section | None:
+    """Draw distortion over rate and what changes along the axis of a sweep, and write both into a table.
 
     Args:
-        studies: the runs in the order of the axis.
-        axis: what differs between them.
+        group: the runs in the order of the axis.
 
     Returns:
-        Distortion over rate, what changes along the axis, and a table.
+        The section; None where no axis is known.
     """
-    places, axis = _places(studies, axis)
+    if group.axis is None:
+        return None
+    studies = group.studies
+    places, axis = _places(studies, group.axis)
     source = replace(_source(studies), seeds=len(places) < len(studies))
     rates = [place.over(lambda study: _nats(study, "rate", source)) for place in places]
     distortions = [place.over(lambda study: _nats(study, "distortion", source)) for place in places]

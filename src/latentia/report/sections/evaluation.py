@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from latentia.plots.exhibits import Bar, Cell, Panel, Remark, Row, Section
 from latentia.report.facts import NONE, number
+from latentia.report.group import Group
 from latentia.report.marks import Column, error, judge, scalar
 from latentia.report.recipes import Recipe, recipes
 from latentia.report.study import Study
@@ -98,43 +99,40 @@ def title(name: str) -> str:
     return _capital(" ".join(words)) + end
 
 
-def evaluation(studies: Sequence[Study]) -> list[Section]:
-    """Write the section about the evaluation.
+def section(group: Group) -> Section | None:
+    """Write the figures with their errors, what is wrong, and what is missing.
 
     Args:
-        studies: the runs.
+        group: the runs.
 
     Returns:
-        The section, or nothing where no run was assessed.
+        The section; None where not all runs were assessed.
     """
-    given = [study.assessment for study in studies]
-    assessments = [assessment for assessment in given if assessment is not None]
+    studies, several = group.studies, group.several
+    assessments = [study.assessment for study in studies if study.assessment is not None]
     if len(assessments) < len(studies):
-        return []
-    several = len(studies) > 1
+        return None
     names = _names(assessments)
     shared = [name for name in names if any(name in each.figures for each in assessments)]
     usual = _usual(assessments)
-    groups = recipes(studies)
+    alike = recipes(studies)
     facts = (
-        tuple(_compared(name, groups, usual) for name in shared)
+        tuple(_compared(name, alike, usual) for name in shared)
         if several
         else tuple(_single(name, assessments[0].figures[name]) for name in shared)
     )
     absent = [name for name in names if name not in shared]
-    return [
-        Section(
-            "evaluation",
-            "Every figure side by side" if several else "Evaluation",
-            _lead(usual, several, any(group.several for group in groups)),
-            _diagnosis(studies, assessments),
-            facts=facts,
-            columns=tuple(group.title for group in groups) if several else ("Value", "Unit", "Split"),
-            rows="Figure",
-            charts_first=not several,
-            folded=_folded(studies, assessments, absent),
-        )
-    ]
+    return Section(
+        "evaluation",
+        "Every figure side by side" if several else "Evaluation",
+        _lead(usual, several, any(recipe.several for recipe in alike)),
+        _diagnosis(studies, assessments),
+        facts=facts,
+        columns=tuple(recipe.title for recipe in alike) if several else ("Value", "Unit", "Split"),
+        rows="Figure",
+        charts_first=not several,
+        folded=_folded(studies, assessments, absent),
+    )
 
 
 def _lead(usual: str, several: bool, seeds: bool) -> str:

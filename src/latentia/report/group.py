@@ -1,0 +1,181 @@
+"""The runs of a page: one, several side by side, or those of a sweep. One run is a list of one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from latentia.plots.charts import run_colours
+from latentia.plots.exhibits import Panel
+from latentia.plots.projection import best, ways
+from latentia.report.axis import Axis
+from latentia.report.columns import Columns
+from latentia.report.inputs import Inputs, choose, mapped_for
+from latentia.report.pictures import Pictures
+from latentia.report.series import Series
+from latentia.report.study import Study
+from latentia.report.views import Made, View
+
+if TYPE_CHECKING:
+    from latentia.evaluation import Assessment
+    from latentia.runs.run import Run
+
+FEW = 4
+"""Up to as many runs have panels of their own where a section has no chart for all of them."""
+VIEWS = {"image": Pictures, "vector": Columns, "video": Series, "array": Series}
+
+
+@dataclass(frozen=True)
+class Group:
+    """The runs of a page, on the same data.
+
+    Attributes:
+        studies: the runs, at least one.
+        view: how these data are shown.
+        axis: what a sweep changes from run to run.
+    """
+
+    studies: tuple[Study, ...]
+    view: View
+    axis: Axis | None = None
+
+    @property
+    def inputs(self) -> Inputs:
+        """The examples that all runs are seen on."""
+        return self.studies[0].inputs
+
+    @property
+    def seed(self) -> int:
+        """Seed of everything random."""
+        return self.studies[0].seed
+
+    @property
+    def several(self) -> bool:
+        """Whether there is more than one run."""
+        return len(self.studies) > 1
+
+    @property
+    def few(self) -> bool:
+        """Whether each run may have a panel of its own."""
+        return len(self.studies) <= FEW
+
+    @property
+    def assessed(self) -> bool:
+        """Whether all of them were evaluated."""
+        return all(study.assessment is not None for study in self.studies)
+
+    @property
+    def titles(self) -> tuple[str, ...]:
+        """What the runs are called."""
+        return tuple(study.title for study in self.studies)
+
+    @property
+    def names(self) -> str:
+        """The same as a part of a sentence."""
+        return listed(self.titles)
+
+    @cached_property
+    def colours(self) -> list[str]:
+        """A colour for each run."""
+        return run_colours(len(self.studies), ordered=self.axis is not None)
+
+    def ways(self, study: Study) -> tuple[str, ...]:
+        """Choose the ways in which a run's latents are mapped: all that there are, or the best for one run.
+
+        Args:
+            study: the run.
+
+        Returns:
+            Names of ways, as in `projection.WAYS`.
+        """
+        return ways(study.mapped_codes) if self.several else (best(study.mapped_codes),)
+
+    def made(self, make: Callable[[Study], np.ndarray]) -> list[Made]:
+        """Ask each run for what it makes of the same inputs and the same noise.
+
+        Args:
+            make: gives data of a run, in the data's units.
+
+        Returns:
+            One for each run.
+        """
+        return [
+            Made(study.title, make(study), colour)
+            for study, colour in zip(self.studies, self.colours, strict=True)
+        ]
+
+    def panels(self, draw: Callable[[Study], Panel]) -> tuple[Panel, ...]:
+        """Give each run a panel of its own.
+
+        Args:
+            draw: makes the panel of a run.
+
+        Returns:
+            The panels.
+        """
+        return tuple(draw(study) for study in self.studies)
+
+
+def listed(names: Sequence[str]) -> str:
+    """Join names as a sentence does.
+
+    Args:
+        names: at least one.
+
+    Returns:
+        Such as "a, b and c".
+    """
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def gather(
+    runs: Sequence[Run],
+    seed: int = 0,
+    assessments: Sequence[Assessment] = (),
+    axis: Axis | None = None,
+    points: int | None = None,
+) -> Group:
+    """Prepare runs: on the same data, each with a name of its own.
+
+    Args:
+        runs: the runs, of equal data.
+        seed: seed of everything random.
+        assessments: what the evaluation says of each, or none.
+        axis: what a sweep changes from run to run; a single run has none.
+        points: points of each latent map; by default fewer where many runs have to be mapped.
+
+    Returns:
+        The group.
+    """
+    axis = axis if len(runs) > 1 else None
+    dataset = runs[0].dataset
+    for run in runs[1:]:
+        run.dataset = dataset  # equal, and already read
+    inputs = choose(dataset, seed, points or mapped_for(len(runs)))
+    titles = _told_apart([run.name for run in runs] if axis is None else axis.values)
+    stems = _told_apart([_stem(title if axis is None else f"{axis.short}-{title}") for title in titles])
+    given = assessments or [None] * len(runs)
+    studies = tuple(
+        Study(run, title, f"{stem}-" if len(runs) > 1 else "", inputs, seed, assessment)
+        for run, title, stem, assessment in zip(runs, titles, stems, given, strict=True)
+    )
+    return Group(studies, VIEWS[inputs.kind](dataset), axis)
+
+
+def _told_apart(names: Sequence[str]) -> list[str]:
+    """Number names that are taken."""
+    told: list[str] = []
+    for name in names:
+        numbered = (f"{name}-{number}" for number in range(2, len(names) + 2))
+        told.append(name if name not in told else next(other for other in numbered if other not in told))
+    return told
+
+
+def _stem(title: str) -> str:
+    """Make a name part of a file's name, on any system."""
+    return re.sub(r"[^\w.+-]", "_", title)[:80]
