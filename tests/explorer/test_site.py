@@ -104,7 +104,7 @@ def decoded(page, number, z, c=None):
 def test_the_browser_decodes_what_torch_decodes(page, runs, number):
     run = runs[number]
     z = np.random.default_rng(0).standard_normal((70, *run.latent)).astype(np.float32)
-    c = run.told(np.arange(70))
+    c = run.conditions_at(np.arange(70))
     want = run.decode(z, c)
     got = decoded(page, number, z, c).reshape(want.shape)
     assert np.abs(got - want).max() <= 1e-4 * np.abs(want).max()
@@ -213,7 +213,7 @@ def test_a_kept_decoder_is_used_while_the_weights_are_its_own(runs, number, monk
     decode = decoder(run)
     assert isinstance(decode, OnnxDecoder)
     z = np.random.default_rng(1).standard_normal((9, *run.latent)).astype(np.float32)
-    c = run.told(np.arange(9))
+    c = run.conditions_at(np.arange(9))
     want = run.decode(z, c)
     np.testing.assert_allclose(decode(z, c), want, atol=1e-5 * np.abs(want).max())
     monkeypatch.setattr("latentia.export.decoder.decoder_bytes", lambda _: pytest.fail("made again"))

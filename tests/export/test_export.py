@@ -43,7 +43,7 @@ def onnx(run, tmp_path_factory):
 
 def test_data_go_in_and_come_out_in_their_own_units(run, onnx):
     x = run.dataset.x[:5]
-    c = run.told(np.arange(5))
+    c = run.conditions_at(np.arange(5))
     ports = {"x": x.astype(np.float32), "c": c}
     mean, std = parity.session((onnx / "encoder.onnx").read_bytes()).run(["mean", "std"], ports)
     np.testing.assert_allclose(mean, run.encode(x, c), rtol=1e-4, atol=1e-5)
@@ -113,7 +113,7 @@ def hub_folder(run, tmp_path_factory):
 
 def test_the_folder_of_a_hub_gives_the_same_model_back(run, hub_folder):
     again = Trained.from_pretrained(hub_folder)
-    x, c = run.dataset.x[:4], run.told(np.arange(4))
+    x, c = run.dataset.x[:4], run.conditions_at(np.arange(4))
     assert np.array_equal(again.encode(x, c), run.encode(x, c))
     assert again.label_names == run.label_names
     card = (hub_folder / "README.md").read_text()

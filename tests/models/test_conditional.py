@@ -37,8 +37,8 @@ def test_samples_of_a_label_look_more_like_that_label_than_like_any_other(run):
 
 def test_an_edit_keeps_the_latent_and_changes_the_condition(run):
     at = run.examples("test", 6)
-    x, c = run.dataset.x[at], run.told(at)
-    seven = run.given(7)
+    x, c = run.dataset.x[at], run.conditions_at(at)
+    seven = run.conditions(7)
     assert np.allclose(run.reconstruct(x, c, edit=seven), run.decode(run.encode(x, c), seven))
     assert not np.allclose(run.reconstruct(x, c, edit=seven), run.reconstruct(x, c))
 
@@ -50,11 +50,11 @@ def test_a_model_that_never_did_without_a_condition_asks_for_one(run):
 
 def test_an_unknown_label_is_named_with_those_that_are_known(run):
     with pytest.raises(LatentiaError, match=r"no label '12'.*it knows 0, 1, 2"):
-        run.given(12)
+        run.conditions(12)
     with pytest.raises(LatentiaError, match="no label 'seven'"):
-        run.given("seven")
+        run.conditions("seven")
     with pytest.raises(LatentiaError, match=r"no label '2\.5'"):
-        run.given(2.5)
+        run.conditions(2.5)
 
 
 def test_a_condition_of_another_size_is_refused(run):
@@ -223,7 +223,7 @@ def test_a_number_is_standardised_once_whatever_way_it_goes(numeric, tmp_path):
     from latentia.serving.service import Service
     from tests.serving.asking import asked_at
 
-    z = numeric.sample_latents(3, c=numeric.given(VALUE), seed=5)
+    z = numeric.sample_latents(3, c=numeric.conditions(VALUE), seed=5)
     row = torch.full((3, 1), told_of(numeric), dtype=torch.float32)
     with torch.no_grad():
         right = numeric.transform.invert(numeric.model.decode(torch.from_numpy(z), row).mean).numpy()
@@ -234,7 +234,9 @@ def test_a_number_is_standardised_once_whatever_way_it_goes(numeric, tmp_path):
     assert ended.value.code == 0
     np.testing.assert_allclose(np.load(out), right, rtol=1e-5)
     np.testing.assert_allclose(numeric.sample(3, condition=VALUE, seed=5), right, rtol=1e-5)
-    np.testing.assert_allclose(numeric.sample(3, condition=numeric.given(VALUE), seed=5), right, rtol=1e-5)
+    np.testing.assert_allclose(
+        numeric.sample(3, condition=numeric.conditions(VALUE), seed=5), right, rtol=1e-5
+    )
     np.testing.assert_allclose(numeric.decode(z, np.array([[VALUE]])), right, rtol=1e-5)
     with asked_at(create_app(Service(numeric))) as client:
         asked = {"n": 3, "seed": 5, "condition": VALUE}
@@ -245,11 +247,11 @@ def test_a_number_is_standardised_once_whatever_way_it_goes(numeric, tmp_path):
 
 def test_rows_stay_rows_through_parts_joins_and_reopening(numeric):
     at = numeric.examples("test", 4)
-    rows = numeric.told(at)
+    rows = numeric.conditions_at(at)
     values = numeric.condition._read(numeric.condition.path, numeric.dataset)[at]
     np.testing.assert_allclose(rows, (values - numeric.condition.mean) / numeric.condition.std, rtol=1e-4)
     for same in (rows, np.concatenate([rows[:2], rows[2:]]), rows[np.arange(4)], np.repeat(rows, 1, axis=0)):
-        np.testing.assert_array_equal(numeric.told_each(same, 4), np.asarray(rows))
+        np.testing.assert_array_equal(numeric.conditions(same, 4), np.asarray(rows))
     x = numeric.dataset.x[at]
     np.testing.assert_allclose(numeric.encode(x, values), numeric.encode(x, rows), atol=1e-4)
     path = numeric.interpolate(x[0], x[1], rows[:2], steps=3)
@@ -260,5 +262,5 @@ def test_several_numbers_are_one_for_each_sample(numeric):
     several = numeric.sample(2, condition=[0.49, 0.51], seed=1)
     assert several.shape[0] == 2
     np.testing.assert_allclose(
-        numeric.given([0.49, 0.51]).ravel(), [told_of(numeric, 0.49), told_of(numeric, 0.51)], rtol=1e-5
+        numeric.conditions([0.49, 0.51]).ravel(), [told_of(numeric, 0.49), told_of(numeric, 0.51)], rtol=1e-5
     )

@@ -58,7 +58,7 @@ def test_every_door_gives_the_same_samples(run, conditional):
 def test_the_plane_of_a_conditional_prior_is_spaced_as_the_prior_it_is_decoded_under(conditional):
     study = Study(conditional, "", "", choose(conditional.dataset, 0), 0)
     across, _, _ = study.sheet()
-    prior = conditional.model.prior(conditional.told_tensor(study.told, 1))
+    prior = conditional.model.prior(conditional.condition_tensor(study.told, 1))
     assert across[SIDE // 2] == pytest.approx(float(prior.mean[0, 0]), abs=1e-6)
     assert across[-1] == pytest.approx(float(prior.mean[0, 0] + 3 * prior.stddev[0, 0]), rel=1e-4)
 

@@ -122,7 +122,7 @@ def test_classes_are_matched_by_name_and_unknown_ones_are_refused(tmp_path):
     known = {"cat": (255, 0, 0), "dog": (0, 255, 0), "fox": (0, 0, 255)}
     run = train(folders(tmp_path / "pets", known, 12), tmp_path / "run", model="conditional_vae")
     two = run.other(folders(tmp_path / "two", {name: known[name] for name in ("dog", "fox")}, 3))
-    assert run.classes_of(run.told(slice(None), two)) == ["dog"] * 3 + ["fox"] * 3
+    assert run.classes_of(run.conditions_at(slice(None), two)) == ["dog"] * 3 + ["fox"] * 3
     zebra = folders(tmp_path / "more", {"dog": known["dog"], "zebra": (9, 9, 9)}, 3)
     with pytest.raises(DataError, match="the run knows no class 'zebra'; known: cat, dog, fox"):
         run.take(str(zebra))

@@ -114,7 +114,7 @@ def test_conditions_are_labels_for_one_or_for_each(labelled):
     z = np.zeros((2, 2), np.float32)
     with asked_at(create_app(Service(labelled))) as client:
         each = np.array(client.post("/decode", json={"z": z.tolist(), "condition": [3, 7]}).json()["x"])
-        np.testing.assert_allclose(each, labelled.decode(z, labelled.given([3, 7])), rtol=1e-4)
+        np.testing.assert_allclose(each, labelled.decode(z, labelled.conditions([3, 7])), rtol=1e-4)
         one = _array(client.post("/decode?condition=3", content=_npy(z), headers=NPY))
         np.testing.assert_allclose(one[0], each[0], rtol=1e-4)
         assert "condition" in _line(client.post("/decode", json={"z": z.tolist()}), 422)

@@ -10,7 +10,6 @@ from latentia.cli.output import (
     check_output,
     device_option,
     output_option,
-    read_condition,
     run_argument,
     write_examples,
 )
@@ -31,13 +30,10 @@ def command(
 ) -> None:
     """Decode the latents in CODES, a .npy, .npz or .csv file as `encode` writes it."""
     check_output(output)
-    import numpy as np
-
     from latentia.api import open_run
     from latentia.data import read_array
 
     opened = open_run(run, device=device)
-    c = read_condition(opened, condition)
+    c = opened.conditions(condition)
     made = opened.inference.decode(read_array(codes), c, noise=noise, seed=seed)
-    told = None if c is None else np.broadcast_to(c, (len(made), c.shape[-1]))
-    write_examples(output, opened, made, labels=opened.classes_of(told))
+    write_examples(output, opened, made, labels=opened.classes_of(c, len(made)))

@@ -26,5 +26,5 @@ def command(run: Path, between: tuple[int, int], steps: int, path: str, device: 
     opened = open_run(run, device=device)
     ends = [opened.test_row(position) for position in between]
     first, second = opened.dataset.x[ends]
-    made = opened.inference.interpolate(first, second, opened.told(ends), steps=steps, path=path)
+    made = opened.inference.interpolate(first, second, opened.conditions_at(ends), steps=steps, path=path)
     write_examples(output, opened, made, steps)

@@ -124,33 +124,6 @@ def _columns(layout: Layout, made: np.ndarray) -> Iterator[np.ndarray]:
         yield made[:, at] if wider else column
 
 
-def read_condition(run: Run, text: str | None) -> np.ndarray | None:
-    """Read the option `--condition`.
-
-    Args:
-        run: the conditional model.
-        text: a label, labels with commas between them, numbers with commas between them, `all`, or None.
-
-    Returns:
-        The rows that the model is told, or None.
-
-    Raises:
-        ConfigError: if the model has no condition, or does not know this one.
-    """
-    if text is None:
-        return None
-    from latentia.core.config import parse_value
-    from latentia.data.conditions import as_told
-
-    if text == "all" and run.condition is not None:
-        known = run.condition.examples(run.label_names)
-        if not known:
-            raise ConfigError("--condition all needs labels; give the numbers of one condition")
-        return as_told(np.stack([row for _, row in known]))
-    whole = text in run.label_names
-    return run.given(text if whole else parse_value(text))
-
-
 output_option = click.option(
     "-o", "--output", type=click.Path(path_type=Path), required=True, help="A .png, .npy, .npz or .csv file."
 )

@@ -10,7 +10,6 @@ from latentia.cli.output import (
     check_output,
     device_option,
     output_option,
-    read_condition,
     run_argument,
     skip_bad_option,
     write_examples,
@@ -48,7 +47,7 @@ def command(
     from latentia.api import open_run
 
     opened = open_run(run, device=device)
-    changed = read_condition(opened, edit)
+    changed = opened.conditions(edit)
     original, c = opened.take(source, split, count or None, skip_bad=skip_bad)
     made = opened.inference.reconstruct(original, c, edit=changed)
     if output.suffix.lower() == ".png" and opened.event.kind == "image":
@@ -60,5 +59,5 @@ def command(
         ]
         write_examples(output, opened, np.concatenate(rows), per_row)
     else:
-        told = c if changed is None else np.broadcast_to(changed, (len(made), changed.shape[-1]))
-        write_examples(output, opened, made, labels=opened.classes_of(told))
+        labels = opened.classes_of(c if changed is None else changed, len(made))
+        write_examples(output, opened, made, labels=labels)

@@ -11,7 +11,6 @@ from latentia.cli.output import (
     check_output,
     device_option,
     output_option,
-    read_condition,
     run_argument,
     write_examples,
 )
@@ -60,10 +59,10 @@ def command(
     from latentia.api import open_run
     from latentia.core.config import parse_override
 
-    given = {name: value for name, value in settings.items() if value is not None}
-    given |= {".".join(path): value for path, value in map(parse_override, words)}
+    chosen = {name: value for name, value in settings.items() if value is not None}
+    chosen |= {".".join(path): value for path, value in map(parse_override, words)}
     opened = open_run(run, device=device)
-    asked = read_condition(opened, condition)
-    c = opened.conditions_for(count, asked, seed)
-    made = opened.made(count, c, sampler, noise=noise, seed=seed, quiet=False, **given)
-    write_examples(output, opened, made, None if asked is None else len(asked), opened.classes_of(c))
+    given = opened.conditions(condition)
+    c = opened.conditions_for(count, given, seed)
+    made = opened.made(count, c, sampler, noise=noise, seed=seed, quiet=False, **chosen)
+    write_examples(output, opened, made, None if given is None else len(given), opened.classes_of(c))

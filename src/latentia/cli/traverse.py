@@ -38,6 +38,6 @@ def command(
     start, c = None, opened.usual_condition()
     if example is not None:
         at = opened.test_row(example)
-        start, c = opened.dataset.x[at], opened.told(at)
+        start, c = opened.dataset.x[at], opened.conditions_at(at)
     made = opened.inference.traverse(start, c, dims=chosen, values=values)
     write_examples(output, opened, made.reshape(-1, *opened.event), steps)

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from latentia.core.errors import DataError, RunError
-from latentia.data.conditions import Labels, Told, as_told
+from latentia.data.conditions import ConditionRows, Labels, as_condition_rows
 from latentia.data.dataset import Dataset
 from latentia.data.loader import Loader, loaders
 from latentia.data.matching import relabelled
@@ -125,7 +125,7 @@ class Subject:
     @cached_property
     def loader(self) -> Loader:
         """The split as the likelihood sees it, in random order: any part of it stands for the whole."""
-        told = self.run.told(slice(None), self.dataset)
+        told = self.run.conditions_at(slice(None), self.dataset)
         return (
             loaders(self.dataset, self.transform, self.run.device, told)["train"]
             .over(self.rows)
@@ -152,7 +152,7 @@ class Subject:
 
     def encoded(self, rows: np.ndarray) -> np.ndarray:
         """Encode examples, each under its own condition, to posterior means, flat, `(n, D)`."""
-        codes = self.run.inference.encode(self.dataset.x[rows], self.run.told(rows, self.dataset))
+        codes = self.run.inference.encode(self.dataset.x[rows], self.run.conditions_at(rows, self.dataset))
         return codes.reshape(len(rows), -1)
 
     def blind(self, rows: np.ndarray) -> np.ndarray:
@@ -193,17 +193,17 @@ class Subject:
         )
 
     @cached_property
-    def _ignorant(self) -> tuple[Told, np.ndarray]:
+    def _ignorant(self) -> tuple[ConditionRows, np.ndarray]:
         """Conditions that say nothing of any example, and their weights."""
         run = self.run
         if run.model.classifies or run.model.dropped:
-            return as_told(np.full((1, run.model.condition), np.nan)), np.ones(1)
-        told = np.asarray(run.told(self.known_rows, self.own.dataset))
+            return run.unknown_conditions(1), np.ones(1)
+        told = np.asarray(run.conditions_at(self.known_rows, self.own.dataset))
         told = told[np.isfinite(told).all(axis=1)]
         rows, counts = np.unique(told, axis=0, return_counts=True)
         if len(rows) > READINGS:
             rows, counts = self.drawn(told, READINGS), np.ones(READINGS)
-        return as_told(rows), counts / counts.sum()
+        return as_condition_rows(rows), counts / counts.sum()
 
     @cached_property
     def known_rows(self) -> np.ndarray:

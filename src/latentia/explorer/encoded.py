@@ -81,7 +81,7 @@ def encode_all(run: Run, folder: Path, tick: Tick) -> Encoded:
         parts: list[dict[str, np.ndarray]] = []
         for start in range(0, len(run.dataset), PART):
             rows = np.arange(start, min(start + PART, len(run.dataset)))
-            parts.append(measured(run, run.dataset.x[rows], run.told(rows)))
+            parts.append(measured(run, run.dataset.x[rows], run.conditions_at(rows)))
             tick(len(rows) / len(run.dataset))
         kept = {name: torch.from_numpy(np.concatenate([part[name] for part in parts])) for name in parts[0]}
         if "kl" in kept:

@@ -11,7 +11,6 @@ import torch
 from latentia.core import storage
 from latentia.core.errors import ConfigError, DataError, shell
 from latentia.core.event import Event
-from latentia.data.conditions import Told, as_told
 from latentia.evaluation import Assessment
 from latentia.explorer.encoded import measured
 from latentia.explorer.view import View
@@ -52,10 +51,7 @@ def sample(view: View, asked: dict[str, Any]) -> tuple[dict[str, np.ndarray | No
             raise ConfigError(f"'{key}' must be a number above 0 and below 100")
     run, condition = view.run, asked.get("condition")
     with view.lock:
-        if condition is None:
-            c = run.conditions_for(n, None, seed)
-        else:
-            c = np.repeat(_row(condition), n, axis=0)
+        c = run.conditions_for(n, None if condition is None else run.condition_rows(condition), seed)
         sampler = run.sampler(name, **settings) if settings else run.sampler_as_fitted(name)
         z = run.draw(n, c, sampler, seed=seed)
         if kept:
@@ -84,14 +80,6 @@ def _whole(asked: dict[str, Any], name: str, default: int, low: int, high: int) 
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         raise ConfigError(f"'{name}' must be a whole number from {low} to {high}")
     return value
-
-
-def _row(condition: Any) -> Told:
-    """Take back a row that the page was given."""
-    try:
-        return as_told(np.array(condition, dtype=np.float32).reshape(1, -1))
-    except (TypeError, ValueError) as error:
-        raise ConfigError("'condition' must be a list of numbers") from error
 
 
 def select(view: View, rows: np.ndarray) -> dict[str, Any]:
@@ -150,7 +138,7 @@ def place(
     """
     x = _example(view, body, invert)[None]
     run, encoded = view.run, view.encoded
-    c = _told(view, x, condition)
+    c = _condition(view, x, condition)
     with view.lock:
         found = measured(run, x, c)
         made = run.inference.decode(found["latents"], c)
@@ -169,18 +157,19 @@ def place(
     return {"x": x.astype(np.float32), "z": z, "c": c, "reconstruction": made}, scored
 
 
-def _told(view: View, x: np.ndarray, condition: int | None) -> np.ndarray | None:
+def _condition(view: View, x: np.ndarray, chosen: int | None) -> np.ndarray | None:
     """Give the condition of a user's example: the chosen one, the inferred one, or an unknown one."""
-    if view.condition is None:
+    run = view.run
+    if run.condition is None:
         return None
-    options = view.condition["options"]
-    if condition is not None:
-        if not 0 <= condition < len(options):
-            raise DataError(f"there is no condition {condition}; they run from 0 to {len(options) - 1}")
-        return _row(options[condition]["row"])
-    if not (view.run.model.dropped or view.run.model.classifies):
+    if chosen is not None:
+        known = run.named_conditions()[1]
+        if not 0 <= chosen < len(known):
+            raise DataError(f"there is no condition {chosen}; they run from 0 to {len(known) - 1}")
+        return known[chosen : chosen + 1]
+    if not (run.model.dropped or run.model.classifies):
         raise DataError("this run must be told the condition of an example; choose it above the map first")
-    return view.run.complete(x, np.full((1, view.condition["size"]), np.nan, np.float32))
+    return run.complete(x, run.unknown_conditions(1))
 
 
 def _example(view: View, body: bytes, invert: bool) -> np.ndarray:

@@ -117,7 +117,7 @@ def _data(view: View) -> bytes:
     arrays: dict[str, np.ndarray | None] = {
         "x": run.dataset.x[rows],
         "z": encoded.latents[rows],
-        "c": run.told(rows),
+        "c": run.conditions_at(rows),
     }
     for number, (_, _, _, values) in enumerate(view.columns):
         arrays[f"column {number}"] = values[rows]

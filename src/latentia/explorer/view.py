@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from latentia.core.errors import DataError, RunError
-from latentia.data.conditions import as_told
 from latentia.data.splits import spread
 from latentia.explorer import planes
 from latentia.explorer.encoded import Encoded, encode_all, label_of
@@ -117,10 +116,10 @@ class View:
         """The size of a condition and those that can be chosen by name, or None."""
         if self.run.condition is None:
             return None
-        options = self.run.condition.examples(self.run.label_names)
+        names, rows = self.run.named_conditions()
         return {
             "size": self.run.condition.size,
-            "options": [{"name": str(name), "row": np.asarray(row).tolist()} for name, row in options],
+            "options": [{"name": name, "row": row} for name, row in zip(names, rows.tolist())],
         }
 
     def _rate_distortion(self) -> dict[str, Any]:
@@ -246,7 +245,9 @@ class View:
         """Where moves start: the prior's mean, or that of the data's latents where no prior was trained."""
         if not self.run.objective.bound or self.run.model.coder is not None:
             return mean
-        return self.run.prior_mean(self.run.told(spread(np.arange(len(self.run.dataset)), 1))).reshape(-1)
+        return self.run.prior_mean(
+            self.run.conditions_at(spread(np.arange(len(self.run.dataset)), 1))
+        ).reshape(-1)
 
     @cached_property
     def columns(self) -> list[tuple[str, list[str] | None, str, np.ndarray]]:
@@ -315,7 +316,7 @@ class View:
             `z`, shape `(n, D)`, and `c`, `(n, C)` or None.
         """
         rows = self.rows(asked)
-        return {"z": self.encoded.latents[rows], "c": self.run.told(rows)}
+        return {"z": self.encoded.latents[rows], "c": self.run.conditions_at(rows)}
 
     def decode(self, z: np.ndarray, c: np.ndarray | None = None) -> np.ndarray:
         """Decode latents.
@@ -335,6 +336,6 @@ class View:
             raise TooMuch(f"from 1 to {DECODED:,} latents can be decoded at once, not {len(z):,}")
         if not np.isfinite(z).all():
             raise DataError("a latent holds a value that is not finite")
-        c = None if self.run.condition is None or c is None else as_told(c)
+        c = None if self.run.condition is None or c is None else self.run.condition_rows(c)
         decoded = (self._quick or self.service.decode_rows)(z.reshape(len(z), *self.run.latent), c)
         return np.ascontiguousarray(decoded, dtype=np.float32)

@@ -51,7 +51,7 @@ class OnnxDecoder:
         z = np.ascontiguousarray(z, np.float32).reshape(-1, *self.run.latent)
         fed = {"z": z}
         if self.run.model.condition:
-            fed["c"] = np.ascontiguousarray(self.run.told_each(c, len(z)), np.float32)
+            fed["c"] = np.ascontiguousarray(self.run.conditions(c, len(z)), np.float32)
         return self.session.run(["x"], fed)[0]
 
 

@@ -136,11 +136,11 @@ def _full(run: Run, value: float) -> Tensor:
 def _condition(run: Run) -> dict[str, Any] | None:
     if run.condition is None:
         return None
-    named = run.condition.examples(run.label_names)
+    names, rows = run.named_conditions()
     return {
         "size": run.condition.size,
         "unknown": "a row of NaN" if run.model.dropped or run.model.classifies else None,
-        "examples": [{"name": str(name), "row": [float(value) for value in row]} for name, row in named],
+        "examples": [{"name": name, "row": row} for name, row in zip(names, rows.tolist())],
     }
 
 

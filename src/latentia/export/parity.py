@@ -65,9 +65,9 @@ def real_examples(run: Run) -> tuple[np.ndarray, np.ndarray | None]:
     """
     try:
         rows = run.examples("test", EXAMPLES)
-        return run.dataset.x[rows], run.told(rows)
+        return run.dataset.x[rows], run.conditions_at(rows)
     except LatentiaError:
-        none = None if run.condition is None else np.zeros((0, run.condition.size), np.float32)
+        none = None if run.condition is None else run.unknown_conditions(0)
         return np.zeros((0, *run.event), np.float32), none
 
 

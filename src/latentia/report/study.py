@@ -116,7 +116,7 @@ class Study:
             over dimensions.
         """
         x = self.inputs.dataset.x[positions]
-        found = reconstructed(self.run, x, self.run.told(positions), keep=True)
+        found = reconstructed(self.run, x, self.run.conditions_at(positions), keep=True)
         values = np.asarray(found.given).reshape(len(x), -1)
         return found.error, float(values.astype(np.float64).var(axis=0).mean())
 
@@ -143,7 +143,7 @@ class Study:
     @cached_property
     def told(self) -> np.ndarray | None:
         """The condition under which what belongs to no example is decoded: that of the first one shown."""
-        return self.run.told(int(self.inputs.shown[0]))
+        return self.run.conditions_at(int(self.inputs.shown[0]))
 
     def traversal(self) -> tuple[list[int], np.ndarray, np.ndarray]:
         """Move one latent dimension at a time.
@@ -189,7 +189,9 @@ class Study:
         Returns:
             Data, shape `(n, *event)`.
         """
-        return self.run.inference.reconstruct(self.inputs.dataset.x[positions], self.run.told(positions))
+        return self.run.inference.reconstruct(
+            self.inputs.dataset.x[positions], self.run.conditions_at(positions)
+        )
 
     def paths(self, kind: str) -> np.ndarray:
         """Walk between the chosen pairs.
@@ -200,9 +202,9 @@ class Study:
         Returns:
             Shape `(pairs, STEPS, *event)`.
         """
-        x, told = self.inputs.dataset.x, self.run.told
+        x, conditions = self.inputs.dataset.x, self.run.conditions_at
         walks = [
-            self.run.inference.interpolate(x[a], x[b], told([a, b]), steps=STEPS, path=kind)
+            self.run.inference.interpolate(x[a], x[b], conditions([a, b]), steps=STEPS, path=kind)
             for a, b in self.inputs.pairs
         ]
         return np.stack(walks)
@@ -231,7 +233,7 @@ class Study:
         from torch.distributions import Independent, Normal
 
         told = None if self.told is None else self.told[None]  # the plane is decoded under it
-        prior = self.run.model.prior(self.run.told_tensor(told, 1))
+        prior = self.run.model.prior(self.run.condition_tensor(told, 1))
         edge = float(torch.special.ndtr(torch.tensor(-3.0)))
         shares = torch.linspace(edge, 1 - edge, SIDE, dtype=torch.float64)
         if isinstance(prior, Independent) and isinstance(prior.base_dist, Normal):

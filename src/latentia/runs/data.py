@@ -231,8 +231,8 @@ class Owned(Trained):
             raise DataError(f"there is no test example {position}; they run from 0 to {len(rows) - 1}")
         return int(rows[position])
 
-    def told(self, positions: Any, dataset: Dataset | None = None) -> np.ndarray | None:
-        """Give the conditions of examples, as a conditional model is told them, or infers them.
+    def conditions_at(self, positions: Any, dataset: Dataset | None = None) -> np.ndarray | None:
+        """Give the conditions of examples, as a conditional model takes them, what it infers filled in.
 
         Args:
             positions: which examples: positions, or a slice.
@@ -268,7 +268,7 @@ class Owned(Trained):
         Returns:
             Shape `(n, *latent)`.
         """
-        return self.inference.encode(self.dataset.x[positions], self.told(positions), sample=sample)
+        return self.inference.encode(self.dataset.x[positions], self.conditions_at(positions), sample=sample)
 
     def encode_splits(
         self, source: Any = None, *, sample: bool = False, seed: int = 0, skip_bad: bool = False
@@ -286,12 +286,12 @@ class Owned(Trained):
             the same for validation and test where they have examples.
         """
         dataset = self.dataset if source is None else self._split(source, **_bad(skip_bad))
-        told = self.told(slice(None), dataset)
+        conditions = self.conditions_at(slice(None), dataset)
         found: dict[str, np.ndarray] = {}
         for split, rows in dataset.splits.items():
             if not len(rows):
                 continue
-            c = None if told is None else told[rows]
+            c = None if conditions is None else conditions[rows]
             found[f"x_{split}"] = self.inference.encode(dataset.part(rows), c, sample=sample, seed=seed)
             if dataset.labels is not None:
                 labels, names = dataset.labels[rows], np.array([*dataset.label_names, ""])
@@ -318,7 +318,7 @@ class Owned(Trained):
         """
         dataset = self.dataset if source is None else self.other(source, **_bad(skip_bad))
         rows = self.rows(dataset, split)[:n]
-        return dataset.part(rows), self.told(rows, dataset)
+        return dataset.part(rows), self.conditions_at(rows, dataset)
 
     def rows(self, dataset: Dataset, split: str | None = None) -> np.ndarray:
         """Give the positions of the examples of a split.

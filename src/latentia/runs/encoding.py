@@ -129,7 +129,7 @@ class Encoding:
         self.event = run.latent if coder is None else coder.code_shape or (1,)
         self.dtype = np.dtype(np.uint8 if coder is not None and coder.size <= 256 else np.float32)
         self.dataset = data = run.streamed(source)
-        self.told = run.conditions_of(data)
+        self.conditions = run.conditions_of(data)
         job = ArrayJob(data)
         self.shards = _packed(data) if data.fingerprint else plan(job, _SHARD)
         self.given, self.each = job.given, job.each
@@ -227,7 +227,7 @@ class Encoding:
         step = max(1, min(_LARGEST, storage.CHUNK // max(1, self.each)))
         for start in range(0, len(rows), step):
             at = rows[start : start + step]
-            c = None if self.told is None else self.told[at]
+            c = None if self.conditions is None else self.conditions[at]
             if self.latents == "codes":
                 found = self.run.inference.codes(x[at], c).reshape(-1, *self.event)
             else:

@@ -13,7 +13,7 @@ import torch
 
 from latentia.assembly import Parts
 from latentia.core.errors import ConfigError, DataError, LatentiaError, Note
-from latentia.data.conditions import Labels, as_told
+from latentia.data.conditions import Labels, as_condition_rows
 from latentia.data.dataset import Dataset
 from latentia.data.matching import in_units, matched, relabelled
 from latentia.data.readers.values import require_finite
@@ -120,16 +120,9 @@ class Exchange(Inference):
         if self.condition is None:
             return None
         strict = isinstance(self.condition, Labels)
-        return as_told(self.condition.of(relabelled(dataset, self._classes, strict=strict)))
+        return as_condition_rows(self.condition.of(relabelled(dataset, self.class_names, strict=strict)))
 
-    @property
-    def _classes(self) -> tuple[str, ...]:
-        """The names of the classes that a condition is about; their numbers where they have no names."""
-        if self.label_names or not isinstance(self.condition, Labels):
-            return self.label_names
-        return tuple(map(str, range(self.condition.classes)))
-
-    def inward(self, x: Any, c: np.ndarray | None = None) -> tuple[Examples, np.ndarray | None]:
+    def inward(self, x: Any, c: Any = None) -> tuple[Examples, Any]:
         """Take examples as a caller has them.
 
         Args:

@@ -10,14 +10,15 @@ import torch
 from latentia import sampling
 from latentia.core.errors import ConfigError, DataError
 from latentia.core.noise import seeded
-from latentia.data.conditions import as_told
+from latentia.data.conditions import as_condition_rows
 from latentia.data.shards import Examples, as_examples
 from latentia.metrics.terms import stream
 from latentia.probability import Hierarchy, MixturePrior, codes_of
-from latentia.runs.inputs import CHUNK, Inputs
+from latentia.runs.conditions import Conditioned
+from latentia.runs.inputs import CHUNK
 
 
-class Inference(Inputs):
+class Inference(Conditioned):
     """What a model does: encode, decode, and walk between latents.
 
     Every operation is declared here, and once. Examples pass through `inward` on their way in and through
@@ -32,7 +33,7 @@ class Inference(Inputs):
         """The same model, which takes and gives examples in the project's own order of axes, in floats."""
         return self
 
-    def inward(self, x: Any, c: np.ndarray | None = None) -> tuple[Examples, np.ndarray | None]:
+    def inward(self, x: Any, c: Any = None) -> tuple[Examples, Any]:
         """Take examples as a caller has them.
 
         Args:
@@ -96,12 +97,12 @@ class Inference(Inputs):
             raise ConfigError(f"the prior of model '{name}' has no components; train one with --model gmvae")
         return prior.components(torch.from_numpy(self.as_latents(z)).to(self.device)).cpu().numpy()
 
-    def clusters(self, x: Any, c: np.ndarray | None = None) -> np.ndarray:
+    def clusters(self, x: Any, c: Any = None) -> np.ndarray:
         """Give the probability of each component of a mixture prior, p(k|z), at the posterior's mean.
 
         Args:
             x: examples, as `inward` takes them.
-            c: conditions, shape `(N, C)` or `(C,)`, for a conditional model.
+            c: for a conditional model, their conditions, as `conditions` takes them.
 
         Returns:
             Shape `(N, K)`, float32; its largest entry names the cluster.
@@ -140,14 +141,12 @@ class Inference(Inputs):
         return self.outward(np.concatenate(saw)), self.outward(np.concatenate(made))
 
     @torch.no_grad()
-    def encode(
-        self, x: Any, c: np.ndarray | None = None, *, sample: bool = False, seed: int = 0
-    ) -> np.ndarray:
+    def encode(self, x: Any, c: Any = None, *, sample: bool = False, seed: int = 0) -> np.ndarray:
         """Encode data to the posterior's mean, or to a draw from it.
 
         Args:
             x: examples, as `inward` takes them.
-            c: conditions, shape `(N, C)` or `(C,)`, for a conditional model.
+            c: for a conditional model, their conditions, as `conditions` takes them.
             sample: draw from q(z|x) instead of taking its mean.
             seed: seed of the draw.
 
@@ -155,26 +154,26 @@ class Inference(Inputs):
             Latents, shape `(N, *latent)`, float32.
         """
         x, c = self.inward(x, c)
-        told = self._chunks(self.complete(x, c), len(x))
+        chunks = self._chunks(self.complete(x, c), len(x))
         with seeded(seed):
-            codes = [self.model.encode(part, next(told)) for part in self.prepare(x)]
+            codes = [self.model.encode(part, next(chunks)) for part in self.prepare(x)]
             return np.concatenate([(q.sample() if sample else q.mean).cpu().numpy() for q in codes])
 
     @torch.no_grad()
-    def posterior(self, x: Any, c: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray | None]:
+    def posterior(self, x: Any, c: Any = None) -> tuple[np.ndarray, np.ndarray | None]:
         """Encode data to the mean and the standard deviation of the posterior.
 
         Args:
             x: examples, as `inward` takes them.
-            c: conditions, shape `(N, C)` or `(C,)`, for a conditional model.
+            c: for a conditional model, their conditions, as `conditions` takes them.
 
         Returns:
             Each of shape `(N, *latent)`, float32; None for the second where the posterior has no closed
             form of it, as a flow's. A point, as of an autoencoder or a quantiser, has a deviation of 0.
         """
         x, c = self.inward(x, c)
-        told = self._chunks(self.complete(x, c), len(x))
-        codes = [self.model.encode(part, next(told)) for part in self.prepare(x)]
+        chunks = self._chunks(self.complete(x, c), len(x))
+        codes = [self.model.encode(part, next(chunks)) for part in self.prepare(x)]
         mean = np.concatenate([q.mean.cpu().numpy() for q in codes])
         try:
             return mean, np.concatenate([q.stddev.cpu().numpy() for q in codes])
@@ -182,12 +181,12 @@ class Inference(Inputs):
             return mean, None
 
     @torch.no_grad()
-    def codes(self, x: Any, c: np.ndarray | None = None) -> np.ndarray:
+    def codes(self, x: Any, c: Any = None) -> np.ndarray:
         """Encode data to the likeliest codes.
 
         Args:
             x: examples, as `inward` takes them.
-            c: conditions, shape `(N, C)` or `(C,)`, for a conditional model.
+            c: for a conditional model, their conditions, as `conditions` takes them.
 
         Returns:
             Whole numbers from 0 to K - 1, shape `(N, *code_shape)`, int64.
@@ -197,19 +196,17 @@ class Inference(Inputs):
         """
         self.coder  # noqa: B018 - raises where there are no codes
         x, c = self.inward(x, c)
-        told = self._chunks(c, len(x))
-        found = [codes_of(self.model.encode(part, next(told))).cpu().numpy() for part in self.prepare(x)]
+        chunks = self._chunks(c, len(x))
+        found = [codes_of(self.model.encode(part, next(chunks))).cpu().numpy() for part in self.prepare(x)]
         return np.concatenate(found)
 
     @torch.no_grad()
-    def decode(
-        self, z: np.ndarray, c: np.ndarray | None = None, *, noise: bool = False, seed: int = 0
-    ) -> Any:
+    def decode(self, z: np.ndarray, c: Any = None, *, noise: bool = False, seed: int = 0) -> Any:
         """Decode latents to the likelihood's mean, or to a draw from it.
 
         Args:
             z: latents, shape `(N, *latent)`; or, as whole numbers, codes, shape `(N, *code_shape)`.
-            c: conditions, shape `(N, C)` or `(C,)`, for a conditional model.
+            c: for a conditional model, their conditions, as `conditions` takes them.
             noise: draw from p(x|z) instead of taking its mean.
             seed: seed of the draw.
 
@@ -220,19 +217,19 @@ class Inference(Inputs):
             DataError: if the shape is not the latents'.
         """
         z = self.as_latents(z)
-        out, told = [], self._chunks(c, len(z))
+        out, chunks = [], self._chunks(c, len(z))
         with seeded(stream(seed, "decoder")):  # not the noise that the latents were drawn with
             for start in range(0, len(z), CHUNK):
-                p = self.model.decode(self.tensor(z[start : start + CHUNK]), next(told))
+                p = self.model.decode(self.tensor(z[start : start + CHUNK]), next(chunks))
                 out.append(self.transform.invert(p.sample() if noise else p.mean).cpu().numpy())
         return self.outward(np.concatenate(out))
 
-    def reconstruct(self, x: Any, c: np.ndarray | None = None, *, edit: np.ndarray | None = None) -> Any:
+    def reconstruct(self, x: Any, c: Any = None, *, edit: Any = None) -> Any:
         """Encode to the posterior's mean and decode to the likelihood's.
 
         Args:
             x: examples, as `inward` takes them.
-            c: conditions, shape `(N, C)` or `(C,)`, for a conditional model.
+            c: for a conditional model, their conditions, as `conditions` takes them.
             edit: the condition to decode under instead of c: what the latent says stays, what the condition
                 says changes.
 
@@ -248,7 +245,7 @@ class Inference(Inputs):
         self,
         n: int,
         *,
-        c: np.ndarray | None = None,
+        c: Any = None,
         sampler: sampling.Sampler | None = None,
         seed: int = 0,
     ) -> np.ndarray:
@@ -256,18 +253,18 @@ class Inference(Inputs):
 
         Args:
             n: how many.
-            c: conditions, shape `(n, C)` or `(C,)`, for a prior that depends on them.
+            c: conditions, as `conditions` takes them, for a prior that depends on them.
             sampler: where to draw from instead of the prior.
             seed: seed of the draw.
 
         Returns:
             Shape `(n, *latent)`, float32.
         """
-        told = self.told_tensor(c, n)
+        rows = self.condition_tensor(c, n)
         if sampler is not None:
-            return sampler.to(self.device).sample(n, seed, told)
+            return sampler.to(self.device).sample(n, seed, rows)
         with seeded(seed), torch.no_grad():
-            return sampling.sample_prior(self.model.prior(told), n).cpu().numpy()
+            return sampling.sample_prior(self.model.prior(rows), n).cpu().numpy()
 
     def redraw(self, z: np.ndarray, kept: int, *, seed: int = 0) -> np.ndarray:
         """Keep the first levels of a hierarchy's latents and draw those below from the prior.
@@ -298,7 +295,7 @@ class Inference(Inputs):
         self,
         a: Any,
         b: Any,
-        c: np.ndarray | None = None,
+        c: Any = None,
         *,
         steps: int = 10,
         path: str = "linear",
@@ -308,7 +305,7 @@ class Inference(Inputs):
         Args:
             a: the first example, `(*event)`, as `inward` takes it.
             b: the second one.
-            c: the conditions of both, shape `(2, C)`, or one for both, for a conditional model.
+            c: for a conditional model, the conditions of both, or one for both, as `conditions` takes them.
             steps: how many points, both ends included.
             path: 'linear' or 'spherical'.
 
@@ -318,17 +315,17 @@ class Inference(Inputs):
         x = np.concatenate([self.inward(end)[0][:1] for end in (a, b)])
         c = self.complete(x, c)
         ends = torch.from_numpy(self.inference.encode(x, c))
-        told = self.told_each(c, 2)
-        if told is not None:
-            first, second = torch.from_numpy(np.array(told))
-            told = as_told(sampling.interpolate(first, second, steps).numpy())
+        rows = self.conditions(c, 2)
+        if rows is not None:
+            first, second = torch.from_numpy(np.array(rows))
+            rows = as_condition_rows(sampling.interpolate(first, second, steps).numpy())
         z = sampling.interpolate(ends[0], ends[1], steps, path).numpy()
-        return self.outward(self.inference.decode(z, told))
+        return self.outward(self.inference.decode(z, rows))
 
     def traverse(
         self,
         x: Any = None,
-        c: np.ndarray | None = None,
+        c: Any = None,
         *,
         dims: list[int] | None = None,
         values: np.ndarray | None = None,
@@ -337,7 +334,7 @@ class Inference(Inputs):
 
         Args:
             x: the example to start from, `(*event)`, as `inward` takes it; the prior's mean by default.
-            c: its condition, shape `(C,)`, for a conditional model.
+            c: for a conditional model, its condition, as `conditions` takes it.
             dims: which dimensions; all by default.
             values: what to set them to, shape `(T,)` or `(len(dims), T)`; nine from -3 to 3 by
                 default, which suits a standard normal prior.
@@ -348,23 +345,23 @@ class Inference(Inputs):
         if x is not None:
             x, c = self.inward(x, c)
             c = self.complete(x, c)
-        told = self.told_each(c, 1)
-        start = torch.from_numpy(self.prior_mean(told) if x is None else self.inference.encode(x, c)[0])
+        rows = self.conditions(c, 1)
+        start = torch.from_numpy(self.prior_mean(rows) if x is None else self.inference.encode(x, c)[0])
         dims = list(range(self.latent[0])) if dims is None else dims
         line = torch.linspace(-3, 3, 9) if values is None else torch.as_tensor(values, dtype=torch.float32)
         path = sampling.traverse(start, dims, line)
-        made = self.outward(self.inference.decode(path.flatten(0, 1).numpy(), told))
+        made = self.outward(self.inference.decode(path.flatten(0, 1).numpy(), rows))
         return made.reshape(*path.shape[:2], *made.shape[1:])
 
     @torch.no_grad()
-    def prior_mean(self, c: np.ndarray | None = None) -> np.ndarray:
+    def prior_mean(self, c: Any = None) -> np.ndarray:
         """Give the mean of the prior.
 
         Args:
-            c: the condition, shape `(C,)` or `(1, C)`, for a prior that depends on it.
+            c: the condition, as `conditions` takes it, for a prior that depends on it.
 
         Returns:
             Shape `(*latent)`, float32.
         """
-        prior = self.model.prior(self.told_tensor(c, 1))
+        prior = self.model.prior(self.condition_tensor(c, 1))
         return (prior.mean[0] if prior.batch_shape else prior.mean).cpu().numpy()

@@ -16,7 +16,6 @@ from latentia.core.devices import choose_device
 from latentia.core.errors import ConfigError, DataError, Note
 from latentia.core.event import Event
 from latentia.core.types import Coder
-from latentia.data.conditions import Told, as_told
 from latentia.data.readers.values import require_finite
 from latentia.data.shards import Examples, as_examples
 
@@ -28,8 +27,7 @@ class Inputs:
     """A model with its transform and weights, and the way of arrays into it.
 
     All arrays are numpy, one example per row, in the units of the data; a uint8 array may be given wherever
-    the data were uint8. Everything random takes a seed. A conditional model takes beside x or z the condition
-    c of each example: rows as `given` makes them, or vectors in the data's units.
+    the data were uint8. Everything random takes a seed.
     """
 
     def __init__(self, recipe: Mapping[str, Any], parts: Parts) -> None:
@@ -156,98 +154,6 @@ class Inputs:
         if not self.model.strides:
             return ""
         return f"; it takes other sizes in steps of {'x'.join(map(str, self.model.strides))}"
-
-    def given(self, values: Any) -> Told:
-        """Turn conditions in the user's words into the rows that the model is told.
-
-        Args:
-            values: one or a list of them: the number or name of a label, or vectors in the data's units; or
-                what this gave before, which stays as it is.
-
-        Returns:
-            Shape `(n, C)`, float32.
-
-        Raises:
-            ConfigError: if the model has no condition, or does not know this one.
-        """
-        if self.condition is None:
-            name = self.recipe["model"]["name"]
-            raise ConfigError(f"model '{name}' takes no condition; train one with --model conditional_vae")
-        if isinstance(values, Told):
-            return as_told(np.atleast_2d(values))
-        return as_told(self.condition.rows(values, self.label_names))
-
-    @torch.no_grad()
-    def complete(self, x: Examples, c: np.ndarray | None = None) -> np.ndarray | None:
-        """Fill in conditions that are not known where the model infers them: with the most probable class.
-
-        Args:
-            x: data, shape `(N, *event)`.
-            c: conditions, shape `(N, C)`, `(C,)` or None, rows of NaN where they are not known.
-
-        Returns:
-            Shape `(N, C)`; c itself for a model that infers none.
-        """
-        if not self.model.classifies:
-            return c
-        x = as_examples(x)
-        unknown = np.full(self.model.condition, np.nan, np.float32)
-        told = self._chunks(unknown if c is None else c, self.count(x))
-        filled = [self.model.complete(part, next(told)) for part in self.prepare(x)]
-        return as_told(torch.cat([part for part in filled if part is not None]).cpu().numpy())
-
-    def told_each(self, c: np.ndarray | None, count: int) -> Told | None:
-        """Check conditions, and give one for each example.
-
-        Args:
-            c: conditions, shape `(count, C)`, `(1, C)`, `(C,)`, or None where they are not known: rows as
-                `given` makes them, or vectors in the data's units.
-            count: how many examples.
-
-        Returns:
-            Shape `(count, C)`; None for a model without a condition.
-
-        Raises:
-            ConfigError: if the model needs one, has none, or they are of another shape.
-        """
-        size = self.model.condition
-        if not size:
-            return None if c is None else self.given(c)
-        if c is None:
-            if not self.model.dropped:
-                without = ", or train with model.drop=0.1 to do without"
-                raise ConfigError(
-                    "the model needs a condition: give one (--condition, such as a label)"
-                    + (without if "drop" in self.recipe["model"] else "")
-                )
-            return as_told(np.full((count, size), np.nan))
-        rows = np.asanyarray(c)
-        if rows.ndim == 1:
-            rows = rows[None]
-        if rows.ndim == 2 and rows.shape[1] == size:
-            rows = self.given(rows)
-        if rows.shape[1:] != (size,) or len(rows) not in (1, count):
-            got = "x".join(map(str, np.shape(c)))
-            raise ConfigError(f"the condition must have shape {count}x{size} or 1x{size}, not {got}")
-        return as_told(np.broadcast_to(rows, (count, size)))
-
-    def told_tensor(self, c: np.ndarray | None, count: int) -> Tensor | None:
-        """Check conditions as `told_each` does, and bring them to where the model is.
-
-        Args:
-            c: as `told_each`.
-            count: how many examples.
-
-        Returns:
-            Shape `(count, C)`, or None.
-        """
-        told = self.told_each(c, count)
-        return None if told is None else self.tensor(told)
-
-    def _chunks(self, c: np.ndarray | None, count: int) -> Iterator[Tensor | None]:
-        told = self.told_tensor(c, count)
-        for start in range(0, count, CHUNK):
-            yield None if told is None else told[start : start + CHUNK]
 
     @property
     def coder(self) -> Coder:

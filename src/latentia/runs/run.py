@@ -87,7 +87,7 @@ class Run(Owned):
     def known_codes(self) -> np.ndarray:
         """The codes of the training split, shape `(N, *code_shape)`, of a model that has codes."""
         rows = self.dataset.splits["train"]
-        return self.inference.codes(self.dataset.part(rows), self.told(rows))
+        return self.inference.codes(self.dataset.part(rows), self.conditions_at(rows))
 
     def sampler(self, name: str = "prior", *, quiet: bool = True, **settings: Any) -> Sampler:
         """Give a sampler of latents, fitted to the aggregate posterior where it needs to be.
@@ -145,8 +145,8 @@ class Run(Owned):
 
         Args:
             n: how many.
-            condition: for a conditional model, one or a list of them, repeated as often as it takes; the
-                conditions of training examples, drawn at random, by default.
+            condition: for a conditional model, one or several, as `conditions` takes them, repeated as often
+                as it takes; those of training examples, drawn at random, by default.
             sampler: 'prior', or one fitted to the aggregate posterior: 'mixture', 'flow', 'two_stage',
                 or 'autoregressive' for a model with codes.
             noise: draw from the likelihood instead of taking its mean.
@@ -223,7 +223,7 @@ class Run(Owned):
 
         Args:
             n: how many.
-            condition: one or a list of them, in the user's words; those of training examples by default, or,
+            condition: one or several, as `conditions` takes them; those of training examples by default, or,
                 where these are gone, classes as often as they had them.
             seed: seed of the draw of training examples.
 
@@ -233,19 +233,18 @@ class Run(Owned):
         Raises:
             LatentiaError: if the data are gone, and so is what conditions they had.
         """
-        if condition is not None:
-            rows = self.given(condition)
+        if (rows := self.conditions(condition)) is not None:
             return rows[np.arange(n) % len(rows)]
         if self.condition is None:
             return None
         generator = np.random.default_rng(seed)
         try:
-            return self.told(generator.choice(self.dataset.splits["train"], n))
+            return self.conditions_at(generator.choice(self.dataset.splits["train"], n))
         except LatentiaError as error:
             counts = np.array(self.record.classes, np.float64)
             if not isinstance(self.condition, Labels) or len(counts) != self.condition.classes:
                 raise type(error)(f"{error}; give a condition") from error
-            return self.given(generator.choice(len(counts), n, p=counts / counts.sum()))
+            return self.conditions(generator.choice(len(counts), n, p=counts / counts.sum()))
 
     def usual_condition(self) -> np.ndarray | None:
         """Give a condition for what belongs to no example: that of the first one of the test split.
@@ -256,23 +255,9 @@ class Run(Owned):
         if self.condition is None:
             return None
         try:
-            return self.told(self.test_row(0))
+            return self.conditions_at(self.test_row(0))
         except LatentiaError:
             return self.conditions_for(1)[0]  # pyright: ignore[reportOptionalSubscript]
-
-    def classes_of(self, c: np.ndarray | None) -> list[str] | None:
-        """Name the classes that conditions stand for.
-
-        Args:
-            c: conditions, shape `(n, C)`, or None.
-
-        Returns:
-            A name for each, empty where it is not known; None where conditions are no labels.
-        """
-        if c is None or not isinstance(self.condition, Labels):
-            return None
-        names = self.label_names or tuple(map(str, range(self.condition.classes)))
-        return ["" if np.isnan(row).any() else names[int(row.argmax())] for row in np.asarray(c)]
 
     @property
     def image_range(self) -> tuple[float, float]:

@@ -63,7 +63,6 @@ def info(run: Run, data: Facts) -> dict[str, Any]:
     """
     model, coder = run.model, run.model.coder
     parts = ("model", "network", "posterior", "prior", "likelihood", "transform", "objective")
-    labels = [name for name, _ in run.condition.examples(run.label_names)] if run.condition else []
     return {
         "latentia": __version__,
         "name": run.name,
@@ -79,7 +78,7 @@ def info(run: Run, data: Facts) -> dict[str, Any]:
             "size": model.condition,
             "required": bool(model.condition and not model.dropped and not model.classifies),
             "inferred": model.classifies,
-            "known": labels,
+            "known": run.named_conditions()[0],
         }
         if model.condition
         else None,

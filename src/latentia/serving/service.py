@@ -137,24 +137,16 @@ class Service:
         """Turn conditions in the user's words into one row for each example.
 
         Args:
-            condition: one or a list of them: labels by number or name, or vectors; or None.
+            condition: one or several, as `Run.conditions` takes them; or None.
             count: how many examples there are.
             inferred: whether a model that classifies may tell from the data what is not given.
 
         Returns:
             Shape `(count, C)`, rows of NaN where they are not known, or None for a model without a condition.
         """
-        rows = self._given(condition)
-        if rows is None and inferred and self.run.model.classifies:
-            rows = np.full((1, self.run.model.condition), np.nan, np.float32)
-        return self.run.told_each(rows, count)
-
-    def _given(self, condition: Any) -> np.ndarray | None:
-        try:
-            return None if condition is None else self.run.given(condition)
-        except (TypeError, ValueError, OverflowError) as error:
-            line = "'condition' is neither a label nor numbers; see /info for the labels"
-            raise Refusal(line) from error
+        if condition is None and inferred and self.run.model.classifies:
+            return self.run.unknown_conditions(count)
+        return self.run.conditions(condition, count)
 
     # What is answered.
 
@@ -247,7 +239,7 @@ class Service:
         }
         with self.lock:
             chosen = self._sampler(sampler, asked)
-            c = self.run.conditions_for(n, self._given(condition), seed)
+            c = self.run.conditions_for(n, condition, seed)
             z = self.run.draw(n, c, chosen, seed=seed)
             return self.run.inference.decode(z, c, noise=True, seed=seed) if noise else self._decode(z, c)
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from latentia.data.dataset import Dataset
 
 
-class Told(np.ndarray):
-    """Rows that a model is told, `(n, C)`: made from the user's words once, and never again.
+class ConditionRows(np.ndarray):
+    """Conditions as a model takes them, `(n, C)`: made from the user's words once, and never again.
 
     The type tells them from numbers in the data's units, which are an array of the same shape. Parts of them
     are of that type, too, and so is what they are joined to.
@@ -28,8 +28,8 @@ class Told(np.ndarray):
     __array_priority__ = 1.0  # pyright: ignore[reportAssignmentType] - joined, they keep the type
 
 
-def as_told(rows: np.ndarray) -> Told:
-    """Say of rows that they are what a model is told.
+def as_condition_rows(rows: np.ndarray) -> ConditionRows:
+    """Say of rows that they are what a model takes.
 
     Args:
         rows: what a `Condition` made.
@@ -37,7 +37,7 @@ def as_told(rows: np.ndarray) -> Told:
     Returns:
         The same, float32, of the type that says so.
     """
-    return np.asarray(rows, dtype=np.float32).view(Told)
+    return np.asarray(rows, dtype=np.float32).view(ConditionRows)
 
 
 class Condition(abc.ABC):
@@ -103,7 +103,7 @@ class Condition(abc.ABC):
         """Turn what a user gives into rows.
 
         Args:
-            values: one value or a list of them, in the user's words; or rows.
+            values: one value or several, in the user's words; a list, an array, or what numpy makes one of.
             names: what the classes are called.
 
         Returns:
@@ -129,9 +129,11 @@ def as_rows(values: Any, size: int, what: str) -> np.ndarray:
     """Read one vector or several of a size; of size 1, a list is one number for each."""
     try:
         rows = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ConfigError(f"the condition must be {what}, not {values!r}") from error
     rows = rows[:, None] if rows.ndim == 1 and size == 1 else np.atleast_2d(rows)
     if rows.ndim != 2 or rows.shape[1] != size:
-        raise ConfigError(f"the condition must be {what}, not of shape {np.shape(values)}")
+        raise ConfigError(f"the condition must be {what}, not of shape {rows.shape}")
+    if not (np.isfinite(rows) | np.isnan(rows).all(axis=1, keepdims=True)).all():
+        raise ConfigError("the condition must be of finite numbers, or a row of NaN where it is not known")
     return rows

@@ -61,10 +61,16 @@ class Labels(Condition):
 
     def rows(self, values: Any, names: tuple[str, ...] = ()) -> np.ndarray:
         """Read class numbers or names; see `Condition`."""
-        if isinstance(values, np.ndarray) and values.ndim == 2:
-            return as_rows(values, self.classes, f"rows of {self.classes} numbers").astype(np.float32)
-        asked = values if isinstance(values, (list, tuple, np.ndarray)) else [values]
-        return np.eye(self.classes, dtype=np.float32)[[self._number(value, names) for value in asked]]
+        if hasattr(values, "__array__"):
+            values = np.asarray(values)
+            # Shares of the classes, such as one-hot rows; labels are whole numbers or names.
+            one = values.dtype.kind == "f" and values.shape == (self.classes,)
+            if one or values.ndim == 2:
+                return as_rows(values, self.classes, f"rows of {self.classes} numbers").astype(np.float32)
+            values = values.tolist()
+        labels = values if isinstance(values, (list, tuple)) else [values]
+        numbers = np.array([self._number(label, names) for label in labels], np.int64)
+        return np.eye(self.classes, dtype=np.float32)[numbers]
 
     def _number(self, value: Any, names: tuple[str, ...]) -> int:
         if str(value) in names:
@@ -72,7 +78,7 @@ class Labels(Condition):
         known = names or tuple(map(str, range(self.classes)))
         try:
             number = int(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             number = -1
         fractional = isinstance(value, float) and number != value
         if (
@@ -81,7 +87,7 @@ class Labels(Condition):
             or (names and str(value) not in names and isinstance(value, str))
         ):
             shown = f"it knows {', '.join(known)}" if len(known) <= 12 else nearest(str(value), known)[2:]
-            raise ConfigError(f"the model knows no label '{value}'; {shown}")
+            raise ConfigError(f"the model knows no label '{str(value)[:60]}'; {shown}")
         return number
 
     def examples(self, names: tuple[str, ...] = ()) -> list[tuple[str, np.ndarray]]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from latentia.core.errors import ConfigError, DataError
+from latentia.core.errors import ConfigError, DataError, nearest
 from latentia.core.registry import register
 from latentia.data.conditions.base import Condition, as_rows
 
@@ -32,9 +33,26 @@ class _Standardised(Condition):
     def scaled(self, values: np.ndarray) -> np.ndarray:
         return ((values - np.array(self.mean)) / np.array(self.std)).astype(np.float32)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the numbers are called; empty where they have no names."""
+        return ()
+
     def rows(self, values: Any, names: tuple[str, ...] = ()) -> np.ndarray:
-        """Read one vector or several, in the units of the data; see `Condition`."""
+        """Read one vector or several, or values by name, in the units of the data; see `Condition`."""
+        if isinstance(values, Mapping):
+            values = self._by_name(values)
+        elif isinstance(values, (list, tuple)) and any(isinstance(one, Mapping) for one in values):
+            values = [self._by_name(one) if isinstance(one, Mapping) else one for one in values]
         return self.scaled(as_rows(values, self.size, f"{self.size} numbers"))
+
+    def _by_name(self, values: Mapping[str, Any]) -> list[Any]:
+        """Give a vector of values by name: what is not named is at its mean over the training split."""
+        for name in values:
+            if name not in self.names:
+                known = f"no '{name}'{nearest(str(name), self.names)}" if self.names else "no names"
+                raise ConfigError(f"the numbers of this condition have {known}; give {self.size} numbers")
+        return [values.get(name, mean) for name, mean in zip(self.names, self.mean)]
 
 
 def _statistics(values: np.ndarray) -> dict[str, list[float]]:
@@ -47,19 +65,30 @@ def _statistics(values: np.ndarray) -> dict[str, list[float]]:
 class Factors(_Standardised):
     """The known factors of variation of an example, as numbers."""
 
-    def __init__(self, mean: tuple[float, ...] = (), std: tuple[float, ...] = ()) -> None:
+    def __init__(
+        self, mean: tuple[float, ...] = (), std: tuple[float, ...] = (), factors: tuple[str, ...] = ()
+    ) -> None:
         """Set the scale.
 
         Args:
             mean: mean of each factor; filled in from the training split.
             std: its standard deviation.
+            factors: what the factors are called; filled in from the data.
         """
         super().__init__(mean, std)
+        self.factors = factors
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the factors are called."""
+        return self.factors
 
     @classmethod
     def settings(cls, dataset: Dataset, given: dict[str, Any]) -> dict[str, Any]:
         """Take the scale from the training split; see `Condition`."""
-        return {**_statistics(cls._known(dataset)[dataset.splits["train"]]), **given}
+        scale = _statistics(cls._known(dataset)[dataset.splits["train"]])
+        named = {"factors": list(dataset.factor_names)} if dataset.factor_names else {}
+        return {**scale, **named, **given}
 
     @staticmethod
     def _known(dataset: Dataset) -> np.ndarray:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from latentia.core.errors import DataError, RunError
-from latentia.data.conditions import Labels, as_told
+from latentia.data.conditions import Labels
 from latentia.evaluation.subject import Subject
 from latentia.evaluation.topics.generation import GENERATED
 from latentia.metrics.figures import Figure, Unmeasurable, mean_and_error
@@ -53,12 +53,11 @@ RECOGNISED = 1000
 def _recognised(subject: Subject) -> Mapping[str, Figure]:
     """Ask a classifier of the data whether samples under a label look like that label."""
     run, space = subject.run, subject.space
-    condition = run.condition
-    if not isinstance(condition, Labels) or not hasattr(space, "classify"):
+    if not isinstance(run.condition, Labels) or not hasattr(space, "classify"):
         raise Unmeasurable("the feature space has no classifier of labels")
-    known = [row for _, row in condition.examples(run.label_names)]
+    words, known = run.named_conditions()
     count = max(1, min(RECOGNISED, GENERATED // len(known)))
-    c = as_told(np.repeat(np.stack(known), count, axis=0))
+    c = np.repeat(known, count, axis=0)
     made = run.made(len(c), c, seed=subject.settings.seed)
     hits = (space.classify(made) == c.argmax(axis=1)).astype(float).reshape(-1, count)
     mean, error = mean_and_error(hits.ravel())
@@ -68,11 +67,10 @@ def _recognised(subject: Subject) -> Mapping[str, Figure]:
         f"samples under a label that are recognised as it, {count:,} for each label, by a classifier of the "
         f"data that is right for {own:.2%} of the test split"
     )
-    words = tuple(word for word, _ in condition.examples(run.label_names))
     return {
         "condition_accuracy": Figure(mean, "share", subject.split, how, error, len(c), "higher"),
         "condition_accuracy_by_label": Figure(
             tuple(hits.mean(axis=1).tolist()), "share", subject.split, how,
-            None if spread is None else tuple(spread.tolist()), len(c), "higher", words,
+            None if spread is None else tuple(spread.tolist()), len(c), "higher", tuple(words),
         ),
     }  # fmt: skip

@@ -63,7 +63,7 @@ def _generated(subject: Subject, kind: str, count: int) -> np.ndarray:
         return subject.run.made(count, c, sampler, seed=seed, quiet=subject.quiet)
     order = np.random.default_rng([seed, 1]).permutation(len(subject.codes))  # not the one of the data
     halfway = 0.5 * (subject.codes[order] + subject.codes[np.roll(order, 1)])[:count]
-    c = subject.run.told(
+    c = subject.run.conditions_at(
         subject.rows[order][:count], subject.dataset
     )  # both ends under the first's condition
     return subject.run.inference.decode(halfway.reshape(len(halfway), *subject.run.latent), c)

@@ -24,7 +24,7 @@ def reconstructions(subject: Subject) -> None:
         subject: the run under assessment.
     """
     run = subject.run
-    found = reconstructed(run, subject.x, run.told(subject.rows, subject.dataset), keep=True)
+    found = reconstructed(run, subject.x, run.conditions_at(subject.rows, subject.dataset), keep=True)
     given, decoded = (subject.unit(np.asarray(values)) for values in (found.given, found.decoded))
     units, dataset = subject.units, subject.dataset
     nominal = None if run.model.nominal is None else run.model.nominal.cpu()

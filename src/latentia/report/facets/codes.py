@@ -51,7 +51,9 @@ def sections(study: Study, view: View) -> list[Section]:
 
     run, coder = study.run, study.run.coder
     positions = study.inputs.encoded
-    codes = torch.from_numpy(run.inference.codes(study.inputs.dataset.x[positions], run.told(positions)))
+    codes = torch.from_numpy(
+        run.inference.codes(study.inputs.dataset.x[positions], run.conditions_at(positions))
+    )
     counts = code_counts(codes, coder)
     used, perplexity = code_use(counts)
     of = f"{len(positions):,} {study.inputs.split} {study.inputs.noun}"

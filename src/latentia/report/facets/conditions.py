@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from latentia.data.conditions import as_told
 from latentia.plots.exhibits import Panel, Section, Words
 from latentia.report.inputs import class_name
 from latentia.report.study import Study
@@ -27,11 +26,10 @@ def sections(study: Study, view: View) -> list[Section]:
         The section; nothing for a run without.
     """
     run = study.run
-    known = run.condition.examples(run.label_names)[:MOST] if run.condition else []
-    if not known:
+    names, rows = run.named_conditions()
+    if not names:
         return []
-    rows = as_told(np.stack([row for _, row in known]))
-    names = [name for name, _ in known]
+    names, rows = names[:MOST], rows[:MOST]
     c = np.repeat(rows, IN_ROW, axis=0)
     # One draw of noise for all rows: what differs down a column is what the condition does.
     drawn = [run.draw(IN_ROW, np.repeat(row[None], IN_ROW, axis=0), seed=study.seed) for row in rows]
