@@ -118,7 +118,7 @@ def test_the_folder_of_a_hub_gives_the_same_model_back(run, hub_folder):
     assert again.label_names == run.label_names
     card = (hub_folder / "README.md").read_text()
     assert card.startswith("---\nlibrary_name: latentia\n") and "Trained.from_pretrained(" in card
-    assert "| `mse` | 0.0123 ± 0.001 |" in card and "rate_by_level" not in card
+    assert "| `mse` | 0.0123 ± 0.0010 |" in card and "rate_by_level" not in card
 
 
 def test_an_export_names_no_place_of_this_machine(run, onnx, hub_folder):

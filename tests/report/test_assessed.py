@@ -10,7 +10,7 @@ from latentia.metrics.figures import Figure
 from latentia.plots.exhibits import Cell
 from latentia.report import build
 from latentia.report.sections import evaluation
-from latentia.report.sections.evaluation import title, uncertain
+from latentia.report.words import title, uncertain
 from tests.report.reading import Page
 
 

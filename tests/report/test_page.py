@@ -12,7 +12,7 @@ from latentia import api
 from latentia.core import storage
 from latentia.core.errors import LatentiaError, RunError
 from latentia.report import build
-from latentia.report.facts import number
+from latentia.report.words import number
 from tests.report.reading import Page
 
 SECTIONS = ["data", "sizes", "curves", "reconstructions", "samples", "interpolations", "map"]

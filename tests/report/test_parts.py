@@ -12,8 +12,8 @@ from latentia.plots.exhibits import Words
 from latentia.plots.projection import best, bring
 from latentia.plots.theme import CATEGORIES, DARK, LIGHT, adaptive
 from latentia.report.columns import Columns
-from latentia.report.facts import number
 from latentia.report.inputs import choose, class_name, class_names, in_turn
+from latentia.report.words import number
 
 WORDS = Words("chart", "A chart", "What it is.", "A chart of nothing")
 

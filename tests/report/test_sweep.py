@@ -10,8 +10,8 @@ from latentia.plots.charts import Curve, run_colours
 from latentia.plots.exhibits import Words
 from latentia.plots.joint_charts import Spot, overlaid, seesaw
 from latentia.report import Axis, build
-from latentia.report.facts import number
 from latentia.report.sections.rate import section as rate_section
+from latentia.report.words import number
 from tests.report.conftest import BETAS
 from tests.report.reading import Page
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from latentia.evaluation.records import Assessment
-from latentia.metrics.figures import Figure
+from latentia.metrics.figures import Figure, rounded
 
 NOTHING = 1e-7
 """An error of this share of its value is one of float32's."""
@@ -54,24 +54,20 @@ def value_and_error(figure: Figure) -> str:
     """
     unit = f" {figure.unit}" if figure.unit else ""
     if isinstance(figure.value, tuple):
-        pairs = [
-            f"{part} {_digits(value, None)}" for part, value in zip(figure.parts, figure.value, strict=True)
-        ]
+        pairs = [f"{part} {_digits(value)}" for part, value in zip(figure.parts, figure.value, strict=True)]
         if len(pairs) > SHOWN:
             pairs = [*pairs[: SHOWN - 1], f"... {pairs[-1]}"]
         return ", ".join(pairs) + unit
     error = figure.error if isinstance(figure.error, float) and math.isfinite(figure.error) else None
     if error and error < NOTHING * abs(figure.value):
         error = None  # of rounding: its digits would mean nothing
-    spread = f" ± {_digits(error, error)}" if error else ""
-    return _digits(figure.value, error) + spread + unit
+    if error and math.isfinite(figure.value):
+        return " ± ".join(rounded(figure.value, error)) + unit
+    return _digits(figure.value) + unit
 
 
-def _digits(value: float, error: float | None) -> str:
-    """Round to two digits of the error, or to four digits."""
+def _digits(value: float) -> str:
+    """Round to four digits."""
     if not math.isfinite(value):
         return str(value)
-    if error:
-        places = max(0, 1 - math.floor(math.log10(error)))
-        return f"{value:,.{places}f}"
     return f"{value:,.0f}" if value == round(value) and abs(value) < 1e9 else f"{value:.4g}"

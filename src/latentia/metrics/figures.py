@@ -12,6 +12,8 @@ import numpy as np
 from latentia.core.errors import LatentiaError, MissingExtra
 
 Better = Literal["lower", "higher", ""]
+MOST_DECIMALS = 8
+"""Smaller errors are written with an exponent."""
 
 
 class Unmeasurable(LatentiaError):
@@ -151,3 +153,19 @@ def mean_and_error(values: np.ndarray) -> tuple[float, float | None]:
     values = np.asarray(values, dtype=np.float64)
     error = float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else None
     return float(values.mean()), error
+
+
+def rounded(value: float, error: float) -> tuple[str, str]:
+    """Write a value and its standard error, to the digits that the error leaves standing.
+
+    Args:
+        value: a finite number.
+        error: positive and finite.
+
+    Returns:
+        Both, to two digits of the error, such as "162.79" and "0.21".
+    """
+    decimals = max(0, 1 - math.floor(math.log10(error)))
+    if decimals > MOST_DECIMALS:
+        return f"{value:.4g}", f"{error:.1e}"
+    return f"{value:,.{decimals}f}", f"{error:,.{decimals}f}"

@@ -10,8 +10,8 @@ from typing import Any
 from latentia.plots.exhibits import Remark, Row
 from latentia.report.inputs import Inputs
 from latentia.report.study import ACTIVE, Study
+from latentia.report.words import NONE, minus, number
 
-NONE = "–"
 MEGABYTE = 2**20
 
 
@@ -49,33 +49,6 @@ def tabulate(columns: Sequence[Sequence[Fact]]) -> tuple[Row, ...]:
         )
         for same in zip(*columns, strict=True)
     )
-
-
-def number(value: float | None, digits: int = 4) -> str:
-    """Write a number with few significant digits.
-
-    Args:
-        value: the number, or None.
-        digits: how many significant digits.
-
-    Returns:
-        Its text; a dash for None or what is not finite.
-    """
-    if value is None or not math.isfinite(value):
-        return NONE
-    if value == int(value) and abs(value) < 1e9:
-        text = f"{value:,.0f}"
-    elif 1e-4 <= abs(value) < 10**digits:
-        decimals = digits - 1 - math.floor(math.log10(abs(value)))
-        text = f"{value:,.{max(decimals, 0)}f}"
-    else:
-        text = f"{value:,.0f}" if 10**digits <= abs(value) < 1e9 else f"{value:.{digits - 1}e}"
-    return _minus(text)
-
-
-def _minus(text: str) -> str:
-    """Write negative numbers with a minus sign, which is as wide as a plus."""
-    return text.replace("-", "−")
 
 
 def model_line(study: Study) -> str:
@@ -149,7 +122,7 @@ def tiles(study: Study) -> list[Fact]:
         Fact("MSE", number(row["mse"]), what),
         Fact(
             "Variance explained",
-            _minus(f"{100 * study.accuracy[1]:.1f}"),
+            minus(f"{100 * study.accuracy[1]:.1f}"),
             "1 − MSE / variance of the data",
             "%",
         ),
@@ -251,14 +224,14 @@ def lecture(study: Study) -> list[Fact]:
         Fact("Compression ratio", f"{values / latents:.2f}x", "values in for each latent value; not bits"),
         Fact(
             "Compression percentage",
-            _minus(f"{100 * (1 - latents / values):.2f} %"),
+            minus(f"{100 * (1 - latents / values):.2f} %"),
             "of values left out",
         ),
         Fact("Information retention", f"{100 * latents / values:.2f} %", "latent values for each value in"),
-        Fact("Latent mean", _minus(f"{statistics.mean:.4f}"), f"over all values of {encoded}"),
+        Fact("Latent mean", minus(f"{statistics.mean:.4f}"), f"over all values of {encoded}"),
         Fact("Latent standard deviation", f"{statistics.std:.4f}"),
-        Fact("Latent minimum", _minus(f"{statistics.minimum:.4f}")),
-        Fact("Latent maximum", _minus(f"{statistics.maximum:.4f}")),
+        Fact("Latent minimum", minus(f"{statistics.minimum:.4f}")),
+        Fact("Latent maximum", minus(f"{statistics.maximum:.4f}")),
     ]
 
 
@@ -301,7 +274,7 @@ def outcome(study: Study) -> list[Fact]:
     size = f"{len(study.inputs.encoded):,} {study.inputs.split} {study.inputs.noun}, without noise"
     return [
         Fact("MSE", number(mse), f"{size}, {_units(study)}"),
-        Fact("Variance explained", _minus(f"{100 * explained:.1f} %"), "1 − MSE / variance of the data"),
+        Fact("Variance explained", minus(f"{100 * explained:.1f} %"), "1 − MSE / variance of the data"),
         Fact("−ELBO, nats", number(elbo), "logged on the test split; an autoencoder has no bound"),
         Fact("Distortion, nats", number(row.get("distortion")), "comparable between equal likelihoods only"),
         Fact("Rate, nats", number(row.get("rate") if bound else None)),

@@ -20,6 +20,7 @@ from latentia.report.pictures import Pictures
 from latentia.report.series import Series
 from latentia.report.study import Study
 from latentia.report.views import Made, View
+from latentia.report.words import listed
 
 if TYPE_CHECKING:
     from latentia.evaluation import Assessment
@@ -119,18 +120,6 @@ class Group:
             The panels.
         """
         return tuple(draw(study) for study in self.studies)
-
-
-def listed(names: Sequence[str]) -> str:
-    """Join names as a sentence does.
-
-    Args:
-        names: at least one.
-
-    Returns:
-        Such as "a, b and c".
-    """
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def gather(

@@ -11,6 +11,7 @@ from typing import Any
 from latentia.core import registry
 from latentia.core.errors import MissingExtra, RunError
 from latentia.core.event import Event
+from latentia.metrics.figures import rounded
 from latentia.runs.recipe import PARTS
 
 PREFIX = "hf:"
@@ -178,9 +179,9 @@ def _measured(evaluation: Mapping[str, Any]) -> list[str]:
         value, error = figure["value"], figure["error"]
         if not isinstance(value, (int, float)) or not math.isfinite(value):
             continue
-        spread = f" ± {error:.2g}" if isinstance(error, (int, float)) else ""
-        where = f"{figure['unit']} | {figure['split']} | {figure['examples']}"
-        rows.append(f"| `{name}` | {value:.5g}{spread} | {where} |")
+        known = isinstance(error, (int, float)) and math.isfinite(error) and error > 0
+        text = " ± ".join(rounded(value, error)) if known else f"{value:.5g}"
+        rows.append(f"| `{name}` | {text} | {figure['unit']} | {figure['split']} | {figure['examples']} |")
     if not rows:
         return ["", "No figures: this model was not evaluated (`latentia evaluate`)."]
     about = evaluation.get("about", {})

@@ -22,7 +22,7 @@ import numpy as np
 from latentia.core.errors import DataError
 from latentia.core.storage import cannot_write
 from latentia.data.raw import Options
-from latentia.data.readers.depths import depth_of, fits, unlike
+from latentia.data.readers.depths import refuse_unlike
 from latentia.data.readers.files import Files
 from latentia.data.readers.stack import decode_one
 
@@ -104,10 +104,8 @@ def decode_into(task: Task, where: str) -> Decoded:
             continue
         pixels = picture.pixels
         if pixels.base is not rows:
-            depth = depth_of(pixels.dtype)
-            if pixels.shape[1:] != (height, width) or depth != task.depth or not fits(len(pixels), channels):
-                own = (task.source.name(index), pixels.shape, depth)
-                raise unlike(where, (task.first, task.event, task.depth), own)
+            known = (task.first, task.event, task.depth)
+            refuse_unlike(where, known, task.source.name(index), pixels)
             if len(pixels) > channels:
                 return Decoded(good, colour=True)
             rows[place] = pixels.transpose(1, 2, 0)

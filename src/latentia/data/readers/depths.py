@@ -55,19 +55,28 @@ def layout_of(types: set[str]) -> Layout:
     return Layout() if found == "uint8" else Layout(types=(found,))
 
 
-def unlike(
-    where: str, one: tuple[str, tuple[int, ...], str], other: tuple[str, tuple[int, ...], str]
-) -> DataError:
-    """Say in what two images differ.
+def refuse_unlike(where: str, one: tuple[str, tuple[int, ...], str], name: str, pixels: np.ndarray) -> None:
+    """Refuse an image that cannot stand in one array with others; grey ones are repeated beside colour.
 
     Args:
         where: the source.
-        one: name, shape (channels, height, width) and depth of one of them.
-        other: those of the other.
+        one: name, shape (channels, height, width) and depth of one of the others.
+        name: the image.
+        pixels: its pixels, `(channels, height, width)`.
 
-    Returns:
-        The error to raise.
+    Raises:
+        DataError: if it is of another size or depth, or has channels that do not go together.
     """
+    other = (name, pixels.shape, depth_of(pixels.dtype))
+    channels = {one[1][0], len(pixels)}
+    if other[1][1:] != one[1][1:] or other[2] != one[2] or (len(channels) > 1 and channels != {1, 3}):
+        raise _unlike(where, one, other)
+
+
+def _unlike(
+    where: str, one: tuple[str, tuple[int, ...], str], other: tuple[str, tuple[int, ...], str]
+) -> DataError:
+    """Say in what two images differ."""
     (name, shape, depth), (another, its_shape, its_depth) = one, other
     if shape[1:] != its_shape[1:]:
         (height, width), (tall, wide) = shape[1:], its_shape[1:]
@@ -85,16 +94,3 @@ def unlike(
         f"{where}: images differ in channels: '{name}' has {shape[0]}, '{another}' has {its_shape[0]}; with "
         "data.pages=channels every file needs as many pages"
     )
-
-
-def fits(channels: int, held: int) -> bool:
-    """Tell whether an image can stand beside others, grey ones being repeated beside colour.
-
-    Args:
-        channels: of the image.
-        held: of the others.
-
-    Returns:
-        Whether they have as many, or one has 1 and the other 3.
-    """
-    return channels == held or {channels, held} == {1, 3}

@@ -11,7 +11,7 @@ from latentia.core.errors import DataError, reason
 from latentia.data.layout import Layout
 from latentia.data.raw import Options
 from latentia.data.readers.decode import Picture, noted, read_picture
-from latentia.data.readers.depths import depth_of, fits, kept_as, layout_of, unlike
+from latentia.data.readers.depths import depth_of, kept_as, layout_of, refuse_unlike
 from latentia.data.readers.files import Files
 from latentia.data.readers.streams import READ_ERRORS
 
@@ -74,10 +74,7 @@ def decode_all(files: Files, order: np.ndarray, options: Options, where: str) ->
         if x is None:
             x, first = _allocate((count, *pixels.shape), kept_as(pixels.dtype), where), files.name(index)
             depth = depth_of(pixels.dtype)
-        alike = pixels.shape[1:] == x.shape[2:] and fits(len(pixels), x.shape[1])
-        if not alike or depth_of(pixels.dtype) != depth:
-            own = (files.name(index), pixels.shape, depth_of(pixels.dtype))
-            raise unlike(where, (first, x.shape[1:], depth), own)
+        refuse_unlike(where, (first, x.shape[1:], depth), files.name(index), pixels)
         if len(pixels) > x.shape[1]:  # the first colour image among grey ones
             grey, x = x, _allocate((count, *pixels.shape), x.dtype, where)
             x[good] = grey[good]

@@ -7,9 +7,9 @@ import numpy as np
 from latentia.core.errors import shell
 from latentia.plots.charts import bars
 from latentia.plots.exhibits import Exhibit, Panel, Section, Words
-from latentia.report.facts import number
 from latentia.report.study import Study
 from latentia.report.views import View
+from latentia.report.words import number
 
 DRAWN = 256
 """Bars side by side at the most."""

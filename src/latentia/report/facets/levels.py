@@ -8,9 +8,9 @@ import numpy as np
 
 from latentia.plots.charts import bars
 from latentia.plots.exhibits import Panel, Section, Words
-from latentia.report.facts import number
 from latentia.report.study import Study
 from latentia.report.views import IN_ROW, View
+from latentia.report.words import number
 
 
 def sections(study: Study, view: View) -> list[Section]:

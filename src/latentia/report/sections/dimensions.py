@@ -7,9 +7,9 @@ import numpy as np
 from latentia.plots.charts import Curve, bars
 from latentia.plots.exhibits import Panel, Section, Words
 from latentia.plots.joint_charts import overlaid
-from latentia.report.facts import number
 from latentia.report.group import Group
 from latentia.report.study import ACTIVE, Study
+from latentia.report.words import number
 
 
 def section(group: Group) -> Section:

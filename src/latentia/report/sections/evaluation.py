@@ -3,100 +3,21 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from latentia.plots.exhibits import Bar, Cell, Panel, Remark, Row, Section
-from latentia.report.facts import NONE, number
 from latentia.report.group import Group
 from latentia.report.marks import Column, error, judge, scalar
 from latentia.report.recipes import Recipe, recipes
 from latentia.report.study import Study
+from latentia.report.words import NONE, capital, number, plain, sentence, spaced, title, uncertain
 
 if TYPE_CHECKING:
     from latentia.evaluation import Assessment
     from latentia.metrics.figures import Figure
-
-_WORDS = {
-    "ari": "adjusted Rand index",
-    "betavae": "beta-VAE",
-    "dci": "DCI",
-    "elbo": "ELBO",
-    "factorvae": "FactorVAE",
-    "frechet": "Fréchet distance",
-    "kernel": "kernel distance",
-    "kl": "KL",
-    "kmeans": "k-means",
-    "knn": "k-NN",
-    "mig": "MIG",
-    "mmd": "MMD",
-    "mse": "MSE",
-    "nmi": "normalised mutual information",
-    "pca": "PCA",
-    "psnr": "PSNR",
-    "sap": "SAP",
-    "ssim": "SSIM",
-    "std": "standard deviation",
-}
-"""Words of names that are written otherwise."""
-_ENDS = {
-    "flow": "samples of the flow",
-    "iw": "importance-weighted",
-    "mixture": "samples of the mixture",
-    "midpoint": "midpoints of two examples",
-    "pca": "of PCA",
-    "pixels": "of the data themselves",
-    "prior": "samples of the prior",
-    "real": "other real examples",
-    "two_stage": "samples of the second stage",
-}
-"""Last words of names that say what is measured."""
-_TITLES = {
-    "ms_ssim": "MS-SSIM",
-    "bits_per_dim": "Bits per dimension",
-    "heavy_tails": "Examples with heavy-tailed weights",
-    "likelihood_gap": "log p(x) above the ELBO, same examples",
-    "pareto_k": "Pareto k of the weights",
-    "iwae_bound": "Importance-weighted bound that was trained on",
-    "bits_per_dim_iw": "Bits per dimension, importance-weighted",
-    "decoder_use": "Use that the decoder makes of z",
-    "aggregate_kl_fit": "Aggregate KL by a fitted density",
-    "dimension_wise_kl": "Dimension-wise KL",
-    "mutual_information_fit": "Mutual information by a fitted density",
-    "total_correlation_fit": "Total correlation by a fitted density",
-    "mse_mean": "MSE of the mean example",
-    "mse_pca": "MSE of PCA",
-    "mse_corrupted": "MSE of corrupted inputs",
-    "mse_denoised": "MSE of restored inputs",
-    "classification_error": "Error of q(y|x)",
-}
-MOST_DECIMALS = 8
-OR = "\u00a0±\u00a0"
-"""Between a value and its error, where no line may break."""
-
-
-def title(name: str) -> str:
-    """Turn a figure's stable name into what it is called.
-
-    Args:
-        name: such as "mse_by_label".
-
-    Returns:
-        Such as "MSE by label".
-    """
-    if name in _TITLES:
-        return _TITLES[name]
-    last = next((last for last in _ENDS if name.endswith(f"_{last}")), "")
-    stem = name.removesuffix(f"_{last}")
-    end = f", {_ENDS[last]}" if last else ""
-    labels = re.fullmatch(r"label_efficiency_(\d+)", stem if end else name)
-    if labels:
-        return f"Accuracy with {int(labels.group(1)):,} labels{end}"
-    words = [_WORDS.get(word, word) for word in (stem if end else name).split("_")]
-    return _capital(" ".join(words)) + end
 
 
 def section(group: Group) -> Section | None:
@@ -241,32 +162,12 @@ def _cell(figure: Figure, bottom: float, top: float) -> Cell:
     return Cell(ends, bars=tuple(bars))
 
 
-def uncertain(value: float | None, spread: float | None) -> str:
-    """Write a number with its standard error, to the digits that the error leaves standing.
-
-    Args:
-        value: the number, if there is one.
-        spread: its standard error, if it is known.
-
-    Returns:
-        Such as "162.79 ± 0.21": two digits of the error.
-    """
-    if value is None or spread is None or not (math.isfinite(value) and math.isfinite(spread)):
-        return number(value)
-    if spread <= 0:
-        return f"{number(value)}{OR}0"
-    decimals = max(0, 1 - math.floor(math.log10(spread)))
-    if decimals > MOST_DECIMALS:
-        return f"{number(value)}{OR}{number(spread, 2)}"
-    return f"{value:,.{decimals}f}{OR}{spread:,.{decimals}f}".replace("-", "−")
-
-
 def _diagnosis(studies: Sequence[Study], assessments: Sequence[Assessment]) -> tuple[Panel, ...]:
     """Say what is wrong with each run, and with which nothing is."""
     panels, sound = [], []
     for study, assessment in zip(studies, assessments):
         found = [
-            Remark(_capital(finding.name), _sentence(finding.what), _sentence(finding.advice))
+            Remark(capital(finding.name), sentence(finding.what), sentence(finding.advice))
             for finding in assessment.diagnosis
         ]
         found += [_warning(line, assessment) for line in assessment.warnings]
@@ -283,16 +184,8 @@ def _warning(line: str, assessment: Assessment) -> Remark:
     """Write a warning, which may start with the name of the figure that it is about."""
     name, _, rest = line.partition(": ")
     if rest and name in assessment.figures:
-        return Remark(f"{title(name)} is not to be trusted", _sentence(rest))
-    return Remark("Not to be trusted", _sentence(line))
-
-
-def _capital(text: str) -> str:
-    return text if text[1:2] == "-" else text[:1].upper() + text[1:]  # k-means stays k-means
-
-
-def _sentence(text: str) -> str:
-    return _capital(text) + ("" if text.endswith((".", "!", "?")) else ".")
+        return Remark(f"{title(name)} is not to be trusted", sentence(rest))
+    return Remark("Not to be trusted", sentence(line))
 
 
 Folded = tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
@@ -310,7 +203,7 @@ def _folded(studies: Sequence[Study], assessments: Sequence[Assessment], absent:
         folded.append((f"Figures that could not be measured: {len(absent)}", rows))
     keys = dict.fromkeys(key for each in assessments for key in each.about if key != "checksum")
     rows = [
-        (_words(key), _told(studies, [_plain(each.about.get(key, "")) for each in assessments]))
+        (spaced(key), _told(studies, [plain(each.about.get(key, "")) for each in assessments]))
         for key in keys
     ]
     folded += [("What the figures are about", tuple(rows))] if rows else []
@@ -322,15 +215,3 @@ def _told(studies: Sequence[Study], texts: Sequence[str]) -> str:
     if len(set(texts)) == 1:
         return texts[0]
     return "; ".join(f"{study.title}: {text}" for study, text in zip(studies, texts) if text)
-
-
-def _words(key: str) -> str:
-    return key.replace("_", " ")
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return ", ".join(f"{_words(str(key))} {_plain(item)}" for key, item in value.items())
-    if isinstance(value, (list, tuple)):
-        return ", ".join(map(_plain, value))
-    return str(value)

@@ -11,10 +11,10 @@ from latentia.plots.charts import PER_TICK
 from latentia.plots.exhibits import Exhibit, Panel, Section, Words
 from latentia.plots.map_charts import Plane, planes
 from latentia.plots.projection import SLOW, TOLD, WAYS, Flattened, missing
-from latentia.report.facts import number
 from latentia.report.group import Group
 from latentia.report.inputs import class_names
 from latentia.report.study import SIDE, Study
+from latentia.report.words import number
 
 RINGS = " Dashed: 1, 2 and 3 standard deviations of the prior."
 

@@ -15,8 +15,8 @@ from latentia.report.axis import Axis
 from latentia.report.group import Group
 from latentia.report.marks import SAME, error, scalar
 from latentia.report.recipes import SEED_KEYS, recipes
-from latentia.report.sections.evaluation import uncertain
 from latentia.report.study import ACTIVE, Study
+from latentia.report.words import uncertain
 
 if TYPE_CHECKING:
     from latentia.metrics.figures import Figure

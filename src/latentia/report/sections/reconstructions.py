@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from latentia.plots.exhibits import Panel, Section, Words
-from latentia.report.facts import number
 from latentia.report.group import Group
+from latentia.report.words import number
 
 
 def section(group: Group) -> Section:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from latentia.plots.exhibits import Panel, Section, Words
 from latentia.report.facets.codes import coded_samples
-from latentia.report.group import Group, listed
+from latentia.report.group import Group
 from latentia.report.study import COMPONENTS
+from latentia.report.words import listed
 
 
 def section(group: Group) -> Section:

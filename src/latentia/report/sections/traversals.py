@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from latentia.plots.exhibits import Panel, Section, Words
-from latentia.report.facts import number
 from latentia.report.group import Group
 from latentia.report.study import Study
 from latentia.report.views import View
+from latentia.report.words import number
 
 LEAD = (
     "One latent dimension moves, from three standard deviations below to three above the mean of the "
