@@ -25,6 +25,22 @@ FROM_DATA = {
     "perceptual": {"features": "conv"},
 }
 """Arguments of objectives that a run fills in from its data."""
+COLUMNS = {
+    "name": "columns",
+    "families": [
+        "gaussian",
+        "histogram",
+        "student_t",
+        "categorical",
+        "bernoulli",
+        "negative_binomial",
+        "histogram",
+    ],
+    "sizes": [0, 0, 0, 2, 0, 0, 0],
+    "steps": [0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0],
+}
+"""A likelihood of rows, which is for no images; laws of one distribution for all entries pass it by."""
+LIKELIHOODS = [name for name in registry.names("likelihood") if name != "columns"]
 CONDITION = 4
 FITTING = {
     "network": {"mlp": "mlp", "conv": "conv", "resnet": "resnet"},
@@ -63,6 +79,8 @@ def make_objective(name, event=(1, 8, 8), model="vae"):
 
 def data_for(likelihood, shape, seed=0):
     x = torch.rand(shape, generator=torch.Generator().manual_seed(seed))
+    if likelihood.nominal is not None:
+        return (3 * x).floor()
     if likelihood.binary:
         return (x > 0.5).float()
     return (x * (likelihood.levels - 1)).round() / (likelihood.levels - 1) if likelihood.discrete else x
@@ -161,6 +179,22 @@ def test_a_corruption_keeps_the_shape_and_shows_nothing_of_what_it_hides(name, e
     assert (seen[hidden] == 0).all()
     if needs.HIDDEN in corruption.gives:
         assert torch.equal(seen[~hidden], x[~hidden])
+
+
+@pytest.mark.parametrize("event", [(1, 8, 8), (3, 9, 6), (7,), (2, 6)], ids=str)
+@pytest.mark.parametrize("name", registry.names("inputs"))
+def test_inputs_show_no_hole_and_what_features_say(name, event):
+    if name == "columns" and event != (7,):
+        with pytest.raises(ConfigError, match=r"rows of 7 columns, and an example has shape"):
+            make("inputs", {key: COLUMNS[key] for key in ("name", "families", "sizes")}).features(event)
+        return
+    shown = {key: COLUMNS[key] for key in ("families", "sizes")} if name == "columns" else {}
+    inputs = make("inputs", {"name": name, **shown, "missing": True})
+    x = torch.rand(5, *event).round()
+    x[torch.rand(5, *event) < 0.3] = math.nan
+    seen = inputs(x)
+    assert inputs.holes and seen.shape == (5, *inputs.features(event)) and torch.isfinite(seen).all()
+    assert not torch.equal(inputs(x.nan_to_num(0.0)), seen)  # a zero is no hole
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=str)
@@ -305,8 +339,11 @@ def test_a_prior_is_saved_and_read_again_with_the_same_density(name):
     assert torch.equal(first().log_prob(z.clone()), second().log_prob(z))
 
 
-@pytest.mark.parametrize("event", [(1, 4, 4), (6,), (3, 2, 4, 4)], ids=str)
-@pytest.mark.parametrize("name", registry.names("likelihood"))
+@pytest.mark.parametrize(
+    ("name", "event"),
+    [(name, event) for name in LIKELIHOODS for event in [(1, 4, 4), (6,), (3, 2, 4, 4)]] + [(COLUMNS, (7,))],
+    ids=str,
+)
 def test_a_likelihood_is_a_distribution_over_the_data(name, event):
     likelihood = make("likelihood", name)
     h = torch.randn(2, 3, *likelihood.features(event), requires_grad=True)
@@ -324,7 +361,7 @@ def test_a_likelihood_is_a_distribution_over_the_data(name, event):
     assert float(p.sample().min()) >= low and float(p.sample().max()) <= high
 
 
-@pytest.mark.parametrize("name", registry.names("likelihood"))
+@pytest.mark.parametrize("name", LIKELIHOODS)
 def test_a_likelihood_integrates_to_one(name):
     likelihood = make("likelihood", name)
     low, high = likelihood.support
@@ -339,7 +376,7 @@ def test_a_likelihood_integrates_to_one(name):
     assert float(total.detach()) == pytest.approx(1.0, abs=1e-4)
 
 
-SCORED = [("vae", name) for name in registry.names("likelihood")]
+SCORED = [("vae", name) for name in LIKELIHOODS]
 SCORED += [(name, "bernoulli") for name in registry.names("model") if name != "vae"]
 
 
@@ -383,16 +420,20 @@ def test_a_transform_keeps_the_shape_and_its_mean_and_inverts(name):
     assert torch.allclose(transform.invert(transform.expected(raw)), raw.float() + offset, atol=1e-3)
 
 
-@pytest.mark.parametrize("likelihood", registry.names("likelihood"))
-@pytest.mark.parametrize("network", ["mlp", "conv", "resnet"])
+@pytest.mark.parametrize(
+    ("network", "likelihood", "event"),
+    [(network, name, (1, 8, 8)) for network in ("mlp", "conv", "resnet") for name in LIKELIHOODS]
+    + [("mlp", COLUMNS, (7,))],
+    ids=str,
+)
 @pytest.mark.parametrize("name", registry.names("model"))
-def test_gradients_reach_every_parameter_of_a_model(name, network, likelihood):
+def test_gradients_reach_every_parameter_of_a_model(name, network, likelihood, event):
     torch.manual_seed(0)
-    model = model_of(name, (1, 8, 8), network=network, likelihood=likelihood)
+    model = model_of(name, event, network=network, likelihood=likelihood)
     objective = objective_of(name)
     for batch, samples in ((1, 1), (3, 4)):
         model.zero_grad()
-        x = data_for(model.likelihood, (batch, 1, 8, 8))
+        x = data_for(model.likelihood, (batch, *event))
         state = model(batch_of(model, x), samples)
         rows = batch if state.q_y is None else batch * model.condition
         assert state.z.shape == (samples, rows, *model.latent)

@@ -126,6 +126,8 @@ def operations(parts: Parts, batch: int) -> int:
 
 SHOWN = 1000
 """Training examples that a model sees before a run starts."""
+LOOKED, VALUES = 100_000, 1 << 24
+"""Of a typed table so many, and so many values, at the most."""
 
 
 def begin(parts: Parts, dataset: Dataset, seed: int) -> None:
@@ -136,6 +138,8 @@ def begin(parts: Parts, dataset: Dataset, seed: int) -> None:
         dataset: the data.
         seed: seed of the draw.
     """
-    rows = np.random.default_rng(seed).permutation(dataset.splits["train"])[:SHOWN]
+    # The cells and the categories of a table are known by many examples.
+    shown = SHOWN if dataset.schema is None else max(SHOWN, min(LOOKED, VALUES // dataset.event[0]))
+    rows = np.random.default_rng(seed).permutation(dataset.splits["train"])[:shown]
     with seeded(seed):
         parts.model.begin(parts.transform(torch.from_numpy(dataset.x[rows])))

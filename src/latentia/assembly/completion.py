@@ -26,6 +26,14 @@ from latentia.assembly.defaults import (
 from latentia.assembly.inputs import inputs_for
 from latentia.assembly.needs import check_needs
 from latentia.assembly.settings import SECTIONS, check_sections
+from latentia.assembly.tables import (
+    as_they_are,
+    check_likelihood,
+    check_transform,
+    facts_of_columns,
+    families_of,
+    typed,
+)
 from latentia.core import config, registry
 from latentia.core.needs import COMPLETE
 from latentia.data.dataset import Dataset
@@ -53,6 +61,10 @@ def complete(settings: Mapping[str, Any], dataset: Dataset, training: type) -> T
     tables = {section: _table(settings.get(section)) for section in SECTIONS}
     model_name = tables["model"].setdefault("name", "vae")
     defaults = getattr(registry.lookup("model", model_name), "defaults", {})
+    if typed(dataset) or (dataset.schema and "likelihood" not in defaults):
+        tables["likelihood"].setdefault("name", "columns")
+    if typed(dataset) and "corruption" in defaults:
+        tables["corruption"].setdefault("name", "dropout")  # there is no noise to add to a name
     for kind in ("posterior", "prior", "objective", "likelihood", "condition", "corruption"):
         if kind in defaults:
             tables[kind].setdefault("name", defaults[kind])
@@ -64,11 +76,17 @@ def complete(settings: Mapping[str, Any], dataset: Dataset, training: type) -> T
     tables["likelihood"].setdefault("name", "bernoulli" if nearly_binary(dataset) else "gaussian_optimal")
 
     likelihood = registry.lookup("likelihood", tables["likelihood"]["name"])
-    choose_transform(tables["transform"], dataset, likelihood)
+    check_likelihood(tables["likelihood"]["name"], dataset)
+    columns = tables["likelihood"]["name"] == "columns"
+    families = families_of(tables["likelihood"], dataset) if columns else []
+    choose_transform(tables["transform"], dataset, likelihood, as_they_are(families))
+    check_transform(tables["transform"]["name"], families, dataset)
     spec: Table = {"data": tables["data"], **condition_for(tables, dataset)}
     spec["transform"] = config.check_component("transform", tables["transform"], "transform")
     ends = config.build("transform", spec["transform"]).range(*extremes(dataset))
     facts = facts_of(spec["transform"], ends, defaults.get("objective", "elbo"), dataset)
+    if columns:
+        facts = {**facts, "likelihood": facts_of_columns(families, spec["transform"], dataset)}
     for section, kind in {"model": "model", **kinds, "objective": "objective"}.items():
         table = tables[section]
         completed = config.fill(kind, table, facts) if "name" in table else table

@@ -112,8 +112,17 @@ def reach(transform: Table, dataset: Dataset) -> tuple[float, float]:
     return (float(x.min()), float(x.max())) if len(x) else (0.0, 1.0)
 
 
-def choose_transform(table: Table, dataset: Dataset, likelihood: Callable[..., Any]) -> None:
-    """Fill in the transform that suits data and likelihood, and the statistics that it needs."""
+def choose_transform(
+    table: Table, dataset: Dataset, likelihood: Callable[..., Any], kept: np.ndarray
+) -> None:
+    """Fill in the transform that suits data and likelihood, and the statistics that it needs.
+
+    Args:
+        table: the section, which is filled in.
+        dataset: the data.
+        likelihood: the likelihood's constructor.
+        kept: columns whose values the model sees as they are, shape `(F,)`, or empty.
+    """
     low, high = extremes(dataset)
     binary, sharp = getattr(likelihood, "binary", False), getattr(likelihood, "sharp", False)
     levelled = "levels" in config.parameters(likelihood)
@@ -140,6 +149,8 @@ def choose_transform(table: Table, dataset: Dataset, likelihood: Callable[..., A
             table.setdefault("low", low)
     if "mean" in known:
         mean, std = moments(dataset.some(dataset.splits["train"]).astype(np.float64))
+        if kept.any():
+            mean, std = np.where(kept, 0.0, mean).tolist(), np.where(kept, 1.0, std).tolist()
         table.setdefault("mean", mean)
         table.setdefault("std", std)
 

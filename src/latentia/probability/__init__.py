@@ -2,6 +2,7 @@
 
 from latentia.probability.bernoulli import Bernoulli, ContinuousBernoulli, bce
 from latentia.probability.codes import CodeChoice, Coded, UniformChoice, UniformCodes, codes_drawn, codes_of
+from latentia.probability.columns import Columns
 from latentia.probability.delta import Delta
 from latentia.probability.discrepancy import discrepancy
 from latentia.probability.divergence import factors, kl_per_dimension, path_log_prob
@@ -53,6 +54,7 @@ __all__ = [
     "Categorical",
     "CodeChoice",
     "Coded",
+    "Columns",
     "ConditionalNormal",
     "ContinuousBernoulli",
     "CouplingPrior",
