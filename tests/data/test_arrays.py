@@ -64,11 +64,16 @@ def test_channels_first_or_last_are_asked_for_where_sizes_do_not_tell(tmp_path, 
     refused(np.zeros((20, 4)), "no channels", channels="last", error=ConfigError)
 
 
-def test_masked_values_are_refused_not_filled(refused):
-    array = np.ma.masked_less(np.arange(40.0).reshape(20, 2), 3)
-    refused(array, "3 of its values are masked", "array.filled(0)")
-    whole = load(np.ma.masked_less(np.arange(40.0).reshape(20, 2), -1))
-    np.testing.assert_array_equal(whole.x, np.arange(40).reshape(20, 2))
+def test_masked_values_are_missing_and_not_what_lies_under_the_mask():
+    values = np.arange(40.0).reshape(20, 2)
+    data = load(np.ma.masked_less(values, 3))
+    np.testing.assert_array_equal(data.x, np.where(values < 3, np.nan, values))
+    assert "3 missing values in 2 of its columns (7.5 %)" in data.summary()
+    np.testing.assert_array_equal(load(np.ma.masked_less(values, -1)).x, values)
+    pictures = np.ma.masked_equal(np.arange(20 * 16, dtype=np.uint8).reshape(20, 4, 4) % 250, 7)
+    data = load(pictures)
+    assert (data.x.dtype, int(np.isnan(data.x).sum())) == (np.float32, 2)
+    assert "2 missing values (0.62 %)" in data.summary()
 
 
 @pytest.mark.parametrize(
@@ -131,11 +136,25 @@ def test_labels_that_do_not_fit(refused):
     refused((np.zeros((4, 2)), [0.5, 1, 2, 3]), "4 examples")
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e300])
+def test_nan_is_a_missing_value(tmp_path, refused):
+    table = np.arange(120.0).reshape(30, 4)
+    table[17, 2] = np.nan
+    np.save(tmp_path / "a.npy", table)
+    np.savez(tmp_path / "a.npz", x=table)
+    for source in (tmp_path / "a.npy", tmp_path / "a.npz", table):
+        data = load(source)
+        np.testing.assert_array_equal(data.x, table)
+        assert "float64 0..119, 1 missing values in 1 of its columns (0.83 %)" in data.summary()
+    table[:, 3] = np.nan
+    refused(table, "column 4 (index 3) holds no value")
+    refused(np.full((9, 4, 4), np.nan), "holds no value at all")
+
+
+@pytest.mark.parametrize("bad", [np.inf, -np.inf, 1e300])
 def test_what_is_not_finite_is_named(tmp_path, refused, bad):
     table = np.zeros((30, 4))
     table[17, 2] = bad
-    word = "NaN" if np.isnan(bad) else "infinity" if np.isinf(bad) else "1e+300, too large"
+    word = "infinity" if np.isinf(bad) else "1e+300, too large"
     np.save(tmp_path / "a.npy", table)
     np.savez(tmp_path / "a.npz", x=table)
     for source in (tmp_path / "a.npy", table):

@@ -95,7 +95,8 @@ def test_numeric_columns(datasets, local, rng, refused):
 
 def test_words_in_a_column(datasets, local, refused):
     folder = local({"a": datasets.Value("string")}, train={"a": ["1", "two", "3"]})
-    refused(f"hf:{folder}", "row 2", "column 'a'", "'two'")
+    refused(f"hf:{folder}", "no column that a model could learn from (a of keys)")
+    refused(f"hf:{folder}", "row 2", "column 'a'", "'two'", types="a:real")
 
 
 def test_a_folder_saved_to_disk(datasets, tmp_path):

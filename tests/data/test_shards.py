@@ -85,7 +85,10 @@ def test_numbers_that_cannot_be_used_are_found_in_a_streamed_file(rng, tmp_path,
     array = rng.normal(size=(400_000, 2)).astype(np.float32)
     array[399_000, 1] = np.nan
     np.save(tmp_path / "a.npy", array)
-    refused(tmp_path / "a.npy", "row 399001, column 2", "NaN", buffer=BUFFER)
+    assert np.isnan(load(tmp_path / "a.npy", buffer=BUFFER).x[399_000]).tolist() == [False, True]
+    array[399_000, 1] = np.inf
+    np.save(tmp_path / "a.npy", array)
+    refused(tmp_path / "a.npy", "row 399001, column 2", "infinity", buffer=BUFFER)
     with (tmp_path / "a.npy").open("r+b") as handle:
         handle.truncate(2_000_000)
     refused(tmp_path / "a.npy", "cannot be read", buffer=BUFFER)

@@ -32,12 +32,12 @@ def table(tmp_path):
 @pytest.mark.parametrize("label", ["label", "Class", "TARGET", "y"])
 def test_csv_with_a_label_column(table, name, delimiter, label):
     lines = [delimiter.join(["a", label, "b"])]
-    lines += [delimiter.join([str(i), "dog" if i % 2 else "cat", str(i / 4)]) for i in range(40)]
+    lines += [delimiter.join([str(i // 2), "dog" if i % 2 else "cat", str(i / 4)]) for i in range(40)]
     data = load(table(lines, name))
     assert data.event.kind == "vector"
     assert data.columns == ("a", "b")
     assert data.x.dtype == np.float64
-    np.testing.assert_array_equal(data.x, [[i, i / 4] for i in range(40)])
+    np.testing.assert_array_equal(data.x, [[i // 2, i / 4] for i in range(40)])
     assert data.labels.tolist() == [0, 1] * 20
     assert data.label_names == ("cat", "dog")
     assert data.name == "t"
@@ -80,36 +80,44 @@ def test_label_by_name(table, refused):
     refused(path, "column 'y' cannot be labels", "not whole", label="y")
 
 
-def test_words_among_numbers_name_row_line_and_column(table, refused):
+def test_words_among_numbers_are_categories_or_left_out_with_a_word(table, refused):
+    lines = ["a,b", *[f"{i / 8},{'many' if i == 5 else i % 3}" for i in range(12)]]
+    data = load(table(lines))
+    assert data.schema.columns[1].categories == ("0", "1", "2", "many")
+    assert "column b has words among numbers ('many'): taken as categories" in data.summary()
     lines = ["a,b", "1,2", "", "3,4", "5,many", "6,7"]
-    refused(table(lines), "t.csv", "row 3 (line 5)", "column 'b'", "'many'", "data.label=b")
+    assert load(table(lines)).columns == ("a",)
+    assert (
+        "column b has words among numbers ('many'): left out (data.types=b:real"
+        in load(table(lines)).summary()
+    )
+    assert "left out: 1 column of keys (b)" in load(table(lines)).summary()
+    refused(table(lines), "t.csv", "row 3 (line 5)", "column 'b'", "'many'", "data.label=b", types="b:real")
     lines = ["a,b", '"1\n",2', "3,x"]  # a quoted line break
-    refused(table(lines), "row 2 (line 4)", "column 'b'", "'x'")
-    refused(table(["1,2", "3,word"]), "row 2 (line 2)", "column '1'", "'word'")
-    refused(table(["name,a", "Ann,1", "Bob,2"]), "row 1 (line 2)", "column 'name'", "'Ann'")
+    refused(table(lines), "row 2 (line 4)", "column 'b'", "'x'", types={"b": "real"})
 
 
 @pytest.mark.parametrize(
-    ("cell", "word"),
-    [
-        ("nan", "NaN or empty"),
-        ("", "NaN or empty"),
-        ("inf", "infinity"),
-        ("-inf", "infinity"),
-        ("1e300", "too large"),
-    ],
+    ("cell", "word"), [("inf", "infinity"), ("-inf", "infinity"), ("1e300", "too large")]
 )
 def test_cells_that_are_not_finite(table, refused, cell, word):
-    lines = ["a,b", *["1,2"] * 6, f"{cell},2", "1,2"]
+    lines = ["a,b", *["1,2", "2,3"] * 3, f"{cell},2", "1,2"]
     refused(table(lines), "row 7 (line 8)", "column 'a'", word)
-    refused(table(["a,b", "word,1", f"{cell},2"]), "column 'a'", "'word'")
+
+
+@pytest.mark.parametrize("cell", ["nan", "", "NA", "?", "null"])
+def test_cells_without_a_value(table, cell):
+    data = load(table(["a,b", *["1.5,2", "2,3"] * 3, f"{cell},2", "1,2"]))
+    assert np.argwhere(np.isnan(data.x)).tolist() == [[6, 0]]
+    assert ("taken as missing" in data.summary()) == bool(cell)
+    assert "1 missing values in 1 of its columns (6.2 %)" in data.summary()
 
 
 def test_tables_that_are_none(table, tmp_path, refused):
     refused(table([""]), "t.csv", "is not a table")
     refused(table(["a,b", "1,2", "1,2,3"]), "t.csv", "is not a table", "line 3")
     refused(table(["a,b", "1,2,3", "4,5,6"]), "t.csv", "more cells")
-    refused(table(["label", "x", "y"]), "no column of numbers")
+    refused(table(["label", "x", "y"]), "no column but label")
     refused(table(["a,b"]), "0 examples")
     refused(table(["a,b", "1,2"]), "1 example;")
     (tmp_path / "t.csv").write_bytes(b"a,b\n1,\xff\xfe\n")
@@ -121,14 +129,17 @@ def test_tables_that_are_none(table, tmp_path, refused):
 
 def test_parquet(tmp_path, rng, refused):
     pytest.importorskip("pyarrow", reason="needs pyarrow: pip install 'latentia[tables]'")
-    frame = pd.DataFrame({"a": rng.normal(size=30), "n": np.arange(30), "label": ["u", "v", "w"] * 10})
+    frame = pd.DataFrame({"a": rng.normal(size=30), "n": np.arange(30) // 2, "label": ["u", "v", "w"] * 10})
     frame.to_parquet(tmp_path / "t.parquet")
     data = load(tmp_path / "t.parquet")
     np.testing.assert_array_equal(data.x, frame[["a", "n"]].to_numpy())
     assert data.label_names == ("u", "v", "w")
     frame.loc[11, "a"] = np.nan
     frame.to_parquet(tmp_path / "t.parquet")
-    refused(tmp_path / "t.parquet", "t.parquet", "row 12,", "column 'a'", "NaN")
+    assert np.argwhere(np.isnan(load(tmp_path / "t.parquet").x)).tolist() == [[11, 0]]
+    frame.loc[11, "a"] = np.inf
+    frame.to_parquet(tmp_path / "t.parquet")
+    refused(tmp_path / "t.parquet", "t.parquet", "row 12,", "column 'a' is infinity")
     (tmp_path / "t.parquet").write_bytes(b"PAR1 no")
     refused(tmp_path / "t.parquet", "t.parquet", "not a Parquet table")
 
@@ -149,10 +160,13 @@ def test_frames_of_every_type_of_column(refused):
     assert (data.name, data.source) == ("table", "memory")
     assert load((frame[["i", "f"]], [5, 6, 5])).labels.tolist() == [0, 1, 0]
     frame.loc[1, "i"] = pd.NA
-    refused(frame, "row 2", "column 'i'", "empty")
-    refused(pd.DataFrame({"t": pd.to_datetime(["2020-01-01"] * 3)}), "column 't'", "not a finite number")
+    assert np.isnan(load(frame).x[1, 0])
+    times = load(pd.DataFrame({"t": pd.to_datetime(["2020-01-03", "2020-01-01", None])}))
+    np.testing.assert_array_equal(times.x, [[2], [0], [np.nan]])
+    assert times.schema.columns[0].origin == "2020-01-01"
+    refused(pd.DataFrame({"a": [1j, 2j], "b": [1j, 3]}), "no column that a model could learn from", "complex")
     refused(pd.DataFrame(np.zeros((3, 2)), columns=["a", "a"]), "two columns 'a'")
-    assert load(pd.DataFrame(np.zeros((3, 2)))).columns == ("0", "1")
+    assert load(pd.DataFrame(np.eye(3))).columns == ("0", "1", "2")
 
 
 def test_any_library_with_columns():

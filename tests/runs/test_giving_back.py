@@ -34,4 +34,4 @@ def test_a_table_is_written_in_its_types_with_its_labels_and_quoted(tmp_path):
     assert names == ["Größe, cm", "温度", "x", "label"]
     assert [row[3] for row in made] == ["u", "v", "u", "v"]
     assert all(row[0].lstrip("-").isdigit() and row[1] in ("True", "False") for row in made)
-    assert latentia.load(tmp_path / "o.csv").columns == ("Größe, cm", "温度", "x")
+    assert all(0 <= int(row[0]) <= 4 and 0 <= float(row[2]) < 1 for row in made)

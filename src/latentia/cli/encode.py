@@ -36,7 +36,8 @@ from latentia.core.errors import shell
     "--output",
     type=click.Path(path_type=Path),
     required=True,
-    help="A .npy, .npz or .csv file; or a folder, for shards to train on, made by any number of processes.",
+    help="A .npy, .npz, .csv or .parquet file; or a folder, for shards to train on, made by any number of "
+    "processes.",
 )
 def command(
     run: Path,

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 import numpy as np
 
 from latentia.core import storage
-from latentia.core.errors import ConfigError
-from latentia.data.readers.plain import write_csv
+from latentia.core.errors import ConfigError, MissingExtra
+from latentia.data.readers.plain import texts, write_csv
+from latentia.data.series import pandas_for
 
 if TYPE_CHECKING:
     from latentia.data.layout import Layout
+    from latentia.data.schema import Schema
     from latentia.runs.run import Run
 
-ENDINGS = (".png", ".npy", ".npz", ".csv")
+ENDINGS = (".png", ".npy", ".npz", ".csv", ".parquet")
 
 
 def check_output(path: Path) -> Path:
@@ -38,19 +40,21 @@ def check_output(path: Path) -> Path:
 
 
 def write_array(path: Path, array: np.ndarray, columns: tuple[str, ...] = ()) -> None:
-    """Write an array as npy, npz or csv.
+    """Write an array as npy, npz, csv or parquet.
 
     Args:
         path: the file.
-        array: shape `(N, ...)`; a csv has one row for each N.
-        columns: names of a csv's columns.
+        array: shape `(N, ...)`; a table has one row for each N.
+        columns: names of a table's columns.
 
     Raises:
         ConfigError: if the file is to be a picture.
     """
     ending = check_output(path).suffix.lower()
     if ending == ".png":
-        raise ConfigError(f"cannot write '{path}': these are no images; end the name in .npy, .npz or .csv")
+        raise ConfigError(
+            f"cannot write '{path}': these are no images; end the name in .npy, .npz, .csv or .parquet"
+        )
     with storage.atomic_write(path) as handle:
         if ending == ".npy":
             np.save(handle, array, allow_pickle=False)
@@ -59,7 +63,10 @@ def write_array(path: Path, array: np.ndarray, columns: tuple[str, ...] = ()) ->
         else:
             flat = array.reshape(len(array), -1)
             names = columns if len(columns) == flat.shape[1] else [f"v{i}" for i in range(flat.shape[1])]
-            write_csv(handle, names, list(flat.T))
+            if ending == ".csv":
+                write_csv(handle, names, list(flat.T))
+            else:
+                _write_parquet(handle, path, pandas_for(f"'{path}'").DataFrame(flat, columns=names))
     click.echo(f"{path}: {'x'.join(map(str, array.shape))}")
 
 
@@ -87,6 +94,8 @@ def write_examples(
     examples: np.ndarray,
     per_row: int | None = None,
     labels: Sequence[str] | None = None,
+    *,
+    clip: bool = False,
 ) -> None:
     """Write data that a run made, as its own data were: a grid of images, arrays, or a table.
 
@@ -96,6 +105,7 @@ def write_examples(
         examples: data in the data's units, shape `(N, *event)`.
         per_row: images in a row of the grid.
         labels: the class of each, which a table that had a column of labels gets again.
+        clip: keep a table's numbers within the ends of the training split.
     """
     record, ending = run.record, path.suffix.lower()
     if ending == ".png" and run.event.kind == "image":
@@ -104,6 +114,8 @@ def write_examples(
         low, high = run.image_range
         save_png(grid(examples, low=low, high=high, columns=per_row), path)
         click.echo(f"{path}: {len(examples)} images")
+    elif record.schema is not None and ending in (".csv", ".parquet"):
+        _write_table(path, record.schema, examples, record.label if labels is not None else "", labels, clip)
     elif ending == ".csv" and (run.event.kind == "vector" or record.layout.axes == "flat"):
         rows = examples.reshape(len(examples), -1)
         columns: list[np.ndarray | Sequence[str]] = list(_columns(record.layout, rows))
@@ -114,7 +126,32 @@ def write_examples(
             write_csv(handle, names, columns)
         click.echo(f"{path}: {len(examples)}x{len(columns)}")
     else:
-        write_array(path, run.outward(examples))
+        # What has words is written as its codes where a file has no place for words.
+        write_array(path, record.layout.restore(examples))
+
+
+def _write_table(
+    path: Path, schema: Schema, x: np.ndarray, label: str, labels: Sequence[str] | None, clip: bool
+) -> None:
+    """Write rows with the names and in the types of a table's columns, the labels last."""
+    names = [*schema.names, *([label] if label else [])]
+    with storage.atomic_write(path) as handle:
+        if path.suffix.lower() == ".csv":
+            columns: list[Sequence[str]] = [
+                texts(column, x[:, at], clip=clip) for at, column in enumerate(schema.columns)
+            ]
+            write_csv(handle, names, [*columns, *([labels or ()] if label else [])])
+        else:
+            frame = schema.frame(x, clip=clip)
+            _write_parquet(handle, path, frame.assign(**{label: labels}) if label else frame)
+    click.echo(f"{path}: {len(x)}x{len(names)}")
+
+
+def _write_parquet(handle: BinaryIO, path: Path, frame: Any) -> None:
+    try:
+        frame.to_parquet(handle, index=False)
+    except ImportError as error:
+        raise MissingExtra("pyarrow", "tables", f"writing '{path}'") from error
 
 
 def _columns(layout: Layout, made: np.ndarray) -> Iterator[np.ndarray]:
@@ -125,7 +162,11 @@ def _columns(layout: Layout, made: np.ndarray) -> Iterator[np.ndarray]:
 
 
 output_option = click.option(
-    "-o", "--output", type=click.Path(path_type=Path), required=True, help="A .png, .npy, .npz or .csv file."
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="A .png, .npy, .npz, .csv or .parquet file.",
 )
 device_option = click.option(
     "--device",

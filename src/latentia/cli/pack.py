@@ -33,6 +33,9 @@ from latentia.core.errors import shell
 )
 @click.option("--header/--no-header", default=None, help="Whether a table's first line holds names.")
 @click.option("--shape", help="What a table's rows are as images: HEIGHT,WIDTH or CHANNELS,HEIGHT,WIDTH.")
+@click.option("--columns", help="The columns of a table that are packed: NAME,NAME.")
+@click.option("--drop", help="Those that are not.")
+@click.option("--types", help="What some of them hold: NAME:KIND,NAME:KIND, such as zip:category.")
 @click.option("--validation", default=0.05, show_default=True, help="Share that validates, if none is given.")
 @click.option("--test", default=0.1, show_default=True, help="Share held out as test, if none is given.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the splits that are drawn.")
@@ -52,7 +55,8 @@ def command(
     from latentia.data import load
     from latentia.data.packing.pack import pack
 
-    for name, text in {"size": size, "shape": shape}.items():
+    words = {name: settings.pop(name) for name in ("columns", "drop", "types")}
+    for name, text in {"size": size, "shape": shape, **words}.items():
         settings[name] = parse_value(text) if text else None
     pack(source, folder, quiet=quiet, **settings)
     if not quiet:

@@ -65,4 +65,5 @@ def command(
     given = opened.conditions(condition)
     c = opened.conditions_for(count, given, seed)
     made = opened.made(count, c, sampler, noise=noise, seed=seed, quiet=False, **chosen)
-    write_examples(output, opened, made, None if given is None else len(given), opened.classes_of(c))
+    per_row = None if given is None else len(given)
+    write_examples(output, opened, made, per_row, opened.classes_of(c), clip=True)

@@ -111,14 +111,10 @@ class Dataset:
         ends = [_ends(self.x[part]) for part in np.array_split(train, -(-len(train) // CHUNK))]
         return _ends(np.array(ends))
 
-    @cached_property
+    @property
     def holes(self) -> bool:
         """Whether values are missing, as far as the examples say that are looked at."""
-        if self.x.dtype.kind != "f":
-            return False
-        rows = self.few(np.arange(len(self)))
-        parts = (rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK))
-        return any(bool(np.isnan(self.x[part]).any()) for part in parts)
+        return self.missing[0] > 0
 
     def part(self, rows: np.ndarray) -> Examples:
         """Take examples to go through chunk by chunk.
@@ -171,11 +167,12 @@ class Dataset:
             Name, shape, value range, labels, known factors, splits and how they came about.
         """
         low, high = self.observed
-        facts = [
-            self._form(),
-            f"{self.x.dtype} {low:.4g}..{high:.4g}{' in a sample' * self.sampled}",
-            self._labelled(),
-        ]
+        facts = [self._form()]
+        if self.schema is None or not self.schema.mixed:
+            facts.append(f"{self.x.dtype} {low:.4g}..{high:.4g}{' in a sample' * self.sampled}")
+        if self.missing[0]:
+            facts.append(self._holes())
+        facts.append(self._labelled())
         if self.factor_names:
             facts.append(f"{len(self.factor_names)} known factor{'s' * (len(self.factor_names) != 1)}")
         facts.append(self._split_sizes())
@@ -191,7 +188,8 @@ class Dataset:
     def _form(self) -> str:
         shape = "x".join(map(str, self.event))
         if self.event.kind == "vector":
-            return f"table of {shape} column{'s' * (self.event != (1,))}"
+            kinds = f": {self.schema.counted()}" if self.schema is not None else ""
+            return f"table of {shape} column{'s' * (self.event != (1,))}{kinds}"
         if self.event.kind == "video":
             return f"clips of {shape} (channels, time, height, width)"
         if not self.event.planar:
@@ -202,6 +200,28 @@ class Dataset:
             return f"{side} images of {self.event[0]} channels (which come {order})"
         tint = {1: "grey ", 3: "colour ", 4: "four-channel "}[self.event[0]]
         return f"{self.event[1]}x{self.event[2]} {tint}images"
+
+    @cached_property
+    def missing(self) -> tuple[int, int]:
+        """How many values are missing, and of how many; of data that stay in their files in a sample."""
+        if self.x.dtype.kind != "f":
+            return 0, 0
+        count = total = 0
+        rows = self.few(np.arange(len(self)))
+        for start in range(0, len(rows), CHUNK):
+            block = self.x[rows[start : start + CHUNK]]
+            count += int(np.isnan(block).sum())
+            total += block.size
+        return count, total
+
+    def _holes(self) -> str:
+        count, total = self.missing
+        share = f"{100 * count / total:.2g} %{' of a sample' * isinstance(self.x, Shards)}"
+        if self.event.kind != "vector":
+            return f"{count:,} missing values ({share})"
+        rows = self.some(np.arange(len(self)))
+        columns = int(np.isnan(rows).any(axis=0).sum())
+        return f"{count:,} missing values in {columns} of its columns ({share})"
 
     def _labelled(self) -> str:
         if not self.classes:

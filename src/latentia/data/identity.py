@@ -152,7 +152,15 @@ def taken(known: Rows, at: np.ndarray, dataset: Dataset) -> Dataset:
 
 
 def _crc(array: np.ndarray) -> int:
+    array = _one_nan(array)
     return zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+
+
+def _one_nan(array: np.ndarray) -> np.ndarray:
+    """Write every missing value with the same bits: NaN has many."""
+    if array.dtype.kind != "f" or not (gone := np.isnan(array)).any():
+        return array
+    return np.where(gone, array.dtype.type(np.nan), array)
 
 
 def _words(dataset: Dataset) -> np.ndarray:
@@ -175,7 +183,8 @@ def _checksums(dataset: Dataset, dtype: str) -> tuple[np.ndarray, np.ndarray]:
         with np.errstate(invalid="ignore"):  # what does not fit is found out by the comparison
             stored = np.ascontiguousarray(block.astype(dtype, copy=False))
         if stored.dtype != block.dtype:
-            fits[part] = (stored == block).all(axis=1)
+            fits[part] = ((stored == block) | ((stored != stored) & (block != block))).all(axis=1)
+        stored = _one_nan(stored)
         starts = words[part].tolist()
         if dataset.factors is not None:
             beside = np.ascontiguousarray(dataset.factors[part].astype(np.int64))

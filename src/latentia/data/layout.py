@@ -140,6 +140,8 @@ class Layout:
 def _as_type(x: np.ndarray, name: str) -> np.ndarray:
     """Bring values to a type; whole numbers are rounded, and kept within its ends."""
     kind = np.dtype(name)
+    if kind.kind in "biu" and x.dtype.kind == "f" and np.isnan(x).any():
+        return np.rint(x)  # no whole number stands for a missing value
     if kind.kind == "b":
         return x >= 0.5
     if kind.kind not in "iu":

@@ -14,6 +14,7 @@ from latentia.core.event import Event
 from latentia.data.dataset import Dataset
 from latentia.data.readers.labels import NO_LABEL
 from latentia.data.record import DataRecord
+from latentia.data.schema import DISCRETE, Schema
 from latentia.data.shards import Shards
 
 FAR = 0.5
@@ -29,10 +30,11 @@ Change = Callable[[np.ndarray], np.ndarray]
 def matched(dataset: Dataset, record: DataRecord, event: Event) -> Dataset:
     """Bring data to the form that a model was trained on.
 
-    Columns of a table are matched by name, their order does not matter; those that are missing or unknown are
-    refused. Grey pictures become colour pictures, and colour ones grey, as `luma` does it. Bytes and values
-    from 0 to 1 are converted into each other; pictures and arrays in other units are refused where it shows,
-    and a table's columns far outside of the training's are named. `notes` of the data say what was done.
+    Columns of a table are matched by name, their order does not matter; what is missing is refused by name,
+    what the run does not know is ignored, and a category that it does not know is another value. Grey
+    pictures become colour pictures, and colour ones grey, as `luma` does it. Bytes and values from 0 to 1 are
+    converted into each other; pictures and arrays in other units are refused where it shows, and a table's
+    columns far outside of the training's are named. `notes` of the data say what was done.
 
     Args:
         dataset: the data.
@@ -45,7 +47,7 @@ def matched(dataset: Dataset, record: DataRecord, event: Event) -> Dataset:
     Raises:
         DataError: if they do not fit.
     """
-    dataset = _named(dataset, record)
+    dataset = _recoded(dataset, record) if record.schema is not None else _named(dataset, record)
     dataset = _tinted(dataset, event)
     if dataset.event != event:
         want, got = ("x".join(map(str, shape)) for shape in (event, dataset.event))
@@ -132,11 +134,36 @@ def _changed(dataset: Dataset, change: Change, note: str, **fields: Any) -> Data
     return replace(dataset, x=x, notes=notes, **fields)
 
 
+def _recoded(dataset: Dataset, record: DataRecord) -> Dataset:
+    """Write a table in the codes of a run's, and count the categories that it does not know."""
+    schema = record.schema
+    if schema is None or dataset.event.kind != "vector":
+        return dataset
+    if dataset.schema is None and dataset.event == (len(schema),):  # bare numbers are taken for codes
+        dataset = replace(dataset, columns=schema.names, schema=schema)
+    if dataset.schema is not None and dataset.schema != schema:
+        change = partial(_as_codes, dataset.schema, schema, where_of(dataset))
+        dataset = _changed(dataset, change, "", columns=schema.names, schema=schema)
+    some = dataset.some(np.arange(len(dataset)))
+    told = []
+    for at, column in enumerate(schema.columns):
+        if column.kind in DISCRETE:
+            count = int((some[:, at] >= len(column.categories)).sum())
+            told += [f"'{column.name}' ({count:,})"] * bool(count)
+    if not told:
+        return dataset
+    note = f"categories that the run does not know, taken as another value: {', '.join(told[:5])}"
+    return replace(dataset, notes=(*dataset.notes, f"{where_of(dataset)}: {note}"))
+
+
+def _as_codes(own: Schema, run: Schema, where: str, x: np.ndarray) -> np.ndarray:
+    return run.codes(own.frame(x), where)
+
+
 def _named(dataset: Dataset, record: DataRecord) -> Dataset:
     """Match the columns of a table by name."""
     if not record.columns or not dataset.columns:
         return dataset
-    dataset = _unlabelled(dataset, record)
     want, have = record.columns, dataset.columns
     if have == want:
         return dataset
@@ -155,23 +182,6 @@ def _named(dataset: Dataset, record: DataRecord) -> Dataset:
         )
     order = np.array([have.index(name) for name in want])
     return _changed(dataset, partial(_picked, order), "", columns=want)
-
-
-def _unlabelled(dataset: Dataset, record: DataRecord) -> Dataset:
-    """Make a column again that was taken for labels, and is one of the run's columns."""
-    name = dataset.label
-    if dataset.labels is None or name in dataset.columns or name not in record.columns:
-        return dataset
-    try:
-        numbers = np.array([float(word) for word in dataset.label_names], np.float64)
-    except ValueError:
-        return dataset
-    values = (numbers if len(numbers) else np.arange(dataset.labels.max() + 1))[dataset.labels]
-    if (dataset.labels < 0).any() or isinstance(dataset.x, Shards):
-        return dataset
-    x = np.concatenate([dataset.x, values[:, None].astype(dataset.x.dtype)], axis=1)
-    columns = (*dataset.columns, name)
-    return replace(dataset, x=x, columns=columns, labels=None, label_names=(), label="")
 
 
 def _nameless(columns: Sequence[str]) -> bool:
@@ -257,6 +267,8 @@ def _refuse_far(dataset: Dataset, record: DataRecord) -> None:
 
 def _outside(dataset: Dataset, record: DataRecord) -> Dataset:
     """Name the columns of a table most of whose values lie far outside of the training's."""
+    if record.schema is not None:
+        record = replace(record, ranges=tuple((column.low, column.high) for column in record.schema.columns))
     if len(dataset) < FEW or len(record.ranges) != dataset.event[0]:
         return dataset
     low, high = np.array(record.ranges, np.float64).T
@@ -270,6 +282,6 @@ def _outside(dataset: Dataset, record: DataRecord) -> Dataset:
     more = f" and {int(far.sum()) - 1} more" if far.sum() > 1 else ""
     note = (
         f"column '{names[at]}'{more} lies far outside of the training's {low[at]:.4g}..{high[at]:.4g} "
-        f"({some[:, at].min():.4g}..{some[:, at].max():.4g} here): in other units?"
+        f"({np.nanmin(some[:, at]):.4g}..{np.nanmax(some[:, at]):.4g} here): in other units?"
     )
     return replace(dataset, notes=(*dataset.notes, f"{where_of(dataset)}: {note}"))

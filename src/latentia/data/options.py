@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
 
-from latentia.core.errors import ConfigError
+from latentia.core.errors import ConfigError, nearest
+from latentia.data.column import KINDS, Kind
 from latentia.data.raw import Options
 from latentia.data.readers.resize import FITS
 from latentia.data.readers.shaping import require_shape
+
+Types: TypeAlias = str | Sequence[str] | Mapping[str, str]
+"""What columns hold: `{"age": "integer"}`, `["age:integer"]` or `"age:integer"`."""
 
 _CHOICES = {"fit": FITS, "channels": ("auto", "first", "last"), "pages": ("first", "examples", "channels")}
 
@@ -27,6 +31,9 @@ def make_options(
     *,
     header: bool | None = None,
     shape: Sequence[int] | None = None,
+    columns: str | Sequence[str] | None = None,
+    drop: str | Sequence[str] | None = None,
+    types: Types | None = None,
 ) -> Options:
     """Check the settings of `load`.
 
@@ -43,6 +50,9 @@ def make_options(
         pages: as `load`.
         header: as `load`.
         shape: as `load`.
+        columns: as `load`.
+        drop: as `load`.
+        types: as `load`.
 
     Returns:
         Those that readers need.
@@ -65,7 +75,50 @@ def make_options(
     label, key = (None if name is None else str(name) for name in (label, key))  # a frame's may be numbers
     event = None if shape is None else require_shape(shape)
     sides = _height_and_width(size)
-    return Options(sides, skip_bad, label, key, buffer << 20, **given, header=header, shape=event)
+    chosen, gone = _names(columns), _names(drop)
+    for name in gone:
+        if name in chosen:
+            raise ConfigError(f"data.columns and data.drop both name '{name}'; give it to one of them")
+    return Options(
+        sides,
+        skip_bad,
+        label,
+        key,
+        buffer << 20,
+        **given,
+        header=header,
+        shape=event,
+        columns=chosen,
+        drop=gone,
+        types=_types(types),
+    )
+
+
+def _names(names: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Read names of columns; a frame's may be numbers."""
+    if names is None:
+        return ()
+    return tuple(map(str, names)) if isinstance(names, (list, tuple)) else (str(names),)
+
+
+def _types(types: Types | None) -> tuple[tuple[str, Kind], ...]:
+    """Read what columns hold: a table, or a list of NAME:KIND."""
+    if types is None:
+        return ()
+    pairs = list(types.items()) if isinstance(types, Mapping) else []
+    for word in () if isinstance(types, Mapping) else _names(types):
+        name, colon, kind = word.rpartition(":")
+        if not colon:
+            raise ConfigError(f"data.types is {word!r}; NAME:KIND is needed, such as age:integer")
+        pairs.append((name, kind))
+    found = []
+    for name, kind in pairs:
+        if kind not in KINDS:
+            raise ConfigError(
+                f"data.types: '{name}' is {kind!r}, which is no kind{nearest(str(kind), KINDS)}"
+            )
+        found.append((str(name), kind))
+    return tuple(found)
 
 
 def _require_share(name: str, share: float) -> None:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from latentia.data.layout import Layout
-from latentia.data.schema import Schema
+from latentia.data.schema import Kind, Schema
 from latentia.data.shards import Examples
 
 SPLITS = ("train", "validation", "test")
@@ -61,7 +61,11 @@ class Options(NamedTuple):
         pages: of a picture file with several: first, examples, or channels.
         header: whether the first line of a text table holds names, or None to compare it with the others.
         shape: what each row of a table becomes, as an image, or None.
-        columns: what the columns of a table are expected to be called; empty where nothing is expected.
+        columns: the columns of a table that are read, and no others; empty for all.
+        drop: those that are not read.
+        types: what some of them hold, by name.
+        expected: what the columns of a table are expected to be called; empty where nothing is expected.
+        schema: what the columns hold that are to be found in a table, or None to find it out.
         inherited: they were given for other data, so that one that does not apply is passed over.
     """
 
@@ -76,6 +80,10 @@ class Options(NamedTuple):
     header: bool | None = None
     shape: tuple[int, ...] | None = None
     columns: tuple[str, ...] = ()
+    drop: tuple[str, ...] = ()
+    types: tuple[tuple[str, Kind], ...] = ()
+    expected: tuple[str, ...] = ()
+    schema: Schema | None = None
     inherited: bool = False
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from latentia.data.dataset import Dataset
 from latentia.data.layout import Layout
+from latentia.data.schema import Column, Kind, Schema
 
 OWN = ("source", "validation", "test", "seed", "buffer", "fingerprint")
 """Settings of `load` that are about one source, or about the machine, and not about how examples are read."""
@@ -31,6 +32,8 @@ class DataRecord:
         high: the value that stands for 1.0 in integer data.
         ranges: the smallest and the largest value of the training split: one pair for all, or one for each
             column of a table.
+        schema: what the columns of a table hold; None for what is no table, or was recorded before there were
+            schemas.
         options: the settings of `load` that other data are read with, too.
     """
 
@@ -43,6 +46,7 @@ class DataRecord:
     dtype: str = ""
     high: float = 1.0
     ranges: tuple[tuple[float, float], ...] = ((0.0, 1.0),)
+    schema: Schema | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -59,6 +63,19 @@ class DataRecord:
     def drawn(self) -> tuple[float, float]:
         """The values that are drawn as black and white."""
         return (0.0, self.high) if self.whole else self.range
+
+    @property
+    def reading(self) -> Schema | None:
+        """What the columns of other tables hold, that they are read by; None for what is no table."""
+        if self.schema is not None or not self.columns or self.layout.axes == "flat":
+            return self.schema
+        types = self.layout.types * (len(self.columns) if len(self.layout.types) == 1 else 1)
+        kinds: dict[str, Kind] = {"b": "boolean", "i": "integer", "u": "integer"}
+        columns = [
+            Column(name, kinds.get(np.dtype(dtype).kind, "real"), dtype)
+            for name, dtype in zip(self.columns, types or ("float64",) * len(self.columns))
+        ]
+        return Schema(tuple(columns))
 
     @classmethod
     def of(cls, dataset: Dataset, options: Mapping[str, Any] | None = None) -> DataRecord:
@@ -85,13 +102,15 @@ class DataRecord:
             str(dataset.x.dtype),
             float(dataset.high),
             _ranges(dataset, train),
+            dataset.schema,
             {key: value for key, value in (options or {}).items() if key not in OWN},
         )
 
     def table(self) -> dict[str, Any]:
         """Give what `from_table` reads, of plain values."""
         return {
-            **asdict(self),
+            **{key: value for key, value in vars(self).items() if key != "schema"},
+            **({} if self.schema is None else {"schema": self.schema.record()}),
             "layout": self.layout.record(),
             **{name: list(getattr(self, name)) for name in ("columns", "label_names", "classes")},
             "ranges": [list(pair) for pair in self.ranges],
@@ -113,6 +132,8 @@ class DataRecord:
         known = {key: table[key] for key in cls.__dataclass_fields__ if key in table}
         for name in ("columns", "label_names", "classes"):
             known[name] = tuple(table.get(name, ()))
+        if known.get("schema") is not None:
+            known["schema"] = Schema.from_record(known["schema"])
         known["layout"] = Layout.from_record(table.get("layout", {}))
         if "ranges" in table:
             known["ranges"] = tuple((float(low), float(high)) for low, high in table["ranges"])

@@ -16,12 +16,13 @@ from latentia.core import registry
 from latentia.core.errors import ConfigError, DataError, reason
 from latentia.data import identity
 from latentia.data.dataset import Dataset
-from latentia.data.options import make_options
+from latentia.data.options import Types, make_options
 from latentia.data.raw import SPLITS, Options, Raw
 from latentia.data.readers import arrays, hub, outside, shaping, tables
 from latentia.data.readers.decode import noted
 from latentia.data.readers.kinds import HUB, IMAGES, KNOWN, WORDS, reader_for, stem
 from latentia.data.readers.resize import cuts, resize_all
+from latentia.data.schema import Schema
 from latentia.data.shards import Shards
 from latentia.data.splits import make_splits
 
@@ -54,6 +55,9 @@ def load(
     fit: str = "crop",
     channels: str = "auto",
     pages: str = "first",
+    columns: str | Sequence[str] | None = None,
+    drop: str | Sequence[str] | None = None,
+    types: Types | None = None,
 ) -> Dataset:
     """Load data from wherever they are.
 
@@ -89,6 +93,10 @@ def load(
         channels: where an array has its channels: `first`, `last`, or `auto` to find out, by their number.
         pages: what the pages of a TIFF and the frames of an animation are: `first` reads one of each file,
             `examples` all, each on its own, `channels` all as one example.
+        columns: the columns of a table that are read, beside that of the labels; all by default.
+        drop: those that are not read.
+        types: what some of them hold, where it is not told by their cells, as `{"zip": "category"}` or
+            `["zip:category"]`: `real`, `integer`, `category`, `ordered`, `boolean` or `time`.
 
     Returns:
         The data with their splits.
@@ -100,8 +108,54 @@ def load(
         MissingExtra: if reading it needs a package that is not installed.
     """
     options = make_options(
-        size, skip_bad, label, key, validation, test, buffer, fit, channels, pages, header=header, shape=shape
+        size,
+        skip_bad,
+        label,
+        key,
+        validation,
+        test,
+        buffer,
+        fit,
+        channels,
+        pages,
+        header=header,
+        shape=shape,
+        columns=columns,
+        drop=drop,
+        types=types,
     )
+    return _loaded(source, options, validation, test, seed, fingerprint)
+
+
+def load_again(
+    source: Source, *, expected: tuple[str, ...] = (), schema: Schema | None = None, **settings: Any
+) -> Dataset:
+    """Load data as `load` did it before: a table's columns hold what they held then.
+
+    Args:
+        source: as `load`.
+        expected: what the columns of a table were called.
+        schema: what they held.
+        settings: as `load`.
+
+    Returns:
+        The data with their splits.
+    """
+    asked = _asked(settings)
+    options = make_options(**asked)._replace(expected=expected, schema=schema)
+    seed, fingerprint = settings.get("seed", 0), settings.get("fingerprint")
+    return _loaded(source, options, asked["validation"], asked["test"], seed, fingerprint)
+
+
+def _asked(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Give what `make_options` takes: the settings, and what is usual for the others."""
+    usual = {name: each.default for name, each in inspect.signature(load).parameters.items()}
+    return {name: settings.get(name, usual[name]) for name in inspect.signature(make_options).parameters}
+
+
+def _loaded(
+    source: Source, options: Options, validation: float, test: float, seed: int, fingerprint: str | None
+) -> Dataset:
     name, where, raw = _read_shaped(source, options)
     if len(raw.x) < 2:
         raise DataError(
@@ -121,7 +175,12 @@ def load(
 
 
 def load_other(
-    source: Source, *, draw: bool = False, columns: tuple[str, ...] = (), **settings: Any
+    source: Source,
+    *,
+    draw: bool = False,
+    expected: tuple[str, ...] = (),
+    schema: Schema | None = None,
+    **settings: Any,
 ) -> Dataset:
     """Load data with the settings that others were loaded with, of which those that apply are used.
 
@@ -130,7 +189,8 @@ def load_other(
     Args:
         source: as `load`.
         draw: draw the splits that the source does not bring.
-        columns: what the columns of a table are expected to be called.
+        expected: what the columns of a table are expected to be called.
+        schema: what those of a table hold, or None to find it out.
         settings: as `load`.
 
     Returns:
@@ -139,9 +199,8 @@ def load_other(
     Raises:
         DataError: as `load`, or if there is no example at all.
     """
-    usual = {name: each.default for name, each in inspect.signature(load).parameters.items()}
-    asked = {name: settings.get(name, usual[name]) for name in inspect.signature(make_options).parameters}
-    options = make_options(**asked)._replace(inherited=True, columns=columns)
+    asked = _asked(settings)
+    options = make_options(**asked)._replace(inherited=True, expected=expected, schema=schema)
     name, where, raw = _read_shaped(source, options)
     if not len(raw.x):
         raise DataError(f"{where}: holds no example; at least 1 is needed")
@@ -184,7 +243,18 @@ def _dataset(
         label=raw.label,
         left_out=raw.left_out,
         notes=raw.notes,
+        schema=_fitted(raw, splits["train"]) if options.schema is None else raw.schema,
     )
+
+
+def _fitted(raw: Raw, train: np.ndarray) -> Schema | None:
+    """Let the schema of a table say what its training split is like; packed data were asked before."""
+    if raw.schema is None or raw.given is not None or not len(train):
+        return raw.schema
+    x = raw.x[train]
+    ends = np.nan_to_num(np.stack([np.fmin.reduce(x), np.fmax.reduce(x)], axis=1).astype(np.float64))
+    holes = [bool(gone) for gone in np.isnan(x).any(axis=0)]
+    return raw.schema.fitted([(low, high) for low, high in ends.tolist()], holes)
 
 
 def _resized(raw: Raw, size: tuple[int, int], how: str, where: str) -> Raw:
@@ -252,7 +322,7 @@ def _from_reader(source: str, options: Options) -> tuple[str, str, Raw]:
 def _from_memory(source: Any, options: Options, where: str = "") -> tuple[str, str, Raw]:
     data, labels = source if isinstance(source, tuple) and len(source) == 2 else (source, None)
     if hasattr(data, "columns") and hasattr(data, "__getitem__"):
-        _require_taken(options, frozenset({"label", "shape"}), where or "a data frame")
+        _require_taken(options, tables.TAKES, where or "a data frame")
         raw = tables.from_frame(data, options, where or "the data frame")
         if labels is not None:
             coded = arrays.from_memory(raw.x, labels, where or "the data frame")
@@ -271,7 +341,7 @@ def _require_taken(options: Options, takes: frozenset[str], where: str) -> None:
     """Refuse a setting that would have no effect, unless it was given for other data than these."""
     if options.inherited:
         return
-    for name in ("label", "key", "channels", "pages", "header", "shape"):
+    for name in ("label", "key", "channels", "pages", "header", "shape", "columns", "drop", "types"):
         if getattr(options, name) != Options._field_defaults[name] and name not in takes:
             raise ConfigError(f"data.{name}={getattr(options, name)} does not apply to {where}; leave it out")
 

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import torch
 
-import latentia.data
 from latentia.assembly import Parts
 from latentia.core import storage
 from latentia.core.errors import ConfigError, DataError, LatentiaError, Note, RunError, nearest, shell
@@ -20,6 +19,7 @@ from latentia.data.identity import Rows, fingerprint, found, rows_of, same, take
 from latentia.data.matching import where_of
 from latentia.data.record import DataRecord
 from latentia.data.shards import Examples
+from latentia.data.sources import load_again
 from latentia.data.splits import spread
 from latentia.runs.model import Trained
 from latentia.training.folder import RunFolder, recorded_source
@@ -131,7 +131,12 @@ class Owned(Trained):
         recorded = {**recorded_source(self.folder, self.spec), **settings}
         recorded.pop("fingerprint", None)
         try:
-            dataset = latentia.data.load(**recorded)
+            record = self.record if "data" in self.recipe else None
+            dataset = load_again(
+                expected=record.columns if record else (),
+                schema=record.reading if record else None,
+                **recorded,
+            )
         except DataError as error:
             line = f"the data that {self.folder.path} was trained on: {error}"
             raise DataError(f"{line}; what needs no data of the training goes on without them") from error

@@ -16,7 +16,7 @@ from latentia.core.errors import ConfigError, DataError, LatentiaError, Note
 from latentia.data.conditions import Labels, as_condition_rows
 from latentia.data.dataset import Dataset
 from latentia.data.matching import in_units, matched, relabelled
-from latentia.data.readers.values import require_finite
+from latentia.data.readers.values import refuse_infinite
 from latentia.data.record import DataRecord
 from latentia.data.shards import Examples, Shards
 from latentia.data.sources import load_other
@@ -84,7 +84,12 @@ class Exchange(Inference):
         refused: LatentiaError | None = None
         for names in tries:
             try:
-                return load_other(source, columns=self.record.columns, **{**options, **names})
+                return load_other(
+                    source,
+                    expected=self.record.columns,
+                    schema=self.record.reading,
+                    **{**options, **names},
+                )
             except (DataError, ConfigError) as error:
                 refused = refused or error
         raise refused or AssertionError
@@ -138,8 +143,7 @@ class Exchange(Inference):
         """
         if isinstance(x, Shards):
             return x, c
-        frame = hasattr(x, "columns") and hasattr(x, "__getitem__")
-        if frame or isinstance(x, (str, os.PathLike)) or (isinstance(x, tuple) and len(x) == 2):
+        if is_frame(x) or isinstance(x, (str, os.PathLike)) or (isinstance(x, tuple) and len(x) == 2):
             data = self.other(x)
             return data.x, self.conditions_of(data) if c is None else c
         array = np.asarray(x.detach().cpu() if isinstance(x, torch.Tensor) else x)
@@ -147,7 +151,7 @@ class Exchange(Inference):
             raise DataError(f"the examples given are {array.dtype} values; give an array of numbers")
         array = self.record.layout.arrange(array, self._sized(array.shape))
         if array.dtype.kind == "f":
-            require_finite(np.where(np.isnan(array), 0, array), "the examples given")
+            refuse_infinite(array, "the examples given")
         given = _in_memory(array)
         if self.record.dtype and self.event.kind != "vector" and len(array):
             given = in_units(given, self.record)
@@ -162,16 +166,36 @@ class Exchange(Inference):
                     return found
         return self.event
 
-    def outward(self, x: np.ndarray) -> Any:
+    def outward(self, x: np.ndarray, like: Any = None, *, clip: bool = False) -> Any:
         """Give examples as the source of the data had them: its order of axes, its types.
 
         Args:
             x: shape `(N, *event)`, in the data's units.
+            like: what the caller gave, from which these examples come.
+            clip: keep a table's numbers within the ends of the training split.
 
         Returns:
-            Shape `(N, *shape)`.
+            Shape `(N, *shape)`; of a table with words, times or truth values, or where a frame was given, a
+            data frame of pandas, with the index of the one given.
         """
-        return self.record.layout.restore(x)
+        schema = self.record.schema
+        framed = is_frame(like)
+        if schema is None or not (schema.mixed or framed):
+            return self.record.layout.restore(x)
+        index = getattr(like, "index", None) if framed else None
+        return schema.frame(x, clip=clip, index=index if index is not None and len(index) == len(x) else None)
+
+
+def is_frame(x: Any) -> bool:
+    """Whether something is a data frame, of whatever library.
+
+    Args:
+        x: what a caller gave.
+
+    Returns:
+        True for what has columns that are named.
+    """
+    return hasattr(x, "columns") and hasattr(x, "__getitem__")
 
 
 def _warn(notes: Sequence[str]) -> None:

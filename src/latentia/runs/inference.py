@@ -46,11 +46,13 @@ class Inference(Conditioned):
         x = as_examples(x)
         return (x[None] if self.fits(x.shape) else x), c
 
-    def outward(self, x: np.ndarray) -> Any:
+    def outward(self, x: np.ndarray, like: Any = None, *, clip: bool = False) -> Any:
         """Give examples as a caller has them.
 
         Args:
             x: shape `(N, *event)`, in the data's units, float32.
+            like: what the caller gave, from which these examples come.
+            clip: keep a table's numbers within the ends of the training split.
 
         Returns:
             The same, one for each N.
@@ -138,7 +140,7 @@ class Inference(Conditioned):
                 q = model.look(seen, hidden)
                 saw.append(self.transform.invert(seen).cpu().numpy())
                 made.append(self.transform.invert(self.model.decode(q.mean).mean).cpu().numpy())
-        return self.outward(np.concatenate(saw)), self.outward(np.concatenate(made))
+        return self.outward(np.concatenate(saw), x), self.outward(np.concatenate(made), x)
 
     @torch.no_grad()
     def encode(self, x: Any, c: Any = None, *, sample: bool = False, seed: int = 0) -> np.ndarray:
@@ -236,10 +238,10 @@ class Inference(Conditioned):
         Returns:
             Data in the data's units, `(N, *event)`, as `outward` gives them.
         """
-        x, c = self.inward(x, c)
-        c = self.complete(x, c)
-        z = self.inference.encode(x, c)
-        return self.outward(self.inference.decode(z, c if edit is None else edit))
+        examples, c = self.inward(x, c)
+        c = self.complete(examples, c)
+        z = self.inference.encode(examples, c)
+        return self.outward(self.inference.decode(z, c if edit is None else edit), x)
 
     def sample_latents(
         self,
@@ -340,7 +342,7 @@ class Inference(Conditioned):
                 default, which suits a standard normal prior.
 
         Returns:
-            Data, `(len(dims), T, *event)`, the last as `outward` gives them.
+            Data, `(len(dims), T, *event)`, the last as `outward` gives them; a row for each in a frame.
         """
         if x is not None:
             x, c = self.inward(x, c)
@@ -351,7 +353,7 @@ class Inference(Conditioned):
         line = torch.linspace(-3, 3, 9) if values is None else torch.as_tensor(values, dtype=torch.float32)
         path = sampling.traverse(start, dims, line)
         made = self.outward(self.inference.decode(path.flatten(0, 1).numpy(), rows))
-        return made.reshape(*path.shape[:2], *made.shape[1:])
+        return made.reshape(*path.shape[:2], *made.shape[1:]) if isinstance(made, np.ndarray) else made
 
     @torch.no_grad()
     def prior_mean(self, c: Any = None) -> np.ndarray:

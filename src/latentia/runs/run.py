@@ -162,7 +162,8 @@ class Run(Owned):
             ConfigError: if there is no such sampler, or it has no such setting.
         """
         c = self.conditions_for(n, condition, seed)
-        return self.outward(self.made(n, c, sampler, noise=noise, seed=seed, quiet=quiet, **settings))
+        made = self.made(n, c, sampler, noise=noise, seed=seed, quiet=quiet, **settings)
+        return self.outward(made, clip=True)
 
     def draw(
         self,

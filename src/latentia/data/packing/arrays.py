@@ -34,6 +34,7 @@ class ArrayJob(Job):
             "layout": dataset.layout.record(),
             "label": dataset.label,
             "left_out": dict(dataset.left_out),
+            **({} if dataset.schema is None else {"schema": dataset.schema.record()}),
         }
         beside = {"labels": dataset.labels, "factors": dataset.factors}
         self.beside = {name: values for name, values in beside.items() if values is not None}

@@ -20,7 +20,7 @@ import numpy as np
 
 from latentia.core import storage
 from latentia.core.errors import ConfigError, DataError, reason
-from latentia.data.options import make_options
+from latentia.data.options import Types, make_options
 from latentia.data.packing.arrays import ArrayJob
 from latentia.data.packing.folder import begin, refuse_other, write_index
 from latentia.data.packing.images import ImageJob, Split
@@ -59,6 +59,9 @@ def pack(
     pages: str = "first",
     header: bool | None = None,
     shape: Sequence[int] | None = None,
+    columns: str | Sequence[str] | None = None,
+    drop: str | Sequence[str] | None = None,
+    types: Types | None = None,
 ) -> Path:
     """Write a source as a folder of shards, for data that outgrow memory.
 
@@ -85,6 +88,9 @@ def pack(
         pages: as `load`.
         header: as `load`.
         shape: as `load`.
+        columns: as `load`.
+        drop: as `load`.
+        types: as `load`.
 
     Returns:
         The folder, which `load` takes.
@@ -106,6 +112,9 @@ def pack(
         pages=pages,
         header=header,
         shape=shape,
+        columns=columns,
+        drop=drop,
+        types=types,
     )
     if shard_mb < 1 or (workers is not None and workers < 1):
         raise ConfigError(f"shard_mb is {shard_mb} and workers is {workers}; numbers from 1 on are needed")
@@ -113,6 +122,8 @@ def pack(
         zip(_LOAD, (size, skip_bad, label, key, validation, test, seed, fit, channels, pages), strict=True)
     )
     given = {"header": header, "shape": None if shape is None else list(shape)}
+    told = {"columns": columns, "drop": drop, "types": types}
+    given |= {name: list(value) if isinstance(value, tuple) else value for name, value in told.items()}
     settings |= {name: value for name, value in given.items() if value is not None}
     recipe = {**settings, "shard_mb": shard_mb}
     folder = Path(out).expanduser()

@@ -183,7 +183,7 @@ def write_shard(
 
     def seen() -> Iterator[np.ndarray]:
         for block in blocks:
-            ends.append((float(block.min()), float(block.max())))
+            ends.append((float(np.fmin.reduce(block, axis=None)), float(np.fmax.reduce(block, axis=None))))
             yield block
 
     write_array(folder / f"{shard.name}.npy", event, dtype, seen())

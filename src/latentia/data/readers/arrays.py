@@ -54,12 +54,11 @@ def from_memory(array: Any, labels: Any, where: str, channels: str = "auto") -> 
 def _plain(array: Any, where: str) -> np.ndarray:
     if hasattr(array, "detach"):  # a torch tensor, perhaps with a gradient or on another device
         array = array.detach().cpu()
-    masked = int(np.ma.count_masked(array)) if isinstance(array, np.ma.MaskedArray) else 0
-    if masked:  # numpy would give what lies under the mask
-        raise DataError(
-            f"{where}: {masked:,} of its values are masked, and stand for nothing; fill them, as "
-            "array.filled(0) does, or leave these examples out"
-        )
+    if isinstance(array, np.ma.MaskedArray) and array.dtype.kind in "buif" and np.ma.count_masked(array):
+        wide = array.dtype.kind in "iu" and array.dtype.itemsize > 2
+        kind = np.result_type(array.dtype, np.float64 if wide else np.float32)
+        # What lies under the mask is no value: NaN says so.
+        array = np.where(np.ma.getmaskarray(array), np.nan, array.data.astype(kind)).astype(kind)
     try:
         plain = np.asarray(array)
     except (TypeError, ValueError) as error:

@@ -12,11 +12,13 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 from latentia.core.errors import DataError, reason
+from latentia.data.cells import DECIMAL_COMMA, LEADING_ZERO
+from latentia.data.column import DISCRETE
 from latentia.data.raw import Options
 from latentia.data.readers import header
-from latentia.data.readers.cells import DECIMAL_COMMA, LEADING_ZERO
 from latentia.data.readers.streams import READ_ERRORS
-from latentia.data.readers.tables import Table, pandas_for
+from latentia.data.readers.tables import Table
+from latentia.data.series import pandas_for
 
 _DELIMITERS = "\t;|,"  # a comma may stand in numbers and words of a file that another one divides
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}", re.ASCII)
@@ -59,18 +61,20 @@ def read(open_: Open, options: Options, where: str) -> Table:
     pandas = pandas_for(where)
     try:
         form = _look(open_, options, where)
-        frame = _frame(pandas, open_, form)
+        frame = _frame(pandas, open_, form, dtype=dict.fromkeys(_texts(form.names, options), "string"))
         if not frame.index.equals(pandas.RangeIndex(len(frame))):
             raise ValueError(f"its rows have more cells than the {len(form.names)} of its first line")
         if form.comma:
             _refuse_points(frame, where)
-        texts = _frame(pandas, open_, form, dtype=str) if _has_leading_zeros(open_, form.delimiter) else None
+        texts = (
+            _frame(pandas, open_, form, dtype="string") if _has_leading_zeros(open_, form.delimiter) else None
+        )
     except (ValueError, csv.Error, *READ_ERRORS) as error:
         # pandas' own errors are ValueErrors, UnicodeDecodeError too
         raise DataError(f"{where}: is not a table ({reason(error)}); one row per line is needed") from error
     if texts is not None:
         for at in frame.columns:
-            if frame[at].dtype.kind in "iuf" and texts[at].str.match(LEADING_ZERO.pattern, na=False).any():
+            if frame[at].dtype.kind in "biuf" and texts[at].str.match(LEADING_ZERO.pattern, na=False).any():
                 frame[at] = texts[at]
     places = {name: at for at, name in enumerate(form.names)}
     left_out = {}
@@ -84,7 +88,7 @@ def read(open_: Open, options: Options, where: str) -> Table:
         del places[form.names[at]]
     return Table(
         tuple(places),
-        lambda name: np.asarray(frame[places[name]]),
+        lambda name: _narrowed(frame[places[name]]),
         lambda row: f" (line {_line_of(open_, form.delimiter, row + form.named)})",
         form.notes,
         left_out,
@@ -140,6 +144,8 @@ def _frame(pandas: Any, open_: Open, form: _Form, **settings: Any) -> Any:
             handle,
             sep=form.delimiter,
             header=0 if form.named else None,
+            names=range(len(form.names)),
+            dtype_backend="numpy_nullable",  # whole numbers stay whole where one is missing
             encoding="utf-8-sig",
             skipinitialspace=True,
             low_memory=False,
@@ -148,9 +154,28 @@ def _frame(pandas: Any, open_: Open, form: _Form, **settings: Any) -> Any:
             decimal="," if form.comma else ".",
             **settings,
         )
-    if len(frame.columns) != len(form.names):
-        raise ValueError(f"its rows have {len(frame.columns)} cells, its first line {len(form.names)}")
-    return frame.set_axis(range(len(frame.columns)), axis=1)
+    return frame
+
+
+def _texts(names: Sequence[str], options: Options) -> list[int]:
+    """Say which columns are read as they are written: those of words, as the settings or a run have it."""
+    words = {name for name, kind in options.types if kind in DISCRETE}
+    if options.schema is not None:
+        texts = [
+            column for column in options.schema.columns if any(isinstance(w, str) for w in column.categories)
+        ]
+        words.update(column.name for column in texts)
+    return [at for at, name in enumerate(names) if name in words]
+
+
+def _narrowed(column: Any) -> Any:
+    """Give a column the plainest type that holds it: pandas' nullable ones where a value is missing alone."""
+    kind = column.dtype.kind
+    if kind == "f":
+        return column.astype("float64")
+    if kind in "biu" and not column.isna().any():
+        return column.astype(column.dtype.numpy_dtype)
+    return column
 
 
 def _has_decimal_commas(records: Sequence[Sequence[str]], where: str) -> bool:

@@ -8,9 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from latentia.data.cells import is_absent, number
 from latentia.data.raw import Options
-from latentia.data.readers.cells import number
-from latentia.data.readers.labels import is_absent
 
 SAMPLE = 1000
 """Lines that the first one is compared with, at most."""
@@ -39,7 +38,7 @@ def decide(
     Args:
         first: the cells of the first line.
         rows: those of lines below it.
-        options: header is used, and columns: a line that has half of the names that are expected is one of
+        options: header is used, and expected: a line that has half of the names that are expected is one of
             names, however few lines there are to compare it with.
 
     Returns:
@@ -47,7 +46,7 @@ def decide(
     """
     if options.header is not None:
         return options.header, ()
-    known = set(options.columns)
+    known = set(options.expected)
     numbered = known == set(map(str, range(len(known))))  # as columns without names are called
     if known and not numbered and 2 * len(known.intersection(cell.strip() for cell in first)) >= len(known):
         return True, ()

@@ -21,6 +21,7 @@ from latentia.data.readers import (
     sound,
     sprites,
     table_files,
+    tables,
     volumes,
 )
 from latentia.data.readers.files import walk
@@ -43,9 +44,9 @@ IMAGES = Reader(images.read, frozenset({"pages"}))
 _PACKED = Reader(packed.read)
 _IDX_FILE = Reader(idx.read_file, frozenset({"channels"}))
 _IDX_FOLDER = Reader(idx.read_folder, frozenset({"channels"}))
-_TEXT = Reader(table_files.read, frozenset({"label", "header", "shape"}))
-_COLUMNS = Reader(table_files.read, frozenset({"label", "shape"}))
-_TABLES = Reader(table_files.read_folder, frozenset({"label", "header", "shape"}))
+_TEXT = Reader(table_files.read, tables.TAKES | {"header"})
+_COLUMNS = Reader(table_files.read, tables.TAKES)
+_TABLES = Reader(table_files.read_folder, _TEXT.takes)
 _ZIPPED_TABLES = _TABLES._replace(read=table_files.read_zip)
 _NPZ = Reader(arrays.read_npz, frozenset({"label", "key", "channels", "shape"}))
 _SOUND = Reader(sound.read)

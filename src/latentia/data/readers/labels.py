@@ -7,6 +7,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from latentia.data.cells import is_absent, is_missing
+
 NAMES = ("label", "labels", "class", "classes", "target", "targets", "y")
 """What a column or key of labels is called, in order of preference; case does not matter."""
 
@@ -16,35 +18,6 @@ NO_LABELS = "none"
 """What `data.label` says where nothing shall be the labels."""
 
 _WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
-_ABSENT = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "none", "<na>", "nat", "?"})
-
-
-def is_absent(cell: str) -> bool:
-    """Whether a text stands for a missing number, in one of the usual spellings.
-
-    Args:
-        cell: the text.
-
-    Returns:
-        True for an empty one, `NA`, `nan`, `null`, `?` and the like.
-    """
-    return cell.strip().lower() in _ABSENT
-
-
-def is_missing(value: object) -> bool:
-    """Tell whether a cell holds nothing; a word is never nothing, whatever it is.
-
-    Args:
-        value: the cell.
-
-    Returns:
-        True for None, NaN, what pandas writes for a missing value, and text without a letter.
-    """
-    if isinstance(value, (str, bytes)):
-        return not value.strip()
-    if value is None or type(value).__name__ in ("NAType", "NaTType"):
-        return True
-    return isinstance(value, (float, np.floating, np.datetime64)) and bool(value != value)
 
 
 def encode(values: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]] | None:

@@ -14,6 +14,7 @@ from latentia.core.errors import DataError, shell
 from latentia.core.storage import crc_of
 from latentia.data.layout import Layout
 from latentia.data.raw import SPLITS, Options, Raw, consecutive
+from latentia.data.schema import Schema
 from latentia.data.shards import Shard, Shards, open_shard
 
 INDEX = "index.json"
@@ -127,6 +128,7 @@ def read(folder: Path, options: Options) -> Raw:
             layout=Layout.from_record(index.get("layout", {})),  # older ones have no such entries
             label=index.get("label", ""),
             left_out=index.get("left_out", {}),
+            schema=Schema.from_record(index["schema"]) if "schema" in index else None,
         )
     except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
         raise DataError(f"{folder / INDEX}: is damaged; write it again with: {redo}") from error

@@ -11,6 +11,8 @@ from typing import BinaryIO
 import numpy as np
 
 from latentia.core.errors import DataError
+from latentia.data.coding import decode
+from latentia.data.column import Column
 
 _BLOCK = 4096
 
@@ -80,6 +82,25 @@ def write_csv(handle: BinaryIO, names: Sequence[str], columns: Sequence[np.ndarr
     for start in range(0, len(columns[0]), _BLOCK):
         writer.writerows(zip(*(_cells(column[start : start + _BLOCK]) for column in columns), strict=True))
     text.detach()
+
+
+def texts(column: Column, codes: np.ndarray, *, clip: bool = False) -> list[str]:
+    """Write the values of a table's column as texts: nothing where one is missing.
+
+    Args:
+        column: what it holds.
+        codes: their codes, `(N,)`; of float32, reals get no more digits than tell such numbers apart.
+        clip: keep numbers and times within the ends of the training split.
+
+    Returns:
+        N texts.
+    """
+    values = decode(column, codes, clip=clip)
+    if column.kind == "real" and column.decimals is None and codes.dtype == np.float32:
+        values = values.astype(np.float32)
+    day = column.unit == "day" and column.dtype.startswith("datetime")
+    written = [str(value)[:10] if day else str(value) for value in values]
+    return ["" if gone else text for text, gone in zip(written, values.isna())]
 
 
 def _cells(column: np.ndarray | Sequence[str]) -> Sequence[str]:

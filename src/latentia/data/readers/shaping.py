@@ -59,6 +59,15 @@ def shaped(raw: Raw, event: tuple[int, ...], where: str) -> Raw:
         if shape == (wanted + 1,) and raw.columns and raw.labels is None:
             held += f"; if one is the label, name it, such as data.label={raw.columns[0]}"
         raise ConfigError(f"data.shape={size} is for rows of {wanted} numbers, but {where} has {held}")
+    words = (
+        [column.name for column in raw.schema.columns if not column.numeric and column.kind != "boolean"]
+        if raw.schema
+        else []
+    )
+    if words:
+        raise ConfigError(
+            f"data.shape is for numbers, and column '{words[0]}' of {where} holds words; drop it"
+        )
     x, high = raw.x.reshape(len(raw.x), *event), raw.high
     whole = bool(raw.layout.types) and all(np.dtype(name).kind in "bui" for name in raw.layout.types)
     if whole and x.dtype != np.uint8 and x.size and x.min() >= 0 and x.max() <= 255:
@@ -67,9 +76,4 @@ def shaped(raw: Raw, event: tuple[int, ...], where: str) -> Raw:
     elif x.dtype == np.float64:
         x = x.astype(np.float32)  # pixels, not quantities of many digits
     layout = replace(raw.layout, axes="flat")
-    return replace(raw, x=x, high=high, notes=_without_columns(raw.notes), layout=layout)
-
-
-def _without_columns(notes: tuple[str, ...]) -> tuple[str, ...]:
-    """Leave out what is said of single columns, which are pixels now."""
-    return tuple(note for note in notes if "counts the rows" not in note)
+    return replace(raw, x=x, high=high, layout=layout, schema=None)

@@ -17,7 +17,8 @@ from latentia.core.errors import ConfigError, DataError, MissingExtra, nearest, 
 from latentia.data.raw import SPLITS, Options, Raw, consecutive, split_of
 from latentia.data.readers import delimited, header, pictures
 from latentia.data.readers.streams import READ_ERRORS, open_maybe_gzip
-from latentia.data.readers.tables import Table, from_table, holds_classes, pandas_for, table_of
+from latentia.data.readers.tables import Table, from_table, holds_classes, table_of
+from latentia.data.series import pandas_for, plain
 
 TEXT = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
 COLUMNS = (".parquet", ".feather")
@@ -264,14 +265,14 @@ def _stacked(files: Sequence[_File], tables: Sequence[Table], where: str) -> Tab
             )
     edges = np.cumsum([0, *map(len, tables)])
 
-    def column(name: str) -> np.ndarray:
-        if all(name in table.names for table in tables):
-            return np.concatenate([table.column(name) for table in tables])
-        plain = first.column(name).dtype.kind in "iuf"
+    def column(name: str) -> Any:
+        lacking = np.nan if plain(first.column(name)).dtype.kind in "iuf" else None
         pieces = [
-            table.column(name) if name in table.names else np.full(len(table), np.nan if plain else None)
-            for table in tables
+            table.column(name) if name in table.names else np.full(len(table), lacking) for table in tables
         ]
+        if not all(hasattr(piece, "dtype") and isinstance(piece.dtype, np.dtype) for piece in pieces):
+            pandas = pandas_for(where)
+            return pandas.concat([pandas.Series(piece) for piece in pieces], ignore_index=True)
         return np.concatenate(pieces)
 
     def line(row: int) -> str:
@@ -301,7 +302,7 @@ def _without_target(
             f"{where}: {file.name} lacks the column{'s' * (len(lacking) > 1)} {', '.join(lacking)} of "
             f"{files[0].name}; give one of the files, or a folder of files with the same columns"
         )
-    if label is None and holds_classes(tables[0].column(name)):
+    if label is None and holds_classes(tables[0].cells(name)):
         return table, name
     kept = tuple(word for word in table.names if word != name)
     left_out = {**table.left_out, f"column that {file.name} lacks ({name})": 1}

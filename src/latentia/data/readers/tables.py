@@ -1,18 +1,24 @@
-"""Tables: columns of numbers, one of which may hold labels."""
+"""Tables: columns of numbers, words and times, one of which may hold labels."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from latentia.core.errors import DataError, MissingExtra, nearest
+from latentia.core.errors import ConfigError, DataError, MissingExtra, Note, nearest
 from latentia.data.layout import Layout
 from latentia.data.raw import Options, Raw
 from latentia.data.readers import labels as label_codes
-from latentia.data.readers.cells import NotANumber, needs_double, read_numbers, type_of
+from latentia.data.readers import typing
+from latentia.data.schema import Column, Schema, coded, require_columns, stacked
+from latentia.data.series import plain
+
+TAKES = frozenset({"label", "shape", "columns", "drop", "types"})
+"""The settings of `load` that mean something to a table."""
 
 _SURE = ("label", "labels", "class", "classes")
 _FEW = 20  # so many different whole numbers may be classes in any table
@@ -31,7 +37,7 @@ class Table:
 
     Attributes:
         names: what the columns are called.
-        column: gives the cells of one, `(N,)`, of any type.
+        column: gives the cells of one: an array, or a series of pandas.
         line: describes where a row, counted from 0, stands in its file.
         notes: guesses that the user should know of.
         left_out: what was not read, and how many of each.
@@ -39,7 +45,7 @@ class Table:
     """
 
     names: tuple[str, ...]
-    column: Callable[[str], np.ndarray]
+    column: Callable[[str], Any]
     line: Callable[[int], str] = _nowhere
     notes: tuple[str, ...] = ()
     left_out: Mapping[str, int] = field(default_factory=dict)
@@ -49,39 +55,31 @@ class Table:
         """Count the rows."""
         return len(self.column(self.names[0])) if self.names else 0
 
+    def cells(self, name: str) -> np.ndarray:
+        """Give the cells of a column as numpy has them.
 
-def pandas_for(where: str) -> Any:
-    """Import pandas.
+        Args:
+            name: the column.
 
-    Args:
-        where: what is to be read.
-
-    Returns:
-        The module.
-
-    Raises:
-        MissingExtra: if it is not installed.
-    """
-    try:
-        import pandas
-    except ImportError as error:
-        raise MissingExtra("pandas", "tables", f"reading {where}") from error
-    return pandas
+        Returns:
+            Shape `(N,)`, NaN where a number is missing.
+        """
+        return plain(self.column(name))
 
 
 def from_frame(frame: Any, options: Options, where: str) -> Raw:
-    """Take a data frame of pandas, polars or any library with `columns` and `frame[name]`.
+    """Take a data frame of pandas, polars, pyarrow or any library with `columns` and `frame[name]`.
 
     Args:
         frame: the table.
-        options: label is used.
+        options: label, columns, drop and types are used.
         where: what messages call it.
 
     Returns:
-        The numeric columns, `(N, F)`.
+        Its columns as numbers, `(N, F)`.
 
     Raises:
-        DataError: if a cell is not a finite number, or there is no such label column.
+        DataError: if a cell cannot be used, or there is no such column.
     """
     return from_table(table_of(frame, where), options, where)
 
@@ -98,51 +96,139 @@ def table_of(frame: Any, where: str) -> Table:
 
     Raises:
         DataError: if two are called alike.
+        MissingExtra: if another library's frame needs a package that is not installed.
     """
+    if hasattr(frame, "to_pandas"):  # polars and pyarrow
+        try:
+            frame = frame.to_pandas()
+        except ImportError as error:
+            raise MissingExtra(error.name or "pandas", "tables", f"reading {where}") from error
     words = [str(name) for name in frame.columns]
     if len(set(words)) < len(words):
         twice = next(word for word in words if words.count(word) > 1)
         raise DataError(f"{where}: has two columns '{twice}'; rename one")
     names = dict(zip(words, frame.columns))
-    return Table(tuple(words), lambda word: np.asarray(frame[names[word]]))
+    return Table(tuple(words), lambda word: frame[names[word]])
 
 
 def from_table(table: Table, options: Options, where: str) -> Raw:
-    """Divide a table into numbers and labels.
+    """Write the columns of a table as numbers, and take one for the labels.
 
     Args:
         table: the columns.
-        options: label is used: a column, `none`, or None to look for one (see `find_label`).
+        options: label: a column, `none`, or None to look for one (see `find_label`); columns, drop and types;
+            and schema, where the table is to be read as another one was.
         where: what messages call the table.
 
     Returns:
         The other columns, `(N, F)`: float32 where it holds every number as it is, else float64.
 
     Raises:
-        DataError: if a cell is not a finite number, or there is no such label column.
+        DataError: if a cell cannot be used, or there is no such column.
+        ConfigError: if a setting names a column that is not there.
     """
+    if options.schema is not None:
+        return _as_before(table, options.schema, options.label, where)
+    every, table = table.names, _chosen(table, options, where)
     label, encoded, notes = find_label(table, options.label, where)
     features = [name for name in table.names if name != label]
     if not features:
-        raise DataError(f"{where}: has no column of numbers; give at least one")
-    columns = [_numbers(table, name, where) for name in features]
-    notes = [*table.notes, *notes, *_row_numbers(features, columns)]
-    wide = any(map(needs_double, columns))
-    x = np.empty((len(columns[0]), len(columns)), dtype=np.float64 if wide else np.float32)
-    for place, values in enumerate(columns):
-        x[:, place] = values
+        raise DataError(f"{where}: has no column but {label or 'none'}; give at least one")
+    asked = dict(options.types)
+    # Pixels are not looked at one by one: one that never changes is one still.
+    keep = frozenset(features) if options.shape else frozenset((*options.columns, *asked))
+    typed = typing.tell(features, table.column, asked, keep, where, table.line)
+    if not typed.columns:
+        listed = "; ".join(f"{', '.join(names[:5])} {what}" for what, names in typed.left_out.items())
+        raise DataError(
+            f"{where}: has no column that a model could learn from ({listed}); name one with data.columns"
+        )
+    left_out = {
+        f"column{'s' * (len(names) > 1)} {what} ({', '.join(names[:5])}{', ...' * (len(names) > 5)})": len(
+            names
+        )
+        for what, names in typed.left_out.items()
+    }
+    kept = {column.name for column in typed.columns}
+    passed = tuple(name for name in every if name not in kept and name != label)
     labels, label_names = encoded or (None, ())
-    return Raw(
-        x,
-        labels,
-        label_names,
-        table.parts,
-        high=1.0,
-        columns=tuple(features),
-        layout=Layout(types=tuple(map(type_of, columns))),
+    raw = _raw(table, Schema(tuple(typed.columns), passed), stacked(typed.columns, typed.codes))
+    return replace(
+        raw,
+        labels=labels,
+        label_names=label_names,
         label=label or "",
-        left_out=table.left_out,
-        notes=tuple(notes),
+        left_out={**table.left_out, **left_out},
+        notes=(*table.notes, *notes, *typed.notes),
+    )
+
+
+def _raw(table: Table, schema: Schema, x: np.ndarray) -> Raw:
+    types = tuple(_type_of(column) for column in schema.columns)
+    return Raw(
+        x, parts=table.parts, high=1.0, columns=schema.names, layout=Layout(types=types), schema=schema
+    )
+
+
+def _type_of(column: Column) -> str:
+    """Name the type of numpy in which a column's codes are given back."""
+    if column.kind in ("boolean", "integer"):
+        return "bool" if column.kind == "boolean" else "uint64" if column.dtype == "uint64" else "int64"
+    return "float32" if column.kind == "real" and column.dtype == "float32" else "float64"
+
+
+def _chosen(table: Table, options: Options, where: str) -> Table:
+    """Take the columns that the settings name, or leave out those that they name."""
+    for setting, names in {
+        "columns": options.columns,
+        "drop": options.drop,
+        "types": [name for name, _ in options.types],
+    }.items():
+        for name in names:
+            if name not in table.names and not options.inherited:
+                raise ConfigError(
+                    f"data.{setting}: {where} has no column '{name}'{nearest(name, table.names)}"
+                )
+    gone = [name for name in options.drop if name in table.names]
+    wanted = set(options.columns) or set(table.names)
+    if options.label is not None:
+        wanted.add(options.label)
+    kept = tuple(name for name in table.names if name in wanted and name not in gone)
+    left_out = dict(table.left_out)
+    if len(kept) < len(table.names):
+        setting = "data.columns" if options.columns else "data.drop"
+        left_out[f"column{'s' * (len(table.names) - len(kept) > 1)} by {setting}"] = len(table.names) - len(
+            kept
+        )
+    return replace(table, names=kept, left_out=left_out)
+
+
+def _as_before(table: Table, schema: Schema, asked: str | None, where: str) -> Raw:
+    """Read a table as another one was read: the same columns, found by name, of the same kinds."""
+    notes = list(table.notes)
+    nameless = tuple(str(at) for at in range(len(schema)))
+    named = dict(zip(table.names, table.names))
+    if table.names != schema.names and nameless in (table.names, schema.names) and len(named) == len(schema):
+        named = dict(zip(schema.names, table.names))
+        words = schema.names if table.names == nameless else table.names
+        notes.append(f"{where}: columns without names are taken in their order: {', '.join(words[:12])}")
+    require_columns(schema.names, tuple(named), where)
+    others = tuple(name for name in named if name not in schema.names)
+    label, encoded, _ = find_label(replace(table, names=others), asked if asked in others else None, where)
+    if asked is not None and asked not in others:
+        label, encoded = None, None
+    x = coded(schema.columns, lambda name: table.column(named[name]), where, table.line)
+    extra = [name for name in others if name != label and name not in schema.ignored]
+    if extra:
+        several = "s" * (len(extra) > 1)
+        listed = ", ".join(f"'{name}'" for name in extra[:5]) + ", ..." * (len(extra) > 5)
+        notes.append(f"{where}: column{several} {listed} ignored, which the run does not know")
+    for note in notes[len(table.notes) :]:
+        warnings.warn(note, Note, stacklevel=2)
+    labels, names = encoded or (None, ())
+    raw = _raw(table, schema, x)
+    return replace(
+        raw, labels=labels, label_names=names, label=label or "", left_out=table.left_out, notes=tuple(notes)
     )
 
 
@@ -165,7 +251,7 @@ def find_label(table: Table, asked: str | None, where: str) -> tuple[str | None,
     if asked is not None:
         if asked not in table.names:
             raise DataError(f"{where}: has no column '{asked}' for the labels{nearest(asked, table.names)}")
-        encoded = label_codes.encode(table.column(asked))
+        encoded = label_codes.encode(table.cells(asked))
         if encoded is None:
             raise DataError(
                 f"{where}: column '{asked}' cannot be labels: it holds numbers that are not whole"
@@ -177,7 +263,7 @@ def find_label(table: Table, asked: str | None, where: str) -> tuple[str | None,
         name = lowered.get(word)
         if name is None:
             continue
-        cells = table.column(name)
+        cells = table.cells(name)
         encoded = label_codes.encode(cells)
         if encoded is not None and _are_classes(word, cells, encoded[0], "x" in lowered):
             return name, encoded, []
@@ -213,29 +299,3 @@ def _are_classes(word: str, cells: np.ndarray, codes: np.ndarray, beside_x: bool
     if word in _SURE:
         return classes <= max(_FEW, len(codes) / 2)
     return classes <= min(_FEW, max(2, len(codes) / _EACH)) and not (word == "y" and beside_x)
-
-
-def _row_numbers(names: list[str], columns: list[np.ndarray]) -> list[str]:
-    """Name the columns that only count the rows: a model learns nothing from them."""
-    if len(names) == 1:
-        return []
-    found = [
-        name
-        for name, values in zip(names, columns)
-        if values.dtype.kind in "iu"
-        and len(values) > _FEW
-        and int(values.max()) - int(values.min()) == len(values) - 1
-        and (np.diff(np.sort(values)) == 1).all()
-    ]
-    return [f"column {name} counts the rows: drop it if it says nothing" for name in found]
-
-
-def _numbers(table: Table, name: str, where: str) -> np.ndarray:
-    """Give a column's cells as numbers; raise at the first that is not a finite number."""
-    try:
-        return read_numbers(table.column(name))
-    except NotANumber as error:
-        fix = f"correct it, drop the column, or make it the labels with data.label={name}"
-        raise DataError(
-            f"{where}: row {error.row + 1}{table.line(error.row)}, column '{name}' {error.told}; {fix}"
-        ) from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from latentia.core.errors import ConfigError, DataError
+from latentia.data.cells import unusable
 from latentia.data.layout import Axes, Layout
 from latentia.data.shards import Examples, Shards, open_shard
 
@@ -56,7 +57,8 @@ def tidy(array: np.ndarray, where: str, channels: str = "auto") -> Tidy:
     """
     _require_numbers(array, where)
     if array.dtype.kind == "f":
-        require_finite(array, where)
+        refuse_infinite(array, where)
+        _require_values(array, where)
     layout = Layout(axes_of(array.shape[1:], channels, where), (array.dtype.name,))
     x = np.ascontiguousarray(_ordered(array, layout.axes), dtype=_compact(array))
     return Tidy(x, top_of(x), layout)
@@ -199,9 +201,12 @@ def _ends(x: Shards, where: str) -> tuple[float, float]:
     ends = []
     for start, block in _blocks(x):
         if block.dtype.kind == "f":
-            _require_finite(block, start, where)
-        ends.append((float(block.min()), float(block.max())))
-    return min(low for low, _ in ends), max(high for _, high in ends)
+            _refuse(np.isinf, block, start, where)
+        ends.append((float(np.fmin.reduce(block, axis=None)), float(np.fmax.reduce(block, axis=None))))
+    low, high = np.fmin.reduce([low for low, _ in ends]), np.fmax.reduce([high for _, high in ends])
+    if np.isnan(low):
+        raise DataError(f"{where}: holds no value at all; every one is NaN")
+    return float(low), float(high)
 
 
 def _arranged(target: type, axes: Axes, block: np.ndarray) -> np.ndarray:
@@ -233,12 +238,38 @@ def require_finite(array: np.ndarray, where: str, first: int = 0) -> None:
         DataError: naming the row, the column (or the index) and the value.
     """
     for start, block in _blocks(array):
-        _require_finite(block, first + start, where)
+        _refuse(lambda values: ~np.isfinite(values), block, first + start, where)
 
 
-def _require_finite(block: np.ndarray, start: int, where: str) -> None:
+def refuse_infinite(array: np.ndarray, where: str) -> None:
+    """Refuse infinity and numbers beyond float32's; NaN is a missing value.
+
+    Args:
+        array: floats, first dimension the examples.
+        where: the source, for the error message.
+
+    Raises:
+        DataError: naming the row, the column (or the index) and the value.
+    """
+    for start, block in _blocks(array):
+        _refuse(np.isinf, block, start, where)
+
+
+def _require_values(array: np.ndarray, where: str) -> None:
+    """Refuse an array, or a column of one, of which every value is missing."""
+    if not len(array) or not np.isnan(array[0]).any():
+        return
+    empty = np.isnan(array).all(axis=0)
+    if empty.all():
+        raise DataError(f"{where}: holds no value at all; every one is NaN")
+    if array.ndim == 2 and empty.any():
+        at = int(np.flatnonzero(empty)[0])
+        raise DataError(f"{where}: column {at + 1} (index {at}) holds no value, NaN alone; leave it out")
+
+
+def _refuse(wrong: Callable[[np.ndarray], np.ndarray], block: np.ndarray, start: int, where: str) -> None:
     with np.errstate(over="ignore"):
-        bad = ~np.isfinite(block.astype(np.float32, copy=False))
+        bad = wrong(block.astype(np.float32, copy=False))
     if not bad.any():
         return
     at = tuple(int(i) for i in np.argwhere(bad)[0])
@@ -247,20 +278,6 @@ def _require_finite(block: np.ndarray, start: int, where: str) -> None:
     table = block.ndim == 2
     place = f"row {at[0] + 1}, column {at[1] + 1} (index {index})" if table else f"index {index}"
     raise DataError(f"{where}: {place} is {unusable(value)}; correct or remove it")
-
-
-def unusable(value: float) -> str:
-    """Put a number that cannot be used into words.
-
-    Args:
-        value: NaN, an infinity, or a number beyond float32.
-
-    Returns:
-        Its name.
-    """
-    if np.isnan(value):
-        return "NaN"
-    return "infinity" if np.isinf(value) else f"{value:g}, too large for float32"
 
 
 def _blocks(array: Examples) -> Iterator[tuple[int, np.ndarray]]:

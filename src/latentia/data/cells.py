@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import numbers
 import re
+from collections.abc import Sequence
 
 import numpy as np
-
-from latentia.data.readers.labels import is_absent, is_missing
-from latentia.data.readers.values import unusable
 
 _NUMBER = re.compile(
     r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?inf(?:inity)?|nan", re.ASCII | re.IGNORECASE
@@ -17,12 +15,12 @@ _WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
 LEADING_ZERO = re.compile(r"[+-]?0\d", re.ASCII)
 """How a number begins that is a name: a postcode, a telephone number, a key."""
 DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?", re.ASCII)
+_ABSENT = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "none", "<na>", "nat", "?"})
 _EXACT = 1 << 53  # float64 has every whole number up to it
-_SINGLE = 1 << 24  # and float32 up to this one
 
 
-class NotANumber(ValueError):
-    """A cell that a column of numbers cannot have.
+class WrongCell(ValueError):
+    """A cell that its column cannot have.
 
     Attributes:
         row: where it is, counted from 0.
@@ -39,6 +37,48 @@ class NotANumber(ValueError):
         super().__init__(told)
         self.row = row
         self.told = told
+
+
+def is_absent(cell: str) -> bool:
+    """Whether a text stands for a missing number, in one of the usual spellings.
+
+    Args:
+        cell: the text.
+
+    Returns:
+        True for an empty one, `NA`, `nan`, `null`, `?` and the like.
+    """
+    return cell.strip().lower() in _ABSENT
+
+
+def is_missing(value: object) -> bool:
+    """Tell whether a cell holds nothing; a word is never nothing, whatever it is.
+
+    Args:
+        value: the cell.
+
+    Returns:
+        True for None, NaN, what pandas writes for a missing value, and text without a letter.
+    """
+    if isinstance(value, (str, bytes)):
+        return not value.strip()
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    return isinstance(value, (float, np.floating, np.datetime64)) and bool(value != value)
+
+
+def unusable(value: float) -> str:
+    """Put a number that cannot be used into words.
+
+    Args:
+        value: NaN, an infinity, or a number beyond float32.
+
+    Returns:
+        Its name.
+    """
+    if np.isnan(value):
+        return "NaN"
+    return "infinity" if np.isinf(value) else f"{value:g}, too large for float32"
 
 
 def number(cell: str) -> float | None:
@@ -62,52 +102,91 @@ def read_numbers(cells: np.ndarray) -> np.ndarray:
         cells: those of one column, `(N,)`, of any type.
 
     Returns:
-        Bool, whole numbers, float32 or float64; every one of them finite.
+        Bool, whole numbers, float32 or float64; NaN where a number is missing, every other one finite.
 
     Raises:
-        NotANumber: at the first cell that is missing, no number, or not finite; and where float64 has no
-            place for a whole number.
+        WrongCell: at the first cell that is no number, or not finite; and where float64 has no place for a
+            whole number.
     """
     values = cells if cells.ndim == 1 and cells.dtype.kind in "buif" else _from_cells(cells)
     if values.dtype.kind == "f":
         values = values.astype(np.float32 if values.dtype.itemsize <= 4 else np.float64, copy=False)
         with np.errstate(over="ignore"):
-            bad = np.flatnonzero(~np.isfinite(values.astype(np.float32, copy=False)))
+            bad = np.flatnonzero(np.isinf(values.astype(np.float32, copy=False)))
         if len(bad):
             row = int(bad[0])
-            text = (
-                f" or empty ({cells[row]!r})" if isinstance(cells[row], str) and cells[row] else " or empty"
-            )
-            raise NotANumber(row, f"is {unusable(float(values[row]))}{text * bool(np.isnan(values[row]))}")
+            raise WrongCell(row, f"is {unusable(float(values[row]))}")
     elif values.dtype.kind in "ui":
         _require_exact(values)
     return values
 
 
-def needs_double(values: np.ndarray) -> bool:
-    """Whether float32 would take digits from numbers.
+def read_words(words: Sequence[str]) -> np.ndarray:
+    """Give texts as the numbers that they plainly write.
 
     Args:
-        values: a column that `read_numbers` gave.
+        words: the texts.
 
     Returns:
-        True for float64, and for whole numbers beyond 2^24.
+        float64, NaN for those that write none.
     """
-    if values.dtype.kind in "ui":
-        return bool(values.size) and not -_SINGLE <= int(values.min()) <= int(values.max()) <= _SINGLE
-    return values.dtype == np.float64
+    found = [number(word.strip()) for word in words]
+    return np.array([np.nan if value is None else value for value in found], dtype=np.float64)
 
 
-def type_of(values: np.ndarray) -> str:
-    """Name the type in which a column's values are given back.
+def is_whole(words: Sequence[str]) -> bool:
+    """Whether numbers are all written without a fraction.
 
     Args:
-        values: a column that `read_numbers` gave.
+        words: texts that `number` reads.
 
     Returns:
-        numpy's name: bool, int64, uint64, float32 or float64.
+        True for digits alone, and a sign before them.
     """
-    return values.dtype.name if values.dtype.kind in "bf" or values.dtype == np.uint64 else "int64"
+    return all(_WHOLE.fullmatch(word.strip()) for word in words)
+
+
+def is_rounded(word: str) -> bool:
+    """Whether float64 has no place for a whole number.
+
+    Args:
+        word: what `number` reads.
+
+    Returns:
+        True for some beyond 2^53.
+    """
+    plain = word.strip()
+    return len(plain) > 15 and _WHOLE.fullmatch(plain) is not None and int(float(int(plain))) != int(plain)
+
+
+def looks_like_number(word: str) -> bool:
+    """Whether a text is a number in a way of writing that is not read: 12%, $5, 1_000, 1,5, 0x10.
+
+    Args:
+        word: the text, which `number` does not read.
+
+    Returns:
+        False for words, and for what begins with a needless 0, which is a name.
+    """
+    plain = word.strip()
+    bare = re.sub(r"[\s_,%$€£]", "", plain)
+    if LEADING_ZERO.match(bare):
+        return False
+    unread = re.fullmatch(r"0x[\da-fA-F]+|\d+", plain) is not None  # digits of another script, too
+    return unread or (bare != plain and number(bare) is not None)
+
+
+def why_not(word: str) -> str:
+    """Say why a text is not read as a number.
+
+    Args:
+        word: the text.
+
+    Returns:
+        What it is, in words.
+    """
+    short = word if len(word) <= 40 else f"{word[:40]}..."
+    return f"is {short!r}, {_why(word.strip())}"
 
 
 def _from_cells(cells: np.ndarray) -> np.ndarray:
@@ -118,9 +197,10 @@ def _from_cells(cells: np.ndarray) -> np.ndarray:
     found = [_value(row, cell) for row, cell in enumerate(cells)]
     if all(isinstance(value, bool) for value in found):
         return np.array(found, dtype=bool)
+    for row, value in enumerate(found):
+        if isinstance(value, int):
+            _require_place(row, value)
     if all(isinstance(value, int) for value in found):
-        for row, value in enumerate(found):
-            _require_place(row, int(value))
         wide = any(abs(value) >= 1 << 63 for value in found)
         return np.array(found, dtype=np.float64 if wide else np.int64)
     return np.array(found, dtype=np.float64)
@@ -144,8 +224,7 @@ def _value(row: int, cell: object) -> int | float:
         value = number(plain)
         if value is not None:
             return int(plain) if _WHOLE.fullmatch(plain) else value
-    short = text if len(text) <= 40 else f"{text[:40]}..."
-    raise NotANumber(row, f"is {short!r}, {_why(plain)}")
+    raise WrongCell(row, why_not(text))
 
 
 def _why(plain: str) -> str:
@@ -163,4 +242,4 @@ def _require_exact(values: np.ndarray) -> None:
 
 def _require_place(row: int, value: int) -> None:
     if abs(value) > _EXACT and int(float(value)) != value:
-        raise NotANumber(row, f"is {value}, which float64 can only hold rounded: a key rather than a number")
+        raise WrongCell(row, f"is {value}, which float64 can only hold rounded: a key rather than a number")
