@@ -253,7 +253,7 @@ def _fitted(raw: Raw, train: np.ndarray) -> Schema | None:
         return raw.schema
     x = raw.x[train]
     ends = np.nan_to_num(np.stack([np.fmin.reduce(x), np.fmax.reduce(x)], axis=1).astype(np.float64))
-    holes = [bool(gone) for gone in np.isnan(x).any(axis=0)]
+    holes = np.isnan(x).sum(axis=0).astype(bool).tolist()
     return raw.schema.fitted([(low, high) for low, high in ends.tolist()], holes)
 
 
