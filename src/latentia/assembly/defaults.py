@@ -112,6 +112,13 @@ def reach(transform: Table, dataset: Dataset) -> tuple[float, float]:
     return (float(x.min()), float(x.max())) if len(x) else (0.0, 1.0)
 
 
+def middle(transform: Table, dataset: Dataset) -> float:
+    """Give the mean of the transformed training data to four decimals, 0 for standardised columns."""
+    train = torch.from_numpy(dataset.some(dataset.splits["train"]))
+    mean = float(config.build("transform", transform).expected(train).double().nanmean())
+    return round(mean, 4) + 0.0 if math.isfinite(mean) else 0.0  # no -0.0
+
+
 def choose_transform(
     table: Table, dataset: Dataset, likelihood: Callable[..., Any], kept: np.ndarray
 ) -> None:
@@ -222,7 +229,7 @@ def facts_of(transform: Table, ends: tuple[float, float], usual: str, dataset: D
             "features": lambda: "conv",
         },
         "prior": made_up,
-        "corruption": made_up,
+        "corruption": {**made_up, "fill": lambda: middle(transform, dataset)},
         "likelihood": {
             "levels": lambda: int(dataset.high) + 1,
             **({"link": lambda: "sigmoid"} if unit else {}),

@@ -26,6 +26,8 @@ class Corruption(abc.ABC):
     kind: ClassVar[str] = "corruption"
     gives: ClassVar[Words] = frozenset()
     """`HIDDEN` where it hides entries, rather than changing them; see `latentia.core.needs`."""
+    fill: float = 0.0
+    """What the encoder sees in the place of a hidden entry, in the model's units."""
 
     @abc.abstractmethod
     def __call__(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -83,14 +85,18 @@ class SaltAndPepper(Corruption):
 
 
 class _Hiding(Corruption):
-    """Hides entries: the encoder sees a zero in their place."""
+    """Hides entries: the encoder sees one value in the place of them all.
+
+    Where that is far from the data, as black is for light pictures, what is hidden is louder than what is
+    shown; a run takes the mean of its training data.
+    """
 
     gives: ClassVar[Words] = frozenset({HIDDEN})
 
     def __call__(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Hide entries; see `Corruption`."""
         hidden = self.chosen(x)
-        return x.masked_fill(hidden, 0.0), hidden
+        return x.masked_fill(hidden, self.fill), hidden
 
     @abc.abstractmethod
     def chosen(self, x: Tensor) -> Tensor:
@@ -108,13 +114,15 @@ class _Hiding(Corruption):
 class Dropout(_Hiding):
     """Each entry is hidden with the same probability: cells of a table, pixels and channels of an image."""
 
-    def __init__(self, share: float = 0.3) -> None:
+    def __init__(self, share: float = 0.3, fill: float = 0.0) -> None:
         """Set the probability.
 
         Args:
             share: share of the entries, on average.
+            fill: what is seen in their place, in the model's units; a run takes the mean of its data.
         """
         self.share = _share(share, "corruption.share")
+        self.fill = fill
 
     def chosen(self, x: Tensor) -> Tensor:
         """Draw each entry by itself; see `_Hiding`."""
@@ -129,18 +137,20 @@ class Patches(_Hiding):
         Kaiming He et al., "Masked Autoencoders Are Scalable Vision Learners", 2022.
     """
 
-    def __init__(self, event: tuple[int, ...], share: float = 0.5, size: int = 4) -> None:
+    def __init__(self, event: tuple[int, ...], share: float = 0.5, size: int = 4, fill: float = 0.0) -> None:
         """Set the squares.
 
         Args:
             event: shape of one example.
             share: share of the squares, rounded to whole ones.
             size: side of a square in pixels; those at the right and lower edge are cut off.
+            fill: as `Dropout`.
 
         Raises:
             ConfigError: if the data are no images, or the square is larger than the image.
         """
         self.share = _share(share, "corruption.share")
+        self.fill = fill
         if len(event) != 3:
             shape = "x".join(map(str, event))
             raise ConfigError(

@@ -13,7 +13,7 @@ from latentia.core.types import Batch, Pass
 from latentia.data.corruptions import Corruption, Dropout, GaussianNoise
 from latentia.models.autoencoder import Autoencoder
 from latentia.models.decoding import ModelParts
-from latentia.networks import Network
+from latentia.networks import Network, centre
 
 
 @register("model", "denoising_autoencoder")
@@ -80,7 +80,8 @@ class MaskedAutoencoder(DenoisingAutoencoder):
     """A denoising autoencoder whose encoder is told which entries it does not see.
 
     The mask stands beside the data: twice the channels of an image, twice the columns of a table. What is
-    hidden is seen as zero, so it cannot reach the encoder. `corruption=patches` hides squares of images.
+    seen is x less the corruption's `fill`, the mean of the training data, and zero where x is hidden, so that
+    it cannot reach the encoder. `corruption=patches` hides squares of images.
 
     References:
         Kaiming He et al., "Masked Autoencoders Are Scalable Vision Learners", 2022.
@@ -102,13 +103,20 @@ class MaskedAutoencoder(DenoisingAutoencoder):
         doubled = (2 * self.event[0], *self.event[1:])
         self.encoder = network.encoder(doubled, self.posterior.features)
 
+    def begin(self, x: Tensor) -> None:
+        """Let the encoder begin around the mean example less the fill; see `LatentModel`."""
+        super().begin(x)
+        if self.inputs is None:
+            centre(self.encoder, x.new_full(self.event, -self.corruption.fill))
+
     def look(self, seen: Tensor, hidden: Tensor) -> Distribution:
         """Give q(z|x~, mask); see `DenoisingAutoencoder`."""
         if self.inputs is not None:
             return super().look(seen, hidden)
         missing = seen.isnan()  # only where holes are filled in: this encoder knows what to make of them
-        seen, hidden = seen.masked_fill(missing, 0.0), missing | hidden.bool()
-        return self.posterior(self.encoder(torch.cat([seen, hidden.to(seen.dtype)], dim=1)).float())
+        shown = (seen - self.corruption.fill).masked_fill(missing, 0.0)
+        hidden = missing | hidden.bool()
+        return self.posterior(self.encoder(torch.cat([shown, hidden.to(seen.dtype)], dim=1)).float())
 
     def encode(self, x: Tensor, c: Tensor | None = None) -> Distribution:
         """Give the posterior where nothing is hidden; see `LatentModel`."""
