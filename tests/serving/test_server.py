@@ -14,6 +14,7 @@ import latentia
 from latentia.serving import bodies as wire
 from latentia.serving.server import create_app
 from latentia.serving.service import Limits, Service
+from latentia.serving.verbs import POSTED
 from tests.serving.asking import ADDRESS, asked_at
 
 NPY = {"content-type": wire.NPY, "accept": wire.NPY}
@@ -420,3 +421,23 @@ def test_a_busy_server_says_when_to_come_again(service):
         answer = client.post("/decode", json={"z": [0, 0]})
     assert "busy" in _line(answer, 503)
     assert answer.headers["retry-after"] == "1"
+
+
+@pytest.mark.parametrize("verb", POSTED)
+def test_a_field_is_declared_once_for_the_description_and_for_the_check(client, verb):
+    body = client.get("/openapi.json").json()["paths"][f"/{verb}"]["post"]["requestBody"]["content"]
+    schema, example = (body[wire.JSON][key] for key in ("schema", "example"))
+    assert list(schema["properties"]) == [field.name for field in POSTED[verb].fields]
+    for name, described in schema["properties"].items():
+        if "default" in described:
+            right = client.post(f"/{verb}", json={**example, name: described["default"]})
+            assert right.status_code == 200
+            assert client.post(f"/{verb}", json={**example, name: None}).json() == right.json()
+        if described.get("type") in ("integer", "number"):
+            least = described.get("minimum", described.get("exclusiveMinimum"))
+            below = least - 1 if "minimum" in described else least
+            assert f"'{name}'" in _line(client.post(f"/{verb}", json={**example, name: below}), 422)
+        if "enum" in described:
+            assert name in _line(client.post(f"/{verb}", json={**example, name: "neither"}), 422)
+    known = ", ".join(schema["properties"])
+    assert f"known: {known}" in _line(client.post(f"/{verb}", json={**example, "evil": 1}), 422)

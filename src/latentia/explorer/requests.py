@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,29 @@ from latentia.evaluation import Assessment
 from latentia.explorer.encoded import measured
 from latentia.explorer.view import View
 from latentia.probability.codes import nearest
-from latentia.serving.validation import picture
+from latentia.serving.bodies import read_npy
+from latentia.serving.validation import numbers, picture
+from latentia.serving.verbs import (
+    CONDITION,
+    NOISE,
+    SAMPLER,
+    SEED,
+    TEMPERATURE,
+    TRUNCATION,
+    Field,
+    checked,
+)
 
-SAMPLES = 256
-"""Samples that are drawn at once, at most."""
+FIELDS = (
+    Field("n", int, 36, 1, 256),
+    SAMPLER,
+    CONDITION,
+    NOISE,
+    SEED,
+    *(replace(field, high=100) for field in (TEMPERATURE, TRUNCATION)),
+    Field("kept", int, 0, 0, 100),
+)
+"""What may be asked of samples; `kept`: the levels of a hierarchy that all of them share."""
 CLOSE = 1e-3
 """How far a latent may lie from the vectors of its codes."""
 
@@ -29,7 +49,7 @@ def sample(view: View, asked: dict[str, Any]) -> tuple[dict[str, np.ndarray | No
     Args:
         view: the run.
         asked: `n`, `seed`, `sampler`, `truncation`, `temperature`, `noise`, `condition` (a row of numbers),
-            and `kept`, the levels of a hierarchy that all samples share; each may be left out.
+            and `kept`; see `FIELDS`. Each may be left out.
 
     Returns:
         Arrays: the data `x`, the latents `z`, flat, the `codes` of a model that has codes, `(n, levels,
@@ -38,25 +58,19 @@ def sample(view: View, asked: dict[str, Any]) -> tuple[dict[str, np.ndarray | No
     Raises:
         ConfigError: for a setting that does not exist or does not fit.
     """
-    known = {"n", "seed", "sampler", "truncation", "temperature", "noise", "condition", "kept"}
-    if set(asked) - known:
-        raise ConfigError(f"unknown setting '{min(set(asked) - known)[:40]}' of a sample")
-    n, seed = _whole(asked, "n", 36, 1, SAMPLES), _whole(asked, "seed", 0, 0, 2**32 - 1)
-    name, kept = asked.get("sampler") or "prior", asked.get("kept")
+    asked = checked(FIELDS, asked)
+    n, seed, name, kept, condition = (asked[key] for key in ("n", "seed", "sampler", "kept", "condition"))
     if name not in view.samplers:
-        raise ConfigError(f"this run has no sampler '{str(name)[:40]}' here")
-    settings = {key: asked[key] for key in ("truncation", "temperature") if asked.get(key) is not None}
-    for key, value in settings.items():
-        if not isinstance(value, int | float) or not 0 < value < 100:
-            raise ConfigError(f"'{key}' must be a number above 0 and below 100")
-    run, condition = view.run, asked.get("condition")
+        raise ConfigError(f"this run has no sampler '{name[:40]}' here")
+    settings = {key: asked[key] for key in ("truncation", "temperature") if asked[key] is not None}
+    run = view.run
     with view.lock:
         c = run.conditions_for(n, None if condition is None else run.condition_rows(condition), seed)
         sampler = run.sampler(name, **settings) if settings else run.sampler_as_fitted(name)
         z = run.draw(n, c, sampler, seed=seed)
         if kept:
-            z = run.redraw(np.repeat(z[:1], n, axis=0), _whole(asked, "kept", 0, 0, 100), seed=seed + 1)
-        x = run.inference.decode(z, c, noise=bool(asked.get("noise")), seed=seed)
+            z = run.redraw(np.repeat(z[:1], n, axis=0), kept, seed=seed + 1)
+        x = run.inference.decode(z, c, noise=asked["noise"], seed=seed)
     arrays = {"x": x, "z": z.reshape(n, -1), "codes": _codes(view, z)}
     return arrays, {"n": n, "shape": [n, *run.event]}
 
@@ -73,13 +87,6 @@ def _codes(view: View, z: np.ndarray) -> np.ndarray | None:
         rest = rest - table[found[-1]]
     codes = torch.stack(found, dim=1)
     return codes.cpu().numpy().astype(np.int32) if float(rest.abs().max()) < CLOSE else None
-
-
-def _whole(asked: dict[str, Any], name: str, default: int, low: int, high: int) -> int:
-    value = asked.get(name, default)
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise ConfigError(f"'{name}' must be a whole number from {low} to {high}")
-    return value
 
 
 def select(view: View, rows: np.ndarray) -> dict[str, Any]:
@@ -175,30 +182,22 @@ def _condition(view: View, x: np.ndarray, chosen: int | None) -> np.ndarray | No
 def _example(view: View, body: bytes, invert: bool) -> np.ndarray:
     """Read what a person dropped as one example in the units of the data."""
     event = view.run.event
+    dtype = np.float64 if event.kind == "vector" else np.float32
     if not body:
         raise DataError("the file is empty")
     if body.startswith(b"\x93NUMPY"):
-        x = _numbers(np.load, io.BytesIO(body))
+        x = numbers(read_npy(body), "x", dtype)
     elif event.kind == "image" and not _is_text(body):
         return _picture(view, body, invert)
     elif _is_text(body):
         text = body.decode(errors="replace").replace(",", " ").replace(";", " ").split()
-        x = _numbers(np.array, text)
+        x = numbers(text, "x", dtype)
     else:
         raise DataError("this is neither an .npy file nor numbers as text")
     if x.size != int(np.prod(event)):
         want, got = ("x".join(map(str, shape)) for shape in (event, x.shape))
         raise DataError(f"an example of this run has shape {want}, and this has {got}")
-    if not np.isfinite(x).all():
-        raise DataError("the example holds a value that is not finite")
-    return x.reshape(event).astype(np.float64 if event.kind == "vector" else np.float32)
-
-
-def _numbers(read: Any, given: Any) -> np.ndarray:
-    try:
-        return read(given, allow_pickle=False) if read is np.load else read(given, dtype=np.float64)
-    except (ValueError, TypeError, EOFError, OverflowError, MemoryError) as error:
-        raise DataError(f"the numbers cannot be read: {' '.join(str(error).split())[:120]}") from error
+    return x.reshape(event).astype(dtype)
 
 
 def _is_text(body: bytes) -> bool:

@@ -179,7 +179,7 @@ class Inputs:
 
         Raises:
             ConfigError: if the model's latents are continuous.
-            DataError: if the shape is not the codes', or there is no such code.
+            DataError: if the shape is not the codes', they are no whole numbers, or there is no such code.
         """
         codes, coder = np.asarray(codes), self.coder
         if codes.shape == coder.code_shape:
@@ -187,6 +187,8 @@ class Inputs:
         if codes.shape[1:] != coder.code_shape and not self._on_a_grid(codes.shape[1:], coder.code_shape, 0):
             want, got = ("x".join(map(str, shape)) or "one" for shape in (coder.code_shape, codes.shape[1:]))
             raise DataError(f"the model's codes have shape {want}, and these have {got}")
+        if (codes != np.rint(codes)).any():
+            raise DataError("codes are whole numbers, and these have others among them")
         if codes.size and not 0 <= int(codes.min()) <= int(codes.max()) < coder.size:
             raise DataError(f"the model's codes run from 0 to {coder.size - 1}, these to {int(codes.max())}")
         return coder.vectors(self.tensor(codes.astype(np.int64))).cpu().numpy()
@@ -211,11 +213,18 @@ class Inputs:
         """
         z, coder = np.asarray(z), self.model.coder
         if coder is not None:
-            codes, rows = coder.code_shape, len(z) if z.ndim else 1
+            codes = coder.code_shape
             flat = (math.prod(codes),) if codes else ()
-            whole = np.issubdtype(z.dtype, np.integer)
-            if whole or (z.shape[1:] in (codes, flat) and z.shape[1:] != self.latent):
-                z = self.vectors(z.reshape(rows, *codes) if z.shape[1:] == flat else z)
+            if z.shape == codes and z.shape != self.latent:
+                z = z[None]
+            # Whole numbers are codes, and so is what has their shape: JSON has one kind of number.
+            shaped = z.shape[1:] in (codes, flat)
+            if np.issubdtype(z.dtype, np.integer):
+                coded = shaped or self.latent not in (z.shape, z.shape[1:])
+            else:
+                coded = shaped and z.shape[1:] != self.latent
+            if coded:
+                z = self.vectors(z.reshape(len(z), *codes) if z.shape[1:] == flat else z)
         if z.ndim == 2 and z.shape[1] == math.prod(self.latent):
             z = z.reshape(len(z), *self.latent)
         if z.shape == self.latent:

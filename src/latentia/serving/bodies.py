@@ -33,7 +33,7 @@ class Asked:
     fields: Mapping[str, Any]
 
 
-def read(body: bytes, content_type: str, query: Mapping[str, str], name: str, also: tuple[str, ...]) -> Asked:
+def read(body: bytes, content_type: str, query: Mapping[str, str], name: str) -> Asked:
     """Read a request.
 
     Args:
@@ -41,13 +41,12 @@ def read(body: bytes, content_type: str, query: Mapping[str, str], name: str, al
         content_type: what it says that the body is; JSON by default.
         query: its query, which holds the other fields of a binary body: numbers and JSON as such, else text.
         name: what a binary body is called: `x` or `z`; empty where there is none.
-        also: the other fields that may be given.
 
     Returns:
         The fields.
 
     Raises:
-        Refusal: for a body that cannot be read, or a field that is unknown.
+        Refusal: for a body that cannot be read, or fields where they do not belong.
         WrongKind: for a type of body that is not read.
     """
     kind = content_type.partition(";")[0].strip().lower() or JSON
@@ -65,12 +64,6 @@ def read(body: bytes, content_type: str, query: Mapping[str, str], name: str, al
         fields |= {key: _value(text) for key, text in query.items()}
     elif query:
         raise Refusal(f"'{next(iter(query))[:60]}' stands in the address; with JSON, all goes into the body")
-    for key in fields:
-        if key != name and key not in also:
-            known = ", ".join(filter(None, (name, *also)))
-            raise Refusal(f"unknown field '{str(key)[:60]}'; known: {known}")
-    if name and name not in fields:
-        raise Refusal(f"the field '{name}' is missing; send {{\"{name}\": [...]}}")
     return Asked(kind, fields)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from latentia.serving.bodies import JSON, NPY, PNG
+from latentia.serving.verbs import GOT, POSTED, Verb
 
 DESCRIPTION = """\
 A trained model of latentia. Data are in the units of the training data, one example or a list of them;
@@ -26,54 +27,13 @@ ERRORS = {
     503: "Too many requests are waiting.",
 }
 BINARY = {"type": "string", "format": "binary"}
-NUMBERS = {"type": "array", "items": {}, "description": "numbers in nested lists"}
-CONDITION = {
-    "description": "for a conditional model: a label by number or name, a vector, or one for each example"
-}
-SEED = {"type": "integer", "minimum": 0, "maximum": 2**32 - 1, "default": 0}
-FIELDS: Mapping[str, Mapping[str, Any]] = {
-    "encode": {"x": NUMBERS, "condition": CONDITION},
-    "decode": {"z": NUMBERS, "condition": CONDITION},
-    "reconstruct": {"x": NUMBERS, "condition": CONDITION},
-    "sample": {
-        "n": {"type": "integer", "minimum": 1, "default": 1},
-        "sampler": {"type": "string", "default": "prior"},
-        "condition": CONDITION,
-        "noise": {"type": "boolean", "default": False, "description": "draw from p(x|z), not its mean"},
-        "seed": SEED,
-        "temperature": {"type": "number", "description": "factor on the distance from the prior's mean"},
-        "truncation": {"type": "number", "description": "limit of each coordinate, in standard deviations"},
-    },
-    "score": {
-        "x": NUMBERS,
-        "condition": CONDITION,
-        "samples": {
-            "type": "integer",
-            "minimum": 0,
-            "default": 64,
-            "description": "importance samples for log p(x); 0 leaves it out",
-        },
-        "seed": SEED,
-    },
-}
-SUMMARIES = {
-    "encode": "Data to latents: mean and standard deviation of q(z|x); in npy one, by part=mean or std",
-    "decode": "Latents to data: the mean of p(x|z)",
-    "reconstruct": "Data to latents and back",
-    "sample": "New data; the same request gives the same data",
-    "score": "For each example: mse, distortion, rate and ELBO in nats, log p(x) by importance sampling",
-    "info": "What the run is: shapes, parts, labels, samplers, limits",
-    "live": "Whether the server answers; needs no token",
-    "health": "The last evaluation of the run: figures, diagnosis, warnings",
-    "metrics": "What training logged, one row for each step; split=train, validation or test",
-}
 
 
-def operation(verb: str, info: Mapping[str, Any]) -> dict[str, Any]:
+def operation(name: str, info: Mapping[str, Any]) -> dict[str, Any]:
     """Describe an endpoint.
 
     Args:
-        verb: its name.
+        name: that of its verb.
         info: what the run is.
 
     Returns:
@@ -83,31 +43,29 @@ def operation(verb: str, info: Mapping[str, Any]) -> dict[str, Any]:
         "content": {JSON: {"schema": {"type": "object", "properties": {"error": {"type": "string"}}}}}
     }
     responses = {status: {"description": text, **failures} for status, text in ERRORS.items()}
-    good: dict[str, Any] = {JSON: {}}
+    verb = POSTED.get(name) or GOT[name]
+    good = {kind: {} if kind == JSON else {"schema": BINARY} for kind in verb.made(info["kind"])}
+    responses[200] = {"description": verb.summary, "content": good}
     extra: dict[str, Any] = {}
-    if verb in FIELDS:
-        extra["requestBody"] = {"required": verb != "sample", "content": _content(verb, info)}
-        if verb in ("encode", "decode", "reconstruct", "sample"):
-            good[NPY] = {"schema": BINARY}
-        if info["kind"] == "image" and verb in ("decode", "reconstruct", "sample"):
-            good[PNG] = {"schema": BINARY}
-    if verb == "metrics":
-        split = {"type": "string", "enum": ["train", "validation", "test"]}
-        extra["parameters"] = [{"name": "split", "in": "query", "required": False, "schema": split}]
-    responses[200] = {"description": SUMMARIES[verb], "content": good}
-    return {"summary": SUMMARIES[verb], "responses": responses, "openapi_extra": extra}
+    if name in POSTED:
+        content = _content(verb, example(name, info), info["kind"])
+        extra["requestBody"] = {"required": bool(verb.data), "content": content}
+    elif verb.fields:
+        extra["parameters"] = [
+            {"name": field.name, "in": "query", "required": field.required, "schema": field.schema}
+            for field in verb.fields
+        ]
+    return {"summary": verb.summary, "responses": responses, "openapi_extra": extra}
 
 
-def _content(verb: str, info: Mapping[str, Any]) -> dict[str, Any]:
-    fields = FIELDS[verb]
-    schema: dict[str, Any] = {"type": "object", "properties": dict(fields), "additionalProperties": False}
-    name = next(iter(fields))
-    content: dict[str, Any] = {JSON: {"schema": schema, "example": example(verb, info)}}
-    if name == "n":
-        return content
-    schema["required"] = [name]
-    content[NPY] = {"schema": BINARY}
-    if name == "x" and info["kind"] == "image":
+def _content(verb: Verb, example: dict[str, Any], kind: str) -> dict[str, Any]:
+    fields = {field.name: field.schema for field in verb.fields}
+    schema: dict[str, Any] = {"type": "object", "properties": fields, "additionalProperties": False}
+    content: dict[str, Any] = {JSON: {"schema": schema, "example": example}}
+    if verb.data:
+        schema["required"] = [verb.data]
+        content[NPY] = {"schema": BINARY}
+    if verb.data == "x" and kind == "image":
         content[PNG] = {"schema": BINARY}
     return content
 

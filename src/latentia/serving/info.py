@@ -13,10 +13,8 @@ from latentia.core import storage
 from latentia.core.event import Kind
 from latentia.core.version import __version__
 from latentia.runs.run import Run
-from latentia.serving import validation as checks
 from latentia.serving.errors import Gone, NotThere
-
-SPLITS = ("train", "validation", "test")
+from latentia.serving.verbs import SPLIT
 
 
 @dataclass(frozen=True)
@@ -114,13 +112,13 @@ def metrics(run: Run, split: str | None = None) -> list[dict[str, Any]]:
 
     Args:
         run: the run.
-        split: one of `SPLITS`; all by default.
+        split: 'train', 'validation' or 'test'; all by default.
 
     Returns:
         The rows, oldest first.
     """
     if split is not None:
-        checks.known(split, SPLITS, "split")
+        SPLIT.check(split)
     _check_there(run)
     rows = run.folder.metrics() if split is None else run.metrics(split)
     return plain(without_paths(run, rows))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from latentia.serving.errors import Busy, Refusal, status_of
 from latentia.serving.guard import BODY, LOCAL, Guard
 from latentia.serving.info import plain
 from latentia.serving.service import Service
+from latentia.serving.verbs import GOT, POSTED, checked
 
 try:
     from fastapi import FastAPI, Request
@@ -66,14 +68,10 @@ def create_app(
     app.add_exception_handler(LatentiaError, served.refused)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(Exception, _failed)
-    for verb in ("encode", "decode", "reconstruct", "sample", "score"):
-        app.add_api_route(
-            f"/{verb}", getattr(served, verb), methods=["POST"], **operation(verb, service.info())
-        )
-    for verb in ("info", "live", "health", "metrics"):
-        app.add_api_route(
-            f"/{verb}", getattr(served, verb), methods=["GET"], **operation(verb, service.info())
-        )
+    for method, verbs in (("POST", POSTED), ("GET", GOT)):
+        for verb in verbs:
+            described = operation(verb, service.info())
+            app.add_api_route(f"/{verb}", getattr(served, verb), methods=[method], **described)
     return app
 
 
@@ -102,9 +100,8 @@ class _Served:
 
     async def encode(self, request: Request) -> Response:
         """Turn data into latents: mean and standard deviation of q(z|x)."""
-        asked, made = await _read(request, "x", ("condition", "part"), (wire.JSON, wire.NPY))
-        part = asked.fields.get("part", "mean")
-        checks.known(str(part), ("mean", "std"), "part")
+        asked, made = await self._read(request, "encode")
+        part = asked.fields["part"]
         x, c = await self._given(asked, "x", inferred=True)
         mean, std = await self.ready.joined(self.service.encode_rows, x, c)
         if made == wire.JSON:
@@ -115,33 +112,27 @@ class _Served:
 
     async def decode(self, request: Request) -> Response:
         """Turn latents into data: the mean of p(x|z)."""
-        asked, made = await _read(request, "z", ("condition",), self._kinds)
+        asked, made = await self._read(request, "decode")
         z, c = await self._given(asked, "z")
         return await self._data(await self.ready.joined(self.service.decode_rows, z, c), made)
 
     async def reconstruct(self, request: Request) -> Response:
         """Encode data and decode them again."""
-        asked, made = await _read(request, "x", ("condition",), self._kinds)
+        asked, made = await self._read(request, "reconstruct")
         x, c = await self._given(asked, "x", inferred=True)
         return await self._data(await self.ready.joined(self.service.reconstruct_rows, x, c), made)
 
     async def sample(self, request: Request) -> Response:
         """Generate data; the same request gives the same data."""
-        names = ("n", "sampler", "condition", "noise", "seed", "temperature", "truncation")
-        asked, made = await _read(request, "", names, self._kinds)
-        given = _typed(
-            asked.fields, n=int, sampler=str, noise=bool, seed=int, temperature=float, truncation=float
-        )
-        n = given.pop("n", 1)
-        found = await self.ready.alone(lambda: self.service.sample(n, **given))
+        asked, made = await self._read(request, "sample")
+        found = await self.ready.alone(lambda: self.service.sample(**asked.fields))
         return await self._data(found, made)
 
     async def score(self, request: Request) -> Response:
         """Say for each example what the model makes of it."""
-        asked, _ = await _read(request, "x", ("condition", "samples", "seed"), (wire.JSON,))
-        given = _typed(asked.fields, samples=int, seed=int)
-        x = await self._examples(asked, given.pop("x"))
-        found = await self.ready.alone(lambda: self.service.score(x, **given))
+        asked, _ = await self._read(request, "score")
+        x = await self._examples(asked)
+        found = await self.ready.alone(lambda: self.service.score(**{**asked.fields, "x": x}))
         return _json({"examples": len(x), **found})
 
     async def info(self, request: Request) -> Response:
@@ -162,23 +153,33 @@ class _Served:
         split = request.query_params.get("split")
         return _json(await asyncio.to_thread(self.service.metrics, split))
 
-    @property
-    def _kinds(self) -> tuple[str, ...]:
-        """The types in which data can be answered."""
-        return (wire.JSON, wire.NPY, *((wire.PNG,) if self.service.facts.kind == "image" else ()))
+    async def _read(self, request: Request, name: str) -> tuple[wire.Asked, str]:
+        """Read a request, in a thread if it is large, and find out how it is to be answered."""
+        verb, body = POSTED[name], await request.body()
+        kind = request.headers.get("content-type", "")
+        query = dict(request.query_params)
+        if len(body) > wire.LARGE and wire.NPY not in kind:
+            asked = await asyncio.to_thread(wire.read, body, kind, query, verb.data)
+        else:
+            asked = wire.read(body, kind, query, verb.data)
+        asked = replace(asked, fields=checked(verb.fields, asked.fields))
+        made = verb.made(self.service.facts.kind)
+        return asked, wire.wanted(request.headers.get("accept", "")[:500], asked.kind, made)
 
     async def _given(
         self, asked: wire.Asked, name: str, *, inferred: bool = False
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """Check the rows of a request, and their conditions."""
-        value = asked.fields[name]
-        rows = await self._examples(asked, value) if name == "x" else await _off(value, self.service.latents)
-        return rows, self.service.conditions(asked.fields.get("condition"), len(rows), inferred=inferred)
+        if name == "x":
+            rows = await self._examples(asked)
+        else:
+            rows = await _off(asked.fields[name], self.service.latents)
+        return rows, self.service.conditions(asked.fields["condition"], len(rows), inferred=inferred)
 
-    async def _examples(self, asked: wire.Asked, value: Any) -> np.ndarray:
+    async def _examples(self, asked: wire.Asked) -> np.ndarray:
         if asked.kind in wire.IMAGES:
-            return await asyncio.to_thread(self.service.image, value)
-        return await _off(value, self.service.examples)
+            return await asyncio.to_thread(self.service.image, asked.fields["x"])
+        return await _off(asked.fields["x"], self.service.examples)
 
     async def _data(self, data: np.ndarray, made: str) -> Response:
         """Write data in the wanted type."""
@@ -197,38 +198,10 @@ class _Served:
         return _error(status, line, {"retry-after": "1"} if isinstance(error, Busy) else None)
 
 
-async def _read(
-    request: Request, name: str, also: tuple[str, ...], made: tuple[str, ...]
-) -> tuple[wire.Asked, str]:
-    """Read a request, in a thread if it is large, and find out how it is to be answered."""
-    body = await request.body()
-    kind = request.headers.get("content-type", "")
-    query = dict(request.query_params)
-    if len(body) > wire.LARGE and wire.NPY not in kind:
-        asked = await asyncio.to_thread(wire.read, body, kind, query, name, also)
-    else:
-        asked = wire.read(body, kind, query, name, also)
-    return asked, wire.wanted(request.headers.get("accept", "")[:500], asked.kind, made)
-
-
 async def _off(value: Any, check: Callable[[Any], np.ndarray]) -> np.ndarray:
     """Check an array here, and lists, which may be long, in a thread where they are."""
     quick = isinstance(value, np.ndarray) or not isinstance(value, list) or len(value) <= 16
     return check(value) if quick else await asyncio.to_thread(check, value)
-
-
-def _typed(fields: Mapping[str, Any], **types: type) -> dict[str, Any]:
-    """Check the types of fields; null is as good as absent."""
-    given = {name: value for name, value in fields.items() if value is not None}
-    words = {int: "a whole number", float: "a number", bool: "true or false", str: "a name"}
-    for name, kind in types.items():
-        if name not in given:
-            continue
-        value = given[name]
-        fits = isinstance(value, (int, float) if kind is float else kind)
-        if not fits or (isinstance(value, bool) and kind is not bool):
-            raise Refusal(f"'{name}' must be {words[kind]}, not {str(value)[:60]}")
-    return given
 
 
 def _json(value: Any) -> Response:

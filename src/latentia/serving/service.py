@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from latentia.sampling import Sampler
 from latentia.serving import info as record
 from latentia.serving import validation as checks
 from latentia.serving.errors import NotThere, Refusal, TooMuch
+from latentia.serving.verbs import COUNT, SAMPLES, SEED, TEMPERATURE, TRUNCATION, known
 
 LINE = 500
 """Characters of an error's line at the most: it may quote what was sent."""
@@ -129,7 +130,7 @@ class Service:
             raise Refusal(f"'z' holds no latent; give some of shape {checks.shape_of(self.latent)}")
         if array.size > self.limits.examples * int(np.prod(self.latent)):  # before anything is made of it
             raise TooMuch(f"'z' holds more than {self.limits.examples:,} latents; send them in parts")
-        found = self.run.as_latents(checks.codes(array, self.latent, self.run.model.coder))
+        found = self.run.as_latents(array)
         checks.count_of(len(found), self.limits.examples, "latents in z")
         return checks.numbers(found, "z")
 
@@ -207,7 +208,7 @@ class Service:
 
     def sample(
         self,
-        n: int,
+        n: int = 1,
         *,
         sampler: str = "prior",
         condition: Any = None,
@@ -231,12 +232,11 @@ class Service:
         Returns:
             Data in the data's units, `(n, *event)`, float32.
         """
+        COUNT.check(n)
         checks.count_of(n, self.limits.examples)
-        checks.within(seed, 0, 2**32 - 1, "seed")
-        settings = {"temperature": temperature, "truncation": truncation}
-        asked: dict[str, Any] = {
-            name: checks.positive(value, name) for name, value in settings.items() if value is not None
-        }
+        SEED.check(seed)
+        settings = ((TEMPERATURE, temperature), (TRUNCATION, truncation))
+        asked = {field.name: field.check(value) for field, value in settings if value is not None}
         with self.lock:
             chosen = self._sampler(sampler, asked)
             c = self.run.conditions_for(n, condition, seed)
@@ -245,7 +245,7 @@ class Service:
 
     def _sampler(self, name: str, settings: dict[str, Any]) -> Sampler:
         """Give a sampler: the prior with any settings, others as they were fitted."""
-        checks.known(name, tuple(registry.names("sampler")), "sampler")
+        known(name, registry.names("sampler"), "sampler")
         if name != "prior" and name in self._samplers and not settings:
             return self._samplers[name]
         if name != "prior" and not settings and not self.fit:
@@ -276,8 +276,8 @@ class Service:
         """
         x = self.examples(x)
         c = self.conditions(condition, len(x), inferred=True)
-        checks.within(samples, 0, self.limits.importance, "samples")
-        checks.within(seed, 0, 2**32 - 1, "seed")
+        replace(SAMPLES, high=self.limits.importance).check(samples)
+        SEED.check(seed)
         if len(x) * samples > self.limits.importance:
             raise TooMuch(
                 f"{len(x):,} examples with {samples:,} importance samples each are more than "

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
-from latentia.core.errors import nearest
 from latentia.core.event import Event
-from latentia.core.types import Coder
 from latentia.data.readers.decode import as_bytes, decode, pixels_of
 from latentia.serving.errors import Refusal, TooMuch
 
@@ -99,44 +96,6 @@ def count_of(n: int, limit: int, what: str = "n") -> int:
     return n
 
 
-def within(value: int, low: int, high: int, what: str) -> int:
-    """Check a whole number.
-
-    Args:
-        value: the number.
-        low: the smallest that may be.
-        high: the largest that may be.
-        what: what it is called in the message.
-
-    Returns:
-        The same.
-
-    Raises:
-        Refusal: if it is outside.
-    """
-    if not low <= value <= high:
-        raise Refusal(f"'{what}' must be from {low} to {high}, not {value}")
-    return value
-
-
-def positive(value: float, what: str) -> float:
-    """Check a factor.
-
-    Args:
-        value: the number.
-        what: what it is called in the message.
-
-    Returns:
-        The same.
-
-    Raises:
-        Refusal: if it is not finite, not positive, or beyond all sense.
-    """
-    if not 0 < value <= 1e6:  # NaN fails, too
-        raise Refusal(f"'{what}' must be a positive number up to 1,000,000, not {value}")
-    return value
-
-
 def examples(value: Any, event: Event, limit: int) -> np.ndarray:
     """Take examples.
 
@@ -162,32 +121,6 @@ def examples(value: Any, event: Event, limit: int) -> np.ndarray:
     count_of(len(array), limit, "examples in x")
     array = numbers(array, "x", dtype)
     return array if array.dtype == np.uint8 else array.astype(dtype)
-
-
-def codes(z: np.ndarray, latent: tuple[int, ...], coder: Coder | None) -> np.ndarray:
-    """Take what has the shape of codes, and not of latents, as whole numbers: JSON has one kind of number.
-
-    Args:
-        z: latents or codes, one or several, in their shape or flat.
-        latent: the shape of a latent.
-        coder: the model's codes, or None.
-
-    Returns:
-        Codes with N as int64; else z, as float32 where the model has codes.
-
-    Raises:
-        Refusal: if they are no whole numbers.
-    """
-    if coder is None:
-        return z
-    shape = coder.code_shape
-    if z.shape == shape and z.shape != latent:
-        z = z[None]
-    if latent in (z.shape, z.shape[1:]) or z.shape[1:] not in (shape, (math.prod(shape),)):
-        return z.astype(np.float32)
-    if (z != np.rint(z)).any():
-        raise Refusal("'z' has the shape of codes, and they are whole numbers; give such")
-    return z.astype(np.int64)
 
 
 def image(data: bytes, event: Event, low: float = 0.0, high: float = 255.0, whole: bool = True) -> np.ndarray:
@@ -255,22 +188,3 @@ def _coloured(x: np.ndarray, event: tuple[int, ...]) -> np.ndarray:
         red, green, blue = x.astype(np.uint32)  # Pillow's luma, ITU-R 601-2
         x = ((red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16).astype(np.uint8)[None]
     return x
-
-
-def known(name: str, names: tuple[str, ...], what: str) -> str:
-    """Check a name.
-
-    Args:
-        name: the name.
-        names: those that there are.
-        what: what it is a name of.
-
-    Returns:
-        The same.
-
-    Raises:
-        Refusal: if it is none of them.
-    """
-    if name not in names:
-        raise Refusal(f"unknown {what} '{name[:60]}'{nearest(name[:60], names)}")
-    return name
