@@ -20,10 +20,10 @@ def section(group: Group) -> Section:
     """
     view = group.view
     count = view.samples_joint if group.several else view.samples_drawn
-    each = " each" * group.several
+    what = "Samples" if group.several else f"{count} samples"
     drawn = {}
     for sampler, heading, caption in _samplers(group):
-        alt = f"{count} samples{each} of {group.names}, latents from the {sampler}"
+        alt = f"{what} of {group.names}, latents from the {sampler}"
         words = Words(f"samples-{sampler}", heading, caption, alt)
         made = group.made(
             lambda study, name=sampler: study.samples(name, count, noise=view.noise and study.bound)
