@@ -14,11 +14,16 @@ from torch import Tensor
 
 from latentia.core.types import Batch
 from latentia.data.shards import Shards
+from latentia.data.splits import spread
 from latentia.data.streaming import Buffers, generator
 from latentia.data.transforms import Transform
 
 if TYPE_CHECKING:
     from latentia.data.dataset import Dataset
+
+
+SHARED, CHUNK = 10_000, 512
+"""Examples that are looked at for missing values at the most, and how many at once."""
 
 
 class Loader:
@@ -125,6 +130,20 @@ class Loader:
             The loader.
         """
         return self.with_rows(torch.from_numpy(np.asarray(rows, dtype=np.int64)))
+
+    @property
+    def observed(self) -> Tensor | None:
+        """The share of the examples in which each entry is observed, `(*event,)`; None where nothing is missing.
+
+        It is that of up to 10,000 examples, evenly spaced.
+        """
+        if self._observed is None:
+            rows = torch.from_numpy(spread(self.rows.cpu().numpy(), SHARED)).to(self.device)
+            missing = [self.stored(part).isnan() for part in rows.split(CHUNK)]
+            self._observed = 1 - torch.cat(missing).double().mean(dim=0).cpu() if missing else torch.ones(())
+        return None if bool((self._observed == 1).all()) else self._observed
+
+    _observed: Tensor | None = None
 
     def batch(self, index: Tensor) -> Batch:
         """Gather and prepare.

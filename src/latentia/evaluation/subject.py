@@ -233,6 +233,13 @@ class Subject:
         return (self.run.transform.invert(torch.from_numpy(x)).numpy() - low) / ((high - low) or 1.0)
 
     @property
+    def unlike_numbers(self) -> str:
+        """Why methods for plain numbers cannot take the examples as they are; empty where they can."""
+        if self.run.model.nominal is not None:
+            return "some columns hold categories"
+        return "some values are missing" if self.dataset.holes else ""
+
+    @property
     def units(self) -> str:
         """What `unit` gives, for protocols."""
         return "data scaled to [0, 1]" if self.image else "in the model's units"
@@ -271,6 +278,8 @@ class Subject:
 
 def _feature_space(subject: Subject) -> Any:
     """Choose the feature space: Inception where its weights are given, else a classifier's."""
+    if reason := subject.unlike_numbers or subject.own.unlike_numbers:
+        raise Unmeasurable(f"a feature space needs numbers, all of them known, and {reason}")
     low, high = subject.run.image_range
     if subject.settings.inception:
         from latentia.metrics.inception import InceptionFeatures

@@ -133,12 +133,20 @@ def stored_bits(nats: float, model: LatentModel, loader: Loader) -> float:
         loader: the data, with their transform.
 
     Returns:
-        Bits per dimension.
+        Bits per dimension, or per observed value where some are missing. Values of a discrete kind, such as
+        categories, are probabilities already.
     """
-    unit, share = 0.0 if model.discrete else loader.transform.log2_unit, model.densities
-    if share is not None:
-        unit = float((share.cpu().double() * loader.transform.log2_units).mean())
-    return bits_per_dim(nats, math.prod(loader.event), unit)
+    unit, share, there = (
+        0.0 if model.discrete else loader.transform.log2_unit,
+        model.densities,
+        loader.observed,
+    )
+    if share is None and there is None:
+        return bits_per_dim(nats, math.prod(loader.event), unit)
+    there = torch.ones(loader.event, dtype=torch.float64) if there is None else there
+    share = float(not model.discrete) if share is None else share.cpu().double()
+    unit = float((there * share * loader.transform.log2_units).sum() / there.sum().clamp(min=1e-12))
+    return nats / (max(1e-12, float(there.sum())) * math.log(2)) + unit
 
 
 def squared_error(

@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
+import torch
+
 from latentia.evaluation.subject import Subject
 from latentia.metrics.figures import Figure
+from latentia.metrics.terms import squared_error
 
 if TYPE_CHECKING:
     from latentia.runs.run import Run
@@ -42,10 +45,10 @@ def _restored(subject: Subject) -> Mapping[str, Figure]:
     given = subject.unit(subject.scaled(subject.x))
     name = run.recipe["corruption"]["name"]
     pair = run.inference.restore(subject.x, seed=subject.settings.seed)
-    found = {}
+    found, nominal = {}, run.model.nominal
     for word, made in zip(("corrupted", "denoised"), pair, strict=True):
-        errors = (subject.unit(subject.scaled(made)) - given) ** 2
+        pair_of = (torch.from_numpy(subject.unit(subject.scaled(made))), torch.from_numpy(given))
+        each = squared_error(*pair_of, None if nominal is None else nominal.cpu()).numpy()
         how = f"squared error per value of examples under '{name}', {word}, against the clean ones, {units}"
-        each = errors.reshape(len(errors), -1).mean(axis=1)
         found[f"mse_{word}"] = Figure.mean_of(each, "", subject.split, how, "lower")
     return found

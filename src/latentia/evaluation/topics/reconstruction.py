@@ -47,8 +47,8 @@ def reconstructions(subject: Subject) -> None:
 
     def linear() -> Mapping[str, Figure]:
         known = subject.unit(subject.scaled(subject.known))
-        if nominal is not None or np.isnan(known).any() or np.isnan(given).any():
-            raise Unmeasurable("PCA needs numbers in all columns, and none of them missing")
+        if reason := subject.unlike_numbers or subject.own.unlike_numbers:
+            raise Unmeasurable(f"PCA needs numbers, all of them known, and {reason}")
         _, _, back = principal_components(known, given, math.prod(run.latent), subject.settings.seed)
         errors = ((back - given) ** 2).reshape(len(given), -1).mean(axis=1)
         how = (

@@ -30,21 +30,32 @@ def representation(subject: Subject) -> None:
     except Unmeasurable as error:
         subject.ledger.missing.update(dict.fromkeys(names_of(("", "pixels", "pca")), str(error)))
         return
-    given = subject.scaled(subject.x).reshape(len(subject.x), -1)
-    known = subject.scaled(subject.known).reshape(len(subject.known), -1)
-    codes = own.blind(subject.known_rows), subject.blind(subject.rows)
-    spaces = {"": codes, "pixels": (known, given)}
-    try:
-        fitted, placed, _ = principal_components(known, given, subject.latents, subject.settings.seed)
-        spaces["pca"] = (fitted, placed)
-    except Unmeasurable as error:
-        subject.ledger.missing.update(dict.fromkeys(names_of(("pca",)), str(error)))
+    spaces = {"": (own.blind(subject.known_rows), subject.blind(subject.rows))}
+    if reason := subject.unlike_numbers or own.unlike_numbers:
+        reason = f"a baseline needs numbers, all of them known, and {reason}"
+        subject.ledger.missing.update(dict.fromkeys(names_of(("pixels", "pca")), reason))
+    else:
+        spaces |= _baselines(subject)
     with subject.progress("probes", STEPS * len(spaces)) as bar:
         probe(
             subject.ledger, spaces, own.labels(subject.known_rows), labels,
             split=subject.split, rows=subject.rows, seed=subject.settings.seed, tick=named(bar),
         )  # fmt: skip
     _add_to_protocols(subject, names_of(("",)))
+
+
+def _baselines(subject: Subject) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Give the raw values, and PCA of as many numbers as the latents have, where there is one."""
+    from latentia.metrics.probes import names_of
+
+    known, given = (subject.scaled(x).reshape(len(x), -1) for x in (subject.known, subject.x))
+    spaces = {"pixels": (known, given)}
+    try:
+        fitted, placed, _ = principal_components(known, given, subject.latents, subject.settings.seed)
+        spaces["pca"] = (fitted, placed)
+    except Unmeasurable as error:
+        subject.ledger.missing.update(dict.fromkeys(names_of(("pca",)), str(error)))
+    return spaces
 
 
 def _add_to_protocols(subject: Subject, names: Iterable[str]) -> None:
