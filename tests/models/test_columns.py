@@ -8,19 +8,24 @@ import pytest
 import torch
 from scipy import stats
 
+import latentia
 from latentia import assembly
 from latentia.core import config, registry
 from latentia.core.errors import ConfigError, DataError
 from latentia.core.families import FAMILIES
 from latentia.core.types import Batch
 from latentia.data.dataset import Dataset
-from latentia.data.loader import loaders
+from latentia.data.loader import Loader, loaders
 from latentia.data.schema import Column, Schema
+from latentia.data.transforms import Standardise
 from latentia.metrics import average_terms
 from latentia.metrics.likelihood import scorer
+from latentia.metrics.terms import stored_bits
+from latentia.models import VAE
 from latentia.networks import Columns as Shown
-from latentia.probability import Columns, entries
+from latentia.probability import Columns, GaussianOptimal, entries
 from latentia.probability.cells import cells_of
+from latentia.runs import session
 from latentia.training import Trainer, Training
 
 MIXED = ("gaussian", "histogram", "categorical", "bernoulli", "histogram", "categorical", "student_t",
@@ -334,6 +339,40 @@ def test_training_on_a_mixed_table_finds_what_its_columns_share(tmp_path):
     drawn = parts.transform.invert(decoded.sample()).numpy()
     assert set(np.unique(drawn[:, 2])) <= {0.0, 1.0, 2.0} and set(np.unique(drawn[:, 3])) == {0.0, 1.0}
     assert np.allclose(drawn[:, 4], np.rint(drawn[:, 4]), atol=1e-3) and drawn[:, 1].min() > -1
+
+
+def test_a_file_of_mixed_columns_is_trained_resumed_evaluated_and_read_back(tmp_path):
+    rng = np.random.default_rng(0)
+    lines = ["height,city,age,member"]
+    for _ in range(300):
+        kind = int(rng.integers(0, 2))
+        city = "" if rng.random() < 0.2 else ("Oslo", "Rome")[kind]
+        age = "" if rng.random() < 0.1 else str(rng.poisson(20 + 20 * kind))
+        lines.append(f"{170 + 10 * kind + rng.normal():.2f},{city},{age},{('no', 'yes')[kind]}")
+    source = tmp_path / "people.csv"
+    source.write_text("\n".join(lines))
+    latentia.train(source, out=tmp_path / "run", epochs=2, latent_dim=2, hidden=(16,), quiet=True)
+    session.resume(tmp_path / "run", {"epochs": 4}, quiet=True)
+    run = latentia.open_run(tmp_path / "run")
+    assert run.spec["inputs"]["missing"] and run.spec["likelihood"]["name"] == "columns"
+    x = run.dataset.x
+    z = run.inference.encode(x)
+    assert np.isfinite(z).all() and np.isfinite(run.inference.decode(z)).all()
+    found = latentia.evaluate(run, only=["likelihood", "reconstruction"], quiet=True)
+    assert math.isfinite(found.figures["elbo"].value) and "categories" in found.missing["mse_pca"]
+
+
+def test_bits_of_the_data_are_per_observed_value_and_of_densities_alone_in_its_units():
+    x = torch.tensor([[1.0, 7.0, torch.nan], [2.0, torch.nan, 1.0]], dtype=torch.float64)
+    transform = Standardise([0.0, 0.0, 0.0], [4.0, 8.0, 1.0])
+    loader = Loader(x, torch.arange(2), transform)
+    model = VAE(
+        (3,), 2, likelihood=Columns(("gaussian", "histogram", "categorical"), (0, 0, 2), (0.0, 0.125, 0.0))
+    )
+    # Two of three values are observed; the Gaussian, half of them, has a unit of log2 4 bits.
+    assert stored_bits(5.0, model, loader) == pytest.approx(5.0 / (2 * math.log(2)) + 2 / 2)
+    plain = VAE((3,), 2, likelihood=GaussianOptimal())
+    assert stored_bits(5.0, plain, loader) == pytest.approx(5.0 / (2 * math.log(2)) + (2 + 1.5) / 2)
 
 
 def test_encoders_are_shown_one_place_for_each_of_few_categories_and_a_vector_for_many():

@@ -133,14 +133,16 @@ class Loader:
 
     @property
     def observed(self) -> Tensor | None:
-        """The share of the examples in which each entry is observed, `(*event,)`; None where nothing is missing.
+        """The share of the examples in which each entry is observed, `(*event,)`; None where none is missing.
 
-        It is that of up to 10,000 examples, evenly spaced.
+        It is that of up to 10,000 examples, evenly spaced; whole numbers are never missing.
         """
         if self._observed is None:
             rows = torch.from_numpy(spread(self.rows.cpu().numpy(), SHARED)).to(self.device)
-            missing = [self.stored(part).isnan() for part in rows.split(CHUNK)]
-            self._observed = 1 - torch.cat(missing).double().mean(dim=0).cpu() if missing else torch.ones(())
+            self._observed = torch.ones(())
+            if len(rows) and self.stored(rows[:1]).is_floating_point():
+                missing = torch.cat([self.stored(part).isnan() for part in rows.split(CHUNK)])
+                self._observed = 1 - missing.double().mean(dim=0).cpu()
         return None if bool((self._observed == 1).all()) else self._observed
 
     _observed: Tensor | None = None
