@@ -23,6 +23,9 @@ from latentia.core.errors import shell
 )
 @click.option("--skip-bad", is_flag=True, help="Leave out images that cannot be read.")
 @click.option("--label", help="The column, array or factor that holds the labels.")
+@click.option(
+    "--labels", help="A .csv file of the names of pictures and their labels; --label is its column."
+)
 @click.option("--key", help="The array or column that holds the data.")
 @click.option("--channels", default="auto", show_default=True, help="Where an array has them: first, last.")
 @click.option(

@@ -34,6 +34,7 @@ def make_options(
     columns: str | Sequence[str] | None = None,
     drop: str | Sequence[str] | None = None,
     types: Types | None = None,
+    labels: str | None = None,
 ) -> Options:
     """Check the settings of `load`.
 
@@ -53,6 +54,7 @@ def make_options(
         columns: as `load`.
         drop: as `load`.
         types: as `load`.
+        labels: as `load`.
 
     Returns:
         Those that readers need.
@@ -91,6 +93,7 @@ def make_options(
         columns=chosen,
         drop=gone,
         types=_types(types),
+        labels=labels,
     )
 
 

@@ -66,6 +66,7 @@ class Options(NamedTuple):
         types: what some of them hold, by name.
         expected: what the columns of a table are expected to be called; empty where nothing is expected.
         schema: what the columns hold that are to be found in a table, or None to find it out.
+        labels: a table of the names of picture files and their labels, or None.
         inherited: they were given for other data, so that one that does not apply is passed over.
     """
 
@@ -84,6 +85,7 @@ class Options(NamedTuple):
     types: tuple[tuple[str, Kind], ...] = ()
     expected: tuple[str, ...] = ()
     schema: Schema | None = None
+    labels: str | None = None
     inherited: bool = False
 
 

@@ -58,6 +58,7 @@ def load(
     columns: str | Sequence[str] | None = None,
     drop: str | Sequence[str] | None = None,
     types: Types | None = None,
+    labels: str | None = None,
 ) -> Dataset:
     """Load data from wherever they are.
 
@@ -97,6 +98,8 @@ def load(
         drop: those that are not read.
         types: what some of them hold, where it is not told by their cells, as `{"zip": "category"}` or
             `["zip:category"]`: `real`, `integer`, `category`, `ordered`, `boolean` or `time`.
+        labels: a `.csv` or `.tsv` file with the names of picture files, with or without their endings, and a
+            label for each; `label` names the column where there are several.
 
     Returns:
         The data with their splits.
@@ -123,6 +126,7 @@ def load(
         columns=columns,
         drop=drop,
         types=types,
+        labels=labels,
     )
     return _loaded(source, options, validation, test, seed, fingerprint)
 
@@ -341,7 +345,18 @@ def _require_taken(options: Options, takes: frozenset[str], where: str) -> None:
     """Refuse a setting that would have no effect, unless it was given for other data than these."""
     if options.inherited:
         return
-    for name in ("label", "key", "channels", "pages", "header", "shape", "columns", "drop", "types"):
+    for name in (
+        "label",
+        "key",
+        "channels",
+        "pages",
+        "header",
+        "shape",
+        "columns",
+        "drop",
+        "types",
+        "labels",
+    ):
         if getattr(options, name) != Options._field_defaults[name] and name not in takes:
             raise ConfigError(f"data.{name}={getattr(options, name)} does not apply to {where}; leave it out")
 

@@ -256,6 +256,8 @@ def data_options(table: Mapping[str, Any]) -> dict[str, Any]:
         if key != "fingerprint"
     }
     checked = config.check(load, given, "data", supplied=("source",))
+    if checked["labels"] is not None:  # a run is gone on with from wherever
+        checked["labels"] = os.path.abspath(os.path.expanduser(checked["labels"]))
     return {key: value for key, value in checked.items() if value is not None}
 
 

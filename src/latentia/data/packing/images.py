@@ -19,8 +19,7 @@ from latentia.data.readers.arrangement import arrange
 from latentia.data.readers.decode import noted
 from latentia.data.readers.depths import depth_of, kept_as, layout_of
 from latentia.data.readers.files import Files
-from latentia.data.readers.formats import other_files
-from latentia.data.readers.images import LABEL
+from latentia.data.readers.label_files import beside, labelled, read_labels
 from latentia.data.readers.stack import decode_one
 
 _TASK = 1 << 20  # bytes of pixels in a task, about
@@ -87,7 +86,7 @@ class ImageJob(Job):
 
         Args:
             files: the folder or archive, open.
-            options: size, fit, pages and skip_bad are used.
+            options: size, fit, pages, labels, label and skip_bad are used.
             where: what messages call it.
             split: completes the splits of a number of examples.
             begun: returns when the plan is written, and raises if it cannot be; no shard is recorded before.
@@ -103,7 +102,8 @@ class ImageJob(Job):
             )
         self.files, self.options, self.where = files, options, where
         self.begun, self.pool, self.workers = begun, pool, workers
-        found = arrange(files.names, where)
+        table = read_labels(options, where)
+        found, label, _ = labelled(arrange(files.names, where), files.names, table, where)
         self.file_of = found.order
         self.splits = split(len(found.order), found.parts)
         self.given = tuple(name for name, at in found.parts.items() if len(at) and name != "train")
@@ -114,8 +114,8 @@ class ImageJob(Job):
             "label_names": found.label_names,
             "columns": (),
             "factor_names": (),
-            "label": LABEL * (found.labels is not None),
-            "left_out": {**found.left_out, **other_files(files.others)},
+            "label": label,
+            "left_out": {**found.left_out, **beside(files.others, table, Path(where))},
         }
         self.beside = {} if found.labels is None else {"labels": found.labels}
 

@@ -62,6 +62,7 @@ def pack(
     columns: str | Sequence[str] | None = None,
     drop: str | Sequence[str] | None = None,
     types: Types | None = None,
+    labels: str | None = None,
 ) -> Path:
     """Write a source as a folder of shards, for data that outgrow memory.
 
@@ -91,6 +92,7 @@ def pack(
         columns: as `load`.
         drop: as `load`.
         types: as `load`.
+        labels: as `load`.
 
     Returns:
         The folder, which `load` takes.
@@ -115,13 +117,14 @@ def pack(
         columns=columns,
         drop=drop,
         types=types,
+        labels=labels,
     )
     if shard_mb < 1 or (workers is not None and workers < 1):
         raise ConfigError(f"shard_mb is {shard_mb} and workers is {workers}; numbers from 1 on are needed")
     settings: dict[str, Any] = dict(
         zip(_LOAD, (size, skip_bad, label, key, validation, test, seed, fit, channels, pages), strict=True)
     )
-    given = {"header": header, "shape": None if shape is None else list(shape)}
+    given = {"header": header, "shape": None if shape is None else list(shape), "labels": labels}
     told = {"columns": columns, "drop": drop, "types": types}
     given |= {name: list(value) if isinstance(value, tuple) else value for name, value in told.items()}
     settings |= {name: value for name, value in given.items() if value is not None}

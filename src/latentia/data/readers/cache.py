@@ -28,12 +28,13 @@ from latentia.data.readers.files import walk
 _FORMAT = 2  # counts up when decoding or layout changes, which makes older entries unused
 
 
-def entry(path: Path, options: Options) -> Path | None:
+def entry(path: Path, options: Options, labels: str = "") -> Path | None:
     """Name the cache entry of a source as it is now.
 
     Args:
         path: a folder or an archive of images.
         options: size, fit and pages are used.
+        labels: changes with what labels come from a table beside the source.
 
     Returns:
         The path of the entry without a suffix, or None if the cache is off.
@@ -42,6 +43,7 @@ def entry(path: Path, options: Options) -> Path | None:
     if home is None:
         return None
     wanted = f"{_FORMAT}\0{path}\0{options.size}\0{options.fit}\0{options.pages}"
+    wanted += f"\0{labels}" * bool(labels)
     place = hashlib.sha256(wanted.encode("utf-8", "surrogateescape"))
     return home / f"{place.hexdigest()[:16]}-{state_of(path)[:24]}"
 
@@ -90,6 +92,7 @@ def load(kept: Path) -> Raw | None:
             layout=Layout.from_record(about["layout"]),
             label=about["label"],
             left_out=about["left_out"],
+            notes=tuple(about.get("notes", ())),
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
@@ -112,6 +115,7 @@ def save(kept: Path, raw: Raw) -> None:
         "layout": raw.layout.record(),
         "label": raw.label,
         "left_out": dict(raw.left_out),
+        "notes": raw.notes,
     }
     # The cache is a convenience: a full disk or a read-only home costs time, not the run.
     with contextlib.suppress(OSError, LatentiaError):

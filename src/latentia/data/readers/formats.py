@@ -45,7 +45,7 @@ _BEGINNINGS = re.compile(
 )
 
 
-_LABELS = " (labels of pictures are those of their folders)"
+_LABELS = " (data.labels=FILE takes labels of pictures from one)"
 
 
 def suffix_of(name: str) -> str:

@@ -12,14 +12,11 @@ from latentia.data.raw import Options, Raw
 from latentia.data.readers import cache
 from latentia.data.readers.arrangement import arrange
 from latentia.data.readers.files import Files, open_files
-from latentia.data.readers.formats import other_files
+from latentia.data.readers.label_files import LabelFile, beside, labelled, read_labels
 from latentia.data.readers.pages import paged
 from latentia.data.readers.stack import decode_all
 from latentia.data.readers.streams import READ_ERRORS
 from latentia.data.readers.values import top_of
-
-LABEL = "folders"
-"""What the labels of image files come from."""
 
 
 def read(path: Path, options: Options) -> Raw:
@@ -30,7 +27,7 @@ def read(path: Path, options: Options) -> Raw:
 
     Args:
         path: the folder or archive.
-        options: size, fit, pages and skip_bad are used.
+        options: size, fit, pages, labels, label and skip_bad are used.
 
     Returns:
         Images `(N, 1 or 3, H, W)`: training, validation, test, each sorted by name; uint8, or floats in the
@@ -39,7 +36,8 @@ def read(path: Path, options: Options) -> Raw:
     Raises:
         DataError: if there are no images, one is damaged, or their sizes or depths differ.
     """
-    kept = cache.entry(path, options)
+    table = read_labels(options, str(path))
+    kept = cache.entry(path, options, table.state if table else "")
     raw = cache.load(kept) if kept else None
     if raw is not None and (options.skip_bad or not raw.skipped):
         return raw
@@ -49,17 +47,17 @@ def read(path: Path, options: Options) -> Raw:
                 raise DataError(
                     f"{path}: holds no images; give a folder or archive of png, jpg or similar files"
                 )
-            raw = _decode(paged(files, options), options, str(path))
+            raw = _decode(paged(files, options), options, table, str(path))
     except READ_ERRORS as error:
         raise DataError(f"{path}: cannot be read ({reason(error)}); copy or download it again") from error
-    raw = replace(raw, left_out={**raw.left_out, **other_files(files.others)})
+    raw = replace(raw, left_out={**raw.left_out, **beside(files.others, table, path)})
     if kept:
         cache.save(kept, raw)
     return raw
 
 
-def _decode(files: Files, options: Options, where: str) -> Raw:
-    arrangement = arrange(files.names, where)
+def _decode(files: Files, options: Options, table: LabelFile | None, where: str) -> Raw:
+    arrangement, label, notes = labelled(arrange(files.names, where), files.names, table, where)
     x, good, skipped, layout, left_out = decode_all(files, arrangement.order, options, where)
     position = np.cumsum(good) - 1
     parts = {name: position[at[good[at]]] for name, at in arrangement.parts.items()}
@@ -72,6 +70,7 @@ def _decode(files: Files, options: Options, where: str) -> Raw:
         top_of(x),
         skipped=skipped,
         layout=layout,
-        label=LABEL * (labels is not None),
+        label=label,
         left_out={**arrangement.left_out, **left_out},
+        notes=notes,
     )

@@ -40,7 +40,7 @@ class Reader(NamedTuple):
     takes: frozenset[str] = frozenset()
 
 
-IMAGES = Reader(images.read, frozenset({"pages"}))
+IMAGES = Reader(images.read, frozenset({"pages", "labels", "label"}))
 _PACKED = Reader(packed.read)
 _IDX_FILE = Reader(idx.read_file, frozenset({"channels"}))
 _IDX_FOLDER = Reader(idx.read_folder, frozenset({"channels"}))
