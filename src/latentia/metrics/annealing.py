@@ -81,12 +81,7 @@ def annealed(
             for group in groups(loader.batch(positions), GROUP):
                 if len(values) >= limit:
                     break
-                found = []
-                for c, log_p in model.readings(group.x, group.c):
-                    told = replace(group, c=c)
-                    steps, _ = _anneal(model, told, chains, schedule, None)
-                    found.append(log_p + _anneal(model, told, chains, schedule, steps)[1])
-                weights = torch.cat(found).double().cpu()
+                weights = _weights(model, group, chains, schedule)
                 first, second = weights.logsumexp(dim=0), (2 * weights).logsumexp(dim=0)
                 one, two = (first - math.log(chains)).numpy(), (2 * first - second).exp().numpy()
                 values, effective = np.append(values, one), np.append(effective, two)
@@ -94,6 +89,16 @@ def annealed(
                     tick(one, two)
     every = chains * (model.condition if model.classifies else 1)
     return Estimates(values[:limit], effective[:limit], every, np.full(limit, np.nan))
+
+
+def _weights(model: LatentModel, group: Batch, chains: int, schedule: Tensor) -> Tensor:
+    """Give the logarithms of all chains' weights, over all classes where p(x) is a sum over such."""
+    found = []
+    for c, log_p in model.readings(group.x, group.c):
+        conditioned = replace(group, c=c)
+        steps, _ = _anneal(model, conditioned, chains, schedule, None)
+        found.append(log_p + _anneal(model, conditioned, chains, schedule, steps)[1])
+    return torch.cat(found).double().cpu()
 
 
 def _schedule(count: int) -> Tensor:

@@ -161,13 +161,18 @@ def importance_weighted(
                     break
                 done += len(group.x)
                 sums = _weigh(model, group, samples, rows, score, tail_length(every))
-                one = (sums.first - math.log(samples)).numpy()
-                two = (2 * sums.first - sums.second).exp().numpy()
-                found.append(np.stack([one, two, pareto_k(sums.largest), sums.logs.numpy() / samples]))
+                found.append(_estimates(sums, samples))
                 if tick:
-                    tick(one, two)
+                    tick(*found[-1][:2])
     values, effective, tail, logs = np.concatenate(found, axis=1)[:, :limit]
     return Estimates(values, effective, every, tail, None if model.classifies else logs)
+
+
+def _estimates(sums: _Sums, samples: int) -> np.ndarray:
+    """Give log p(x), the effective sample size, the tail's shape and the mean log weight, `(4, N)`."""
+    log_p = (sums.first - math.log(samples)).numpy()
+    effective = (2 * sums.first - sums.second).exp().numpy()
+    return np.stack([log_p, effective, pareto_k(sums.largest), sums.logs.numpy() / samples])
 
 
 def unsound(model: LatentModel, transform: Transform, given: np.ndarray) -> str:

@@ -95,7 +95,6 @@ def start(
     Raises:
         LatentiaError: before anything is written, where the settings or the data are at fault.
     """
-    from latentia.core.devices import choose_device
     from latentia.data.identity import fingerprint
     from latentia.runs.data import remember
     from latentia.training import Training
@@ -112,14 +111,7 @@ def start(
     def prepare() -> tuple[dict[str, Any], assembly.Parts]:
         spec = assembly.complete({**settings, "data": {}}, dataset, Training)
         spec["data"] = {"source": dataset.source, **options, "fingerprint": fingerprint(dataset)}
-        _divide(spec["training"], processes)
-        training = config.construct(Training, spec["training"])
-        batch = training.batch_of(len(dataset.splits["train"]))
-        device = choose_device(training.device, processes)
-        parts = assembly.fresh(spec, dataset.event, spec["training"]["seed"])
-        if device.type == "cpu" and training.threads is None:
-            spec["training"]["threads"] = threads.threads_for(assembly.operations(parts, batch))
-        return spec, parts
+        return spec, _fresh(spec, dataset, processes)
 
     def create() -> str:
         place = out or free_name(RUNS, f"{dataset.name}-{spec['model']['name'].rpartition(':')[2]}")
@@ -135,6 +127,21 @@ def start(
             say(f"note: {line}")
         folder = RunFolder(processes.tell(processes.alone(create)) or "")
         return _work(folder, spec, dataset, parts, processes, quiet=quiet, say=say)
+
+
+def _fresh(spec: dict[str, Any], dataset: Dataset, processes: Processes) -> assembly.Parts:
+    """Build the parts of a new run, and write into its specification how many threads they are worth."""
+    from latentia.core.devices import choose_device
+    from latentia.training import Training
+
+    _divide(spec["training"], processes)
+    training = config.construct(Training, spec["training"])
+    batch = training.batch_of(len(dataset.splits["train"]))
+    device = choose_device(training.device, processes)
+    parts = assembly.fresh(spec, dataset.event, spec["training"]["seed"])
+    if device.type == "cpu" and training.threads is None:
+        spec["training"]["threads"] = threads.threads_for(assembly.operations(parts, batch))
+    return parts
 
 
 def resume(

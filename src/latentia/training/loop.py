@@ -21,7 +21,7 @@ from latentia.data.loader import Loader
 from latentia.objectives import Objective
 from latentia.training.checkpoint import Checkpointed, Progress
 from latentia.training.discriminator import TrainedDiscriminator
-from latentia.training.engines import engine
+from latentia.training.engines import Engine, engine
 from latentia.training.folder import RunFolder
 from latentia.training.interrupts import Agreement, Interrupts
 from latentia.training.optimiser import Adam
@@ -104,23 +104,14 @@ class Trainer:
         self.total_steps = settings.epochs * self.epoch_steps
         self.device = next(model.parameters()).device
         adversary = objective.to(self.device).adversary
-        loss_module = LossModule(objective.wrapped(model), objective, self.train)
-        divided = settings.sharding != "none" and processes.count > 1  # its blocks come and go by hooks
-        fast = compiled(loss_module, "never" if divided else settings.compile, self.total_steps, say)
-        if fast is not loss_module:
-            loss_module.forward = fast
-        self.engine = engine(loss_module, processes, settings.sharding)
+        self.engine = self._engine(say)
         self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
         optimiser = Adam(self.parameters, settings.weight_decay)
         discriminator = None if adversary is None else TrainedDiscriminator(adversary)
         self.terms = TERMS if adversary is None else (*TERMS, *ADVERSARY)
         self.step = Step(self.engine, optimiser, discriminator, settings)
         self.live = Checkpointed(model, optimiser, self.step.average, discriminator, objective)
-        self.record: Record = (
-            MemoryRecord(self.engine)
-            if folder is None
-            else FolderRecord(folder, self.engine, settings.trackers)
-        )
+        self.record = self._record(folder)
         self.watch = watch or default_watch(model)
         self.watched = Watched(
             model, objective, self.train, self.validation, settings, processes,
@@ -128,6 +119,21 @@ class Trainer:
         )  # fmt: skip
         self.terms_buffer = TermsBuffer(settings.log_every + MOST_SKIPPED)
         self.validated: dict[str, str] = {}
+
+    def _engine(self, say: Callable[[str], None]) -> Engine:
+        """Make one module of model and objective, compiled where that pays, for one process or several."""
+        loss_module = LossModule(self.objective.wrapped(self.model), self.objective, self.train)
+        sharding = self.settings.sharding
+        divided = sharding != "none" and self.processes.count > 1  # its blocks come and go by hooks
+        fast = compiled(loss_module, "never" if divided else self.settings.compile, self.total_steps, say)
+        if fast is not loss_module:
+            loss_module.forward = fast
+        return engine(loss_module, self.processes, sharding)
+
+    def _record(self, folder: RunFolder | None) -> Record:
+        if folder is None:
+            return MemoryRecord(self.engine)
+        return FolderRecord(folder, self.engine, self.settings.trackers)
 
     def fit(self) -> Outcome:
         """Train to the end, to a signal, or to the time limit; go on from a checkpoint if there is one.

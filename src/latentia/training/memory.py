@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,8 @@ from latentia.training.watch import LossWatch
 
 LOOK = 100
 """Steps between two looks at what is held out."""
+PLAIN: dict[str, Any] = {"log_every": LOOK, "precision": "float32", "compile": "never"}
+"""How a small module is trained, whatever it is."""
 
 
 def train_in_memory(
@@ -59,10 +62,8 @@ def train_in_memory(
     Returns:
         How it ended.
     """
-    order = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed))
-    held_out = min(held_out, len(data) // 2)
-    aside, known = order[:held_out], order[held_out:][: steps * batch_size]
-    epoch = max(1, len(known) // batch_size)
+    splits = _split(data, targets, held_out, steps * batch_size, seed)
+    epoch = max(1, len(splits["train"]) // batch_size)
     settings = Training(
         epochs=max(1, round(steps / epoch)),
         batch_size=batch_size,
@@ -70,13 +71,9 @@ def train_in_memory(
         schedule=Cosine(warmup),
         clip=clip,
         validate_every=max(1, LOOK // epoch),
-        log_every=LOOK,
         seed=seed,
-        precision="float32",
-        compile="never",
+        **PLAIN,
     )
-    whole = Loader(data, known, Identity(), targets)
-    splits = {"train": whole, "validation": whole.with_rows(aside)}
     with seeded(seed):
         outcome = Trainer(
             model, objective, splits, settings, watch=LossWatch(), quiet=quiet, title=title
@@ -85,3 +82,11 @@ def train_in_memory(
     if outcome.interrupted:
         signal.raise_signal(outcome.interrupted)
     return outcome
+
+
+def _split(data: Tensor, targets: Tensor | None, held_out: int, most: int, seed: int) -> dict[str, Loader]:
+    """Draw the examples that are held out, and give the others, so many at the most."""
+    order = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed))
+    held_out = min(held_out, len(data) // 2)
+    train = Loader(data, order[held_out:][:most], Identity(), targets)
+    return {"train": train, "validation": train.with_rows(order[:held_out])}

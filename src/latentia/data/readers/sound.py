@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -44,16 +45,37 @@ def read(path: Path, options: Options) -> Raw:
         clips = [sound[start : start + rate] for start in range(0, len(sound) - rate + 1, rate)]
         return _raw(clips, rate, {}, f"seconds of {path.name}")
     layout = arrange(files_of(path, (SUFFIX,)), str(path))
+    rate, sounds, good = _sounds(path, layout.names, options.skip_bad)
+    skipped = [name for name, read in zip(layout.names, good) if not read]
+    if not sounds:
+        raise DataError(f"{path}: none of its {len(skipped)} sounds can be read")
+    raw = _raw(sounds, rate, layout.parts_of(good), "")
+    labels = None if layout.labels is None else layout.labels[good]
+    return Raw(
+        raw.x,
+        labels,
+        layout.label_names,
+        raw.parts,
+        high=1.0,
+        skipped=tuple(skipped),
+        layout=raw.layout,
+        label=layout.label,
+        left_out=layout.left_out,
+        notes=raw.notes,
+    )
+
+
+def _sounds(path: Path, names: Sequence[str], skip_bad: bool) -> tuple[int, list[np.ndarray], np.ndarray]:
+    """Read the files of a folder: their rate, the sounds, and which of the files could be read."""
     sounds: list[np.ndarray] = []
-    skipped, good = [], np.ones(len(layout.names), dtype=bool)
+    good = np.ones(len(names), dtype=bool)
     first = (0, "")
-    for at, name in enumerate(layout.names):
+    for at, name in enumerate(names):
         try:
             rate, sound = _sound(path / name)
         except DataError:
-            if not options.skip_bad:
+            if not skip_bad:
                 raise
-            skipped.append(name)
             good[at] = False
             continue
         first = first if first[1] else (rate, name)
@@ -68,22 +90,7 @@ def read(path: Path, options: Options) -> Raw:
                 f"{_LONGEST}, or give this file alone"
             )
         sounds.append(sound)
-    if not sounds:
-        raise DataError(f"{path}: none of its {len(skipped)} sounds can be read")
-    raw = _raw(sounds, first[0], layout.parts_of(good), "")
-    labels = None if layout.labels is None else layout.labels[good]
-    return Raw(
-        raw.x,
-        labels,
-        layout.label_names,
-        raw.parts,
-        high=1.0,
-        skipped=tuple(skipped),
-        layout=raw.layout,
-        label=layout.label,
-        left_out=layout.left_out,
-        notes=raw.notes,
-    )
+    return first[0], sounds, good
 
 
 def _sound(path: Path) -> tuple[int, np.ndarray]:
