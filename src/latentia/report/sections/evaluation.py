@@ -30,9 +30,9 @@ def section(group: Group) -> Section | None:
         The section; None where not all runs were assessed.
     """
     studies, several = group.studies, group.several
-    assessments = [study.assessment for study in studies if study.assessment is not None]
-    if len(assessments) < len(studies):
+    if not group.assessed:
         return None
+    assessments = [study.assessment for study in studies if study.assessment is not None]
     names = _names(assessments)
     shared = [name for name in names if any(name in each.figures for each in assessments)]
     usual = _usual(assessments)

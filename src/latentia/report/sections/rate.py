@@ -14,7 +14,7 @@ from latentia.plots.joint_charts import Measure, Spot, along, seesaw
 from latentia.report.axis import Axis
 from latentia.report.group import Group
 from latentia.report.marks import SAME, error, scalar
-from latentia.report.recipes import SEED_KEYS, recipes
+from latentia.report.recipes import SEED_KEYS, Recipe, recipes
 from latentia.report.study import ACTIVE, Study
 from latentia.report.words import uncertain
 
@@ -55,32 +55,6 @@ class Source:
         return f"Figures that training logged at its end, {self.split} split."
 
 
-@dataclass(frozen=True)
-class Place:
-    """A place along the axis: a run, or several that differ in their seed alone.
-
-    Attributes:
-        label: its value on the axis.
-        studies: the runs.
-    """
-
-    label: str
-    studies: tuple[Study, ...]
-
-    @property
-    def bound(self) -> bool:
-        """Whether its model has a rate."""
-        return self.studies[0].bound
-
-    def over(self, give: Callable[[Study], Measured]) -> Measured:
-        """Give what a run has with its error; of several their mean and their standard deviation."""
-        found = [give(study) for study in self.studies]
-        if len(found) == 1:
-            return found[0]
-        values = np.array([value for value, _ in found])
-        return float(values.mean()), float(values.std(ddof=1))
-
-
 def section(group: Group) -> Section | None:
     """Draw distortion over rate and what changes along the axis of a sweep, and write both into a table.
 
@@ -95,16 +69,16 @@ def section(group: Group) -> Section | None:
     studies = group.studies
     places, axis = _places(studies, group.axis)
     source = replace(_source(studies), seeds=len(places) < len(studies))
-    rates = [place.over(lambda study: _nats(study, "rate", source)) for place in places]
-    distortions = [place.over(lambda study: _nats(study, "distortion", source)) for place in places]
+    rates = [_over(place, lambda study: _nats(study, "rate", source)) for place in places]
+    distortions = [_over(place, lambda study: _nats(study, "distortion", source)) for place in places]
     notes = []
-    pointless = [place.label for place in places if not place.bound]
+    pointless = [place.title for place in places if not place.studies[0].bound]
     if pointless:
         notes.append(f"An autoencoder has no rate, and no place in the first chart: {', '.join(pointless)}.")
     unknown = [
-        place.label
+        place.title
         for place, rate, distortion in zip(places, rates, distortions, strict=True)
-        if place.bound and not all(map(math.isfinite, (rate[0], distortion[0])))
+        if place.studies[0].bound and not all(map(math.isfinite, (rate[0], distortion[0])))
     ]
     if unknown:
         notes.append(f"Without figures on held-out data: {', '.join(unknown)}.")
@@ -115,9 +89,9 @@ def section(group: Group) -> Section | None:
             f"The runs differ in {differ}, so their distortions are on different scales and are not joined."
         )
     spots = [
-        Spot(place.label, rate[0], distortion[0], (_known(rate[1]), _known(distortion[1])))
+        Spot(place.title, rate[0], distortion[0], (_known(rate[1]), _known(distortion[1])))
         for place, rate, distortion in zip(places, rates, distortions, strict=True)
-        if place.bound and math.isfinite(rate[0]) and math.isfinite(distortion[0])
+        if place.studies[0].bound and math.isfinite(rate[0]) and math.isfinite(distortion[0])
     ]
     if spots:
         exhibits.append(seesaw(_seesaw_words(axis, source), spots, joined=not differ))
@@ -135,15 +109,24 @@ def section(group: Group) -> Section | None:
     )
 
 
-def _places(studies: Sequence[Study], axis: Axis) -> tuple[list[Place], Axis]:
-    """Put seeds together where something else differs, too."""
+def _places(studies: Sequence[Study], axis: Axis) -> tuple[list[Recipe], Axis]:
+    """Give the places along the axis; seeds share one where something else differs, too."""
     groups = recipes(studies)
     left = axis.without(SEED_KEYS)
     if left is None or len(groups) == len(studies):
-        return [Place(study.title, (study,)) for study in studies], axis
+        return [Recipe(study.title, (study,)) for study in studies], axis
     labels = dict(zip((study.title for study in studies), left.values, strict=True))
-    places = [Place(labels[group.studies[0].title], group.studies) for group in groups]
-    return places, Axis(left.name, tuple(place.label for place in places))
+    places = [replace(group, title=labels[group.studies[0].title]) for group in groups]
+    return places, Axis(left.name, tuple(place.title for place in places))
+
+
+def _over(place: Recipe, give: Callable[[Study], Measured]) -> Measured:
+    """Give what a run has with its error; of several seeds their mean and their standard deviation."""
+    found = [give(study) for study in place.studies]
+    if len(found) == 1:
+        return found[0]
+    values = np.array([value for value, _ in found])
+    return float(values.mean()), float(values.std(ddof=1))
 
 
 def _known(value: float) -> float:
@@ -219,14 +202,14 @@ def _all_assessed(studies: Sequence[Study], name: str) -> bool:
 
 def _along(
     studies: Sequence[Study],
-    places: Sequence[Place],
+    places: Sequence[Recipe],
     axis: Axis,
     rates: Sequence[Measured],
     source: Source,
 ) -> Exhibit:
     by_variance = _all_assessed(studies, "active_units")
-    errors = [place.over(_error_of) for place in places]
-    counts = [place.over(lambda study: _active(study, by_variance)) for place in places]
+    errors = [_over(place, _error_of) for place in places]
+    counts = [_over(place, lambda study: _active(study, by_variance)) for place in places]
     measures = [
         Measure("MSE", [value for value, _ in errors], [spread for _, spread in errors]),
         Measure("Rate, nats", [value for value, _ in rates], [spread for _, spread in rates]),
@@ -253,7 +236,7 @@ _COLUMNS = ("Rate, nats", "Distortion, nats", "−ELBO, nats", "MSE", "Active la
 
 def _table(
     studies: Sequence[Study],
-    places: Sequence[Place],
+    places: Sequence[Recipe],
     rates: Sequence[Measured],
     distortions: Sequence[Measured],
     source: Source,
@@ -268,8 +251,8 @@ def _table(
 
     rows = []
     for place, rate, distortion in zip(places, rates, distortions, strict=True):
-        active = place.over(lambda study: _active(study, by_variance))
-        values = (rate, distortion, place.over(total), place.over(_error_of), active)
-        title = place.studies[0].title if len(place.studies) == 1 else place.label
+        active = _over(place, lambda study: _active(study, by_variance))
+        values = (rate, distortion, _over(place, total), _over(place, _error_of), active)
+        title = place.studies[0].title if len(place.studies) == 1 else place.title
         rows.append(Row(title, tuple(uncertain(*pair) for pair in values)))
     return tuple(rows)
