@@ -16,6 +16,10 @@ from collections.abc import Iterable
 class LatentiaError(Exception):
     """A failure of the user's input or machine, told in one line."""
 
+    def __str__(self) -> str:
+        """Give the message in one line, even where a name in it has several."""
+        return " ".join(super().__str__().splitlines())
+
 
 class DataError(LatentiaError):
     """A source of data that cannot be read, or data that cannot be used."""
