@@ -1,4 +1,4 @@
-"""A run on a table of words, dates and holes: others are read by its schema, and given back in their types."""
+"""A run on a table of words, dates and holes: others are read by its schema and given back in their types."""
 
 import csv
 
