@@ -394,6 +394,20 @@ def test_encoders_are_shown_one_place_for_each_of_few_categories_and_a_vector_fo
     assert h[:, 5].tolist() == pytest.approx(x[:, 7].nan_to_num(0).log1p().tolist())
 
 
+@pytest.mark.parametrize("kind", ["real", "integer", "time"])
+@pytest.mark.parametrize("count", [100, 1])
+def test_hostile_tables_give_finite_losses(kind, count):
+    spike, nothing = np.zeros(100), np.full(100, np.nan)
+    spike[0] = 1e30
+    x = np.stack([spike, np.full(100, 1e-30), 1e-30 * np.arange(100), nothing], axis=1)[:count]
+    at, schema = np.arange(count), Schema(tuple(Column(name, kind) for name in "abcd"))
+    data = Dataset("hostile", "memory", x, {"train": at, "validation": at[:0], "test": at[:0]}, schema=schema)
+    parts, _ = model_for(data)
+    batch = Batch(parts.transform(torch.from_numpy(data.x)), torch.arange(count))
+    assert torch.isfinite(parts.objective(parts.model(batch)).loss).all()
+    assert torch.isfinite(parts.model.decode(torch.zeros(1, 16)).sample((20,))).all()
+
+
 def test_columns_that_do_not_fit_are_refused_in_one_line():
     data = table()
     with pytest.raises(ConfigError, match=r"column 'city' holds categories; leave 'likelihood' out"):

@@ -24,6 +24,8 @@ SKEWED = 1.0
 """A skewness beyond this, which is that of no Gaussian."""
 HEAVY = 6.0
 """A kurtosis beyond this; a Gaussian's is 3."""
+LEAST = 1e6
+"""A unit of whole numbers that is larger than this in the model is none."""
 BINS = 64
 """Cells of a histogram, where columns are few."""
 OUTPUTS = 8192
@@ -177,6 +179,8 @@ def facts_of_columns(families: list[str], transform: Table, dataset: Dataset) ->
     def steps() -> list[float]:
         x = dataset.x[spread(dataset.few(dataset.splits["train"]), LOOKED)]
         unit = np.broadcast_to(_unit(transform), (len(columns),))
+        # Whole numbers that differ at all have no smaller spread; what has one is constant but for rounding.
+        unit = np.where(unit < LEAST, unit, 1.0)
         return [
             float(unit[place]) if _whole(column, x[:, place]) else 0.0 for place, column in enumerate(columns)
         ]

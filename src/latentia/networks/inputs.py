@@ -149,7 +149,7 @@ class Columns(Inputs):
         parts = [plain.masked_fill(hidden[:, self.plain], 0.0)]
         if self.one_of.total:
             at = self.one_of(values[:, self.listed], hidden[:, self.listed])
-            shown = values.new_zeros(len(x), self.one_of.total + 1)
+            shown = values.new_zeros(x.shape[0], self.one_of.total + 1)  # no len: graphs take any number
             parts.append(shown.scatter(1, at, 1.0)[:, :-1])
         if self.table is not None:
             at = self.one_of_many(values[:, self.embedded], hidden[:, self.embedded])
