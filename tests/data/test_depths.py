@@ -11,6 +11,7 @@ from PIL import Image
 from latentia.data import load
 from latentia.data.layout import Layout
 from latentia.data.packing.pack import pack
+from latentia.data.readers.decode import decode
 
 
 @pytest.fixture(autouse=True)
@@ -47,16 +48,47 @@ def tiff(array):
     )
 
 
-def png_of_16_bit_colour(array):
-    """Write a PNG of three channels of 16 bits by hand: Pillow writes none."""
-    height, width, _ = array.shape
-    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in array)
+def png_of_16_bits(array):
+    """Write a PNG of 3 or 4 channels by hand, its rows under each of PNG's filters in turn."""
+    height, width, channels = array.shape
+    step, above, rows = 2 * channels, np.zeros(2 * channels * width, np.int64), []
+    for y, row in enumerate(array):
+        own = np.frombuffer(row.astype(">u2").tobytes(), np.uint8).astype(np.int64)
+        left, corner = (np.concatenate([np.zeros(step, np.int64), line[:-step]]) for line in (own, above))
+        near = [abs(left + above - corner - other) for other in (left, above, corner)]
+        paeth = np.where(near[1] <= near[2], above, corner)
+        paeth = np.where((near[0] <= near[1]) & (near[0] <= near[2]), left, paeth)
+        expected = (0, left, above, (left + above) // 2, paeth)[y % 5]
+        rows.append(bytes([y % 5]) + ((own - expected) % 256).astype(np.uint8).tobytes())
+        above = own
 
     def chunk(name, data):
         return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
-    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0))
-    return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, {3: 2, 4: 6}[channels], 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(b"".join(rows))) + chunk(b"IEND", b"")
+
+
+def tiff_of_16_bit_colour(array, order, packed):
+    """Write a TIFF of three channels by hand, as it is or deflated."""
+    height, width, _ = array.shape
+    data = array.astype(f"{order}u2").tobytes()
+    data = zlib.compress(data) if packed else data
+    data += b"\0" * (len(data) % 2)
+    entries = [
+        (256, 3, 1, width),
+        (257, 3, 1, height),
+        (258, 3, 3, 8 + len(data)),
+        (259, 3, 1, 8 if packed else 1),
+    ]
+    entries += [(262, 3, 1, 2), (273, 4, 1, 8), (277, 3, 1, 3), (278, 3, 1, height), (279, 4, 1, len(data))]
+    head = {"<": b"II*\0", ">": b"MM\0*"}[order] + struct.pack(f"{order}I", 14 + len(data))
+    listed = b"".join(
+        struct.pack(f"{order}HHI", tag, kind, count)
+        + (struct.pack(f"{order}HH", v, 0) if (kind, count) == (3, 1) else struct.pack(f"{order}I", v))
+        for tag, kind, count, v in entries
+    )
+    return head + data + struct.pack(f"{order}4H", 16, 16, 16, len(entries)) + listed + b"\0" * 4
 
 
 def all_ways(source, tmp_path, **settings):
@@ -129,10 +161,35 @@ def test_wide_pictures_are_resized_in_their_own_units(packed, tmp_path):
     assert data.x.min() >= -1000 and (data.x == np.rint(data.x)).all()
 
 
-def test_colour_of_16_bits_is_said_to_lose_its_lower_half(rng, packed, tmp_path):
+COLOURS = {
+    "png": png_of_16_bits,
+    "tif": lambda a: tiff_of_16_bit_colour(a, "<", packed=False),
+    "big-endian.tif": lambda a: tiff_of_16_bit_colour(a, ">", packed=False),
+    "deflated.tif": lambda a: tiff_of_16_bit_colour(a, "<", packed=True),
+    "deflated big-endian.tif": lambda a: tiff_of_16_bit_colour(a, ">", packed=True),
+}
+
+
+@pytest.mark.parametrize("name", COLOURS)
+def test_colour_of_16_bits_keeps_them(rng, packed, tmp_path, name):
+    deep = rng.integers(0, 65536, (12, 7, 5, 3), dtype=np.uint16)
+    data = all_ways(packed({f"{i:02}.{name}": COLOURS[name](a) for i, a in enumerate(deep)}), tmp_path)
+    np.testing.assert_array_equal(data.x.transpose(0, 2, 3, 1), deep)
+    assert (data.layout.types, data.left_out) == (("uint16",), {})
+
+
+def test_transparent_colour_of_16_bits_is_laid_over_white(rng):
+    deep = rng.integers(0, 65536, (7, 5, 4), dtype=np.uint16)
+    share = deep[:, :, 3:] / 65535
+    over = deep[:, :, :3] * share + 65535 * (1 - share)
+    np.testing.assert_allclose(decode(png_of_16_bits(deep)).transpose(1, 2, 0), over, atol=0.51)
+
+
+def test_colour_of_16_bits_that_pillow_reads_as_8_is_said(rng, packed, tmp_path):
     deep = rng.integers(0, 65536, (12, 5, 4, 3), dtype=np.uint16)
-    data = all_ways(packed({f"{i:02}.png": png_of_16_bit_colour(a) for i, a in enumerate(deep)}), tmp_path)
-    np.testing.assert_array_equal(data.x.transpose(0, 2, 3, 1), deep >> 8)
+    files = {f"{i:02}.ppm": b"P6 4 5 65535\n" + a.astype(">u2").tobytes() for i, a in enumerate(deep)}
+    data = all_ways(packed(files), tmp_path)
+    np.testing.assert_allclose(data.x.transpose(0, 2, 3, 1), deep / 257, atol=1)
     assert data.left_out == {"pictures' lower 8 of 16 bits of colour": 12}
 
 

@@ -25,7 +25,7 @@ from latentia.data.layout import Layout
 from latentia.data.raw import Options, Raw
 from latentia.data.readers.files import walk
 
-_FORMAT = 2  # counts up when decoding or layout changes, which makes older entries unused
+_FORMAT = 3  # counts up when decoding or layout changes, which makes older entries unused
 
 
 def entry(path: Path, options: Options, labels: str = "") -> Path | None:

@@ -27,7 +27,7 @@ class Picture(NamedTuple):
 
     Attributes:
         pixels: `(C, H, W)`: uint8; uint16, int16, int32 or float32 where the file has more levels.
-        notes: what is not in it: `cut` to size, further `pages`, `shallow` for colours of 16 bits read as 8.
+        notes: what is not in it: `cut` to size, further `pages`, `shallow` for 16 bits of colour read as 8.
     """
 
     pixels: np.ndarray
@@ -78,8 +78,8 @@ def read_picture(
     """Decode one image file.
 
     The orientation that a camera noted is applied. Black and white, grey and palettes of greys become one
-    channel, everything else becomes RGB. Transparency is laid over white. Grey of more than 8 bits, signed
-    and floating-point values stay in the file's own units. Where pages are to be channels, those of all are
+    channel, everything else becomes RGB. Transparency is laid over white. Values of more than 8 bits, signed
+    and floating-point ones stay in the file's own units. Where pages are to be channels, those of all are
     laid one after the other.
 
     Args:
@@ -232,12 +232,12 @@ def _open(data: bytes, options: Options, name: str, page: int) -> Picture:
 
     with Image.open(io.BytesIO(data), formats=_formats(name)) as opened:
         if options.pages == "channels" and (count := _frames(opened)) > 1:
-            return _together([_page(opened, number, options) for number in range(count)])
+            return _together([_page(opened, number, options, data) for number in range(count)])
         several = options.pages == "first" and (
             # A GIF counts its frames by decoding them.
             getattr(opened, "is_animated", False) if opened.format == "GIF" else _frames(opened) > 1
         )
-        picture = _page(opened, page, options)
+        picture = _page(opened, page, options, data)
     return picture._replace(notes=(*picture.notes, "pages")) if several else picture
 
 
@@ -256,17 +256,19 @@ def _together(pages: list[Picture]) -> Picture:
     return Picture(np.concatenate(planes), tuple(sorted({note for page in pages for note in page.notes})))
 
 
-def _page(opened: Image, page: int, options: Options) -> Picture:
+def _page(opened: Image, page: int, options: Options, data: bytes) -> Picture:
     """Decode a page, upright: bytes in mode L or RGB, other values as they are."""
     from PIL import Image, ImageOps
 
     if page:
         opened.seek(page)
     codec = _codec(opened)  # which loading forgets
+    low = _low_bytes(opened, page, codec, data)
     opened.load()
     image = ImageOps.exif_transpose(opened)
-    if image.mode == "F" or image.mode.startswith("I"):
-        pixels = _values(image, codec)[None]
+    values = image.mode == "F" or image.mode.startswith("I")
+    if values or low is not None:
+        pixels = _values(image, codec)[None] if low is None else _joined(image, ImageOps.exif_transpose(low))
         lost = options.size and options.fit == "crop" and cuts(pixels.shape[1:], options.size)
         pixels = fit_array(pixels, options.size, options.fit) if options.size else pixels
         return Picture(pixels, ("cut",) if lost else ())
@@ -277,6 +279,40 @@ def _page(opened: Image, page: int, options: Options) -> Picture:
     picture = _sized(image.convert("L" if grey else "RGB"), options)
     deep = any(";16" in str(part) for part in codec) or _levels(codec) > 255
     return picture._replace(notes=(*picture.notes, "shallow")) if deep else picture
+
+
+def _low_bytes(opened: Image, page: int, codec: tuple[Any, ...], data: bytes) -> Image | None:
+    """Decode the lower bytes of colours of 16 bits; None for a picture of others.
+
+    Pillow keeps the higher byte of each value; told that the bytes are in the other order, the lower.
+    """
+    from PIL import Image
+
+    raw = next((str(part) for part in codec if str(part)[:-1] in ("RGB;16", "RGBA;16")), "")
+    if not raw or (opened.mode == "RGB" and opened.has_transparency_data):
+        return None
+    order = raw[-1] if raw[-1] != "N" else sys.byteorder[0].upper()
+    other = raw[:-1] + ("B" if order == "L" else "L")
+    again = Image.open(io.BytesIO(data), formats=[opened.format or ""])
+    again.seek(page)
+    again.tile = [_told_otherwise(tile, raw, other) for tile in again.tile]
+    again.load()
+    return again
+
+
+def _told_otherwise(tile: Any, raw: str, other: str) -> Any:
+    """Name another order of bytes in what Pillow decodes: a tuple, which later versions give names."""
+    args = other if tile[3] == raw else tuple(other if part == raw else part for part in tile[3])
+    return getattr(type(tile), "_make", tuple)((*tile[:3], args))
+
+
+def _joined(high: Image, low: Image) -> np.ndarray:
+    """Make values of 16 bits from their bytes, over white where they are transparent."""
+    values = np.asarray(high).astype(np.uint16) << 8 | np.asarray(low)
+    if values.shape[2] == 4:
+        share = values[:, :, 3:] / 65535.0
+        values = np.rint(values[:, :, :3] * share + 65535.0 * (1 - share)).astype(np.uint16)
+    return np.ascontiguousarray(values.transpose(2, 0, 1))
 
 
 def _sized(image: Image, options: Options) -> Picture:
