@@ -13,7 +13,7 @@ from latentia.evaluation import classifier
 from latentia.explorer import requests
 from latentia.explorer.jobs import Job
 from latentia.explorer.view import View
-from latentia.report import page
+from latentia.report import group
 from latentia.runs.run import Run
 from latentia.serving.service import Service
 from tests.devices import standin
@@ -145,7 +145,7 @@ masked_autoencoder: evaluate --only reconstruction --quiet
 
 def test_every_verb_works_on_it(runs, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(page, "mapped_for", lambda runs: 60)  # maps are no work of the device's
+    monkeypatch.setattr(group, "mapped_for", lambda runs: 60)  # maps are no work of the device's
     monkeypatch.setattr(classifier, "STEPS", (4, 4))
     monkeypatch.setattr(classifier, "EPOCHS", 0)
     for line in VERB_LINES.strip().splitlines():
@@ -208,7 +208,7 @@ def test_the_explorer_computes_on_it(runs, name):
 
 
 def test_a_sweep_ends_on_it(tmp_path, monkeypatch):
-    monkeypatch.setattr(page, "mapped_for", lambda runs: 60)
+    monkeypatch.setattr(group, "mapped_for", lambda runs: 60)
     folder = tmp_path / "sweep"
     latentia_("sweep", "digits", "--over", "objective.beta=0,1", *DENSE, *SMALL, "--out", folder)
     ends = [folder / f"objective.beta={beta}" for beta in (0, 1)]
