@@ -296,3 +296,9 @@ def test_an_index_of_an_earlier_version_is_read(rng, tmp_path):
     path.write_text(json.dumps(index))
     data = load(tmp_path / "out")
     assert (data.event, data.layout, data.left_out) == ((5, 9, 9), Layout(), {})
+
+
+def test_a_setting_that_pack_does_not_have_is_refused_with_the_nearest(tmp_path):
+    with pytest.raises(LatentiaError, match=r"pack has no setting 'sise'; did you mean 'size'"):
+        pack("digits", tmp_path / "out", sise=8)
+    assert not (tmp_path / "out").exists()

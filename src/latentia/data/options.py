@@ -36,32 +36,7 @@ def make_options(
     types: Types | None = None,
     labels: str | None = None,
 ) -> Options:
-    """Check the settings of `load`.
-
-    Args:
-        size: as `load`.
-        skip_bad: as `load`.
-        label: as `load`.
-        key: as `load`.
-        validation: as `load`.
-        test: as `load`.
-        buffer: as `load`.
-        fit: as `load`.
-        channels: as `load`.
-        pages: as `load`.
-        header: as `load`.
-        shape: as `load`.
-        columns: as `load`.
-        drop: as `load`.
-        types: as `load`.
-        labels: as `load`.
-
-    Returns:
-        Those that readers need.
-
-    Raises:
-        ConfigError: if one is out of range.
-    """
+    """Check the settings of `load`, which says what each of them is, and give those that readers need."""
     _require_share("validation", validation)
     _require_share("test", test)
     if buffer < 1:

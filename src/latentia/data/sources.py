@@ -110,24 +110,7 @@ def load(
         ConfigError: if a setting is out of range or does not apply to the source.
         MissingExtra: if reading it needs a package that is not installed.
     """
-    options = make_options(
-        size,
-        skip_bad,
-        label,
-        key,
-        validation,
-        test,
-        buffer,
-        fit,
-        channels,
-        pages,
-        header=header,
-        shape=shape,
-        columns=columns,
-        drop=drop,
-        types=types,
-        labels=labels,
-    )
+    options = make_options(**asked(locals()))
     return _loaded(source, options, validation, test, seed, fingerprint)
 
 
@@ -145,16 +128,32 @@ def load_again(
     Returns:
         The data with their splits.
     """
-    asked = _asked(settings)
-    options = make_options(**asked)._replace(expected=expected, schema=schema)
+    given = asked(settings)
+    options = make_options(**given)._replace(expected=expected, schema=schema)
     seed, fingerprint = settings.get("seed", 0), settings.get("fingerprint")
-    return _loaded(source, options, asked["validation"], asked["test"], seed, fingerprint)
+    return _loaded(source, options, given["validation"], given["test"], seed, fingerprint)
 
 
-def _asked(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Give what `make_options` takes: the settings, and what is usual for the others."""
-    usual = {name: each.default for name, each in inspect.signature(load).parameters.items()}
-    return {name: settings.get(name, usual[name]) for name in inspect.signature(make_options).parameters}
+def usual() -> dict[str, Any]:
+    """Give the settings of `load` as they are by default.
+
+    Returns:
+        A value for each.
+    """
+    parameters = inspect.signature(load).parameters
+    return {name: each.default for name, each in parameters.items() if name != "source"}
+
+
+def asked(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Give what `make_options` takes: the settings, and what is usual for the others.
+
+    Args:
+        settings: as `load`.
+
+    Returns:
+        A value for each of its arguments.
+    """
+    return {name: {**usual(), **settings}[name] for name in inspect.signature(make_options).parameters}
 
 
 def _loaded(
@@ -203,14 +202,14 @@ def load_other(
     Raises:
         DataError: as `load`, or if there is no example at all.
     """
-    asked = _asked(settings)
-    options = make_options(**asked)._replace(inherited=True, expected=expected, schema=schema)
+    given = asked(settings)
+    options = make_options(**given)._replace(inherited=True, expected=expected, schema=schema)
     name, where, raw = _read_shaped(source, options)
     if not len(raw.x):
         raise DataError(f"{where}: holds no example; at least 1 is needed")
     parts = {part: at for part, at in raw.parts.items() if len(at)}
     if draw and raw.given is None:
-        splits = make_splits(len(raw.x), raw.parts, asked["validation"], asked["test"], where=where)
+        splits = make_splits(len(raw.x), raw.parts, given["validation"], given["test"], where=where)
     else:
         splits = {part: parts.get(part, np.empty(0, np.int64)) for part in SPLITS}
     return _dataset(name, where, raw, splits, set(parts if raw.given is None else raw.given), options)

@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from latentia.core import storage
-from latentia.core.errors import ConfigError, DataError, reason
-from latentia.data.options import Types, make_options
+from latentia.core.errors import ConfigError, DataError, nearest, reason
+from latentia.data.options import make_options
 from latentia.data.packing.arrays import ArrayJob
 from latentia.data.packing.folder import begin, refuse_other, write_index
 from latentia.data.packing.images import ImageJob, Split
@@ -31,38 +31,23 @@ from latentia.data.readers import cache, packed
 from latentia.data.readers.files import open_files
 from latentia.data.readers.pages import paged
 from latentia.data.readers.streams import READ_ERRORS
-from latentia.data.sources import Source, images_of, load
+from latentia.data.sources import Source, asked, images_of, load, usual
 from latentia.data.splits import make_splits
 
 FEW = 1000
 """Images for which starting other processes takes longer than decoding."""
 _UNPACKED = ".source.tar"
-_LOAD = ("size", "skip_bad", "label", "key", "validation", "test", "seed", "fit", "channels", "pages")
+_ALWAYS = ("size", "skip_bad", "label", "key", "validation", "test", "seed", "fit", "channels", "pages")
 
 
 def pack(
     source: Source,
     out: str | os.PathLike[str],
     *,
-    size: int | Sequence[int] | None = None,
-    skip_bad: bool = False,
-    label: str | None = None,
-    key: str | None = None,
-    validation: float = 0.05,
-    test: float = 0.1,
-    seed: int = 0,
     shard_mb: int = 256,
     workers: int | None = None,
     quiet: bool = True,
-    fit: str = "crop",
-    channels: str = "auto",
-    pages: str = "first",
-    header: bool | None = None,
-    shape: Sequence[int] | None = None,
-    columns: str | Sequence[str] | None = None,
-    drop: str | Sequence[str] | None = None,
-    types: Types | None = None,
-    labels: str | None = None,
+    **settings: Any,
 ) -> Path:
     """Write a source as a folder of shards, for data that outgrow memory.
 
@@ -74,25 +59,10 @@ def pack(
     Args:
         source: what `load` takes.
         out: the folder, new or of an earlier packing of the same source.
-        size: as `load`.
-        skip_bad: as `load`.
-        label: as `load`.
-        key: as `load`.
-        validation: as `load`.
-        test: as `load`.
-        seed: as `load`.
         shard_mb: size of a shard in MiB, about.
         workers: processes that decode; one for each core by default.
         quiet: show no progress bar.
-        fit: as `load`.
-        channels: as `load`.
-        pages: as `load`.
-        header: as `load`.
-        shape: as `load`.
-        columns: as `load`.
-        drop: as `load`.
-        types: as `load`.
-        labels: as `load`.
+        settings: how it is read and split, as `load`, such as `size`, `label`, `skip_bad`, `test` and `seed`.
 
     Returns:
         The folder, which `load` takes.
@@ -102,33 +72,11 @@ def pack(
         ConfigError: if a setting is out of range, or another one than that packing's.
         LatentiaError: if the folder cannot be written.
     """
-    options = make_options(
-        size,
-        skip_bad,
-        label,
-        key,
-        validation,
-        test,
-        fit=fit,
-        channels=channels,
-        pages=pages,
-        header=header,
-        shape=shape,
-        columns=columns,
-        drop=drop,
-        types=types,
-        labels=labels,
-    )
+    settings = _settings(settings)
+    options = make_options(**asked(settings))
     if shard_mb < 1 or (workers is not None and workers < 1):
         raise ConfigError(f"shard_mb is {shard_mb} and workers is {workers}; numbers from 1 on are needed")
-    settings: dict[str, Any] = dict(
-        zip(_LOAD, (size, skip_bad, label, key, validation, test, seed, fit, channels, pages), strict=True)
-    )
-    given = {"header": header, "shape": None if shape is None else list(shape), "labels": labels}
-    told = {"columns": columns, "drop": drop, "types": types}
-    given |= {name: list(value) if isinstance(value, tuple) else value for name, value in told.items()}
-    settings |= {name: value for name, value in given.items() if value is not None}
-    recipe = {**settings, "shard_mb": shard_mb}
+    recipe = {**_recorded(settings), "shard_mb": shard_mb}
     folder = Path(out).expanduser()
     images = images_of(source)
     _make_folder(source, folder)
@@ -137,7 +85,8 @@ def pack(
             left.unlink(missing_ok=True)
         if images:
             where = str(images)
-            split = partial(make_splits, validation=validation, test=test, seed=seed, where=where)
+            drawn = {name: settings[name] for name in ("validation", "test", "seed")}
+            split = partial(make_splits, where=where, **drawn)
             job: Job = _image_job(images, folder, options, split, recipe, workers or _cores(), stack)
         else:
             dataset = load(source, **settings)
@@ -147,6 +96,21 @@ def pack(
         _pack(job, plan(job, shard_mb << 20), folder, where, quiet)
         (folder / _UNPACKED).unlink(missing_ok=True)
     return folder
+
+
+def _settings(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Give all settings of reading and splitting: those given, and what is usual for the others."""
+    known = {name: value for name, value in usual().items() if name not in ("buffer", "fingerprint")}
+    for name in given:
+        if name not in known:
+            raise ConfigError(f"pack has no setting '{name}'{nearest(name, known)}")
+    return {**known, **given}
+
+
+def _recorded(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the settings as the folder keeps them: what came later stands there where it says something."""
+    plain = {name: list(value) if isinstance(value, tuple) else value for name, value in settings.items()}
+    return {name: value for name, value in plain.items() if name in _ALWAYS or value is not None}
 
 
 def _make_folder(source: Source, folder: Path) -> None:
