@@ -385,3 +385,30 @@ def test_examples_with_holes_are_known_again():
     from dataclasses import replace
 
     assert fingerprint(replace(data, x=payload)) == fingerprint(data)
+
+
+def test_frames_of_arrow_keep_whole_numbers_whole():
+    pyarrow = pytest.importorskip("pyarrow", reason="needs pyarrow: pip install 'latentia[tables]'")
+    big = 2**53 - 1  # a float64 of Arrow's own making would do up to here
+    table = pyarrow.table(
+        {
+            "n": [1, None, big, 4] * 5,
+            "w": ["a", "b", None, "a"] * 5,
+            "day": [datetime.date(2020, 1, at % 9 + 1) for at in range(20)],
+            "b": [True, None, False, True] * 5,
+        }
+    )
+    data = load(table)
+    assert data.schema.columns[0].dtype == "Int64"
+    assert [column.kind for column in data.schema.columns] == ["integer", "category", "time", "boolean"]
+    assert data.schema.frame(data.x)["n"].tolist()[::2] == [1, big] * 5
+
+
+def test_sheets_of_excel_have_types(tmp_path):
+    pytest.importorskip("openpyxl", reason="needs openpyxl: pip install 'latentia[excel]'")
+    frame = people().drop(columns=["grade", "seen", "weight"])
+    frame.to_excel(tmp_path / "t.xlsx", index=False)
+    data = load(tmp_path / "t.xlsx")
+    np.testing.assert_array_equal(data.x, load(frame).x)
+    types = [column.dtype for column in data.schema.columns]
+    assert types[:3] == ["Int64", "int64", "float64"] and types[4:6] == ["boolean", "bool"]

@@ -65,6 +65,43 @@ def pandas_for(where: str) -> Any:
     return pandas
 
 
+def narrowed(column: Any) -> Any:
+    """Give a column the plainest type that holds it: a nullable one of pandas where a value is missing alone.
+
+    Args:
+        column: a series of pandas.
+
+    Returns:
+        The series; whole numbers stay whole where one is missing.
+    """
+    kind = column.dtype.kind
+    if isinstance(column.dtype, np.dtype) or kind not in "biuf":
+        return column
+    if kind == "f":
+        return column.astype(column.dtype.numpy_dtype)
+    return column if column.isna().any() else column.astype(column.dtype.numpy_dtype)
+
+
+def from_arrow(table: Any, where: str) -> Any:
+    """Give a table of Arrow as a frame of pandas whose whole numbers stay whole where one is missing.
+
+    Args:
+        table: a `pyarrow.Table`.
+        where: what is to be read.
+
+    Returns:
+        The frame.
+    """
+    import pyarrow
+
+    pandas = pandas_for(where)
+    kinds: dict[Any, Any] = {pyarrow.bool_(): pandas.BooleanDtype()}
+    for bits in (8, 16, 32, 64):
+        kinds[getattr(pyarrow, f"int{bits}")()] = pandas.api.types.pandas_dtype(f"Int{bits}")
+        kinds[getattr(pyarrow, f"uint{bits}")()] = pandas.api.types.pandas_dtype(f"UInt{bits}")
+    return table.to_pandas(types_mapper=kinds.get).apply(narrowed)
+
+
 def plain(column: Any) -> np.ndarray:
     """Give the cells of a column as numpy has them: numbers as numbers, NaN where one is missing.
 

@@ -18,7 +18,7 @@ from latentia.data.raw import Options
 from latentia.data.readers import header
 from latentia.data.readers.streams import READ_ERRORS
 from latentia.data.readers.tables import Table
-from latentia.data.series import pandas_for
+from latentia.data.series import narrowed, pandas_for
 
 _DELIMITERS = "\t;|,"  # a comma may stand in numbers and words of a file that another one divides
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}", re.ASCII)
@@ -88,7 +88,7 @@ def read(open_: Open, options: Options, where: str) -> Table:
         del places[form.names[at]]
     return Table(
         tuple(places),
-        lambda name: _narrowed(frame[places[name]]),
+        lambda name: narrowed(frame[places[name]]),
         lambda row: f" (line {_line_of(open_, form.delimiter, row + form.named)})",
         form.notes,
         left_out,
@@ -166,16 +166,6 @@ def _texts(names: Sequence[str], options: Options) -> list[int]:
         ]
         words.update(column.name for column in texts)
     return [at for at, name in enumerate(names) if name in words]
-
-
-def _narrowed(column: Any) -> Any:
-    """Give a column the plainest type that holds it: pandas' nullable ones where a value is missing alone."""
-    kind = column.dtype.kind
-    if kind == "f":
-        return column.astype("float64")
-    if kind in "biu" and not column.isna().any():
-        return column.astype(column.dtype.numpy_dtype)
-    return column
 
 
 def _has_decimal_commas(records: Sequence[Sequence[str]], where: str) -> bool:

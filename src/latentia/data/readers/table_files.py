@@ -18,7 +18,7 @@ from latentia.data.raw import SPLITS, Options, Raw, consecutive, split_of
 from latentia.data.readers import delimited, header, pictures
 from latentia.data.readers.streams import READ_ERRORS, open_maybe_gzip
 from latentia.data.readers.tables import Table, from_table, holds_classes, table_of
-from latentia.data.series import pandas_for, plain
+from latentia.data.series import narrowed, pandas_for, plain
 
 TEXT = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
 COLUMNS = (".parquet", ".feather")
@@ -208,7 +208,7 @@ def _sheet(pandas: Any, file: _File, options: Options) -> Table:
     named, doubts = header.decide(cells[0], cells[1 : header.SAMPLE + 1], options)
     notes += doubts
     names = [name or f"column {at + 1}" for at, name in enumerate(cells[0])] if named else None
-    body = frame.iloc[1:] if named else frame
+    body = (frame.iloc[1:] if named else frame).convert_dtypes().apply(narrowed)
     table = table_of(body.set_axis(names or range(len(cells[0])), axis=1), file.where)
     return Table(table.names, table.column, notes=tuple(notes))
 

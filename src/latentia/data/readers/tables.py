@@ -15,7 +15,7 @@ from latentia.data.raw import Options, Raw
 from latentia.data.readers import labels as label_codes
 from latentia.data.readers import typing
 from latentia.data.schema import Column, Schema, coded, require_columns, stacked
-from latentia.data.series import plain
+from latentia.data.series import from_arrow, plain
 
 TAKES = frozenset({"label", "shape", "columns", "drop", "types"})
 """The settings of `load` that mean something to a table."""
@@ -100,7 +100,7 @@ def table_of(frame: Any, where: str) -> Table:
     """
     if hasattr(frame, "to_pandas"):  # polars and pyarrow
         try:
-            frame = frame.to_pandas()
+            frame = from_arrow(frame.to_arrow() if hasattr(frame, "to_arrow") else frame, where)
         except ImportError as error:
             raise MissingExtra(error.name or "pandas", "tables", f"reading {where}") from error
     words = [str(name) for name in frame.columns]
