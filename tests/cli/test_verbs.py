@@ -9,6 +9,7 @@ from PIL import Image
 
 from latentia.cli import VERBS, main
 from latentia.core import config, registry, storage
+from latentia.data import load
 
 TINY = ["--network", "mlp", "--hidden", "16", "--latent-dim", "3", "--epochs", "2", "--quiet"]
 
@@ -154,6 +155,14 @@ def test_decode_undoes_what_encode_wrote(run, tmp_path):
         assert latentia("decode", run, tmp_path / f"z.{ending}", "-o", tmp_path / "x.npy") == 0
         assert latentia("reconstruct", run, "-n", "9", "-o", tmp_path / "r.npy") == 0
         assert np.allclose(np.load(tmp_path / "x.npy"), np.load(tmp_path / "r.npy"), atol=1e-3)
+
+
+def test_an_array_of_reconstructions_holds_all_and_a_picture_sixteen(run, tmp_path, capsys):
+    count = len(load("digits").splits["test"])
+    assert latentia("reconstruct", run, "-o", tmp_path / "r.npy") == 0
+    assert len(np.load(tmp_path / "r.npy")) == count > 16
+    assert latentia("reconstruct", run, "-o", tmp_path / "r.png") == 0
+    assert "32 images" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("verb", ["sample", "reconstruct", "interpolate", "traverse"])

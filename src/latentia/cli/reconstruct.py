@@ -19,7 +19,9 @@ from latentia.cli.output import (
 @click.command("reconstruct", short_help="Encode data and decode them again.")
 @run_argument
 @click.argument("source", required=False)
-@click.option("-n", "count", default=16, show_default=True, help="How many examples; 0 is all.")
+@click.option(
+    "-n", "count", type=int, help="How many examples; 0 is all.  [default: 16 in a picture, else all]"
+)
 @click.option(
     "--split", help="Which split; by default test of the run's own data, and all of SOURCE, as all takes it."
 )
@@ -30,7 +32,7 @@ from latentia.cli.output import (
 def command(
     run: Path,
     source: str | None,
-    count: int,
+    count: int | None,
     split: str | None,
     skip_bad: bool,
     edit: str | None,
@@ -46,11 +48,13 @@ def command(
 
     from latentia.api import open_run
 
+    drawn = output.suffix.lower() == ".png"
+    count = 16 * drawn if count is None else count  # a table or an array is asked for whole
     opened = open_run(run, device=device)
     changed = opened.conditions(edit)
     original, c = opened.take(source, split, count or None, skip_bad=skip_bad)
     made = opened.inference.reconstruct(original, c, edit=changed)
-    if output.suffix.lower() == ".png" and opened.event.kind == "image":
+    if drawn and opened.event.kind == "image":
         per_row = min(len(made), 16)
         rows = [
             part
