@@ -138,3 +138,17 @@ def test_salt_and_pepper_of_a_table_are_its_extremes():
     scaled = (train - train.mean(axis=0)) / train.std(axis=0)
     assert spec["corruption"]["low"] == pytest.approx(scaled.min(), abs=1e-5)
     assert spec["corruption"]["high"] == pytest.approx(scaled.max(), abs=1e-5)
+
+
+def test_a_column_of_equal_values_has_no_spread_whatever_the_rounding_of_their_mean():
+    """A deviation of 1e-17 would make of a value that another split has some 1e17."""
+    from latentia.assembly.defaults import moments
+
+    x = np.random.default_rng(0).normal(size=(744, 3))
+    x[:, 1] = -0.1 / 3
+    for holes in (0, 5):
+        x[:holes, 1] = np.nan
+        mean, deviation = moments(x)
+        assert deviation[1] == 0.0
+        assert np.isclose(mean[1], -0.1 / 3)
+        assert deviation[0] > 0.9

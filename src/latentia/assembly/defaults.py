@@ -169,16 +169,21 @@ def moments(train: np.ndarray) -> tuple[list[float], list[float]]:
         train: training examples, `(N, *event)`, float64.
 
     Returns:
-        Both; 0 where nothing was observed.
+        Both; 0 where nothing was observed, and the deviation of equal values exactly 0, whatever the rounding
+        of their mean.
     """
     axis = 0 if train.ndim == 2 else None
     missing = np.isnan(train)
     if not missing.any():
-        return np.atleast_1d(train.mean(axis=axis)).tolist(), np.atleast_1d(train.std(axis=axis)).tolist()
-    count = np.maximum(1, (~missing).sum(axis=axis))
-    mean = np.where(missing, 0.0, train).sum(axis=axis) / count
-    variance = np.where(missing, 0.0, (train - mean) ** 2).sum(axis=axis) / count
-    return np.atleast_1d(mean).tolist(), np.atleast_1d(np.sqrt(variance)).tolist()
+        mean, deviation = train.mean(axis=axis), train.std(axis=axis)
+    else:
+        count = np.maximum(1, (~missing).sum(axis=axis))
+        mean = np.where(missing, 0.0, train).sum(axis=axis) / count
+        deviation = np.sqrt(np.where(missing, 0.0, (train - mean) ** 2).sum(axis=axis) / count)
+    lowest = np.where(missing, np.inf, train).min(axis=axis)
+    highest = np.where(missing, -np.inf, train).max(axis=axis)
+    deviation = np.where(highest > lowest, deviation, 0.0)
+    return np.atleast_1d(mean).tolist(), np.atleast_1d(deviation).tolist()
 
 
 def out_of_range(spec: Table, dataset: Dataset) -> str:

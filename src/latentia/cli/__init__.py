@@ -26,6 +26,8 @@ VERBS = {
     "traverse": "traverse",
     "encode": "encode",
     "decode": "decode",
+    "score": "score",
+    "impute": "impute",
     "evaluate": "evaluate",
     "compare": "compare",
     "sweep": "sweep",

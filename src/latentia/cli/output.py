@@ -70,6 +70,48 @@ def write_array(path: Path, array: np.ndarray, columns: tuple[str, ...] = ()) ->
     click.echo(f"{path}: {'x'.join(map(str, array.shape))}")
 
 
+def check_table(path: Path) -> Path:
+    """Refuse a file that is no table, before anything is computed.
+
+    Args:
+        path: the file.
+
+    Returns:
+        The same.
+
+    Raises:
+        ConfigError: if it is to be of another kind.
+    """
+    if path.suffix.lower() not in (".csv", ".parquet"):
+        raise ConfigError(f"cannot write '{path}': this is a table; end the name in .csv or .parquet")
+    return path
+
+
+def write_columns(path: Path, columns: Mapping[str, np.ndarray]) -> None:
+    """Write a table of columns of any type, as csv or parquet.
+
+    Args:
+        path: the file.
+        columns: their cells by name, `(N,)` each.
+
+    Raises:
+        ConfigError: if the file is to be of another kind.
+        MissingExtra: if pandas is not installed, which writes parquet.
+    """
+    ending = check_table(path).suffix.lower()
+    rows = len(next(iter(columns.values())))
+    with storage.atomic_write(path) as handle:
+        if ending == ".csv":
+            cells = [
+                column if column.dtype.kind in "iuf" else column.astype(str).tolist()
+                for column in columns.values()
+            ]
+            write_csv(handle, list(columns), cells)
+        else:
+            _write_parquet(handle, path, pandas_for(f"'{path}'").DataFrame(dict(columns)))
+    click.echo(f"{path}: {rows}x{len(columns)}")
+
+
 def write_splits(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Write the arrays of all splits as one npz, which can be trained on.
 
@@ -145,6 +187,25 @@ def _write_table(
             frame = schema.frame(x, clip=clip)
             _write_parquet(handle, path, frame.assign(**{label: labels}) if label else frame)
     click.echo(f"{path}: {len(x)}x{len(names)}")
+
+
+def write_frame(path: Path, frame: Any) -> None:
+    """Write a data frame as csv or parquet.
+
+    Args:
+        path: the file.
+        frame: the frame, of pandas.
+
+    Raises:
+        ConfigError: if the file is to be of another kind.
+    """
+    ending = check_table(path).suffix.lower()
+    with storage.atomic_write(path) as handle:
+        if ending == ".csv":
+            frame.to_csv(handle, index=False, lineterminator="\n")
+        else:
+            _write_parquet(handle, path, frame)
+    click.echo(f"{path}: {len(frame)}x{len(frame.columns)}")
 
 
 def _write_parquet(handle: BinaryIO, path: Path, frame: Any) -> None:

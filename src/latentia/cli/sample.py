@@ -34,7 +34,16 @@ from latentia.cli.output import (
 @click.option("--truncation", type=float, help="Keep each coordinate within this many standard deviations.")
 @click.option("--temperature", type=float, help="Factor on the distance from the prior's mean.  [default: 1]")
 @click.option(
-    "--noise", is_flag=True, help="Draw from the decoder's distribution instead of taking its mean."
+    "--given",
+    "pairs",
+    multiple=True,
+    metavar="COLUMN=VALUE",
+    help="A column's value that all rows of a table have; again for another column.",
+)
+@click.option(
+    "--noise/--mean",
+    default=None,
+    help="Draw from the decoder's distribution, as rows of a table are by default, or take its mean.",
 )
 @click.option("--seed", default=0, show_default=True, help="Seed of the draws.")
 @device_option
@@ -45,7 +54,8 @@ def command(
     count: int,
     condition: str | None,
     sampler: str,
-    noise: bool,
+    pairs: tuple[str, ...],
+    noise: bool | None,
     seed: int,
     device: str,
     output: Path,
@@ -62,8 +72,16 @@ def command(
     chosen = {name: value for name, value in settings.items() if value is not None}
     chosen |= {".".join(path): value for path, value in map(parse_override, words)}
     opened = open_run(run, device=device)
-    given = opened.conditions(condition)
-    c = opened.conditions_for(count, given, seed)
-    made = opened.made(count, c, sampler, noise=noise, seed=seed, quiet=False, **chosen)
-    per_row = None if given is None else len(given)
+    rows = opened.conditions(condition)
+    c = opened.conditions_for(count, rows, seed)
+    given = dict(_pair(pair) for pair in pairs)
+    made = opened.made(count, c, sampler, given=given, noise=noise, seed=seed, quiet=False, **chosen)
+    per_row = None if rows is None else len(rows)
     write_examples(output, opened, made, per_row, opened.classes_of(c), clip=True)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise click.UsageError(f"--given {text}: COLUMN=VALUE is needed")
+    return name, value

@@ -34,7 +34,7 @@ from latentia.probability.likelihoods import (
 from latentia.probability.lookup_free import LookupFree, SoftBits
 from latentia.probability.mixtures import Mixture, MixturePrior, VampPrior
 from latentia.probability.moving import Moving
-from latentia.probability.observed import Observed, entries, observed
+from latentia.probability.observed import Observed, blended, entries, observed
 from latentia.probability.posteriors import DeltaPosterior, DiagonalGaussian, FullGaussian, Posterior
 from latentia.probability.priors import ConditionalNormal, Prior, StandardNormal
 from latentia.probability.quantisers import (
@@ -98,6 +98,7 @@ __all__ = [
     "VampPrior",
     "Walked",
     "bce",
+    "blended",
     "codes_drawn",
     "codes_of",
     "discrepancy",

@@ -18,7 +18,7 @@ from latentia.core.registry import register
 from latentia.probability.counts import Names, NegativeBinomial
 from latentia.probability.histogram import Cells, Histogram
 from latentia.probability.likelihoods import Likelihood, logits_of, positive
-from latentia.probability.observed import Observed
+from latentia.probability.observed import Observed, weighted
 from latentia.probability.scales import HeavyTailed, widened
 
 PADDED = 64
@@ -230,6 +230,15 @@ class Product(Distribution):
     def variance(self) -> Tensor:
         """The variance of each column; of names the probability that the likeliest is wrong."""
         return self._together([part.variance for part in self.parts])
+
+    def blended(self, weights: Tensor) -> Tensor:
+        """Give the best single values under a mixture over latents; see `latentia.probability.blended`."""
+        return self._together(
+            [
+                part.blended(weights) if isinstance(part, Names) else weighted(part.mean, weights)
+                for part in self.parts
+            ]
+        )
 
 
 @register("likelihood", "columns")

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.distributions import Distribution, constraints
 
 from latentia.probability.discrete import widened
+from latentia.probability.observed import weighted
 
 UNSEEN = 1e-4
 """The weight of the uniform distribution in one over categories, so that none is impossible."""
@@ -125,3 +126,8 @@ class Names(Distribution):
     def variance(self) -> Tensor:
         """The probability that the likeliest code is wrong."""
         return 1 - self.drawn.softmax(dim=-1).amax(dim=-1)
+
+    def blended(self, weights: Tensor) -> Tensor:
+        """Give the likeliest code of a mixture; see `latentia.probability.blended`."""
+        found = weighted(self.drawn.softmax(dim=-1), weights)
+        return found.argmax(dim=-1).to(self.drawn.dtype)

@@ -102,3 +102,31 @@ def entries(p: Distribution, x: Tensor) -> Tensor:
     """
     apart: Any = observed(p)
     return torch.broadcast_to(apart.base_dist.log_prob(x), apart.base_dist.batch_shape)
+
+
+def blended(p: Distribution, weights: Tensor) -> Tensor:
+    """Give the single best value of each entry under a mixture over latents.
+
+    Args:
+        p: p(x|z) of S latents of each example, batch shape `(S, B)`.
+        weights: of the latents, summing to 1 over them, shape `(S, B)`.
+
+    Returns:
+        The mean of numbers and the likeliest category, shape `(B, *event)`.
+    """
+    apart: Any = observed(p)
+    base = apart.base_dist.base
+    return base.blended(weights) if hasattr(base, "blended") else weighted(base.mean, weights)
+
+
+def weighted(values: Tensor, weights: Tensor) -> Tensor:
+    """Average over latents.
+
+    Args:
+        values: shape `(S, B, ...)`.
+        weights: shape `(S, B)`.
+
+    Returns:
+        Shape `(B, ...)`.
+    """
+    return (weights.reshape(*weights.shape, *[1] * (values.dim() - 2)) * values).sum(dim=0)

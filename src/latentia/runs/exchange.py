@@ -13,11 +13,13 @@ import torch
 
 from latentia.assembly import Parts
 from latentia.core.errors import ConfigError, DataError, LatentiaError, Note
+from latentia.data.coding import decode
 from latentia.data.conditions import Labels, as_condition_rows
 from latentia.data.dataset import Dataset
 from latentia.data.matching import in_units, matched, relabelled
 from latentia.data.readers.values import refuse_infinite
 from latentia.data.record import DataRecord
+from latentia.data.schema import Schema
 from latentia.data.shards import Examples, Shards
 from latentia.data.sources import load_other
 from latentia.data.transforms import Scale
@@ -184,6 +186,33 @@ class Exchange(Inference):
             return self.record.layout.restore(x)
         index = getattr(like, "index", None) if framed else None
         return schema.frame(x, clip=clip, index=index if index is not None and len(index) == len(x) else None)
+
+    def refilled(self, like: Any, x: np.ndarray, filled: np.ndarray) -> Any:
+        """Put values into the holes of a frame; all else, columns that the model does not know too, stays.
+
+        A column of whole numbers that had to be one of floats for its holes' sake is one of whole numbers
+        again.
+
+        Args:
+            like: the frame, of pandas or of a library whose frames have `to_pandas`.
+            x: its rows as `inward` gives them, shape `(N, F)`.
+            filled: the same without holes.
+
+        Returns:
+            A copy, of pandas.
+        """
+        frame = like.to_pandas() if hasattr(like, "to_pandas") else like.copy()
+        words = {str(name): name for name in frame.columns}
+        schema = self.record.schema or Schema()
+        for at, column in enumerate(schema.columns):
+            name, holes = words[column.name], np.isnan(x[:, at])
+            if not holes.any():
+                continue
+            made = decode(column, filled[:, at]).set_axis(frame.index)
+            whole = column.kind == "integer" and frame[name].dtype.kind == "f"
+            cells = frame[name].where(~holes, made)
+            frame[name] = cells.astype("int64") if whole and not cells.isna().any() else cells
+        return frame
 
 
 def is_frame(x: Any) -> bool:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
+
+import numpy as np
+import torch
 
 from latentia.assembly import assemble
 from latentia.core import storage
@@ -14,7 +17,7 @@ from latentia.core.errors import ConfigError, MissingComponent, RunError, shell
 from latentia.core.event import Event
 from latentia.runs import hub
 from latentia.runs.exchange import Exchange
-from latentia.runs.recipe import read_recipe
+from latentia.runs.recipe import PARTS, read_recipe
 
 
 class Trained(Exchange):
@@ -97,6 +100,23 @@ class Trained(Exchange):
             self.save_pretrained(folder, name)
             return hub.upload(folder, name, private=private, token=token)
 
+    @property
+    def specification(self) -> dict[str, Any]:
+        """The sections of a run file that the model was built from."""
+        return {kind: dict(self.recipe[kind]) for kind in PARTS if kind in self.recipe}
+
+    def __reduce__(self) -> Any:
+        """Copy and pickle as `model.json` and weights do it: by the recorded constructor calls."""
+        weights = {name: value.cpu().numpy() for name, value in self.model.state_dict().items()}
+        return _rebuilt, (self.recipe, weights)
+
     def evaluation(self) -> dict[str, Any]:
         """Give what the last evaluation found, as `evaluation.json` holds it; empty without a run folder."""
         return {}
+
+
+def _rebuilt(recipe: dict[str, Any], weights: Mapping[str, np.ndarray]) -> Trained:
+    """Build a model from what `Trained.__reduce__` gave."""
+    parts = assemble(recipe, Event.from_record(recipe["event"]))
+    parts.model.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in weights.items()})
+    return Trained(recipe, parts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -14,7 +15,8 @@ from latentia.core.errors import ConfigError, LatentiaError, RunError
 from latentia.data.conditions import Labels
 from latentia.metrics import LatentStatistics, latent_statistics
 from latentia.runs import hub
-from latentia.runs.data import Owned
+from latentia.runs.applied import Applied
+from latentia.runs.partial import given_row, latents_for
 from latentia.sampling import Sampler, checked, fitted, kept
 from latentia.training.folder import RunFolder
 
@@ -24,7 +26,7 @@ KEPT_OF = 1_000
 """How many training examples the spread of the latents is estimated from that is kept beside the weights."""
 
 
-class Run(Owned):
+class Run(Applied):
     """A trained model that knows where it lives and what it was trained on."""
 
     @classmethod
@@ -136,11 +138,12 @@ class Run(Owned):
         *,
         condition: Any = None,
         sampler: str = "prior",
-        noise: bool = False,
+        given: Mapping[str, Any] | None = None,
+        noise: bool | None = None,
         seed: int = 0,
         quiet: bool = True,
         **settings: Any,
-    ) -> np.ndarray:
+    ) -> Any:
         """Generate data.
 
         Args:
@@ -149,20 +152,23 @@ class Run(Owned):
                 as it takes; those of training examples, drawn at random, by default.
             sampler: 'prior', or one fitted to the aggregate posterior: 'mixture', 'flow', 'two_stage',
                 or 'autoregressive' for a model with codes.
-            noise: draw from the likelihood instead of taking its mean.
+            given: values of some columns of a table, by name, which all rows have; the others go with them.
+            noise: draw from the likelihood instead of taking its mean; by default only for tables of columns,
+                whose means are no rows.
             seed: seed of the draws.
             quiet: show no progress bar while a sampler is fitted.
             settings: the sampler's own: `truncation` and `temperature` of the prior, `components` of the
                 mixture, `steps` of the others.
 
         Returns:
-            Data, `(n, *shape)`, in the data's units, order of axes and types.
+            Data, `(n, *shape)`, in the data's units, order of axes and types; a data frame of a table of
+            columns that are not all numbers.
 
         Raises:
-            ConfigError: if there is no such sampler, or it has no such setting.
+            ConfigError: if there is no such sampler, it has no such setting, or no such values can be given.
         """
         c = self.conditions_for(n, condition, seed)
-        made = self.made(n, c, sampler, noise=noise, seed=seed, quiet=quiet, **settings)
+        made = self.made(n, c, sampler, given=given, noise=noise, seed=seed, quiet=quiet, **settings)
         return self.outward(made, clip=True)
 
     def draw(
@@ -197,7 +203,8 @@ class Run(Owned):
         c: np.ndarray | None = None,
         sampler: str | Sampler = "prior",
         *,
-        noise: bool = False,
+        given: Mapping[str, Any] | None = None,
+        noise: bool | None = None,
         seed: int = 0,
         quiet: bool = True,
         **settings: Any,
@@ -208,6 +215,7 @@ class Run(Owned):
             n: how many.
             c: conditions, shape `(n, C)`, for a conditional model.
             sampler: as `draw`.
+            given: as `sample`.
             noise: as `sample`.
             seed: seed of the draws.
             quiet: show no progress bar while a sampler is fitted.
@@ -216,8 +224,22 @@ class Run(Owned):
         Returns:
             Data, shape `(n, *event)`, in the data's units.
         """
-        z = self.draw(n, c, sampler, seed=seed, quiet=quiet, **settings)
-        return self.inference.decode(z, c, noise=noise, seed=seed)
+        noise = bool(self.recipe["likelihood"]["name"] == "columns") if noise is None else noise
+        if not given:
+            z = self.draw(n, c, sampler, seed=seed, quiet=quiet, **settings)
+            return self.inference.decode(z, c, noise=noise, seed=seed)
+        if c is not None:
+            raise ConfigError("a conditional model takes its condition, and no columns beside it")
+        row = given_row(self, given)
+        z = latents_for(
+            self,
+            lambda count: self.draw(count, None, sampler, seed=seed, quiet=quiet, **settings),
+            row,
+            n,
+            seed=seed,
+        )
+        made = self.inference.decode(z, noise=noise, seed=seed)
+        return np.where(np.isnan(row), made, row)
 
     def conditions_for(self, n: int, condition: Any = None, seed: int = 0) -> np.ndarray | None:
         """Give the conditions to generate under.

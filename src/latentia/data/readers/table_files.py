@@ -57,6 +57,24 @@ def read(path: Path, options: Options) -> Raw:
     return _raw(_table(file, options), schema, options, str(path))
 
 
+def frame_of(path: Path, options: Options) -> Any:
+    """Read all columns of one file as they are, those that no model is trained on, too.
+
+    Args:
+        path: as `read`.
+        options: header, and as key the sheet of an Excel file are used.
+
+    Returns:
+        A data frame of pandas.
+
+    Raises:
+        DataError: if it is not a table.
+        MissingExtra: if a package that reads it is not installed.
+    """
+    table = _table(_File(path.name, str(path), partial(open_maybe_gzip, path)), options)
+    return pandas_for(str(path)).DataFrame({name: table.column(name) for name in table.names})
+
+
 def read_folder(folder: Path, options: Options) -> Raw:
     """Read all tables of a folder as one; see `_join`.
 

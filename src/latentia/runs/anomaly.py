@@ -1,0 +1,385 @@
+"""How unusual an example is: scores, what they are made of, and from where on they are too high.
+
+Every score is higher for what is stranger. A score is a function of the example and of what was learned,
+never of the examples beside it: the noise of importance samples is the same for all, blocks have one size.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from latentia.core.errors import ConfigError, nearest
+from latentia.core.families import CATEGORICAL, COUNTS
+from latentia.runs.density import blocks_of, nats, totals
+from latentia.runs.model import Trained
+from latentia.runs.neighbours import Neighbours, Tail
+
+METHODS = ("auto", "neighbours", "density", "likelihood", "elbo", "reconstruction", "latent")
+"""The scores that there are; see `AnomalyScorer`."""
+IN_NATS = ("density", "likelihood", "elbo", "reconstruction")
+"""Those that are -log p, or a bound on it, and divide by entries."""
+REFERENCES = 10_000
+"""Training examples that neighbours are looked for among."""
+COMPONENTS = 5_000
+"""Training posteriors that the aggregate posterior is the mean of."""
+HELD_OUT = 2_000
+"""Examples that thresholds and p-values rest on."""
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """Examples as the scores see them.
+
+    Attributes:
+        latents: posterior means, shape `(N, D)`.
+        values: the examples in the model's units, flat, missing entries 0, shape `(N, P)`.
+        residual: by how much the decoded mean differs from them, shape `(N, P)`.
+    """
+
+    latents: np.ndarray
+    values: np.ndarray
+    residual: np.ndarray
+
+    @property
+    def joint(self) -> np.ndarray:
+        """Latents and residual side by side, shape `(N, D + P)`."""
+        return np.concatenate([self.latents, self.residual], axis=1)
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """What a score is made of.
+
+    Attributes:
+        score: shape `(N,)`.
+        entries: what each entry of the example adds, shape `(N, *event)`.
+        latent: what the latent adds, shape `(N,)`; the sum of both is the score.
+        expected: what the model would have expected, in the data's units, shape `(N, *event)`.
+    """
+
+    score: np.ndarray
+    entries: np.ndarray
+    latent: np.ndarray
+    expected: np.ndarray
+
+
+class AnomalyScorer:
+    r"""Scores of how unusual examples are, by a model and the examples that it was trained on.
+
+    - `elbo`: -ELBO in nats, over a fixed set of draws.
+    - `likelihood`: -log p(x), importance-weighted over them.
+    - `density`: the same, with the aggregate posterior (1/N) sum_n q(z|x_n) in the place of the prior.
+    - `reconstruction`: -log p(x|z) at the posterior's mean, in nats.
+    - `latent`: the mean distance of the posterior's mean to those of the five nearest training examples.
+    - `neighbours`: the same in the space of [posterior mean, residual].
+    - `auto`: the sum of -log of two tail shares, that of the distance among the examples themselves and that
+      of `neighbours`; each is held against the training examples, every one of which leaves itself out.
+
+    References:
+        Sridhar Ramaswamy, Rajeev Rastogi, Kyuseok Shim, "Efficient Algorithms for Mining Outliers from Large
+        Data Sets", 2000 (distances to neighbours).
+        Yuri Burda, Roger Grosse, Ruslan Salakhutdinov, "Importance Weighted Autoencoders", 2016.
+        Jakub Tomczak, Max Welling, "VAE with a VampPrior", 2018 (the aggregate posterior as the best prior).
+    """
+
+    def __init__(self, model: Trained, state: Mapping[str, np.ndarray]) -> None:
+        """Take a model and what was learned of its training examples.
+
+        Args:
+            model: the model.
+            state: what `state` of another one gives.
+        """
+        self.model = model
+        self.view = View(*(np.asarray(state[name], np.float32) for name in ("latents", "values", "residual")))
+        self.mean, self.deviation = (np.asarray(state[name], np.float32) for name in ("mean", "deviation"))
+        self._plain = Neighbours(self.view.values)
+        self._joint = Neighbours(self.view.joint)
+        self._latent = Neighbours(self.view.latents)
+        self._tails = {name: Tail(np.asarray(state[f"tail_{name}"])) for name in ("plain", "joint")}
+        self.held_out = {
+            method: np.asarray(state[f"held_out_{method}"], np.float64)
+            for method in METHODS
+            if f"held_out_{method}" in state
+        }
+
+    @classmethod
+    def fit(
+        cls,
+        model: Trained,
+        x: Any,
+        c: np.ndarray | None = None,
+        *,
+        held_out: np.ndarray | None = None,
+        methods: Sequence[str] = METHODS,
+        seed: int = 0,
+    ) -> Self:
+        """Learn how training examples score, and examples that training has not seen.
+
+        Args:
+            model: the model.
+            x: training examples, shape `(N, *event)`, in the data's units.
+            c: their conditions, shape `(N, C)`, for a conditional model.
+            held_out: positions among them of those that training has not seen; all of them by default.
+            methods: the scores that thresholds and p-values are wanted for, of those that the model has.
+            seed: seed of the draw, where there are too many.
+
+        Returns:
+            The scorer.
+        """
+        generator = np.random.default_rng(seed)
+        aside = np.arange(len(x)) if held_out is None or not len(held_out) else np.asarray(held_out)
+        apart = generator.permutation(aside)[:HELD_OUT]
+        unseen, unseen_c = x[apart], None if c is None else c[apart]
+        if len(x) > REFERENCES:
+            chosen = np.sort(generator.choice(len(x), REFERENCES, replace=False))
+            x, c = x[chosen], None if c is None else c[chosen]
+        parts, means, deviations = [], [], []
+        for part, told, count in blocks_of(model, x, c):
+            q = model.model.encode(part, told)
+            parts.append(tuple(value[:count] for value in _seen(model, part, q.mean, told)))
+            means.append(q.mean[:count].flatten(1).cpu().numpy())
+            deviations.append(_deviation(q)[:count].flatten(1).cpu().numpy())
+        view = View(*(np.concatenate(values) for values in zip(*parts, strict=True)))
+        some = generator.permutation(len(view.values))[:COMPONENTS]
+        state = {
+            "latents": view.latents,
+            "values": view.values,
+            "residual": view.residual,
+            "mean": np.concatenate(means)[some],
+            "deviation": np.concatenate(deviations)[some],
+            "tail_plain": Tail.of(Neighbours(view.values).score(view.values)).scores,
+            "tail_joint": Tail.of(Neighbours(view.joint).score(view.joint)).scores,
+        }
+        made = cls(model, state)
+        for method in methods:
+            with contextlib.suppress(ConfigError):  # a model without a bound has no such score
+                made.check(method)
+                made.held_out[method] = np.sort(made.score(unseen, unseen_c, method=method))
+        return made
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Give what another one is made of, as arrays."""
+        return {
+            "latents": self.view.latents,
+            "values": self.view.values,
+            "residual": self.view.residual,
+            "mean": self.mean,
+            "deviation": self.deviation,
+            "tail_plain": self._tails["plain"].scores,
+            "tail_joint": self._tails["joint"].scores,
+            **{f"held_out_{method}": scores for method, scores in self.held_out.items()},
+        }
+
+    def score(self, x: Any, c: np.ndarray | None = None, *, method: str = "auto") -> np.ndarray:
+        """Score examples.
+
+        Args:
+            x: examples, shape `(N, *event)`, in the data's units.
+            c: their conditions, shape `(N, C)`, for a conditional model.
+            method: which score; see the class.
+
+        Returns:
+            Shape `(N,)`, float64, higher for what is stranger.
+
+        Raises:
+            ConfigError: if there is no such score, or the model has none of its kind.
+        """
+        self.check(method)
+        if method not in IN_NATS:
+            view = self._view(x, c)
+            if method == "latent":
+                return self._latent.score(view.latents)
+            joint = self._joint.score(view.joint)
+            if method == "neighbours":
+                return joint
+            plain = self._plain.score(view.values)
+            return self._tails["plain"].surprise(plain) + self._tails["joint"].surprise(joint)
+        return totals(nats(self.model, x, c, method, self._aggregate))
+
+    def check(self, method: str) -> None:
+        """Refuse a score that there is not.
+
+        Args:
+            method: its name.
+
+        Raises:
+            ConfigError: if there is no such score, or the model has none of its kind.
+        """
+        if method not in METHODS:
+            listed = ", ".join(METHODS)
+            raise ConfigError(f"there is no score '{method}'{nearest(method, METHODS)}; one of {listed}")
+        if method in IN_NATS[:3] and not self.model.objective.bound:
+            name = self.model.recipe["objective"]["name"]
+            raise ConfigError(
+                f"objective '{name}' has no bound on log p(x); take another score than '{method}'"
+            )
+
+    def p_values(self, scores: np.ndarray, method: str = "auto") -> np.ndarray:
+        """Give the share of held-out examples that are at least as strange, the example itself counted.
+
+        For an example that is exchangeable with them, P(p <= alpha) <= alpha.
+
+        Args:
+            scores: those of examples, shape `(N,)`.
+            method: which score they are.
+
+        Returns:
+            In (0, 1], shape `(N,)`.
+
+        References:
+            Stephen Bates, Emmanuel Candès, Lihua Lei, Yaniv Romano, Matteo Sesia, "Testing for Outliers with
+            Conformal p-values", 2023.
+        """
+        known = self.held_out[method]
+        return (1 + len(known) - np.searchsorted(known, scores, side="left")) / (1 + len(known))
+
+    def threshold(self, rate: float, method: str = "auto") -> float:
+        """Give the score that a share of held-out examples exceeds.
+
+        Args:
+            rate: the share, in (0, 1).
+            method: which score.
+
+        Returns:
+            The smallest of their scores that no more than this share exceeds.
+
+        Raises:
+            ConfigError: if the share is out of range.
+        """
+        if not 0 < rate < 1:
+            raise ConfigError(f"a share in (0, 1) is needed for the threshold, not {rate}")
+        return float(np.quantile(self.held_out[method], 1 - rate, method="higher"))
+
+    def explain(self, x: Any, c: np.ndarray | None = None, *, method: str = "auto") -> Explanation:
+        r"""Divide scores among the entries of the examples.
+
+        A score in nats is a sum already: of -log p(x_j|z) over the entries, weighted as the importance
+        samples are, and the rate. With weights v_k = w_k / sum w, log (1/K) sum_k w_k is sum_k v_k log w_k -
+        KL(v || 1/K), whose last term is the latent's. A distance is divided in proportion to what each
+        coordinate adds to its square.
+
+        Args:
+            x: examples, shape `(N, *event)`, in the data's units.
+            c: their conditions.
+            method: which score.
+
+        Returns:
+            The contributions, which sum to the score.
+
+        Raises:
+            ConfigError: as `score`.
+        """
+        self.check(method)
+        event = tuple(x.shape[1:])
+        expected = self.model.inference.reconstruct(x, c)
+        if method in IN_NATS:
+            parts = nats(self.model, x, c, method, self._aggregate)
+            own, latent = (torch.cat(values).double().cpu().numpy() for values in zip(*parts, strict=True))
+            total = own.reshape(len(own), -1).sum(axis=1) + latent
+            return Explanation(total, own.reshape(len(own), *event), latent, expected)
+        view = self._view(x, c)
+        if method == "latent":
+            total = self._latent.score(view.latents)
+            return Explanation(total, np.zeros((len(total), *event)), total, expected)
+        joint = self._joint.score(view.joint)
+        size = self.view.latents.shape[1]
+        shares = self._joint.shares(view.joint)
+        scale = joint if method == "neighbours" else self._tails["joint"].surprise(joint)
+        own = self._columns(shares[:, size:]) * scale[:, None]
+        latent = shares[:, :size].sum(axis=1) * scale
+        if method == "auto":
+            plain = self._tails["plain"].surprise(self._plain.score(view.values))
+            own = own + self._columns(self._plain.shares(view.values)) * plain[:, None]
+        total = own.sum(axis=1) + latent
+        return Explanation(total, own.reshape(len(own), *event), latent, expected)
+
+    def _columns(self, shares: np.ndarray) -> np.ndarray:
+        """Sum what belongs to one entry, where an entry has several features."""
+        owner = _owner(self.model)
+        if owner is None:
+            return shares
+        found = np.zeros((len(shares), int(owner.max()) + 1), shares.dtype)
+        np.add.at(found.T, owner, shares.T)
+        return found
+
+    def _view(self, x: Any, c: np.ndarray | None) -> View:
+        parts = []
+        for part, told, count in blocks_of(self.model, x, c):
+            q = self.model.model.encode(part, told)
+            parts.append(tuple(value[:count] for value in _seen(self.model, part, q.mean, told)))
+        return View(*(np.concatenate(values) for values in zip(*parts, strict=True)))
+
+    def _aggregate(self, z: Tensor) -> Tensor:
+        """Give log of the aggregate posterior at latents `(S, B, *latent)`, by products of matrices."""
+        mean, deviation = (torch.from_numpy(part).to(z) for part in (self.mean, self.deviation))
+        flat = z.reshape(-1, mean.shape[1])
+        precision = deviation.square().reciprocal()
+        constant = -0.5 * (mean.square() * precision).sum(1) - deviation.log().sum(1)
+        found = []
+        for block in flat.split(4096):
+            log_p = block.square() @ (-0.5 * precision).T + block @ (mean * precision).T + constant
+            found.append(log_p.logsumexp(dim=1))
+        shift = math.log(len(mean)) + 0.5 * mean.shape[1] * math.log(2 * math.pi)
+        return (torch.cat(found) - shift).reshape(z.shape[:2])
+
+
+@torch.no_grad()
+def _seen(model: Trained, x: Tensor, z: Tensor, c: Tensor | None) -> tuple[np.ndarray, ...]:
+    """Give latents, values and residual of a block as arrays, one row for each example."""
+    decoded = model.model.decode(z, c).mean
+    values, guess = _features(model, x), _features(model, torch.where(x.isnan(), x, decoded))
+    return tuple(part.flatten(1).float().cpu().numpy() for part in (z, values, values - guess))
+
+
+def _features(model: Trained, x: Tensor) -> Tensor:
+    """Give examples as distances are taken of them, `(B, P)`: missing entries are 0.
+
+    Numbers are as the model has them, a count c is log(1 + c), a category a one in a place of its own, so
+    scaled that two rows that differ in it alone are at distance 1.
+    """
+    families, sizes = _table(model)
+    if not set(families) & {CATEGORICAL, *COUNTS}:
+        return x.nan_to_num().flatten(1)
+    parts = []
+    for place, (family, size) in enumerate(zip(families, sizes, strict=True)):
+        value = x[:, place]
+        if family == CATEGORICAL:
+            code = torch.where(value.isnan(), size + 1, value.clamp(max=size)).long()
+            parts.append(functional.one_hot(code, size + 2)[:, : size + 1] * math.sqrt(0.5))
+        else:
+            value = value.nan_to_num()
+            parts.append((value.log1p() if family in COUNTS else value)[:, None])
+    return torch.cat(parts, dim=1).to(x.dtype)
+
+
+def _owner(model: Trained) -> np.ndarray | None:
+    """Give to which column each of the features belongs; None where they are the entries themselves."""
+    families, sizes = _table(model)
+    if CATEGORICAL not in families:
+        return None
+    pairs = enumerate(zip(families, sizes, strict=True))
+    counts = [(place, size + 1 if family == CATEGORICAL else 1) for place, (family, size) in pairs]
+    return np.concatenate([np.full(count, place) for place, count in counts])
+
+
+def _table(model: Trained) -> tuple[list[str], list[int]]:
+    """Give the families and sizes of a table's columns; nothing for other data."""
+    likelihood = model.recipe["likelihood"]
+    return list(likelihood.get("families", [])), list(likelihood.get("sizes", []))
+
+
+def _deviation(q: Any) -> Tensor:
+    """Give the posterior's standard deviation; that of points is small."""
+    try:
+        return q.stddev.clamp(min=1e-3)
+    except NotImplementedError:
+        return torch.full_like(q.mean, 1.0)

@@ -1,0 +1,104 @@
+"""A run put to work on examples: how unusual they are, and what they lack."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from latentia.core import storage
+from latentia.core.errors import LatentiaError
+from latentia.runs.anomaly import AnomalyScorer, Explanation
+from latentia.runs.data import Owned
+from latentia.runs.exchange import is_frame
+from latentia.runs.imputation import SAMPLES, impute
+
+
+class Applied(Owned):
+    """A run that scores examples, against its own ones, and fills in what is missing in them."""
+
+    @property
+    def _scorer_file(self) -> Path:
+        return self.folder.path / "anomaly.safetensors"
+
+    def scorer(self) -> AnomalyScorer:
+        """Give what scores examples: learned of training examples once, and kept in the run folder.
+
+        Returns:
+            The scorer.
+
+        Raises:
+            LatentiaError: if it has not been kept, and the data that the run was trained on are gone.
+        """
+        key = {"weights": storage.checksum(self.model.state_dict()), "data": self.data_key}
+        if self._scorer_file.is_file():
+            tensors, header = storage.load_tensors(self._scorer_file)
+            if all(header.get(name) == str(value) for name, value in key.items()):
+                return AnomalyScorer(self, {name: value.numpy() for name, value in tensors.items()})
+        dataset = self.dataset
+        rows = np.concatenate([dataset.splits["train"], dataset.splits["validation"]])
+        held_out = np.arange(len(dataset.splits["train"]), len(rows))
+        made = AnomalyScorer.fit(self, dataset.part(rows), self.conditions_at(rows), held_out=held_out)
+        tensors = {name: torch.from_numpy(np.array(value)) for name, value in made.state().items()}
+        try:
+            storage.save_tensors(
+                self._scorer_file, tensors, {name: str(value) for name, value in key.items()}
+            )
+        except LatentiaError:
+            return made  # a folder that cannot be written to can be scored by
+        return made
+
+    def score(self, x: Any, c: np.ndarray | None = None, *, method: str = "auto") -> np.ndarray:
+        """Say how unusual examples are.
+
+        Args:
+            x: examples, as `encode` takes them.
+            c: conditions, shape `(N, C)`, for a conditional model.
+            method: which score; see `latentia.runs.anomaly.AnomalyScorer`.
+
+        Returns:
+            Shape `(N,)`, higher for what is stranger.
+
+        Raises:
+            ConfigError: if there is no such score.
+        """
+        return self.scorer().score(*self.inward(x, c), method=method)
+
+    def explain(self, x: Any, c: np.ndarray | None = None, *, method: str = "auto") -> Explanation:
+        """Say what the scores of examples are made of.
+
+        Args:
+            x: examples, as `encode` takes them.
+            c: conditions, shape `(N, C)`, for a conditional model.
+            method: which score.
+
+        Returns:
+            What each entry and the latent add to it.
+
+        Raises:
+            ConfigError: if there is no such score.
+        """
+        return self.scorer().explain(*self.inward(x, c), method=method)
+
+    def impute(self, x: Any, c: Any = None, *, draws: int = 0, samples: int = SAMPLES, seed: int = 0) -> Any:
+        """Fill in missing values; see `latentia.runs.imputation.impute`.
+
+        Args:
+            x: examples, as `encode` takes them, NaN or None where a value is missing.
+            c: for a conditional model, their conditions, as `conditions` takes them.
+            draws: how many fillings to draw from p(missing values | observed ones), instead of the best
+                values.
+            samples: latents of each example that it rests on.
+            seed: seed of the draws.
+
+        Returns:
+            The examples without holes, as they were given; a list of such, where draws are asked for.
+        """
+        given, c = self.inward(x, c)
+        given = np.asarray(given)
+        found = impute(self, given, c, draws=draws, samples=samples, seed=seed)
+        made = [found.best] if found.draws is None else list(found.draws)
+        whole = [self.refilled(x, given, one) if is_frame(x) else self.outward(one) for one in made]
+        return whole if draws else whole[0]

@@ -1,0 +1,159 @@
+"""Examples judged: scored, held against a threshold, with reasons, as a table that a person reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from latentia.core.errors import ConfigError, DataError, nearest
+from latentia.data.dataset import Dataset
+from latentia.runs.anomaly import Explanation
+from latentia.runs.applied import Applied
+
+USUAL = ("1", "anomaly", "anomalous", "outlier", "abnormal", "bad", "defect", "fraud", "attack", "true")
+"""What labels of anomalies are called."""
+LATENT = "(combination)"
+"""What the latent's part of a score is called: columns that are unusual together, and not one by one."""
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """Scores of examples and what follows from them.
+
+    Attributes:
+        columns: `row`, `score`, `p_value`, `outlier`, `label` where there are labels, `reasons` of tables.
+        threshold: the score beyond which an example counts as an outlier.
+        figures: `auroc`, `average_precision` and `share`, where labels say what is anomalous.
+        anomaly: the label that does.
+    """
+
+    columns: Mapping[str, np.ndarray]
+    threshold: float
+    figures: Mapping[str, float]
+    anomaly: str = ""
+
+    def summary(self) -> str:
+        """Say in one line what was found."""
+        flagged, count = int(self.columns["outlier"].sum()), len(self.columns["score"])
+        line = f"{flagged:,} of {count:,} beyond {self.threshold:.4g}"
+        if not self.figures:
+            return line
+        return (
+            f"{line}; '{self.anomaly}' against others: AUROC {self.figures['auroc']:.4f}, average precision "
+            f"{self.figures['average_precision']:.4f} (by chance {self.figures['share']:.4f})"
+        )
+
+
+def judge(
+    run: Applied,
+    source: Any = None,
+    split: str | None = None,
+    *,
+    method: str = "auto",
+    rate: float = 0.05,
+    contamination: float | None = None,
+    anomaly: str | None = None,
+    reasons: int = 3,
+    skip_bad: bool = False,
+) -> Judged:
+    """Score examples and hold them against a threshold.
+
+    Args:
+        run: the run.
+        source: where the examples come from; the run's own data by default.
+        split: which split of them, as `take` has it.
+        method: which score; see `latentia.runs.anomaly.AnomalyScorer`.
+        rate: share of examples held out of the training that may lie beyond the threshold.
+        contamination: share of the examples themselves that count as outliers, instead.
+        anomaly: the label of what is anomalous.
+        reasons: how many columns of a table are named.
+        skip_bad: leave out files of other data that cannot be read.
+
+    Returns:
+        What was found.
+
+    Raises:
+        ConfigError: if a share is out of range, or there is no such score.
+        DataError: if labels cannot tell what is anomalous.
+    """
+    if contamination is not None and not 0 < contamination <= 0.5:
+        raise ConfigError(f"contamination must be in (0, 0.5], not {contamination}")
+    dataset = run.dataset if source is None else run.other(source, **({"skip_bad": True} if skip_bad else {}))
+    rows = run.rows(dataset, split)
+    strange, name = _anomalous(dataset, rows, anomaly)
+    x, c, scorer = dataset.part(rows), run.conditions_at(rows, dataset), run.scorer()
+    texts = None
+    if run.event.kind == "vector" and reasons:
+        explained = scorer.explain(x, c, method=method)
+        scores, texts = explained.score, _reasons(run, explained, reasons)
+    else:
+        scores = scorer.score(x, c, method=method)
+    limit = scorer.threshold(rate, method)
+    if contamination is not None:
+        limit = float(np.quantile(scores, 1 - contamination, method="lower"))
+    columns: dict[str, np.ndarray] = {
+        "row": rows,
+        "score": scores,
+        "p_value": scorer.p_values(scores, method),
+        "outlier": scores > limit,
+    }
+    if dataset.labels is not None:
+        columns["label"] = _names(dataset)[dataset.labels[rows]]
+    if texts is not None:
+        columns["reasons"] = np.array(texts)
+    return Judged(columns, limit, _figures(scores, strange), name)
+
+
+def _names(dataset: Dataset) -> np.ndarray:
+    """Name the classes; the last name, of what has none, is empty."""
+    count = int(np.max(dataset.labels, initial=-1)) + 1 if dataset.labels is not None else 0
+    return np.array([*(dataset.label_names or map(str, range(count))), ""])
+
+
+def _anomalous(dataset: Dataset, rows: np.ndarray, anomaly: str | None) -> tuple[np.ndarray | None, str]:
+    """Say which examples the labels call anomalous; nothing where they say nothing of it."""
+    if dataset.labels is None:
+        if anomaly is not None:
+            raise DataError(
+                f"{dataset.name} has no labels, and one is asked for: '{anomaly}'; give data.label"
+            )
+        return None, ""
+    names = _names(dataset)
+    here = [str(name) for name in np.unique(names[dataset.labels[rows]]) if name]
+    if anomaly is None:
+        usual = [name for name in here if name.lower() in USUAL]
+        if len(here) != 2 or len(usual) != 1:
+            return None, ""
+        anomaly = usual[0]
+    elif anomaly not in here:
+        raise DataError(f"{dataset.name}: no example here has the label '{anomaly}'{nearest(anomaly, here)}")
+    if len(here) < 2:
+        raise DataError(f"{dataset.name}: all examples have the label '{anomaly}', and two kinds are needed")
+    return names[dataset.labels[rows]] == anomaly, anomaly
+
+
+def _figures(scores: np.ndarray, strange: np.ndarray | None) -> dict[str, float]:
+    if strange is None:
+        return {}
+    from sklearn.metrics import average_precision_score, roc_auc_score
+
+    return {
+        "auroc": float(roc_auc_score(strange, scores)),
+        "average_precision": float(average_precision_score(strange, scores)),
+        "share": float(strange.mean()),
+    }
+
+
+def _reasons(run: Applied, explained: Explanation, count: int) -> list[str]:
+    """Name the columns that add most to each score, and by how much."""
+    columns = run.record.columns or tuple(f"column {at + 1}" for at in range(run.event[0]))
+    names = [*columns, LATENT]
+    parts = np.concatenate([explained.entries, explained.latent[:, None]], axis=1)
+    order = np.argsort(-parts, axis=1)[:, :count]
+    return [
+        ", ".join(f"{names[at]} {row[at]:+.2f}" for at in chosen if row[at] > 0)
+        for row, chosen in zip(parts, order, strict=True)
+    ]

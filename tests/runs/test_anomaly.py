@@ -1,0 +1,112 @@
+"""Scores of what is unusual: what their definitions say, of each example alone, sums of their parts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import multivariate_normal
+
+from latentia.core.errors import ConfigError
+from latentia.data import load
+from latentia.runs.anomaly import METHODS, AnomalyScorer
+from latentia.runs.fitting import fit
+from latentia.runs.neighbours import NEIGHBOURS, Neighbours, Tail
+
+
+@pytest.fixture(scope="module")
+def rows():
+    generator = np.random.default_rng(0)
+    z = generator.normal(size=(400, 2))
+    return (z @ generator.normal(size=(2, 6)) + 0.3 * generator.normal(size=(400, 6))).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def model(rows):
+    settings = {
+        "model": {"latent_dim": 2}, "network": {"name": "mlp", "hidden": [32]},
+        "training": {"epochs": 60, "batch_size": 50, "validate_every": 20, "lr": 5e-3},
+    }  # fmt: skip
+    return fit(load(rows, validation=0.1, test=0.0), settings)
+
+
+@pytest.fixture(scope="module")
+def scorer(model, rows):
+    return AnomalyScorer.fit(model, rows, held_out=np.arange(360, 400))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_what_is_far_scores_higher_and_every_score_is_of_the_row_alone(scorer, rows, method):
+    far = np.concatenate([rows[:50], 6 * rows[:50, ::-1]])
+    scores = scorer.score(far, method=method)
+    assert scores.shape == (100,) and scores.dtype == np.float64
+    assert np.median(scores[50:]) > scores[:50].max()
+    assert np.array_equal(scores[[7, 80]], scorer.score(far[[7, 80]], method=method))
+    assert np.array_equal(scores[::-1], scorer.score(np.ascontiguousarray(far[::-1]), method=method))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_contributions_sum_to_the_score(scorer, rows, method):
+    strange = rows[:40].copy()
+    strange[:, 2] += 8
+    found = scorer.explain(strange, method=method)
+    assert np.allclose(found.entries.sum(axis=1) + found.latent, found.score, rtol=1e-5, atol=1e-5)
+    assert np.allclose(found.score, scorer.score(strange, method=method), rtol=1e-5, atol=1e-5)
+    if method != "latent":
+        assert found.entries.argmax(axis=1).tolist().count(2) > 20
+    assert found.expected.shape == strange.shape
+
+
+def test_the_aggregate_posterior_is_the_mean_of_the_training_posteriors(scorer):
+    import torch
+
+    z = torch.randn(3, 4, 2)
+    parts = [
+        multivariate_normal(mean, np.diag(std.astype(float) ** 2)).pdf(z.numpy().reshape(-1, 2))
+        for mean, std in zip(scorer.mean, scorer.deviation)
+    ]
+    assert np.allclose(scorer._aggregate(z).numpy().ravel(), np.log(np.mean(parts, axis=0)), atol=1e-3)
+
+
+def test_neighbours_leave_a_reference_point_itself_out():
+    points = np.random.default_rng(0).normal(size=(60, 3)).astype(np.float32)
+    distances = np.sqrt(np.square(points[:, None] - points[None]).sum(axis=2))
+    found = Neighbours(points)
+    own = np.sort(distances, axis=1)[:, 1 : NEIGHBOURS + 1].mean(axis=1)
+    assert np.allclose(found.score(points), own, rtol=1e-5)
+    other = points[:5] + np.float32(0.01)
+    known = np.sort(np.sqrt(np.square(other[:, None] - points[None]).sum(axis=2)), axis=1)[:, :NEIGHBOURS]
+    assert np.allclose(found.score(other), known.mean(axis=1), rtol=1e-5)
+    assert np.allclose(found.shares(other).sum(axis=1), 1)
+
+
+def test_a_tail_counts_within_the_sample_and_goes_on_beyond_it():
+    tail = Tail.of(np.random.default_rng(0).exponential(size=999))
+    inside = np.median(tail.scores)
+    assert np.isclose(tail.surprise(np.array([inside]))[0], np.log(1000) - np.log(501), atol=1e-6)
+    values = np.linspace(0, 30, 500)
+    assert (np.diff(tail.surprise(values)) >= 0).all()
+    assert (np.diff(tail.surprise(values[300:])) > 0).all()
+    assert np.isclose(tail.surprise(np.array([10.0]))[0], 10, rtol=0.2)  # -log P(x > 10) of Exp(1)
+
+
+def test_p_values_of_what_was_held_out_are_spread_evenly(scorer, rows):
+    p = scorer.p_values(scorer.score(rows[360:]))
+    assert np.array_equal(np.sort(p), np.arange(2, 42) / 41)
+    assert scorer.p_values(np.array([1e9]))[0] == 1 / 41
+    assert (scorer.held_out["auto"] > scorer.threshold(0.1)).mean() <= 0.1
+
+
+def test_state_is_all_there_is(scorer, model, rows):
+    again = AnomalyScorer(model, scorer.state())
+    for method in METHODS:
+        assert np.array_equal(again.score(rows[:20], method=method), scorer.score(rows[:20], method=method))
+
+
+def test_what_there_is_not_is_one_line(scorer, rows):
+    with pytest.raises(ConfigError, match="no score 'densty'; did you mean 'density'"):
+        scorer.score(rows, method="densty")
+    with pytest.raises(ConfigError, match="share in"):
+        scorer.threshold(0.0)
+    plain = fit(load(rows, validation=0.1, test=0.0), {"model": "autoencoder", "training": {"epochs": 2}})
+    with pytest.raises(ConfigError, match="no bound on log p"):
+        AnomalyScorer.fit(plain, rows).score(rows, method="elbo")
