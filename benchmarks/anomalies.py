@@ -31,6 +31,7 @@ from latentia.applications import AnomalyDetector
 from latentia.runs.anomaly import METHODS
 
 Split = tuple[np.ndarray, np.ndarray, np.ndarray]
+Row = dict[str, tuple[float, float]]
 MOST = 10_000
 
 
@@ -70,46 +71,58 @@ def floors(train: np.ndarray, test: np.ndarray, seed: int, itself: bool) -> dict
     return {"kNN": found.mean(axis=1), "LOF": local, "IForest": -forest.score_samples(test)}
 
 
+def measure(path: Path, protocol: str, seed: int, methods: tuple[str, ...]) -> tuple[Row, float]:
+    """Give AUROC and average precision of every score, and the share of normal test rows that are flagged."""
+    train, test, strange = split(path, protocol, seed)
+    scores = floors(train, test, seed, protocol == "unsupervised")
+    start = time.perf_counter()
+    detector = AnomalyDetector(random_state=seed).fit(train)
+    taken = time.perf_counter() - start
+    scorer, (x, c) = detector.scorer, detector.model_.inward(test)
+    scores |= {method: scorer.score(x, c, method=method) for method in ("auto", *methods)}
+    beyond = float((scores["auto"][~strange] > -detector.offset_).mean())
+    row = {
+        name: (100 * roc_auc_score(strange, score), 100 * average_precision_score(strange, score))
+        for name, score in scores.items()
+    }
+    told = " ".join(f"{name} {auroc:.1f}/{ap:.1f}" for name, (auroc, ap) in row.items())
+    print(f"{path.stem} {seed}: {train.shape[0]}x{train.shape[1]}, {taken:.1f} s: {told}", flush=True)
+    return row, beyond
+
+
+def show(rows: list[Row], tables: int) -> None:
+    """Print the means over tables and seeds, and by table against the neighbours among the rows."""
+    print(f"\n| score | AUROC | AP | against kNN, by table | worst |\n|---|{'---:|' * 4}")
+    for name in rows[0]:
+        mean = np.array([row[name] for row in rows]).mean(axis=0)
+        each = np.array([row[name][0] - row["kNN"][0] for row in rows]).reshape(-1, tables).mean(axis=0)
+        beside = f"{each.mean():+.2f}, {(each > 0).sum()} of {tables} better"
+        print(f"| {name} | {mean[0]:.2f} | {mean[1]:.2f} | {beside} | {each.min():+.1f} |")
+
+
 def main() -> None:
-    """Print a line for each table and seed, and the means."""
+    """Print a line for each table and seed, and the means after each seed."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("folder", type=Path)
     parser.add_argument("--protocol", choices=("clean", "dte", "unsupervised"), default="clean")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--tables", default="")
+    parser.add_argument("--tables", default="", help="their names, separated by commas; all by default")
+    parser.add_argument("--methods", default=",".join(METHODS), help="scores, separated by commas")
     asked = parser.parse_args()
     paths = sorted(asked.folder.glob("*.npz"), key=lambda path: int(path.stem.partition("_")[0]))
     paths = [path for path in paths if not asked.tables or path.stem in asked.tables.split(",")]
-    rows: list[dict[str, tuple[float, float]]] = []
-    flagged: list[float] = []
+    methods = tuple(asked.methods.split(","))
     warnings.simplefilter("ignore")
-    for path in paths:
-        for seed in range(asked.seeds):
-            train, test, strange = split(path, asked.protocol, seed)
-            scores = floors(train, test, seed, asked.protocol == "unsupervised")
-            start = time.perf_counter()
-            detector = AnomalyDetector(random_state=seed).fit(train)
-            taken = time.perf_counter() - start
-            for method in METHODS:
-                scores[method] = -detector.set_params(method=method).score_samples(test)
-            flagged.append(float((detector.set_params(method="auto").predict(test[~strange]) < 0).mean()))
-            rows.append(
-                {
-                    name: (100 * roc_auc_score(strange, score), 100 * average_precision_score(strange, score))
-                    for name, score in scores.items()
-                }
-            )
-            told = " ".join(f"{name} {auroc:.1f}/{ap:.1f}" for name, (auroc, ap) in rows[-1].items())
-            print(f"{path.stem} {seed}: {train.shape[0]}x{train.shape[1]}, {taken:.1f} s: {told}", flush=True)
-    print(f"\n| score | AUROC | AP | against kNN, by table | worst |\n|---|{'---:|' * 4}")
-    for name in rows[0]:
-        mean = np.array([row[name] for row in rows]).mean(axis=0)
-        each = np.array([row[name][0] - row["kNN"][0] for row in rows]).reshape(len(paths), -1).mean(axis=1)
-        beside = f"{each.mean():+.2f}, {(each > 0).sum()} of {len(paths)} better"
-        print(f"| {name} | {mean[0]:.2f} | {mean[1]:.2f} | {beside} | {each.min():+.1f} |")
-    print(f"\nshare of test normals beyond the default threshold (5 % asked): {np.mean(flagged):.3f}")
+    rows, flagged = [], []
+    for seed in range(asked.seeds):
+        for path in paths:
+            found, beyond = measure(path, asked.protocol, seed, methods)
+            rows.append(found)
+            flagged.append(beyond)
+        show(rows, len(paths))
+        print(f"\nshare of test normals beyond the default threshold (5 % asked): {np.mean(flagged):.3f}\n")
 
 
 if __name__ == "__main__":

@@ -76,7 +76,8 @@ def test_neighbours_leave_a_reference_point_itself_out():
     other = points[:5] + np.float32(0.01)
     known = np.sort(np.sqrt(np.square(other[:, None] - points[None]).sum(axis=2)), axis=1)[:, :NEIGHBOURS]
     assert np.allclose(found.score(other), known.mean(axis=1), rtol=1e-5)
-    assert np.allclose(found.shares(other).sum(axis=1), 1)
+    again, shares = found.explain(other)
+    assert np.array_equal(again, found.score(other)) and np.allclose(shares.sum(axis=1), 1)
 
 
 def test_a_tail_counts_within_the_sample_and_goes_on_beyond_it():
@@ -100,6 +101,57 @@ def test_state_is_all_there_is(scorer, model, rows):
     again = AnomalyScorer(model, scorer.state())
     for method in METHODS:
         assert np.array_equal(again.score(rows[:20], method=method), scorer.score(rows[:20], method=method))
+
+
+@pytest.fixture(scope="module")
+def mixed():
+    pd = pytest.importorskip("pandas", reason="needs pandas: pip install 'latentia[tables]'")
+    generator = np.random.default_rng(0)
+    size = generator.normal(size=300)
+    word = np.where(size > 0, "large", "small")
+    frame = pd.DataFrame(
+        {
+            "size": size, "word": word, "count": generator.poisson(np.exp(size)),
+            "weight": 3 * size + generator.normal(size=300), "town": generator.choice(["a", "b", "c"], 300),
+        }
+    )  # fmt: skip
+    frame.loc[::7, "weight"] = np.nan
+    frame.loc[3::11, "word"] = None
+    settings = {
+        "model": {"latent_dim": 2}, "network": {"name": "mlp", "hidden": [32]},
+        "likelihood": {"name": "columns"},
+        "training": {"epochs": 40, "batch_size": 50, "validate_every": 20, "lr": 5e-3},
+    }  # fmt: skip
+    made = fit(load(frame, validation=0.1, test=0.0, label="none"), settings)
+    return frame, made, AnomalyScorer.fit(made, *made.inward(frame))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_contributions_of_words_and_counts_sum_to_the_score_and_what_is_missing_adds_nothing(mixed, method):
+    frame, model, scorer = mixed
+    x, c = model.inward(frame)
+    found = scorer.explain(x, c, method=method)
+    assert found.entries.shape == (300, 5)
+    assert np.allclose(found.entries.sum(axis=1) + found.latent, found.score, rtol=1e-5, atol=1e-5)
+    assert np.allclose(found.score, scorer.score(x, c, method=method), rtol=1e-5, atol=1e-5)
+    assert not found.entries[np.isnan(x)].any()
+    empty = np.full_like(x[:1], np.nan)
+    assert not scorer.explain(empty, method=method).entries.any()
+    assert np.isfinite(scorer.score(empty, method=method)).all()
+
+
+@pytest.mark.parametrize("method", ["auto", "neighbours", "density", "likelihood", "elbo"])
+def test_a_word_that_training_never_saw_and_one_that_does_not_fit_are_strange(mixed, method):
+    frame, model, scorer = mixed
+    plain = frame.dropna().reset_index(drop=True).iloc[:60]
+    usual = scorer.score(*model.inward(plain), method=method)
+    with pytest.warns(match="categories that the run does not know"):
+        given = model.inward(plain.assign(town="elsewhere"))
+    unseen = scorer.explain(*given, method=method)
+    assert (unseen.score > usual).mean() > 0.9
+    assert (unseen.entries.argmax(axis=1) == 4).mean() > 0.7
+    wrong = plain.assign(word=np.where(plain["word"] == "large", "small", "large"))
+    assert np.median(scorer.score(*model.inward(wrong), method=method) - usual) > 0
 
 
 def test_what_there_is_not_is_one_line(scorer, rows):

@@ -127,7 +127,7 @@ class AnomalyDetector(OutlierMixin, LatentEstimator):
         """
         x, c = self._given(X)
         with plainly():
-            return -self._scorer.score(x, c, method=self.method)
+            return -self.scorer.score(x, c, method=self.method)
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Score examples from the threshold on: negative for outliers.
@@ -162,7 +162,7 @@ class AnomalyDetector(OutlierMixin, LatentEstimator):
         Returns:
             In (0, 1], shape `(N,)`.
         """
-        return self._scorer.p_values(-self.score_samples(X), self.method)
+        return self.scorer.p_values(-self.score_samples(X), self.method)
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Give how sure it is that examples are normal, and that they are not: p-value and 1 less it.
@@ -187,7 +187,7 @@ class AnomalyDetector(OutlierMixin, LatentEstimator):
         """
         x, c = self._given(X)
         with plainly():
-            return self._scorer.explain(x, c, method=self.method)
+            return self.scorer.explain(x, c, method=self.method)
 
     def as_pyod(self) -> Any:
         """Give a detector with PyOD's interface and orientation, for its ensembles.
@@ -203,7 +203,8 @@ class AnomalyDetector(OutlierMixin, LatentEstimator):
         return adapter(self)
 
     @property
-    def _scorer(self) -> AnomalyScorer:
+    def scorer(self) -> AnomalyScorer:
+        """What scores examples by every method, in the model's form of them."""
         check_is_fitted(self, "model_")
         state = {name[7:-1]: value for name, value in vars(self).items() if name.startswith("scorer_")}
         return AnomalyScorer(self.model_, state)

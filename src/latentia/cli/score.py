@@ -31,6 +31,7 @@ from latentia.cli.output import check_table, device_option, run_argument, skip_b
 )
 @click.option("--contamination", type=float, help="Count this share of the examples as outliers instead.")
 @click.option("--anomaly", help="The label of what is anomalous, for AUROC and average precision.")
+@click.option("--label", help="The column of SOURCE, or the name of its array, that has the labels.")
 @click.option("--reasons", default=3, show_default=True, help="Columns of a table that are named as reasons.")
 @device_option
 @click.option(
@@ -49,6 +50,7 @@ def command(
     rate: float,
     contamination: float | None,
     anomaly: str | None,
+    label: str | None,
     reasons: int,
     device: str,
     output: Path,
@@ -64,7 +66,7 @@ def command(
     opened = open_run(run, device=device)
     found = judge(
         opened, source, split, method=method, rate=rate, contamination=contamination, anomaly=anomaly,
-        reasons=reasons, skip_bad=skip_bad,
+        label=label, reasons=reasons, skip_bad=skip_bad,
     )  # fmt: skip
     write_columns(output, found.columns)
     click.echo(found.summary())

@@ -15,11 +15,10 @@ from typing import Any, Self
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from latentia.core.errors import ConfigError, nearest
-from latentia.core.families import CATEGORICAL, COUNTS
 from latentia.runs.density import blocks_of, nats, totals
+from latentia.runs.features import View, deviation_of, owner_of, seen
 from latentia.runs.model import Trained
 from latentia.runs.neighbours import Neighbours, Tail
 
@@ -33,26 +32,6 @@ COMPONENTS = 5_000
 """Training posteriors that the aggregate posterior is the mean of."""
 HELD_OUT = 2_000
 """Examples that thresholds and p-values rest on."""
-
-
-@dataclass(frozen=True, eq=False)
-class View:
-    """Examples as the scores see them.
-
-    Attributes:
-        latents: posterior means, shape `(N, D)`.
-        values: the examples in the model's units, flat, missing entries 0, shape `(N, P)`.
-        residual: by how much the decoded mean differs from them, shape `(N, P)`.
-    """
-
-    latents: np.ndarray
-    values: np.ndarray
-    residual: np.ndarray
-
-    @property
-    def joint(self) -> np.ndarray:
-        """Latents and residual side by side, shape `(N, D + P)`."""
-        return np.concatenate([self.latents, self.residual], axis=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,9 +124,9 @@ class AnomalyScorer:
         parts, means, deviations = [], [], []
         for part, told, count in blocks_of(model, x, c):
             q = model.model.encode(part, told)
-            parts.append(tuple(value[:count] for value in _seen(model, part, q.mean, told)))
+            parts.append(tuple(value[:count] for value in seen(model, part, q.mean, told)))
             means.append(q.mean[:count].flatten(1).cpu().numpy())
-            deviations.append(_deviation(q)[:count].flatten(1).cpu().numpy())
+            deviations.append(deviation_of(q)[:count].flatten(1).cpu().numpy())
         view = View(*(np.concatenate(values) for values in zip(*parts, strict=True)))
         some = generator.permutation(len(view.values))[:COMPONENTS]
         state = {
@@ -265,7 +244,7 @@ class AnomalyScorer:
         A score in nats is a sum already: of -log p(x_j|z) over the entries, weighted as the importance
         samples are, and the rate. With weights v_k = w_k / sum w, log (1/K) sum_k w_k is sum_k v_k log w_k -
         KL(v || 1/K), whose last term is the latent's. A distance is divided in proportion to what each
-        coordinate adds to its square.
+        coordinate adds to its square, among the entries that are there and the latent.
 
         Args:
             x: examples, shape `(N, *event)`, in the data's units.
@@ -290,32 +269,37 @@ class AnomalyScorer:
         if method == "latent":
             total = self._latent.score(view.latents)
             return Explanation(total, np.zeros((len(total), *event)), total, expected)
-        joint = self._joint.score(view.joint)
-        size = self.view.latents.shape[1]
-        shares = self._joint.shares(view.joint)
+        size, missing = view.latents.shape[1], np.isnan(x).reshape(len(x), -1)
+        joint, shares = self._joint.explain(view.joint)
         scale = joint if method == "neighbours" else self._tails["joint"].surprise(joint)
-        own = self._columns(shares[:, size:]) * scale[:, None]
-        latent = shares[:, :size].sum(axis=1) * scale
+        own, latent = self._divided(scale, shares[:, size:], shares[:, :size].sum(axis=1), missing)
         if method == "auto":
-            plain = self._tails["plain"].surprise(self._plain.score(view.values))
-            own = own + self._columns(self._plain.shares(view.values)) * plain[:, None]
+            plain, shares = self._plain.explain(view.values)
+            scale = self._tails["plain"].surprise(plain)
+            more, rest = self._divided(scale, shares, np.zeros(len(x)), missing)
+            own, latent = own + more, latent + rest
         total = own.sum(axis=1) + latent
         return Explanation(total, own.reshape(len(own), *event), latent, expected)
 
-    def _columns(self, shares: np.ndarray) -> np.ndarray:
-        """Sum what belongs to one entry, where an entry has several features."""
-        owner = _owner(self.model)
-        if owner is None:
-            return shares
-        found = np.zeros((len(shares), int(owner.max()) + 1), shares.dtype)
-        np.add.at(found.T, owner, shares.T)
-        return found
+    def _divided(
+        self, scale: np.ndarray, shares: np.ndarray, latent: np.ndarray, missing: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Divide scores among entries and latent; what is missing gets nothing, and the others its share."""
+        owner = owner_of(self.model)
+        own = shares
+        if owner is not None:  # a category has several features
+            own = np.zeros(missing.shape, shares.dtype)
+            np.add.at(own.T, owner, shares.T)
+        own = np.where(missing, 0, own)
+        whole = own.sum(axis=1) + latent
+        scale = scale / np.where(whole > 0, whole, 1)
+        return own * scale[:, None], np.where(whole > 0, latent, 1) * scale
 
     def _view(self, x: Any, c: np.ndarray | None) -> View:
         parts = []
         for part, told, count in blocks_of(self.model, x, c):
             q = self.model.model.encode(part, told)
-            parts.append(tuple(value[:count] for value in _seen(self.model, part, q.mean, told)))
+            parts.append(tuple(value[:count] for value in seen(self.model, part, q.mean, told)))
         return View(*(np.concatenate(values) for values in zip(*parts, strict=True)))
 
     def _aggregate(self, z: Tensor) -> Tensor:
@@ -330,56 +314,3 @@ class AnomalyScorer:
             found.append(log_p.logsumexp(dim=1))
         shift = math.log(len(mean)) + 0.5 * mean.shape[1] * math.log(2 * math.pi)
         return (torch.cat(found) - shift).reshape(z.shape[:2])
-
-
-@torch.no_grad()
-def _seen(model: Trained, x: Tensor, z: Tensor, c: Tensor | None) -> tuple[np.ndarray, ...]:
-    """Give latents, values and residual of a block as arrays, one row for each example."""
-    decoded = model.model.decode(z, c).mean
-    values, guess = _features(model, x), _features(model, torch.where(x.isnan(), x, decoded))
-    return tuple(part.flatten(1).float().cpu().numpy() for part in (z, values, values - guess))
-
-
-def _features(model: Trained, x: Tensor) -> Tensor:
-    """Give examples as distances are taken of them, `(B, P)`: missing entries are 0.
-
-    Numbers are as the model has them, a count c is log(1 + c), a category a one in a place of its own, so
-    scaled that two rows that differ in it alone are at distance 1.
-    """
-    families, sizes = _table(model)
-    if not set(families) & {CATEGORICAL, *COUNTS}:
-        return x.nan_to_num().flatten(1)
-    parts = []
-    for place, (family, size) in enumerate(zip(families, sizes, strict=True)):
-        value = x[:, place]
-        if family == CATEGORICAL:
-            code = torch.where(value.isnan(), size + 1, value.clamp(max=size)).long()
-            parts.append(functional.one_hot(code, size + 2)[:, : size + 1] * math.sqrt(0.5))
-        else:
-            value = value.nan_to_num()
-            parts.append((value.log1p() if family in COUNTS else value)[:, None])
-    return torch.cat(parts, dim=1).to(x.dtype)
-
-
-def _owner(model: Trained) -> np.ndarray | None:
-    """Give to which column each of the features belongs; None where they are the entries themselves."""
-    families, sizes = _table(model)
-    if CATEGORICAL not in families:
-        return None
-    pairs = enumerate(zip(families, sizes, strict=True))
-    counts = [(place, size + 1 if family == CATEGORICAL else 1) for place, (family, size) in pairs]
-    return np.concatenate([np.full(count, place) for place, count in counts])
-
-
-def _table(model: Trained) -> tuple[list[str], list[int]]:
-    """Give the families and sizes of a table's columns; nothing for other data."""
-    likelihood = model.recipe["likelihood"]
-    return list(likelihood.get("families", [])), list(likelihood.get("sizes", []))
-
-
-def _deviation(q: Any) -> Tensor:
-    """Give the posterior's standard deviation; that of points is small."""
-    try:
-        return q.stddev.clamp(min=1e-3)
-    except NotImplementedError:
-        return torch.full_like(q.mean, 1.0)

@@ -56,6 +56,7 @@ def judge(
     rate: float = 0.05,
     contamination: float | None = None,
     anomaly: str | None = None,
+    label: str | None = None,
     reasons: int = 3,
     skip_bad: bool = False,
 ) -> Judged:
@@ -69,6 +70,7 @@ def judge(
         rate: share of examples held out of the training that may lie beyond the threshold.
         contamination: share of the examples themselves that count as outliers, instead.
         anomaly: the label of what is anomalous.
+        label: where other data have their labels, as `latentia.load` takes it; by default as in the training.
         reasons: how many columns of a table are named.
         skip_bad: leave out files of other data that cannot be read.
 
@@ -76,12 +78,18 @@ def judge(
         What was found.
 
     Raises:
-        ConfigError: if a share is out of range, or there is no such score.
+        ConfigError: if a share is out of range, there is no such score, or labels are asked of no source.
         DataError: if labels cannot tell what is anomalous.
     """
     if contamination is not None and not 0 < contamination <= 0.5:
         raise ConfigError(f"contamination must be in (0, 0.5], not {contamination}")
-    dataset = run.dataset if source is None else run.other(source, **({"skip_bad": True} if skip_bad else {}))
+    settings = {"skip_bad": True} if skip_bad else {}
+    settings |= {} if label is None else {"label": label}
+    if source is None and label is not None:
+        raise ConfigError(
+            "the labels of a run's own data are those of its training; give label with a source"
+        )
+    dataset = run.dataset if source is None else run.other(source, **settings)
     rows = run.rows(dataset, split)
     strange, name = _anomalous(dataset, rows, anomaly)
     x, c, scorer = dataset.part(rows), run.conditions_at(rows, dataset), run.scorer()

@@ -106,21 +106,22 @@ class Neighbours:
         """
         return self.find(points)[0].mean(axis=1)
 
-    def shares(self, points: np.ndarray) -> np.ndarray:
-        """Give by which share each coordinate adds to the squared distances.
+    def explain(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Give the mean distance to the neighbours, and what each coordinate has to do with it.
 
         Args:
             points: shape `(N, P)`.
 
         Returns:
-            Shape `(N, P)`, each row summing to 1.
+            The distances, `(N,)`, and by which share each coordinate adds to their squares, `(N, P)`: a row
+            sums to 1, or to 0 where the distance is 0.
         """
-        _, at = self.find(points)
+        distances, at = self.find(points)
         squared = np.empty_like(points)
         for part in np.array_split(np.arange(len(points)), -(-len(points) // CHUNK)):
             squared[part] = np.square(points[part, None] - self.points[at[part]]).sum(axis=1)
         total = squared.sum(axis=1, keepdims=True)
-        return np.where(total > 0, squared / np.where(total > 0, total, 1), 1 / points.shape[1])
+        return distances.mean(axis=1), squared / np.where(total > 0, total, 1)
 
 
 def _rows(points: np.ndarray) -> np.ndarray:
