@@ -32,23 +32,35 @@ class Applied(Owned):
         Raises:
             LatentiaError: if it has not been kept, and the data that the run was trained on are gone.
         """
-        key = {"weights": storage.checksum(self.model.state_dict()), "data": self.data_key}
-        if self._scorer_file.is_file():
-            tensors, header = storage.load_tensors(self._scorer_file)
-            if all(header.get(name) == str(value) for name, value in key.items()):
-                return AnomalyScorer(self, {name: value.numpy() for name, value in tensors.items()})
+        if (kept := self.kept_scorer()) is not None:
+            return kept
         dataset = self.dataset
         rows = np.concatenate([dataset.splits["train"], dataset.splits["validation"]])
         held_out = np.arange(len(dataset.splits["train"]), len(rows))
         made = AnomalyScorer.fit(self, dataset.part(rows), self.conditions_at(rows), held_out=held_out)
         tensors = {name: torch.from_numpy(np.array(value)) for name, value in made.state().items()}
         try:
-            storage.save_tensors(
-                self._scorer_file, tensors, {name: str(value) for name, value in key.items()}
-            )
+            storage.save_tensors(self._scorer_file, tensors, self._scorer_key)
         except LatentiaError:
             return made  # a folder that cannot be written to can be scored by
         return made
+
+    @property
+    def _scorer_key(self) -> dict[str, str]:
+        return {"weights": str(storage.checksum(self.model.state_dict())), "data": str(self.data_key)}
+
+    def kept_scorer(self) -> AnomalyScorer | None:
+        """Give what scores examples as it was learned before; learn nothing.
+
+        Returns:
+            The scorer, or None.
+        """
+        if not self._scorer_file.is_file():
+            return None
+        tensors, header = storage.load_tensors(self._scorer_file)
+        if any(header.get(name) != value for name, value in self._scorer_key.items()):
+            return None
+        return AnomalyScorer(self, {name: value.numpy() for name, value in tensors.items()})
 
     def score(self, x: Any, c: np.ndarray | None = None, *, method: str = "auto") -> np.ndarray:
         """Say how unusual examples are.

@@ -23,6 +23,12 @@ CHUNK = 512
 """Examples that are computed at once."""
 
 
+UNUSED_TO_HOLES = (
+    "values are missing, and the model was trained on examples without any: the encoder is shown the decoded "
+    "mean of the prior in their place, and log p is that of the others"
+)
+
+
 class Inputs:
     """A model with its transform and weights, and the way of arrays into it.
 
@@ -141,12 +147,7 @@ class Inputs:
         if self.model.holes:
             return
         self.model.fill_holes()
-        warnings.warn(
-            "values are missing, and the model was trained on examples without any: the encoder is shown the "
-            "decoded mean of the prior in their place, and log p is that of the others",
-            Note,
-            stacklevel=3,
-        )
+        warnings.warn(UNUSED_TO_HOLES, Note, stacklevel=3)
 
     @property
     def other_sizes(self) -> str:

@@ -155,13 +155,30 @@ def _figures(scores: np.ndarray, strange: np.ndarray | None) -> dict[str, float]
     }
 
 
-def _reasons(run: Applied, explained: Explanation, count: int) -> list[str]:
-    """Name the columns that add most to each score, and by how much."""
+def reasons(run: Applied, explained: Explanation) -> list[dict[str, float]]:
+    """Name what adds to each score.
+
+    Args:
+        run: one whose examples are rows.
+        explained: what their scores are made of.
+
+    Returns:
+        For each row what its columns, and the latent, add, largest first; those that take from it are left
+        out.
+    """
     columns = run.record.columns or tuple(f"column {at + 1}" for at in range(run.event[0]))
     names = [*columns, LATENT]
     parts = np.concatenate([explained.entries, explained.latent[:, None]], axis=1)
-    order = np.argsort(-parts, axis=1)[:, :count]
+    order = np.argsort(-parts, axis=1)
     return [
-        ", ".join(f"{names[at]} {row[at]:+.2f}" for at in chosen if row[at] > 0)
+        {names[at]: float(row[at]) for at in chosen if row[at] > 0}
         for row, chosen in zip(parts, order, strict=True)
+    ]
+
+
+def _reasons(run: Applied, explained: Explanation, count: int) -> list[str]:
+    """Write the columns that add most to each score, and by how much."""
+    return [
+        ", ".join(f"{name} {value:+.2f}" for name, value in list(row.items())[:count])
+        for row in reasons(run, explained)
     ]

@@ -14,6 +14,7 @@ from latentia.core.event import Kind
 from latentia.core.version import __version__
 from latentia.runs.run import Run
 from latentia.serving.errors import Gone, NotThere
+from latentia.serving.rows import described, example
 from latentia.serving.verbs import SPLIT
 
 
@@ -68,6 +69,8 @@ def info(run: Run, data: Facts) -> dict[str, Any]:
         "kind": data.kind,
         "event": list(run.event),
         "columns": list(data.columns),
+        "example": example(run.record.schema) if run.record.schema is not None else None,
+        "schema": described(run.record.schema) if run.record.schema is not None else None,
         "values": {"low": data.low, "high": data.high, "whole": data.whole},
         "latent": list(run.latent),
         "levels": list(model.levels),
@@ -126,7 +129,9 @@ def metrics(run: Run, split: str | None = None) -> list[dict[str, Any]]:
 
 def _check_there(run: Run) -> None:
     if not run.folder.run_file.is_file():
-        raise Gone("the run folder is no longer there; encode, decode, reconstruct, sample and score go on")
+        raise Gone(
+            "the run folder is no longer there; encode, decode, reconstruct, sample, score and impute go on"
+        )
 
 
 def plain(value: Any) -> Any:

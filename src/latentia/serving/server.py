@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from latentia.serving.description import DESCRIPTION, operation
 from latentia.serving.errors import Busy, Refusal, status_of
 from latentia.serving.guard import BODY, LOCAL, Guard
 from latentia.serving.info import plain
+from latentia.serving.rows import Given
 from latentia.serving.service import Service
 from latentia.serving.verbs import GOT, POSTED, checked
 
@@ -29,6 +31,7 @@ try:
 except ImportError as missing:
     raise MissingExtra("fastapi", "serve", "a server") from missing
 
+T = TypeVar("T")
 HTTP_ERRORS = {404: "there is no such address", 405: "this address is asked with another method"}
 
 
@@ -102,10 +105,10 @@ class _Served:
         """Turn data into latents: mean and standard deviation of q(z|x)."""
         asked, made = await self._read(request, "encode")
         part = asked.fields["part"]
-        x, c = await self._given(asked, "x", inferred=True)
-        mean, std = await self.ready.joined(self.service.encode_rows, x, c)
+        given, c = await self._given(asked)
+        mean, std = await self.ready.joined(self.service.encode_rows, given.x, c)
         if made == wire.JSON:
-            return _json({"mean": mean, "std": std})
+            return _json({"mean": mean, "std": std, **_noted(given)})
         if part == "std" and std is None:
             raise Refusal("the standard deviation of this posterior has no closed form; ask for the mean")
         return _binary(wire.npy(mean if part == "mean" else std), wire.NPY)
@@ -113,27 +116,39 @@ class _Served:
     async def decode(self, request: Request) -> Response:
         """Turn latents into data: the mean of p(x|z)."""
         asked, made = await self._read(request, "decode")
-        z, c = await self._given(asked, "z")
+        z = await _off(asked.fields["z"], self.service.latents)
+        c = self.service.conditions(asked.fields["condition"], len(z))
         return await self._data(await self.ready.joined(self.service.decode_rows, z, c), made)
 
     async def reconstruct(self, request: Request) -> Response:
         """Encode data and decode them again."""
         asked, made = await self._read(request, "reconstruct")
-        x, c = await self._given(asked, "x", inferred=True)
-        return await self._data(await self.ready.joined(self.service.reconstruct_rows, x, c), made)
+        given, c = await self._given(asked)
+        data = await self.ready.joined(self.service.reconstruct_rows, given.x, c)
+        return await self._data(data, made, given)
 
     async def sample(self, request: Request) -> Response:
         """Generate data; the same request gives the same data."""
         asked, made = await self._read(request, "sample")
         found = await self.ready.alone(lambda: self.service.sample(**asked.fields))
-        return await self._data(found, made)
+        return await self._data(found, made, clip=True)
 
     async def score(self, request: Request) -> Response:
         """Say for each example what the model makes of it."""
         asked, _ = await self._read(request, "score")
-        x = await self._examples(asked)
-        found = await self.ready.alone(lambda: self.service.score(**{**asked.fields, "x": x}))
-        return _json({"examples": len(x), **found})
+        given = await self._examples(asked)
+        found = await self.ready.alone(lambda: self.service.score(**{**asked.fields, "x": given.x}))
+        return _json({"examples": len(given.x), **found, **_noted(given)})
+
+    async def impute(self, request: Request) -> Response:
+        """Fill in what is missing."""
+        asked, _ = await self._read(request, "impute")
+        given = await self._examples(asked)
+        found = await self.ready.alone(lambda: self.service.impute(**{**asked.fields, "x": given.x}))
+        write = partial(self.service.told, named=given.named)
+        data = {"x": write(found.best)} if found.draws is None else {"draws": [*map(write, found.draws)]}
+        effective = {} if np.isnan(found.effective).all() else {"effective_sample_size": found.effective}
+        return await asyncio.to_thread(_json, {**data, **effective, **_noted(given)})
 
     async def info(self, request: Request) -> Response:
         """Say what the run is."""
@@ -166,22 +181,19 @@ class _Served:
         made = verb.made(self.service.facts.kind)
         return asked, wire.wanted(request.headers.get("accept", "")[:500], asked.kind, made)
 
-    async def _given(
-        self, asked: wire.Asked, name: str, *, inferred: bool = False
-    ) -> tuple[np.ndarray, np.ndarray | None]:
-        """Check the rows of a request, and their conditions."""
-        if name == "x":
-            rows = await self._examples(asked)
-        else:
-            rows = await _off(asked.fields[name], self.service.latents)
-        return rows, self.service.conditions(asked.fields["condition"], len(rows), inferred=inferred)
+    async def _given(self, asked: wire.Asked) -> tuple[Given, np.ndarray | None]:
+        """Check the examples of a request, and their conditions."""
+        given = await self._examples(asked)
+        return given, self.service.conditions(asked.fields["condition"], len(given.x), inferred=True)
 
-    async def _examples(self, asked: wire.Asked) -> np.ndarray:
+    async def _examples(self, asked: wire.Asked) -> Given:
         if asked.kind in wire.IMAGES:
-            return await asyncio.to_thread(self.service.image, asked.fields["x"])
-        return await _off(asked.fields["x"], self.service.examples)
+            return Given(await asyncio.to_thread(self.service.image, asked.fields["x"]))
+        return await _off(asked.fields["x"], self.service.given)
 
-    async def _data(self, data: np.ndarray, made: str) -> Response:
+    async def _data(
+        self, data: np.ndarray, made: str, given: Given | None = None, *, clip: bool = False
+    ) -> Response:
         """Write data in the wanted type."""
         checks.overflown(data)
         if made == wire.NPY:
@@ -189,7 +201,12 @@ class _Served:
         if made == wire.PNG:
             low, high = self.service.facts.low, self.service.facts.high
             return _binary(await asyncio.to_thread(wire.png, data, low, high), made)
-        return await asyncio.to_thread(_json, {"x": data}) if data.size > wire.LARGE else _json({"x": data})
+
+        def answer() -> Response:
+            named = given is not None and given.named
+            return _json({"x": self.service.told(data, named=named, clip=clip), **_noted(given)})
+
+        return await asyncio.to_thread(answer) if data.size > wire.LARGE else answer()
 
     async def refused(self, request: Request, error: Exception) -> Response:
         """Answer what the caller can mend."""
@@ -198,7 +215,12 @@ class _Served:
         return _error(status, line, {"retry-after": "1"} if isinstance(error, Busy) else None)
 
 
-async def _off(value: Any, check: Callable[[Any], np.ndarray]) -> np.ndarray:
+def _noted(given: Given | None) -> dict[str, list[str]]:
+    """Say what was done with what was sent, where something was."""
+    return {"notes": list(given.notes)} if given is not None and given.notes else {}
+
+
+async def _off(value: Any, check: Callable[[Any], T]) -> T:
     """Check an array here, and lists, which may be long, in a thread where they are."""
     quick = isinstance(value, np.ndarray) or not isinstance(value, list) or len(value) <= 16
     return check(value) if quick else await asyncio.to_thread(check, value)

@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 
 from latentia.core import registry
 from latentia.core.errors import LatentiaError
-from latentia.core.event import Event
+from latentia.runs.anomaly import METHODS
+from latentia.runs.imputation import Imputation, impute
+from latentia.runs.judging import reasons
 from latentia.runs.run import Run
 from latentia.runs.scores import score
 from latentia.sampling import Sampler
 from latentia.serving import info as record
 from latentia.serving import validation as checks
 from latentia.serving.errors import NotThere, Refusal, TooMuch
-from latentia.serving.verbs import COUNT, SAMPLES, SEED, TEMPERATURE, TRUNCATION, known
+from latentia.serving.intake import Intake, Limits
+from latentia.serving.verbs import (
+    COUNT,
+    DRAWS,
+    LATENTS,
+    SAMPLES,
+    SEED,
+    TEMPERATURE,
+    TRUNCATION,
+    known,
+)
 
 LINE = 500
 """Characters of an error's line at the most: it may quote what was sent."""
@@ -26,20 +37,7 @@ Decode = Callable[[np.ndarray, "np.ndarray | None"], np.ndarray]
 """Latents `(N, *latent)` and conditions `(N, C)` or None to the likelihood's mean, `(N, *event)`, float32."""
 
 
-@dataclass(frozen=True)
-class Limits:
-    """What one request may ask for.
-
-    Attributes:
-        examples: examples, latents or samples.
-        importance: importance samples for log p(x), over all examples.
-    """
-
-    examples: int = 4096
-    importance: int = 65_536
-
-
-class Service:
+class Service(Intake):
     """What other programs may ask of a run.
 
     Everything needed is read when it is made: the answers go on if the folder is deleted, and only what
@@ -61,95 +59,15 @@ class Service:
             limits: what one request may ask for.
             fit: fit a sampler that was not fitted before when one is asked for; it may take minutes.
         """
-        self.run = run
-        self.limits = limits or Limits()
+        super().__init__(run, limits)
         self.fit = fit
-        self.lock = threading.RLock()
         self._decode = decode or run.inference.decode
         self._samplers: dict[str, Sampler] = {}
         for name in registry.names("sampler"):
             if (kept := run.kept_sampler(name)) is not None:
                 self._samplers[name] = kept
-        self.facts = record.facts(run)
+        self._scorer = run.kept_scorer()
         self._info = record.info(run, self.facts)
-
-    @property
-    def event(self) -> Event:
-        """What one example is."""
-        return self.run.event
-
-    @property
-    def latent(self) -> tuple[int, ...]:
-        """The shape of one latent."""
-        return self.run.latent
-
-    # What is asked, checked and in one form for all: these rows may be joined with those of other requests.
-
-    def examples(self, x: Any) -> np.ndarray:
-        """Check examples.
-
-        Args:
-            x: one or several, as lists or an array, in the units of the data; in the order of axes that the
-                run's data had, or in the project's.
-
-        Returns:
-            Shape `(N, *event)`.
-        """
-        layout = self.run.record.layout
-        if layout.axes != "same" and isinstance(x, (list, np.ndarray)):
-            array, shape = checks.numbers(x, "x"), layout.shape(self.event)
-            x = layout.arrange(array, self.event) if shape in (array.shape, array.shape[1:]) else array
-        return checks.examples(x, self.event, self.limits.examples)
-
-    def image(self, data: bytes) -> np.ndarray:
-        """Decode an image file, brought to the run's size and channels.
-
-        Args:
-            data: the file's content.
-
-        Returns:
-            Shape `(1, *event)`, in the units of the data.
-        """
-        known = self.facts
-        return checks.image(data, self.event, known.low, known.high, known.whole)
-
-    def latents(self, z: Any) -> np.ndarray:
-        """Check latents, or codes of a model that has some.
-
-        Args:
-            z: one or several, as lists or an array, in their shape or flat.
-
-        Returns:
-            Shape `(N, *latent)`, float32.
-
-        Raises:
-            TooMuch: for more than one request may hold.
-        """
-        array = checks.numbers(z, "z")
-        if not array.ndim or not array.size:
-            raise Refusal(f"'z' holds no latent; give some of shape {checks.shape_of(self.latent)}")
-        if array.size > self.limits.examples * int(np.prod(self.latent)):  # before anything is made of it
-            raise TooMuch(f"'z' holds more than {self.limits.examples:,} latents; send them in parts")
-        found = self.run.as_latents(array)
-        checks.count_of(len(found), self.limits.examples, "latents in z")
-        return checks.numbers(found, "z")
-
-    def conditions(self, condition: Any, count: int, *, inferred: bool = False) -> np.ndarray | None:
-        """Turn conditions in the user's words into one row for each example.
-
-        Args:
-            condition: one or several, as `Run.conditions` takes them; or None.
-            count: how many examples there are.
-            inferred: whether a model that classifies may tell from the data what is not given.
-
-        Returns:
-            Shape `(count, C)`, rows of NaN where they are not known, or None for a model without a condition.
-        """
-        if condition is None and inferred and self.run.model.classifies:
-            return self.run.unknown_conditions(count)
-        return self.run.conditions(condition, count)
-
-    # What is answered.
 
     def encode(self, x: Any, condition: Any = None) -> tuple[np.ndarray, np.ndarray | None]:
         """Give mean and standard deviation of q(z|x).
@@ -212,7 +130,8 @@ class Service:
         *,
         sampler: str = "prior",
         condition: Any = None,
-        noise: bool = False,
+        given: Any = None,
+        noise: bool | None = None,
         seed: int = 0,
         temperature: float | None = None,
         truncation: float | None = None,
@@ -224,24 +143,34 @@ class Service:
             sampler: where the latents come from: `prior`, or one that was fitted to the run.
             condition: for a conditional model, one or several, repeated as often as it takes; those of
                 training examples by default.
-            noise: draw from the likelihood instead of taking its mean.
+            given: values of some columns of a table, by name, which all rows have; the others go with them.
+            noise: draw from the likelihood instead of taking its mean; by default only for tables of columns,
+                whose means are no rows.
             seed: seed of the draws.
             temperature: factor on the distance from the prior's mean.
             truncation: the prior's limit for each coordinate, in standard deviations.
 
         Returns:
             Data in the data's units, `(n, *event)`, float32.
+
+        Raises:
+            Refusal: for a wish that cannot be.
         """
         COUNT.check(n)
         checks.count_of(n, self.limits.examples)
         SEED.check(seed)
         settings = ((TEMPERATURE, temperature), (TRUNCATION, truncation))
         asked = {field.name: field.check(value) for field, value in settings if value is not None}
+        if given is not None and not isinstance(given, dict):
+            raise Refusal("'given' must be an object of values by column name, such as {\"age\": 39}")
+        if noise is None:
+            noise = self.run.recipe["likelihood"]["name"] == "columns"
         with self.lock:
             chosen = self._sampler(sampler, asked)
             c = self.run.conditions_for(n, condition, seed)
-            z = self.run.draw(n, c, chosen, seed=seed)
-            return self.run.inference.decode(z, c, noise=True, seed=seed) if noise else self._decode(z, c)
+            if noise or given:
+                return self.run.made(n, c, chosen, given=given, noise=noise, seed=seed)
+            return self._decode(self.run.draw(n, c, chosen, seed=seed), c)
 
     def _sampler(self, name: str, settings: dict[str, Any]) -> Sampler:
         """Give a sampler: the prior with any settings, others as they were fitted."""
@@ -259,7 +188,9 @@ class Service:
             self._samplers[name] = made
         return made
 
-    def score(self, x: Any, condition: Any = None, *, samples: int = 64, seed: int = 0) -> dict[str, Any]:
+    def score(
+        self, x: Any, condition: Any = None, *, samples: int = 64, seed: int = 0, method: str | None = None
+    ) -> dict[str, Any]:
         """Give for each example the terms of the bound, the error, and log p(x) where there is one.
 
         Args:
@@ -267,9 +198,12 @@ class Service:
             condition: for a conditional model; see `conditions`.
             samples: importance samples K for log p(x); 0 leaves it out.
             seed: seed of the noise in data and latents.
+            method: say as well how unusual they are; see `latentia.runs.anomaly.AnomalyScorer`.
 
         Returns:
-            Figures by name, and under `missing` why others are not there; see `scoring.score`.
+            Figures by name, and under `missing` why others are not there; see `latentia.runs.scores.score`.
+            With a method `score`, higher for what is stranger, `p_value`, and of a table `reasons`: what each
+            column adds to the score.
 
         Raises:
             TooMuch: for more importance samples than one request may ask for.
@@ -284,7 +218,59 @@ class Service:
                 f"{self.limits.importance:,} in one request; send fewer, or samples=0"
             )
         with self.lock:
-            return score(self.run, x, c, samples=samples, seed=seed)
+            found = score(self.run, x, c, samples=samples, seed=seed)
+            return found if method is None else {**found, **self._strange(x, c, method)}
+
+    def _strange(self, x: np.ndarray, c: np.ndarray | None, method: str) -> dict[str, Any]:
+        """Say how unusual examples are against those of the training."""
+        known(method, METHODS, "method")
+        if self._scorer is None and not self.fit:
+            raise NotThere(
+                "no scores were fitted to this run; fit them with: latentia score RUN -o scores.csv, and "
+                "start the server again"
+            )
+        self._scorer = self._scorer or self.run.scorer()
+        c = self.run.complete(x, c)
+        explained = self._scorer.explain(x, c, method=method)
+        answer: dict[str, Any] = {
+            "score": explained.score,
+            "p_value": self._scorer.p_values(explained.score, method),
+        }
+        if self.event.kind == "vector":
+            answer["reasons"] = reasons(self.run, explained)
+        return answer
+
+    def impute(
+        self, x: Any, condition: Any = None, *, draws: int = 0, samples: int = 500, seed: int = 0
+    ) -> Imputation:
+        """Fill in missing values; see `latentia.runs.imputation.impute`.
+
+        Args:
+            x: examples; see `examples`.
+            condition: for a conditional model; see `conditions`.
+            draws: how many fillings to draw.
+            samples: latents of each example.
+            seed: seed of the draws.
+
+        Returns:
+            The examples without holes, in the data's units.
+
+        Raises:
+            TooMuch: for more latents or examples than one request may ask for.
+        """
+        x = self.examples(x)
+        c = self.conditions(condition, len(x), inferred=True)
+        replace(DRAWS, high=self.limits.examples).check(draws)
+        replace(LATENTS, high=self.limits.importance).check(samples)
+        SEED.check(seed)
+        for what, count, most in (
+            ("latents", len(x) * samples, self.limits.latents),
+            ("fillings", len(x) * draws, self.limits.examples),
+        ):
+            if count > most:
+                raise TooMuch(f"{count:,} {what} are more than {most:,} in one request; send fewer examples")
+        with self.lock:
+            return impute(self.run, x, c, draws=draws, samples=samples, seed=seed)
 
     def info(self) -> dict[str, Any]:
         """Give what the run is: shapes, parts, labels, limits; no path of this machine."""

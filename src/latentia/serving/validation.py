@@ -26,13 +26,16 @@ def shape_of(shape: tuple[int, ...]) -> str:
     return "x".join(map(str, shape)) or "one number"
 
 
-def numbers(value: Any, what: str, dtype: type[np.float32 | np.float64] = np.float32) -> np.ndarray:
+def numbers(
+    value: Any, what: str, dtype: type[np.float32 | np.float64] = np.float32, *, holes: bool = False
+) -> np.ndarray:
     """Take finite numbers from lists or an array.
 
     Args:
         value: nested lists, or an array.
         what: what they are called in the message.
         dtype: what lists and floating-point numbers become.
+        holes: take NaN, and null in lists, for values that are missing.
 
     Returns:
         An array of `dtype` for lists and of floating-point numbers; whole numbers of an array as they are.
@@ -53,8 +56,10 @@ def numbers(value: Any, what: str, dtype: type[np.float32 | np.float64] = np.flo
         array = array.astype(np.uint8)
     if array.dtype.kind == "f":
         with np.errstate(over="ignore"):  # what becomes infinite is found below
-            finite = np.isfinite(array.astype(np.float32)).all()
-        if not finite:
+            narrow = array.astype(np.float32)
+        if holes and np.isinf(narrow).any():
+            raise Refusal(f"'{what}' holds values that are not finite; give finite numbers, or null")
+        if not holes and not np.isfinite(narrow).all():
             raise Refusal(f"'{what}' holds NaN or values that are not finite; give finite numbers")
         return array.astype(dtype)
     return array
@@ -105,13 +110,14 @@ def examples(value: Any, event: Event, limit: int) -> np.ndarray:
         limit: how many at the most.
 
     Returns:
-        Shape `(N, *event)`, N at least 1; uint8 as it is, else float32, or float64 for rows of a table.
+        Shape `(N, *event)`, N at least 1; uint8 as it is, else float32, or float64 for rows of a table; NaN
+        where a value is missing.
 
     Raises:
-        Refusal: for another shape, no example or too many, or values that are not finite.
+        Refusal: for another shape, no example or too many, or values that are infinite.
     """
     dtype = np.float64 if event.kind == "vector" else np.float32
-    array = value if isinstance(value, np.ndarray) else numbers(value, "x", dtype)
+    array = value if isinstance(value, np.ndarray) else numbers(value, "x", dtype, holes=True)
     if array.shape == event:
         array = array[None]
     if array.shape[1:] != event or not array.ndim:
@@ -119,7 +125,7 @@ def examples(value: Any, event: Event, limit: int) -> np.ndarray:
             f"'x' has shape {shape_of(array.shape)}; give examples of shape {shape_of(event)}, one or a list"
         )
     count_of(len(array), limit, "examples in x")
-    array = numbers(array, "x", dtype)
+    array = numbers(array, "x", dtype, holes=True)
     return array if array.dtype == np.uint8 else array.astype(dtype)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from latentia.core.errors import nearest
+from latentia.runs.anomaly import METHODS
 from latentia.serving.bodies import JSON, NPY, PNG
 from latentia.serving.errors import Refusal
 
@@ -165,7 +166,12 @@ class Verb:
 
 MOST = 1_000_000
 """What is beyond all sense as a factor."""
-X, Z = (Field(name, required=True, about="numbers in nested lists") for name in ("x", "z"))
+X = Field(
+    "x",
+    required=True,
+    about="numbers in nested lists, or rows of a table as objects by column name; null is what is missing",
+)
+Z = Field("z", required=True, about="numbers in nested lists")
 CONDITION = Field(
     "condition",
     about="for a conditional model: a label by number or name, a vector, or one for each example",
@@ -173,11 +179,17 @@ CONDITION = Field(
 PART = Field("part", str, "mean", words=("mean", "std"), about="which of the two an npy answer holds")
 COUNT = Field("n", int, 1, 1)
 SEED = Field("seed", int, 0, 0, 2**32 - 1)
-NOISE = Field("noise", bool, False, about="draw from p(x|z), not its mean")
+NOISE = Field(
+    "noise", bool, about="draw from p(x|z), not its mean; by default for the likelihood `columns` alone"
+)
+GIVEN = Field("given", about="values of some columns of a table, by name, which all rows are to have")
 SAMPLER = Field("sampler", str, "prior")
 TEMPERATURE = Field("temperature", float, high=MOST, about="factor on the distance from the prior's mean")
 TRUNCATION = Field("truncation", float, high=MOST, about="limit of each coordinate, in standard deviations")
 SAMPLES = Field("samples", int, 64, about="importance samples for log p(x); 0 leaves it out")
+METHOD = Field("method", str, words=METHODS, about="say as well how unusual they are, by this score, and why")
+DRAWS = Field("draws", int, 0, about="fillings drawn from p(missing | observed), instead of the best values")
+LATENTS = Field("samples", int, 500, 1, about="latents of each example that a filling rests on")
 SPLIT = Field("split", str, words=("train", "validation", "test"), about="all by default")
 DATA = (JSON, NPY, PNG)
 POSTED: Mapping[str, Verb] = {
@@ -190,12 +202,17 @@ POSTED: Mapping[str, Verb] = {
     "reconstruct": Verb("Data to latents and back", (X, CONDITION), DATA),
     "sample": Verb(
         "New data; the same request gives the same data",
-        (COUNT, SAMPLER, CONDITION, NOISE, SEED, TEMPERATURE, TRUNCATION),
+        (COUNT, SAMPLER, CONDITION, GIVEN, NOISE, SEED, TEMPERATURE, TRUNCATION),
         DATA,
     ),
     "score": Verb(
-        "For each example: mse, distortion, rate and ELBO in nats, log p(x) by importance sampling",
-        (X, CONDITION, SAMPLES, SEED),
+        "For each example: mse, distortion, rate and ELBO in nats, log p(x) by importance sampling; with "
+        "a method also score, p_value and reasons",
+        (X, CONDITION, SAMPLES, SEED, METHOD),
+    ),
+    "impute": Verb(
+        "Data without holes: x, or several draws; observed values stay",
+        (X, CONDITION, DRAWS, LATENTS, SEED),
     ),
 }
 """What is asked with a body."""
