@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from sklearn.base import OutlierMixin
@@ -13,12 +13,19 @@ from sklearn.utils.validation import check_is_fitted
 from latentia.applications.base import LatentEstimator, plainly
 from latentia.runs.anomaly import AnomalyScorer, Explanation
 
+if TYPE_CHECKING:
+    from latentia.runs.run import Run
+
 
 class AnomalyDetector(OutlierMixin, LatentEstimator):
     """Says how unusual rows, frames or pictures are, and why.
 
     `score_samples` follows scikit-learn: higher is more normal. What PyOD calls `decision_scores_` and
     `labels_` has PyOD's orientation, higher is stranger; `as_pyod` gives a detector that has it throughout.
+
+    There is no `partial_fit`: neighbours and thresholds are those of all training examples at once. A table
+    that does not fit into memory is packed (`latentia pack`), a run trained on it, and the detector made of
+    that (`from_run`).
 
     Args:
         method: which score; see `latentia.runs.anomaly.AnomalyScorer`.
@@ -34,7 +41,7 @@ class AnomalyDetector(OutlierMixin, LatentEstimator):
         settings: sections of a run file, over all others.
         random_state: seed of weights, order and noise.
         warm_start: go on from the weights of the last fit.
-        verbose: show a progress bar.
+        verbose: show a progress bar, on terminals and in notebooks.
         run: a folder to keep the training in as a run.
 
     Attributes:
@@ -43,6 +50,16 @@ class AnomalyDetector(OutlierMixin, LatentEstimator):
         decision_scores_: scores of the training examples, higher for what is stranger, shape `(N,)`.
         labels_: 1 for training examples beyond the threshold, else 0, shape `(N,)`.
         n_features_in_: how many columns the training data had.
+
+    Example:
+        >>> import numpy as np
+        >>> line = np.random.default_rng(0).normal(size=(200, 1)) @ [[1.0, -1.0, 2.0]]
+        >>> noisy = line + 0.1 * np.random.default_rng(1).normal(size=line.shape)
+        >>> detector = AnomalyDetector(latent_dim=1, max_iter=30, random_state=0).fit(noisy)
+        >>> detector.predict([[1.0, -1.0, 2.0], [1.0, 1.0, 2.0]])
+        array([ 1, -1])
+        >>> int(detector.explain([[1.0, 1.0, 2.0]]).entries.argmax())
+        1
     """
 
     def __init__(
@@ -110,11 +127,22 @@ class AnomalyDetector(OutlierMixin, LatentEstimator):
                 limit = scorer.threshold(self.false_positive_rate, self.method)
             else:
                 limit = float(np.percentile(self.decision_scores_, 100 * (1 - self.contamination)))
+        self._keep(scorer, limit)
+        self.labels_ = (self.decision_scores_ > limit).astype(np.int64)
+        return self
+
+    def _adopt(self, run: Run) -> None:
+        """Take the run's scorer, for which its data need not be there."""
+        if self.contamination != "auto":
+            raise ValueError("contamination is a share of the examples of fit; give false_positive_rate here")
+        scorer = run.scorer()
+        scorer.check(self.method)
+        self._keep(scorer, scorer.threshold(self.false_positive_rate, self.method))
+
+    def _keep(self, scorer: AnomalyScorer, limit: float) -> None:
         for name, value in scorer.state().items():
             setattr(self, f"scorer_{name}_", value)
         self.offset_ = -limit
-        self.labels_ = (self.decision_scores_ > limit).astype(np.int64)
-        return self
 
     def score_samples(self, X: Any) -> np.ndarray:
         """Score examples, higher for what is more normal.
@@ -193,14 +221,14 @@ class AnomalyDetector(OutlierMixin, LatentEstimator):
         """Give a detector with PyOD's interface and orientation, for its ensembles.
 
         Returns:
-            A `pyod.models.base.BaseDetector` that fits this estimator.
+            A `pyod.models.base.BaseDetector` that fits clones of this estimator.
 
         Raises:
             MissingExtra: if PyOD is not installed.
         """
-        from latentia.applications.pyod import adapter
+        from latentia.applications.pyod import PyodDetector
 
-        return adapter(self)
+        return PyodDetector(detector=self)
 
     @property
     def scorer(self) -> AnomalyScorer:

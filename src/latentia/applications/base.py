@@ -7,7 +7,7 @@ import math
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -23,8 +23,13 @@ from latentia.runs.exchange import is_frame
 from latentia.runs.fitting import fit
 from latentia.runs.model import Trained
 
+if TYPE_CHECKING:
+    from latentia.runs.run import Run
+
 STATE = "estimator.json"
 ARRAYS = "estimator.safetensors"
+MOST_STEPS = 12
+"""Steps of training for each example at the most: a handful of rows is learned by heart soon."""
 
 
 class LatentEstimator(BaseEstimator):
@@ -33,7 +38,8 @@ class LatentEstimator(BaseEstimator):
     Attributes:
         model_: the trained model.
         n_iter_: how many epochs it was trained for.
-        n_features_in_: how many columns the training data had; of pictures, how many entries an example has.
+        n_features_in_: how many columns the training data had; of pictures, how many entries an example has;
+            missing in an estimator around a run, which takes columns by name.
     """
 
     numbers: ClassVar[str] = "gaussian"
@@ -64,7 +70,8 @@ class LatentEstimator(BaseEstimator):
     def _checked(self, X: Any, *, reset: bool) -> Any:
         """Check examples as scikit-learn does, and give them as `latentia.load` takes them."""
         if is_frame(X):
-            validate_data(self, X, reset=reset, skip_check_array=True)
+            if reset or hasattr(self, "n_features_in_"):  # a run matches columns by itself
+                validate_data(self, X, reset=reset, skip_check_array=True)
             if reset and len(X) < 2:
                 raise ValueError(f"Found array with {len(X)} sample(s) while a minimum of 2 is required.")
             return X
@@ -125,7 +132,8 @@ class LatentEstimator(BaseEstimator):
         count = len(dataset.splits["train"])
         batch = self.batch_size or min(128, max(16, count // 8))
         each = max(1, count // min(batch, count))
-        epochs = self.max_iter or max(1, math.ceil(self._steps(count) / each))
+        steps = min(self._steps(count), MOST_STEPS * count)
+        epochs = self.max_iter or max(1, math.ceil(steps / each))
         own: dict[str, Any] = {
             "model": {"latent_dim": self.latent_dim},
             "training": {
@@ -152,6 +160,39 @@ class LatentEstimator(BaseEstimator):
             return self.model_.inward(X)
 
     # Keeping.
+
+    @classmethod
+    def from_run(cls, run: Run | str | os.PathLike[str], **parameters: Any) -> Self:
+        """Put a trained run to work as a fitted estimator.
+
+        Examples are matched to those of the run as everywhere: the columns of a frame by name, others than
+        the run's ignored with a word.
+
+        Args:
+            run: the run, or its folder.
+            parameters: those of the estimator; what the run has decided, it has decided.
+
+        Returns:
+            The fitted estimator.
+
+        Raises:
+            RunError: if the folder holds no trained run.
+            ValueError: if the run cannot do what the estimator is for.
+        """
+        from latentia.core.devices import choose_device
+        from latentia.runs.run import Run
+
+        opened = run if isinstance(run, Run) else Run.open(run).to(choose_device("auto"))
+        made = cls(**parameters)
+        made.latent_dim = opened.recipe["model"].get("latent_dim", made.latent_dim)
+        made.model_ = opened
+        made.n_iter_ = opened.spec["training"]["epochs"]
+        with plainly():
+            made._adopt(opened)
+        return made
+
+    def _adopt(self, run: Run) -> None:
+        """Learn from a run what `fit` learns beside the model."""
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write the fitted estimator into a folder that `load` reads: JSON and safetensors, no pickle.

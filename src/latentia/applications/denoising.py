@@ -31,7 +31,7 @@ class Denoiser(OneToOneFeatureMixin, TransformerMixin, LatentEstimator):
         settings: sections of a run file, over all others: `{"corruption": "hide_patches"}`.
         random_state: seed of weights, order and noise.
         warm_start: go on from the weights of the last fit.
-        verbose: show a progress bar.
+        verbose: show a progress bar, on terminals and in notebooks.
         run: a folder to keep the training in as a run.
 
     Attributes:

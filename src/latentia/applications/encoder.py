@@ -27,7 +27,7 @@ class LatentEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, LatentEst
         settings: sections of a run file, over all others: `{"objective": {"beta": 4.0}}`, `{"model": "rae"}`.
         random_state: seed of weights, order and noise.
         warm_start: go on from the weights of the last fit.
-        verbose: show a progress bar.
+        verbose: show a progress bar, on terminals and in notebooks.
         run: a folder to keep the training in as a run, for reports and the explorer; none by default.
 
     Attributes:
