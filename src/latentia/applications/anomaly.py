@@ -228,7 +228,7 @@ class AnomalyDetector(OutlierMixin, LatentEstimator):
         """
         from latentia.applications.pyod import PyodDetector
 
-        return PyodDetector(detector=self)
+        return PyodDetector(self)
 
     @property
     def scorer(self) -> AnomalyScorer:

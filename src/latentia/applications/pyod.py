@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone
 
-from latentia.applications.anomaly import AnomalyDetector
 from latentia.core.errors import MissingExtra
+
+if TYPE_CHECKING:
+    from latentia.applications.anomaly import AnomalyDetector
 
 try:
     from pyod.models.base import BaseDetector  # pyright: ignore[reportMissingImports]
@@ -21,8 +23,8 @@ class PyodDetector(_Base):
     """A detector of PyOD around one of latentia.
 
     Args:
+        detector: the `AnomalyDetector` whose clones are fitted.
         contamination: share of the training examples that are labelled as outliers.
-        detector: the `AnomalyDetector` whose clones are fitted; one of default settings if there is none.
 
     Attributes:
         detector_: the fitted clone.
@@ -31,7 +33,7 @@ class PyodDetector(_Base):
         labels_: 1 for training examples beyond it, else 0, shape `(N,)`.
     """
 
-    def __init__(self, contamination: float = 0.1, detector: AnomalyDetector | None = None) -> None:
+    def __init__(self, detector: AnomalyDetector, contamination: float = 0.1) -> None:
         if BaseDetector is None:
             raise MissingExtra("pyod", "pyod", "as_pyod")
         super().__init__(contamination=contamination)
@@ -48,7 +50,7 @@ class PyodDetector(_Base):
             Itself.
         """
         self._set_n_classes(y)
-        fresh: Any = clone(self.detector or AnomalyDetector())
+        fresh: Any = clone(self.detector)
         self.detector_ = fresh.fit(X)
         self.decision_scores_ = self.detector_.decision_scores_
         self._process_decision_scores()
