@@ -15,9 +15,9 @@ from latentia.report import build
 from latentia.report.words import number
 from tests.report.reading import Page
 
-SECTIONS = ["data", "sizes", "curves", "reconstructions", "samples", "interpolations", "map"]
+SECTIONS = ["data", "sizes", "curves", "reconstructions", "unusual", "samples", "interpolations", "map"]
 SECTIONS += ["dimensions", "traversals", "repeat"]
-JOINT = [*SECTIONS[:6], "codes", *SECTIONS[6:]]
+JOINT = [*SECTIONS[:7], "codes", *SECTIONS[7:]]
 REPORTS = ["vae_report", "pair_report", "plane_report", "table_report", "series_report"]
 REPORTS += ["planes_report", "assessed_report", "assessed_pair_report", "sweep_report"]
 

@@ -66,6 +66,15 @@ class Pictures(View):
         ]
         return [pictured(words, [below(blocks, gap=8, background=None)], wide=True)]
 
+    def unusual(
+        self, words: Words, given: np.ndarray, expected: np.ndarray, parts: np.ndarray, scale: float
+    ) -> list[Exhibit]:
+        """Show originals over what was expected and over where they are strange; see `View`."""
+        share = (parts.sum(axis=1, keepdims=True) / (scale or 1)).clip(0, 1)  # of all channels
+        where = self.low + (self.high - self.low) * share
+        rows = [self._grid(given, IN_ROW), self._grid(expected, IN_ROW), self._grid(where, IN_ROW)]
+        return [pictured(words, rows, ["original", "expected", "adds to the score"], wide=True)]
+
     def samples(self, drawn: Mapping[str, tuple[Words, Sequence[Made]]], data: np.ndarray) -> list[Exhibit]:
         """Show for each sampler a row for each run, or a grid of one run; see `View`."""
         return [

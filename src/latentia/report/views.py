@@ -108,6 +108,23 @@ class View(abc.ABC):
             The exhibits.
         """
 
+    def unusual(
+        self, words: Words, given: np.ndarray, expected: np.ndarray, parts: np.ndarray, scale: float
+    ) -> list[Exhibit]:
+        """Show strange examples of a run with what it would have expected.
+
+        Args:
+            words: what is written around it.
+            given: the examples, `(N, *event)`.
+            expected: what it makes of them, same shape.
+            parts: what each entry adds to the score, same shape.
+            scale: the largest part in any run of the report, of an image the largest sum over channels.
+
+        Returns:
+            The exhibits.
+        """
+        return self.compare(words, given, [Made("expected", expected, "")])
+
     @abc.abstractmethod
     def samples(self, drawn: Mapping[str, tuple[Words, Sequence[Made]]], data: np.ndarray) -> list[Exhibit]:
         """Show samples.

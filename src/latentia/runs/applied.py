@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,18 @@ import torch
 
 from latentia.core import storage
 from latentia.core.errors import LatentiaError
-from latentia.runs.anomaly import AnomalyScorer, Explanation
+from latentia.runs.anomaly import HELD_OUT, REFERENCES, AnomalyScorer, Explanation
 from latentia.runs.data import Owned
 from latentia.runs.exchange import is_frame
 from latentia.runs.imputation import SAMPLES, impute
+
+
+DECODINGS = 50
+"""About how often a held-out example is decoded to learn how it scores by every method."""
+VALUES = 20_000_000
+"""Values that are decoded within seconds."""
+DISTANCES = 20_000_000_000
+"""Differences of values that distances are computed from within seconds."""
 
 
 class Applied(Owned):
@@ -61,6 +70,23 @@ class Applied(Owned):
         if any(header.get(name) != value for name, value in self._scorer_key.items()):
             return None
         return AnomalyScorer(self, {name: value.numpy() for name, value in tensors.items()})
+
+    def quick_to_score(self, count: int) -> bool:
+        """Say whether examples are scored within seconds, so that a page may show scores unasked.
+
+        Args:
+            count: how many of the run's own examples.
+
+        Returns:
+            Whether distances to the training examples are few, and so are the decodings by which a scorer is
+            learned, if it is not kept.
+        """
+        size, splits = math.prod(self.event), self.dataset.splits
+        train, aside = len(splits["train"]), len(splits["validation"]) or len(splits["train"])
+        learned = (train + DECODINGS * min(aside, HELD_OUT)) * size
+        if count * min(train, REFERENCES) * size > DISTANCES:
+            return False
+        return learned <= VALUES or self.kept_scorer() is not None
 
     def score(self, x: Any, c: np.ndarray | None = None, *, method: str = "auto") -> np.ndarray:
         """Say how unusual examples are.

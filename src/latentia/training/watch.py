@@ -188,7 +188,10 @@ def _health_due(run: Watched, step: int) -> bool:
 
 
 def diverged(run: Watched, progress: Progress) -> tuple[str, str]:
-    """Tell whether the loss ended far above where it began.
+    """Tell whether the training loss ended far above where it began.
+
+    A validation loss alone that is far above it says something of the examples that were held out: one that
+    lies far outside of the others is enough.
 
     Args:
         run: the run.
@@ -198,16 +201,16 @@ def diverged(run: Watched, progress: Progress) -> tuple[str, str]:
         A warning where the weights that were kept are from before, and why what was learned is of no use
         where they are not; both empty where nothing diverged.
     """
-    last = progress.last_loss if progress.best_score is None else progress.best_score
-    ends = [loss for loss in (last, progress.last_loss) if loss is not None and _far(run, progress, loss)]
-    if not ends:
+    best = progress.best_score
+    last = best if progress.last_loss is None else progress.last_loss
+    if last is None or not _far(run, progress, last):
         return "", ""
     lr = run.settings.lr
     what = (
         f"the run diverged: its loss was {progress.first_loss:.4g} nats before the first step, and is "
-        f"{ends[0]:.4g}; use training.lr={min(USUAL_LR, lr / 10):g} (now {lr:g})"
+        f"{last:.4g}; use training.lr={min(USUAL_LR, lr / 10):g} (now {lr:g})"
     )
-    if progress.best_score is None or _far(run, progress, progress.best_score):
+    if best is None or _far(run, progress, best):
         return "", what
     return f"{what}; the weights of step {progress.best_step}, before it, were kept", ""
 

@@ -25,10 +25,11 @@ from latentia.report.sections import (
     sizes,
     training,
     traversals,
+    unusual,
 )
 
 NUMBERS = (comparison, data, sizes, training)
-SHOWN = (reconstructions, samples)
+SHOWN = (reconstructions, unusual, samples)
 LATENTS = (interpolations, latent_values, latent_map, dimensions, traversals)
 
 
