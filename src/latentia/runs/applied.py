@@ -16,7 +16,6 @@ from latentia.runs.data import Owned
 from latentia.runs.exchange import is_frame
 from latentia.runs.imputation import SAMPLES, impute
 
-
 DECODINGS = 50
 """About how often a held-out example is decoded to learn how it scores by every method."""
 VALUES = 20_000_000
