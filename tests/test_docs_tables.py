@@ -1,0 +1,54 @@
+"""The page about tables runs as it is written, and prints what it says it prints, digits aside."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from latentia.cli import main
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "tables.md"
+BLOCK = re.compile(r"^```(python|sh|text)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def likened(text: str) -> list[str]:
+    """Give the words of each line: digits, their widths, device and threads are those of a machine."""
+    text = re.sub(r"[-+]?\d[\d.,e+-]*", "0", re.sub(r"(?<= epochs on ).*", "...", text))
+    return [" ".join(line.split()) for line in text.strip().splitlines()]
+
+
+def commands(block: str) -> list[list[str]]:
+    lines = block.replace("\\\n", " ").splitlines()
+    return [words for line in lines if (words := shlex.split(line, comments=True))]
+
+
+def run_block(kind: str, block: str, names: dict) -> None:
+    if kind == "python":
+        exec(compile(block, str(PAGE), "exec"), names)  # noqa: S102
+        return
+    for program, *arguments in commands(block):
+        assert program == "latentia"
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        assert not ended.value.code, arguments
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_the_page_runs_as_it_is_written(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("pandas")
+    monkeypatch.chdir(tmp_path)
+    blocks = BLOCK.findall(PAGE.read_text(encoding="utf-8"))
+    assert len(blocks) > 10
+    names: dict = {"__name__": "__main__"}
+    for at, (kind, block) in enumerate(blocks):
+        if kind == "text":
+            continue
+        run_block(kind, block, names)
+        said = capsys.readouterr().out
+        follows = blocks[at + 1] if at + 1 < len(blocks) else ("", "")
+        expected = follows[1] if follows[0] == "text" else ""
+        assert likened(said) == likened(expected), said
