@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +18,7 @@ from latentia.explorer.encoded import measured
 from latentia.explorer.view import View
 from latentia.probability.codes import nearest
 from latentia.serving.bodies import read_npy
+from latentia.serving.rows import read
 from latentia.serving.validation import numbers, picture
 from latentia.serving.verbs import (
     CONDITION,
@@ -185,19 +187,30 @@ def _example(view: View, body: bytes, invert: bool) -> np.ndarray:
     dtype = np.float64 if event.kind == "vector" else np.float32
     if not body:
         raise DataError("the file is empty")
+    table = event.kind == "vector"
     if body.startswith(b"\x93NUMPY"):
-        x = numbers(read_npy(body), "x", dtype)
+        x = numbers(read_npy(body), "x", dtype, holes=table)
+    elif table and body.lstrip().startswith(b"{"):
+        x = read(_object(body), view.run.record, event).x
     elif event.kind == "image" and not _is_text(body):
         return _picture(view, body, invert)
     elif _is_text(body):
         text = body.decode(errors="replace").replace(",", " ").replace(";", " ").split()
-        x = numbers(text, "x", dtype)
+        x = numbers(text, "x", dtype, holes=table)
     else:
-        raise DataError("this is neither an .npy file nor numbers as text")
+        more = ', nor a row such as {"age": 39}' * table
+        raise DataError(f"this is neither an .npy file nor numbers as text{more}")
     if x.size != int(np.prod(event)):
         want, got = ("x".join(map(str, shape)) for shape in (event, x.shape))
         raise DataError(f"an example of this run has shape {want}, and this has {got}")
     return x.reshape(event).astype(dtype)
+
+
+def _object(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"this is no JSON ({' '.join(str(error).split())[:100]})") from error
 
 
 def _is_text(body: bytes) -> bool:

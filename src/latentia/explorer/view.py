@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from latentia.core.errors import DataError, RunError
+from latentia.data.dataset import Dataset
 from latentia.data.splits import spread
 from latentia.explorer import planes
 from latentia.explorer.encoded import Encoded, encode_all, label_of
@@ -88,6 +89,7 @@ class View:
             "low": float(low),
             "high": float(high),
             "columns": run.record.columns,
+            "schema": _schema(run),
             "ranges": self._ranges,
             "bound": run.objective.bound,
             "samplers": self.samplers,
@@ -102,7 +104,8 @@ class View:
         if self.run.event.kind != "vector":
             return []
         x = self.run.dataset.x[spread(np.arange(len(self.run.dataset)), RANGED)]
-        return list(zip(x.min(axis=0).astype(float).tolist(), x.max(axis=0).astype(float).tolist()))
+        low, high = np.fmin.reduce(x, axis=0), np.fmax.reduce(x, axis=0)
+        return [(float(a), float(b)) for a, b in zip(np.nan_to_num(low), np.nan_to_num(high))]
 
     @property
     def samplers(self) -> list[str]:
@@ -268,8 +271,7 @@ class View:
             for number, name in enumerate(dataset.factor_names):
                 found.append((name, None, "", dataset.factors[:, number]))
         if self.run.event.kind == "vector":
-            names = dataset.columns or tuple(f"column {i}" for i in range(dataset.event[0]))
-            found += [(name, None, "", dataset.x[:, i]) for i, name in enumerate(names)]
+            found += _of_table(dataset)
         if self.size <= LISTED:
             found += [(f"latent {i}", None, "", encoded.latents[:, i]) for i in range(self.size)]
         return found
@@ -339,3 +341,39 @@ class View:
         c = None if self.run.condition is None or c is None else self.run.condition_rows(c)
         decoded = (self._quick or self.service.decode_rows)(z.reshape(len(z), *self.run.latent), c)
         return np.ascontiguousarray(decoded, dtype=np.float32)
+
+
+def _schema(run: Run) -> list[dict[str, Any]] | None:
+    """Say how the page writes the numbers of a table's columns; None where they are numbers alone."""
+    schema = run.record.schema
+    if schema is None or not schema.mixed:
+        return None
+    return [
+        {
+            "kind": column.kind,
+            "words": [*map(str, column.categories)],
+            "decimals": column.decimals,
+            # Milliseconds since 1970, as the page's language counts them.
+            "origin": int(np.datetime64(column.origin, "ms").astype(np.int64)) if column.origin else None,
+            "day": column.unit == "day",
+        }
+        for column in schema.columns
+    ]
+
+
+def _of_table(dataset: Dataset) -> list[tuple[str, list[str] | None, str, np.ndarray]]:
+    """Give the columns of a table to colour by: categories and truth values with their words."""
+    if dataset.schema is None:
+        names = dataset.columns or tuple(f"column {i}" for i in range(dataset.event[0]))
+        return [(name, None, "", dataset.x[:, i]) for i, name in enumerate(names)]
+    found = []
+    for at, column in enumerate(dataset.schema.columns):
+        values, words, unit = np.asarray(dataset.x[:, at]), [*map(str, column.categories)], ""
+        if column.kind == "boolean":
+            words = ["False", "True"]
+        if words:  # what is missing, or was never seen in training, has no place
+            values = np.where(np.isnan(values) | (values >= len(words)), -1, values)
+        if column.kind == "time":
+            unit = f"{column.unit}s" + (f" since {column.origin[:10]}" if column.origin else "")
+        found.append((column.name, words or None, unit, values))
+    return found

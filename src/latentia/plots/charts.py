@@ -205,7 +205,7 @@ def lines(
                 turned: dict[str, Any] = {"rotation": 90, "fontsize": 6}
                 axes.set_xticks(range(len(ticks)), [short(tick, 12) for tick in ticks], **turned)
         if legend:
-            _shared_legend(figure, places[0])
+            shared_legend(figure, places[0])
 
     rows = -(-len(panels) // columns)
     height = rows * (130 if ticks else 95) + (25 if legend else 5)
@@ -213,76 +213,13 @@ def lines(
     return drawn(words, draw, size, wide=True)
 
 
-def histograms(
-    words: Words,
-    columns: Sequence[str],
-    groups: Sequence[tuple[str, np.ndarray]],
-    colours: Sequence[str] = (LIGHT["line"], LIGHT["first"], LIGHT["second"]),
-) -> Exhibit:
-    """Draw how each column is distributed, the groups over each other.
+def shared_legend(figure: Figure, axes: Axes) -> None:
+    """Name below all panels what one of them shows.
 
     Args:
-        words: what is written around it.
-        columns: names of the columns.
-        groups: a name and values of shape `(N, F)` each; the first is drawn filled.
-        colours: one for each group.
-
-    Returns:
-        The chart.
+        figure: the figure.
+        axes: the panel.
     """
-
-    def draw(figure: Figure) -> None:
-        places = multiples(figure, len(columns), 3)
-        for index, (axes, column) in enumerate(zip(places, columns, strict=True)):
-            low, high = np.percentile(groups[0][1][:, index], [0.5, 99.5])
-            low, high = low - 0.1 * (high - low), high + 0.1 * (high - low)
-            edges = np.linspace(low, high if high > low else low + 1, 25)
-            for number, (name, values) in enumerate(groups):
-                kind: dict[str, Any] = (
-                    {"histtype": "stepfilled"} if number == 0 else {"histtype": "step", "linewidth": 1.2}
-                )
-                inside = values[:, index]
-                inside = inside[(inside >= edges[0]) & (inside <= edges[-1])]
-                weights = np.full(len(inside), 1 / len(values))
-                axes.hist(inside, edges, weights=weights, color=colours[number], label=short(name), **kind)
-            axes.set_title(short(column, 24))
-            calm(axes)
-            axes.set_yticks([])
-            axes.spines["left"].set_visible(False)
-        if len(groups) > 1:
-            _shared_legend(figure, places[0])
-
-    size = (450, -(-len(columns) // 3) * 90 + 25)
-    return drawn(words, draw, size, wide=True)
-
-
-def agreements(words: Words, columns: Sequence[str], given: np.ndarray, decoded: np.ndarray) -> Exhibit:
-    """Draw what came out over what went in, one panel for each column.
-
-    Args:
-        words: what is written around it.
-        columns: names of the columns.
-        given: what went in, shape `(N, F)`.
-        decoded: what came out, same shape.
-
-    Returns:
-        The chart.
-    """
-
-    def draw(figure: Figure) -> None:
-        for index, (axes, column) in enumerate(zip(multiples(figure, len(columns), 3), columns, strict=True)):
-            x, y = given[:, index], decoded[:, index]
-            ends = [float(min(x.min(), y.min())), float(max(x.max(), y.max()))]
-            axes.plot(ends, ends, color=LIGHT["line"], linewidth=1)
-            axes.scatter(x, y, s=5, color=LIGHT["first"], linewidths=0, alpha=0.6, rasterized=True)
-            axes.set_title(short(column, 24))
-            calm(axes)
-
-    size = (450, -(-len(columns) // 3) * 115 + 5)
-    return drawn(words, draw, size, wide=True)
-
-
-def _shared_legend(figure: Figure, axes: Axes) -> None:
     handles, names = axes.get_legend_handles_labels()
     unique = dict(reversed(list(zip(names, handles, strict=True))))  # the first line of each name
     unique = {name: unique[name] for name in dict.fromkeys(names)}

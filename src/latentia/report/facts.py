@@ -118,15 +118,10 @@ def tiles(study: Study) -> list[Fact]:
     what = f"squared error of the reconstruction, {noisy}, {_units(study)}"
     if "mse_of_mean" in row:
         what += f"; the mean of the training examples has {number(row['mse_of_mean'])}"
-    shown = [
-        Fact("MSE", number(row["mse"]), what),
-        Fact(
-            "Variance explained",
-            minus(f"{100 * study.accuracy[1]:.1f}"),
-            "1 − MSE / variance of the data",
-            "%",
-        ),
-    ]
+    shown = [Fact("MSE", number(row["mse"]), what)]
+    if not math.isnan(share := study.accuracy[1]):
+        told = minus(f"{100 * share:.1f}")
+        shown.append(Fact("Variance explained", told, "1 − MSE / variance of the data", "%"))
     if not study.bound:
         note = "−log p(x|z), summed over an example's values, with the likelihood's constant"
         return [*shown, Fact("Reconstruction loss", number(row["distortion"]), note, "nats")]
@@ -182,6 +177,11 @@ def _bits_note(study: Study) -> str:
     if study.run.model.discrete:
         return "−ELBO for each value of the stored data, in bits; a probability's, without dequantisation"
     without = " of values without dequantisation, not those of the evaluation" * _undequantised(study)
+    if study.run.model.densities is not None:
+        return (
+            "−ELBO for each observed value of the stored data, in bits; categories and counts have "
+            "probabilities, other numbers densities, so it may be negative"
+        )
     return f"−ELBO for each value of the stored data, in bits; a density's{without}, so it may be negative"
 
 
@@ -194,7 +194,9 @@ def _units(study: Study) -> str:
         "standardise": "columns of unit variance",
         "none": "in the data's units",
     }
-    return words.get(name, f"in the units of the transform '{name}'")
+    names = study.run.model.nominal
+    wrong = ", a category 0 where it is right and 1 where not" if names is not None and names.any() else ""
+    return words.get(name, f"in the units of the transform '{name}'") + wrong
 
 
 def lecture(study: Study) -> list[Fact]:

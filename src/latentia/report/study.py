@@ -113,12 +113,16 @@ class Study:
 
         Returns:
             The mean squared error of each example, `(N,)`, and the variance of the data, averaged
-            over dimensions.
+            over dimensions; NaN of data with categories, which have none.
         """
         x = self.inputs.dataset.x[positions]
         found = reconstructed(self.run, x, self.run.conditions_at(positions), keep=True)
-        values = np.asarray(found.given).reshape(len(x), -1)
-        return found.error, float(values.astype(np.float64).var(axis=0).mean())
+        values = np.asarray(found.given).reshape(len(x), -1).astype(np.float64)
+        names = self.run.model.nominal
+        if names is not None and bool(names.any()):
+            return found.error, float("nan")  # categories have no variance
+        observed = ~np.isnan(values).all(axis=0)
+        return found.error, float(np.nanvar(values[:, observed], axis=0).mean())
 
     @cached_property
     def accuracy(self) -> tuple[float, float]:

@@ -9,6 +9,7 @@
 //     run = { id: 0.., name, label, model, kind: "image" | "vector" | "video" | "array", event: [1, 28, 28], latent: [2],
 //             low, high,                 the values drawn as black and white
 //             columns: [names], ranges: [[low, high]],           of a table
+//             schema: null | [{kind, words: [categories], decimals | null, origin: milliseconds | null, day}]
 //             bound, samplers: [names], levels: [sizes], codes: {shape: grid, size} | null,
 //             condition: null | { size, options: [{name, row: [numbers]}] },
 //             rate_distortion: {rate, distortion, mse, split} }  (null where unknown)

@@ -96,6 +96,20 @@ export function chart(context, run, values, offset, width, height) {
   else lines(context, run, values, offset, width, height);
 }
 
+/** Write a value of a table's column as the table has it; nothing where it is missing. */
+export function told(about, value) {
+  if (Number.isNaN(value)) return "";
+  if (about.words.length) return about.words[Math.round(value)] ?? "another value";
+  if (about.kind === "boolean") return value >= 0.5 ? "True" : "False";
+  if (about.kind === "integer") return String(Math.round(value));
+  if (about.kind === "time" && about.origin !== null) {
+    const moment = new Date(about.origin + (about.day ? 86400000 * Math.round(value) : 1000 * value));
+    if (Number.isNaN(moment.getTime())) return "–";
+    return about.day ? moment.toISOString().slice(0, 10) : moment.toISOString().slice(0, 16).replace("T", " ");
+  }
+  return about.decimals !== null && about.decimals <= 6 ? value.toFixed(about.decimals) : shown(value);
+}
+
 function bars(context, run, values, offset, width, height) {
   const count = Math.min(MOST_BARS, run.event[0]);
   const step = height / count;
@@ -107,10 +121,14 @@ function bars(context, run, values, offset, width, height) {
     const [low, high] = run.ranges[i] ?? [run.low, run.high];
     const share = Math.max(0, Math.min(1, (values[offset + i] - low) / (high - low || 1)));
     const y = (i + 0.5) * step;
+    const value = values[offset + i];
+    const about = run.schema?.[i];
     context.fillStyle = style("--faint");
     context.fillRect(room, y - step * 0.35, width - room, step * 0.7);
     context.fillStyle = style("--first");
-    context.fillRect(room, y - step * 0.35, Math.max(1, share * (width - room)), step * 0.7);
+    // A word has no length: where columns are too narrow for words, places of categories are told apart by it.
+    const measured = Number.isFinite(value) && !(named && about && (about.words.length || about.kind === "boolean"));
+    if (measured) context.fillRect(room, y - step * 0.35, Math.max(1, share * (width - room)), step * 0.7);
     if (!named) continue;
     context.fillStyle = style("--ink");
     const name = run.columns[i] ?? `column ${i}`;
@@ -119,8 +137,10 @@ function bars(context, run, values, offset, width, height) {
     context.lineJoin = "round";
     context.lineWidth = 3; // a rim, for the bar may lie under the number
     context.strokeStyle = style("--panel");
-    context.strokeText(shown(values[offset + i]), width - 4, y);
-    context.fillText(shown(values[offset + i]), width - 4, y);
+    const whole = about ? told(about, value) : shown(value);
+    const text = whole.length > 18 ? whole.slice(0, 17) + "…" : whole;
+    context.strokeText(text, width - 4, y, width - room - 8);
+    context.fillText(text, width - 4, y, width - room - 8);
     context.textAlign = "left";
   }
 }
