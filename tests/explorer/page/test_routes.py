@@ -134,7 +134,7 @@ def test_examples_and_latents_are_the_runs(client, plane):
         ("0/place", b"\x89PNG\r\n", 422, "cannot be read"),
         ("0/place", b"\x93NUMPY nonsense", 422, "no array in numpy's .npy format"),
         ("2/place", b"1, 2", 422, "shape 3"),
-        ("2/place", b"1, nan, 2", 422, "not finite"),
+        ("2/place", b"1, inf, 2", 422, "not finite"),
         ("2/place", b"<script>", 422, "neither"),
         ("2/place", b"\x00\x01\x02", 422, "neither"),
     ],
