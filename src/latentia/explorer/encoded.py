@@ -33,12 +33,14 @@ class Encoded:
         error: mean squared error of each reconstruction in the model's units, shape `(N,)`.
         rate: KL(q(z|x) || p(z)) of each example in nats, shape `(N,)`, or None without a bound.
         kl: its mean in each latent dimension, shape `(D,)`, or None where it cannot be split.
+        score: how unusual each example is, shape `(N,)`, or None where that would take long.
     """
 
     latents: np.ndarray
     error: np.ndarray
     rate: np.ndarray | None
     kl: np.ndarray | None
+    score: np.ndarray | None = None
 
     @property
     def use(self) -> np.ndarray:
@@ -89,7 +91,21 @@ def encode_all(run: Run, folder: Path, tick: Tick) -> Encoded:
         with contextlib.suppress(LatentiaError):
             storage.save_tensors(path, kept, label)
     arrays = {name: value.numpy() for name, value in kept.items()}
-    return Encoded(arrays["latents"], arrays["error"], arrays.get("rate"), arrays.get("kl"))
+    score = _scores(run, folder / "scores.safetensors", label)
+    return Encoded(arrays["latents"], arrays["error"], arrays.get("rate"), arrays.get("kl"), score)
+
+
+def _scores(run: Run, path: Path, label: dict[str, int | str]) -> np.ndarray | None:
+    """Score all examples, those of the training as if they had not been in it, or read what is kept."""
+    if (kept := read(path, label)) is not None:
+        return kept["score"].numpy()
+    if not run.quick_to_score(len(run.dataset)):
+        return None
+    rows = np.arange(len(run.dataset))
+    score = run.scorer().score(run.dataset.part(rows), run.conditions_at(rows)).astype(np.float32)
+    with contextlib.suppress(LatentiaError):
+        storage.save_tensors(path, {"score": torch.from_numpy(score)}, label)
+    return score
 
 
 def read(path: Path, label: dict[str, int | str]) -> dict[str, torch.Tensor] | None:

@@ -263,6 +263,8 @@ class View:
         found.append(("reconstruction error", None, "MSE", encoded.error))
         if encoded.rate is not None:
             found.append(("KL", None, "nats", encoded.rate))
+        if encoded.score is not None:
+            found.append(("anomaly score", None, "", encoded.score))
         split = np.full(len(dataset), -1)
         for number, rows in enumerate(dataset.splits.values()):
             split[rows] = number

@@ -1,6 +1,7 @@
 """The tab Map, in a real browser."""
 
 import io
+import re
 
 import numpy as np
 import pytest
@@ -133,10 +134,44 @@ def test_two_latents_are_decoded_as_a_grid(visit):
     page.keyboard.press("Tab")
 
 
-@pytest.mark.parametrize("name", ["label", "reconstruction error", "KL", "split", "latent 1"])
+@pytest.mark.parametrize(
+    "name", ["label", "reconstruction error", "KL", "anomaly score", "split", "latent 1"]
+)
 def test_any_column_colours_the_map(visit, name):
     page = visit(colour=name)
     assert page.locator(".legend-name").inner_text().startswith(name)
+
+
+def test_the_strangest_examples_are_listed_and_found_on_the_map(visit, plane):
+    scores = plane.score(plane.dataset.x)
+    order = np.argsort(-scores.astype(np.float32), kind="stable")[:8]
+    page = visit(colour="anomaly score")
+    page.until("document.querySelectorAll('.strangest button').length == 8")
+    rows = page.locator(".strangest span").all_inner_texts()
+    assert rows == [str(row) for row in order]
+    drawn = "[...document.querySelectorAll('.strangest canvas')].every((canvas) => canvas.width == 8)"
+    page.until(drawn)
+    page.locator(".strangest button").nth(2).click()
+    page.until(lambda: f"example {rows[2]}," in page.locator(".card:nth-of-type(2) > .words").inner_text())
+    words = page.locator(".card:nth-of-type(2) > .words").inner_text()
+    told = re.search(r"anomaly score ([\d.]+)", words)
+    assert told is not None and np.isclose(float(told[1]), scores[order[2]], rtol=0.01)
+    place = page.locator(".aside .words").first.inner_text()
+    x, y = (float(part.replace("\u2212", "-")) for part in re.findall(r": ([-\u2212]?[\d.]+)", place)[:2])
+    assert np.allclose([x, y], plane.encode(plane.dataset.x[order[2:3]])[0], atol=0.02)
+
+
+@pytest.mark.parametrize("run", ["table", "series", "coded", "hierarchical", "conditional", "point"])
+def test_every_kind_of_run_lists_its_strangest(visit, run):
+    page = visit(run)
+    page.until("document.querySelectorAll('.strangest button').length == 8")
+
+
+@pytest.mark.parametrize("run", ["plane", "table"])
+def test_the_strangest_fit_onto_a_phone(visit, run):
+    page = visit(run, width=390)
+    page.until("document.querySelectorAll('.strangest button').length == 8")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
 def test_a_projection_says_how_uncertain_it_is(visit):

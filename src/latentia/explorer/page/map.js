@@ -10,6 +10,7 @@ import { draw, frame } from "./picture.js";
 import { Plane } from "./plane.js";
 import { selectionCard } from "./selection.js";
 import { store } from "./store.js";
+import { strangestCard } from "./strangest.js";
 
 const SIDE = 224;
 const SMALL = 96;
@@ -24,7 +25,7 @@ export async function mapTab(app, look, ready, signal) {
   const tab = new MapTab(app, look, ready, signal, { plane, legend, method, status });
   aside.append(tab.aimCard(), tab.hoverCard());
   if (app.can("place")) aside.append(dropCard(tab));
-  aside.append(selectionCard(tab));
+  aside.append(...[strangestCard(tab), selectionCard(tab)].filter(Boolean));
   await tab.colour();
   tab.load();
   return h("div", { class: "map" }, tab.tools(), stage, aside);
@@ -174,14 +175,23 @@ class MapTab {
     }, (error) => (words.textContent = error.message));
     const uses = ["a", "b", "c"].map((key) => h("button", { type: "button", onclick: () => this.hoveredRow !== undefined && store.set(key, this.hoveredRow) }, `Use as ${key}`));
     const edit = h("button", { type: "button", onclick: () => this.hoveredRow !== undefined && (store.set("start", String(this.hoveredRow)), store.set("tab", "move")) }, "Edit");
-    this.plane.element.addEventListener("over", ({ detail: { index } }) => {
-      if (index === null) return;
-      const row = this.row(index);
+    this.seeRow = (row) => {
       this.hoveredRow = row;
       follower.want(() => this.hovered(row));
-    });
+    };
+    this.plane.element.addEventListener("over", ({ detail: { index } }) => index !== null && this.seeRow(this.row(index)));
     const pair = h("div", { class: "pair" }, h("figure", {}, input, h("figcaption", {}, "input")), h("figure", {}, made, h("figcaption", {}, "reconstruction")));
     return h("section", { class: "card" }, h("h2", {}, "Under the pointer"), pair, words, h("div", { class: "buttons" }, uses, edit));
+  }
+
+  /** Show an example as if the pointer were at it, and put the cursor where it lies, if this map has it. */
+  point(row) {
+    this.seeRow(row);
+    const index = this.map.rows ? this.map.rows.indexOf(row) : row;
+    if (index < 0) return;
+    const [x, y] = this.map.points.slice(2 * index, 2 * index + 2);
+    this.plane.marks = [{ x, y, text: String(row) }];
+    this.plane.aim(x, y);
   }
 
   async hovered(row) {

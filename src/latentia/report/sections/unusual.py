@@ -117,8 +117,9 @@ def _remarks(study: Study, found: Worst) -> list[Remark]:
             if name == LATENT:
                 told.append(f"the combination of its columns ({amount:+.2f})")
                 continue
-            at = names.index(name)
-            told.append(f"{name} {values[at][place]}, expected {expected[at][place]} ({amount:+.2f})")
+            value, usual = (column[names.index(name)][place] for column in (values, expected))
+            instead = f", expected {usual}" * (usual != value)  # if equal, its neighbours have another
+            told.append(f"{name} {value}{instead} ({amount:+.2f})")
         score, p = number(float(found.explained.score[place]), 3), number(float(found.p[place]), 2)
         head = f"Row {found.rows[place]}{_label(inputs, int(found.rows[place]))}"
         remarks.append(Remark(head, f"Score {score}, p {p}.", "; ".join(told)))
