@@ -8,6 +8,7 @@ import click
 
 from latentia.cli.output import (
     check_output,
+    check_pictures,
     device_option,
     output_option,
     run_argument,
@@ -21,7 +22,9 @@ from latentia.cli.output import (
 @run_argument
 @click.argument("source")
 @click.option(
-    "--draws", default=0, help="Draw so many fillings, a file each, instead of the single best values."
+    "--draws",
+    default=0,
+    help="Draw so many fillings instead of the single best values, into files named OUTPUT-1, OUTPUT-2, ...",
 )
 @click.option("--samples", default=500, show_default=True, help="Latents of each example that it rests on.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the draws.")
@@ -47,6 +50,7 @@ def command(
     from latentia.runs.filling import fill, fill_file
 
     opened = open_run(run, device=device)
+    check_pictures(output, opened)
     table = Path(source).is_file() and is_table(Path(source).name) and opened.record.schema is not None
     if table and output.suffix.lower() in (".csv", ".parquet"):
         filled, line = fill_file(opened, Path(source), draws=draws, samples=samples, seed=seed)

@@ -33,10 +33,32 @@ def check_output(path: Path) -> Path:
 
     Raises:
         ConfigError: if its ending is unknown.
+        LatentiaError: if it is a folder, or its folder cannot be made or written.
     """
     if path.suffix.lower() not in ENDINGS:
         raise ConfigError(f"cannot write '{path}': end the name in one of {', '.join(ENDINGS)}")
+    storage.check_writable(path)
     return path
+
+
+def check_pictures(path: Path, run: Run) -> None:
+    """Refuse a picture of what is none, before the work is done.
+
+    Args:
+        path: the file.
+        run: where the examples come from.
+
+    Raises:
+        ConfigError: if it is to be a picture, and the run's examples are none.
+    """
+    if path.suffix.lower() == ".png" and run.event.kind != "image":
+        raise _no_images(path)
+
+
+def _no_images(path: Path) -> ConfigError:
+    return ConfigError(
+        f"cannot write '{path}': these are no images; end the name in .npy, .npz, .csv or .parquet"
+    )
 
 
 def write_array(path: Path, array: np.ndarray, columns: tuple[str, ...] = ()) -> None:
@@ -52,9 +74,7 @@ def write_array(path: Path, array: np.ndarray, columns: tuple[str, ...] = ()) ->
     """
     ending = check_output(path).suffix.lower()
     if ending == ".png":
-        raise ConfigError(
-            f"cannot write '{path}': these are no images; end the name in .npy, .npz, .csv or .parquet"
-        )
+        raise _no_images(path)
     with storage.atomic_write(path) as handle:
         if ending == ".npy":
             np.save(handle, array, allow_pickle=False)
@@ -81,9 +101,11 @@ def check_table(path: Path) -> Path:
 
     Raises:
         ConfigError: if it is to be of another kind.
+        LatentiaError: if it is a folder, or its folder cannot be made or written.
     """
     if path.suffix.lower() not in (".csv", ".parquet"):
         raise ConfigError(f"cannot write '{path}': this is a table; end the name in .csv or .parquet")
+    storage.check_writable(path)
     return path
 
 

@@ -54,10 +54,9 @@ def fill_file(
     known = Options(
         header=options.get("header"), key=options.get("key"), expected=run.record.columns, inherited=True
     )
-    frame = frame_of(path, known)
-    x, c = run.inward(frame)
-    x = np.asarray(x)
-    found = impute(run, x, c, draws=draws, samples=samples, seed=seed)
+    data = run.other(path)
+    x, frame = np.asarray(data.part(np.arange(len(data)))), frame_of(path, known)
+    found = impute(run, x, run.conditions_of(data), draws=draws, samples=samples, seed=seed)
     return [run.refilled(frame, x, made) for made in _fillings(found)], _told(x, found)
 
 
