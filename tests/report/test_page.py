@@ -180,7 +180,7 @@ def test_names_from_the_data_are_text_and_nothing_else(table_report):
     assert "price $x_1$" in read.text
     assert "größe" in read.text
     assert "3 columns that vary" not in read.text  # all of them are shown
-    assert read.row("Input dimensions") == ["(4,) = 4 values"]
+    assert read.row("Input dimensions") == ["(3,) = 3 values"]  # the constant one is left out
 
 
 def test_a_run_file_and_commands_repeat_it(vae_report, vae):
