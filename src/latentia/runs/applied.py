@@ -14,6 +14,7 @@ from latentia.core.errors import LatentiaError
 from latentia.runs.anomaly import HELD_OUT, REFERENCES, AnomalyScorer, Explanation
 from latentia.runs.data import Owned
 from latentia.runs.exchange import is_frame
+from latentia.runs.features import owner_of
 from latentia.runs.imputation import SAMPLES, impute
 
 DECODINGS = 50
@@ -83,7 +84,9 @@ class Applied(Owned):
         size, splits = math.prod(self.event), self.dataset.splits
         train, aside = len(splits["train"]), len(splits["validation"]) or len(splits["train"])
         learned = (train + DECODINGS * min(aside, HELD_OUT)) * size
-        if count * min(train, REFERENCES) * size > DISTANCES:
+        owner = owner_of(self)
+        features = size if owner is None else len(owner)  # a category is as many as it has words
+        if count * min(train, REFERENCES) * features > DISTANCES:
             return False
         return learned <= VALUES or self.kept_scorer() is not None
 
