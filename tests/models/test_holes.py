@@ -192,3 +192,20 @@ def test_a_model_trained_on_whole_examples_takes_holes_and_says_how(tmp_path):
     assert torch.isfinite(run.model.decode(torch.from_numpy(z[:4])).log_prob(given)).all()
     assert torch.equal(run.model.encode(run.transform(torch.from_numpy(whole[:4]))).mean, before)
     assert not any("fill" in key for key in run.model.state_dict())
+
+
+def test_light_pictures_with_holes_are_seen_as_the_mirror_of_dark_ones():
+    rng = np.random.default_rng(0)
+    dark = rng.beta(1, 4, (40, 1, 4, 4)).astype(np.float32)
+    dark[rng.random(dark.shape) < 0.3] = np.nan
+    seen = []
+    for x in (dark, 1 - dark):
+        settings = {"model": {"name": "vae", "latent_dim": 2}, "network": {"name": "mlp", "hidden": [4]}}
+        spec = assembly.complete(settings, dataset_of(x), Training)
+        inputs = Masked(fill=spec["inputs"]["fill"], missing=spec["inputs"]["missing"])
+        seen.append(inputs(torch.from_numpy(x)))
+        assert abs(float(seen[-1][:, :1][~np.isnan(x)].mean())) < 0.02  # not where a hole is: that is 0
+        assert (seen[-1][:, :1][np.isnan(x)] == 0).all()
+    torch.testing.assert_close(seen[0][:, :1], -seen[1][:, :1], atol=2e-4, rtol=0)
+    rows = assembly.complete({"model": {"name": "vae", "latent_dim": 2}}, dataset_of(holed()[1]), Training)
+    assert rows["inputs"]["fill"] == 0.0  # columns are standardised

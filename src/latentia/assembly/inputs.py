@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from latentia.assembly.defaults import middle
 from latentia.core import config, registry
 from latentia.core.errors import ConfigError
 from latentia.core.families import NUMBERS
@@ -42,6 +43,8 @@ def inputs_for(tables: Table, spec: Table, dataset: Dataset) -> Table:
         for key in ("families", "sizes") if typed else ():
             table.setdefault(key, likelihood[key])
         table.setdefault("missing", dataset.holes)
+    if table.get("name") == "masked" and dataset.event.kind != "vector":
+        table.setdefault("fill", middle(spec["transform"], dataset))
     checked = config.check_component("inputs", table, "inputs")
     config.build("inputs", checked).features(dataset.event)
     return {"inputs": checked}

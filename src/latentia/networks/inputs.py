@@ -53,19 +53,25 @@ class Inputs(nn.Module):
 class Masked(Inputs):
     """Zeros in the holes, and the mask in as many further channels: 1 where a value is missing.
 
+    Zeros are what is usual once the mean of the data is taken off: in light pictures a hole would else be the
+    darkest spot of all, whose size drowns what the picture shows.
+
     References:
         Alfredo Nazabal, Pablo Olmos, Zoubin Ghahramani, Isabel Valera, "Handling Incomplete Heterogeneous
         Data using VAEs", 2020 (zeros at the input).
     """
 
-    def __init__(self, missing: bool = True) -> None:
+    def __init__(self, missing: bool = True, fill: float = 0.0) -> None:
         """Set what the encoder is told.
 
         Args:
             missing: give it the mask.
+            fill: what a hole is as, in the model's units, and what is taken off everywhere; a run takes the
+                mean of its data, where these are no table.
         """
         super().__init__()
         self.missing = missing
+        self.fill = fill
 
     def features(self, event: Shape) -> Shape:
         """Give the event's shape, with twice its channels where the mask is told; see `Inputs`."""
@@ -74,7 +80,7 @@ class Masked(Inputs):
     def forward(self, x: Tensor) -> Tensor:
         """Map `(B, *event)` to `(B, *features)`; see `Inputs`."""
         hidden = x.isnan()
-        seen = x.masked_fill(hidden, 0.0)
+        seen = (x - self.fill).masked_fill(hidden, 0.0)
         return torch.cat([seen, hidden.to(seen.dtype)], dim=1) if self.missing else seen
 
 
