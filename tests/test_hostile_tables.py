@@ -17,13 +17,27 @@ hypothesis = pytest.importorskip("hypothesis")
 st = hypothesis.strategies
 
 KINDS = (
-    (
-        "real float32 whole huge tiny spread constant words,many words,boolean day time span category ordered id mixed "
-        "text counts spiky decimal"
-    )
-    .replace(" ", ",")
-    .replace("many,words", "many words")
-    .split(",")
+    "real",
+    "float32",
+    "whole",
+    "huge",
+    "tiny",
+    "spread",
+    "constant",
+    "words",
+    "many words",
+    "boolean",
+    "day",
+    "time",
+    "span",
+    "category",
+    "ordered",
+    "id",
+    "mixed",
+    "text",
+    "counts",
+    "spiky",
+    "decimal",
 )
 SMALL = {"network": {"name": "mlp", "hidden": [8]}, "training": {"epochs": 1}}
 NAMES = st.text(
