@@ -15,10 +15,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
-from latentia.applications import AnomalyDetector, Denoiser, LatentEncoder
+from latentia.applications import AnomalyDetector, Denoiser, Imputer, LatentEncoder
 from latentia.core.errors import RunError
 
-ALL = (LatentEncoder, AnomalyDetector, Denoiser)
+ALL = (LatentEncoder, AnomalyDetector, Denoiser, Imputer)
 
 
 def checks():

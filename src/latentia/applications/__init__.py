@@ -13,14 +13,16 @@ if TYPE_CHECKING:
     from latentia.applications.anomaly import AnomalyDetector
     from latentia.applications.denoising import Denoiser
     from latentia.applications.encoder import LatentEncoder
+    from latentia.applications.imputation import Imputer
 
 _HOMES = {
     "AnomalyDetector": "latentia.applications.anomaly",
     "Denoiser": "latentia.applications.denoising",
+    "Imputer": "latentia.applications.imputation",
     "LatentEncoder": "latentia.applications.encoder",
 }
 
-__all__ = ["AnomalyDetector", "Denoiser", "LatentEncoder"]
+__all__ = ["AnomalyDetector", "Denoiser", "Imputer", "LatentEncoder"]
 
 
 def __getattr__(name: str) -> Any:

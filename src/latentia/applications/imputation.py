@@ -31,7 +31,7 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, LatentEstimator):
         batch_size: rows in a step.
         learning_rate: the peak learning rate of Adam.
         validation_fraction: share of the rows by which the weights are chosen.
-        missing_indicator: give beside the columns one for each that had holes in `fit`, 1 where a value was
+        add_indicator: give beside the columns one for each that had holes in `fit`, 1 where a value was
             filled in.
         settings: sections of a run file, over all others.
         random_state: seed of weights, order and noise.
@@ -61,7 +61,7 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, LatentEstimator):
         batch_size: int | None = None,
         learning_rate: float = 1e-3,
         validation_fraction: float = 0.1,
-        missing_indicator: bool = False,
+        add_indicator: bool = False,
         settings: Mapping[str, Any] | None = None,
         random_state: Any = None,
         warm_start: bool = False,
@@ -76,7 +76,7 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, LatentEstimator):
         self.batch_size = batch_size
         self.learning_rate = learning_rate
         self.validation_fraction = validation_fraction
-        self.missing_indicator = missing_indicator
+        self.add_indicator = add_indicator
         self.settings = settings
         self.random_state = random_state
         self.warm_start = warm_start
@@ -111,16 +111,19 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, LatentEstimator):
             X: rows, as `fit` takes them.
 
         Returns:
-            The same rows without holes: an array, or a frame with its columns, types and index.
+            The same rows without holes: an array, or a frame with its columns, types and index. A column of a
+            frame that the model leaves out, for it names each row or had no value in `fit`, is as it was.
         """
         x, c = self._given(X)
         with plainly():
             best = impute(self.model_, x, c, samples=self.samples).best
         filled = self._outward(X, x, best)
-        if not self.missing_indicator or is_frame(X):
+        if not self.add_indicator:
             return filled
-        told = np.isnan(x[:, self.holes_]).astype(filled.dtype)
-        return np.concatenate([filled, told], axis=1)
+        told = np.isnan(x.reshape(len(x), -1)[:, self.holes_])
+        if not is_frame(X):
+            return np.concatenate([filled.reshape(len(x), -1), told.astype(filled.dtype)], axis=1)
+        return filled.assign(**dict(zip(self._indicators(filled.columns), told.T.astype(np.int8), strict=True)))
 
     def impute(self, X: Any, draws: int = 5, *, seed: int = 0) -> list[Any]:
         """Draw several fillings from p(missing values | observed ones), each of whole rows.
@@ -148,7 +151,14 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, LatentEstimator):
 
         Returns:
             The lower and the upper end, `(N, F)` each, in the data's units; observed values are both.
+
+        Raises:
+            ValueError: if a number is out of range.
         """
+        if not 0 < level < 1:
+            raise ValueError(f"level must be in (0, 1), not {level!r}")
+        if draws < 1:
+            raise ValueError(f"draws must be at least 1, not {draws!r}")
         x, c = self._given(X)
         with plainly():
             found = impute(self.model_, x, c, samples=self.samples, draws=draws).draws
@@ -166,13 +176,19 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, LatentEstimator):
         """
         check_is_fitted(self, "model_")
         names = np.asarray(super().get_feature_names_out(input_features))
-        if not self.missing_indicator:
+        if not self.add_indicator:
             return names
-        return np.array([*names, *(f"missingindicator_{names[at]}" for at in self.holes_)], dtype=object)
+        return np.array([*names, *self._indicators(names)], dtype=object)
+
+    def _indicators(self, names: Any) -> list[str]:
+        """Name the columns that say what was filled in; those of a frame that the model knows have names."""
+        schema = self.model_.record.schema
+        known = list(names) if schema is None else schema.names
+        return [f"missingindicator_{known[at]}" for at in self.holes_]
 
     def _outward(self, given: Any, x: np.ndarray, filled: np.ndarray) -> Any:
         """Give filled rows as the rows were."""
         if not is_frame(given):
             kind = np.float32 if getattr(given, "dtype", None) == np.float32 else np.float64
-            return np.where(np.isnan(x), filled, x).astype(kind)
+            return self.model_.outward(np.where(np.isnan(x), filled, x)).astype(kind)
         return self.model_.refilled(given, x, filled)
