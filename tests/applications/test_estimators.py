@@ -15,10 +15,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
-from latentia.applications import AnomalyDetector, Denoiser, Imputer, LatentEncoder
+from latentia.applications import AnomalyDetector, Denoiser, Imputer, LatentEncoder, Synthesizer
 from latentia.core.errors import RunError
 
-ALL = (LatentEncoder, AnomalyDetector, Denoiser, Imputer)
+ALL = (LatentEncoder, AnomalyDetector, Denoiser, Imputer, Synthesizer)
 
 
 def checks():
@@ -50,19 +50,22 @@ def make(kind):
     return kind(latent_dim=2, **SHORT)
 
 
+def work_of(fitted):
+    scores = isinstance(fitted, AnomalyDetector | Synthesizer)
+    return fitted.score_samples if scores else fitted.transform
+
+
 @pytest.mark.parametrize("kind", ALL)
 def test_what_was_fitted_is_saved_loaded_pickled_and_cloned(kind, rows, tmp_path):
     fitted = make(kind).fit(rows)
-    work = fitted.score_samples if kind is AnomalyDetector else fitted.transform
+    work = work_of(fitted)
     fitted.save(tmp_path / "kept")
     for again in (kind.load(tmp_path / "kept"), pickle.loads(pickle.dumps(fitted))):
-        does = again.score_samples if kind is AnomalyDetector else again.transform
-        assert np.array_equal(does(rows), work(rows))
+        assert np.array_equal(work_of(again)(rows), work(rows))
         assert again.get_params() == fitted.get_params()
     assert not list((tmp_path / "kept").glob("*.pkl"))
     repeated = clone(fitted).fit(rows)
-    same = repeated.score_samples if kind is AnomalyDetector else repeated.transform
-    assert np.array_equal(same(rows), work(rows))
+    assert np.array_equal(work_of(repeated)(rows), work(rows))
     other = next(each for each in ALL if each is not kind)
     with pytest.raises(RunError, match=f"holds a {kind.__name__}: read it with {kind.__name__}.load"):
         other.load(tmp_path / "kept")

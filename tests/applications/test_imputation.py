@@ -114,7 +114,9 @@ def test_it_stands_before_a_classifier():
 
 def test_intervals_hold_what_was_hidden_as_often_as_they_say():
     generator = np.random.default_rng(0)
-    x = generator.normal(size=(600, 2)) @ generator.normal(size=(2, 6)) + 0.3 * generator.normal(size=(600, 6))
+    x = generator.normal(size=(600, 2)) @ generator.normal(size=(2, 6)) + 0.3 * generator.normal(
+        size=(600, 6)
+    )
     hidden = generator.random(x.shape) < 0.3
     holed = np.where(hidden, np.nan, x)
     fitted = make(max_iter=100, learning_rate=5e-3, samples=300).fit(holed)
@@ -145,7 +147,7 @@ def test_wrong_requests_are_one_line(fitted, rows):
         fitted.interval(rows, 90)
     with pytest.raises(ValueError, match="draws must be at least 1"):
         fitted.interval(rows, draws=0)
-    with pytest.raises(ValueError, match="column 2 .* holds no value"):
+    with pytest.raises(ValueError, match=r"column 2 .* holds no value"):
         make().fit(np.where(np.arange(5) == 1, np.nan, rows))
 
 

@@ -165,3 +165,16 @@ def test_a_prior_that_is_not_normal_cannot_be_truncated_but_tempered():
     with pytest.raises(ConfigError, match="truncation needs a normal prior"):
         sample_prior(p, 5, truncation=1.0)
     assert torch.allclose(sample_prior(p, 5, temperature=1e-9), p.mean.expand(5, 2), atol=1e-6)
+
+
+def test_the_density_of_a_mixture_is_that_of_its_gaussians():
+    from scipy.stats import multivariate_normal
+
+    made = MixtureSampler((2,), 4)
+    made.fit_latents(modes(2000))
+    z = torch.from_numpy(modes(60, seed=1)).reshape(3, 20, 2)
+    expected = sum(
+        float(weight) * multivariate_normal(mean, factor @ factor.T).pdf(z.numpy())
+        for weight, mean, factor in zip(made.weights, made.means.numpy(), made.factors.numpy())
+    )
+    assert np.allclose(made.log_prob(z), np.log(expected), atol=1e-4)

@@ -14,15 +14,17 @@ if TYPE_CHECKING:
     from latentia.applications.denoising import Denoiser
     from latentia.applications.encoder import LatentEncoder
     from latentia.applications.imputation import Imputer
+    from latentia.applications.synthesis import Synthesizer
 
 _HOMES = {
     "AnomalyDetector": "latentia.applications.anomaly",
     "Denoiser": "latentia.applications.denoising",
     "Imputer": "latentia.applications.imputation",
     "LatentEncoder": "latentia.applications.encoder",
+    "Synthesizer": "latentia.applications.synthesis",
 }
 
-__all__ = ["AnomalyDetector", "Denoiser", "Imputer", "LatentEncoder"]
+__all__ = ["AnomalyDetector", "Denoiser", "Imputer", "LatentEncoder", "Synthesizer"]
 
 
 def __getattr__(name: str) -> Any:

@@ -97,6 +97,10 @@ class LatentEstimator(BaseEstimator):
         """Say for how many steps to train on so many examples."""
         return min(5000, 100 + 3 * count)
 
+    def _batch(self, count: int) -> int:
+        """Say how many examples make a step, of so many."""
+        return min(128, max(16, count // 8))
+
     # Training and the model.
 
     def _fit(self, X: Any) -> np.ndarray:
@@ -130,7 +134,7 @@ class LatentEstimator(BaseEstimator):
     def _all_settings(self, dataset: Dataset, seed: int) -> dict[str, Any]:
         """Bring the estimator's parameters to the sections of a run file; what the user gives goes first."""
         count = len(dataset.splits["train"])
-        batch = self.batch_size or min(128, max(16, count // 8))
+        batch = self.batch_size or self._batch(count)
         each = max(1, count // min(batch, count))
         steps = min(self._steps(count), MOST_STEPS * count)
         epochs = self.max_iter or max(1, math.ceil(steps / each))

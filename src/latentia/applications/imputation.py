@@ -56,11 +56,11 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, LatentEstimator):
         samples: int = 500,
         importance_samples: int = 20,
         latent_dim: int = 10,
-        hidden: tuple[int, ...] = (128, 128, 128),
+        hidden: tuple[int, ...] = (256,),
         max_iter: int | None = None,
         batch_size: int | None = None,
-        learning_rate: float = 1e-3,
-        validation_fraction: float = 0.1,
+        learning_rate: float = 2e-3,
+        validation_fraction: float = 0.02,
         add_indicator: bool = False,
         settings: Mapping[str, Any] | None = None,
         random_state: Any = None,
@@ -85,6 +85,10 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, LatentEstimator):
 
     def _task(self) -> dict[str, Any]:
         return {"objective": {"name": "iwae", "samples": self.importance_samples}}
+
+    def _steps(self, count: int) -> int:
+        """Say for how many steps to train: many more, and intervals get too narrow."""
+        return min(5000, 5 * count)
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Train the model on rows with or without holes.
@@ -123,7 +127,9 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, LatentEstimator):
         told = np.isnan(x.reshape(len(x), -1)[:, self.holes_])
         if not is_frame(X):
             return np.concatenate([filled.reshape(len(x), -1), told.astype(filled.dtype)], axis=1)
-        return filled.assign(**dict(zip(self._indicators(filled.columns), told.T.astype(np.int8), strict=True)))
+        return filled.assign(
+            **dict(zip(self._indicators(filled.columns), told.T.astype(np.int8), strict=True))
+        )
 
     def impute(self, X: Any, draws: int = 5, *, seed: int = 0) -> list[Any]:
         """Draw several fillings from p(missing values | observed ones), each of whole rows.

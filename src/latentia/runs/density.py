@@ -76,7 +76,14 @@ def totals(parts: Iterator[tuple[Tensor, Tensor]]) -> np.ndarray:
     return torch.cat(found).cpu().numpy()
 
 
-def log_density(model: Trained, x: Any, c: np.ndarray | None = None, *, draws: int = 64) -> np.ndarray:
+def log_density(
+    model: Trained,
+    x: Any,
+    c: np.ndarray | None = None,
+    *,
+    draws: int = 64,
+    prior: Callable[[Tensor], Tensor] | None = None,
+) -> np.ndarray:
     """Estimate log p(x) of examples, importance-weighted over the same draws for all; a lower bound.
 
     Args:
@@ -84,9 +91,12 @@ def log_density(model: Trained, x: Any, c: np.ndarray | None = None, *, draws: i
         x: examples, shape `(N, *event)`.
         c: their conditions, shape `(N, C)`, or None.
         draws: importance samples.
+        prior: log density of what the latents are drawn from, where it is not the model's prior.
 
     Returns:
-        In nats, shape `(N,)`: of a probability, or of a density over the data's own units.
+        In nats, shape `(N,)`: of what was observed, of a probability where values are discrete, of a density
+        over the data's own units where they are not. A column of numbers with frequent values of their own
+        changes its unit by the share of its values that have a density.
 
     Raises:
         ConfigError: if the objective has no bound.
@@ -94,8 +104,21 @@ def log_density(model: Trained, x: Any, c: np.ndarray | None = None, *, draws: i
     if not model.objective.bound:
         name = model.recipe["objective"]["name"]
         raise ConfigError(f"objective '{name}' has no bound on log p(x)")
-    unit = 0.0 if model.model.discrete else model.transform.log2_unit * math.log(2) * math.prod(model.event)
-    return -totals(nats(model, x, c, "likelihood", draws=draws)) - unit
+    score = "likelihood" if prior is None else "density"
+    return -totals(nats(model, x, c, score, prior, draws=draws)) - _units(model, x)
+
+
+def _units(model: Trained, x: Any) -> np.ndarray | float:
+    """Give by how many nats each example is denser in the model's units than in the data's."""
+    if model.model.discrete:
+        return 0.0
+    share = model.model.densities
+    each = (1.0 if share is None else share.cpu().double()) * model.transform.log2_units.cpu() * math.log(2)
+    each = np.broadcast_to(np.asarray(each, np.float64), model.event)
+    values = np.asarray(x)
+    if values.dtype.kind != "f" or not np.isnan(values).any():
+        return float(each.sum())
+    return (~np.isnan(values) * each).reshape(len(values), -1).sum(axis=1)
 
 
 def blocks_of(model: Trained, x: Any, c: np.ndarray | None) -> Iterator[tuple[Tensor, Tensor | None, int]]:

@@ -71,6 +71,32 @@ class _OneCell:
         return np.array([self.value], dtype=object if isinstance(self.value, str) else None)
 
 
+def rows_given(
+    model: Trained,
+    draw: Callable[[int], np.ndarray],
+    row: np.ndarray,
+    n: int,
+    *,
+    noise: bool = True,
+    seed: int = 0,
+) -> np.ndarray:
+    """Draw rows that have given values, the others going with them; see `latents_for`.
+
+    Args:
+        model: the model.
+        draw: gives so many latents of p(z), shape `(N, *latent)`.
+        row: the given columns in the data's units, shape `(F,)`, NaN where nothing is given.
+        n: how many.
+        noise: draw from p(x|z) instead of taking its mean.
+        seed: seed of the draws.
+
+    Returns:
+        Codes, shape `(n, F)`.
+    """
+    z = latents_for(model, draw, row, n, seed=seed)
+    return np.where(np.isnan(row), model.inference.decode(z, noise=noise, seed=seed), row)
+
+
 @torch.no_grad()
 def latents_for(
     model: Trained, draw: Callable[[int], np.ndarray], row: np.ndarray, n: int, *, seed: int = 0

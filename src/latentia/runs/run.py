@@ -16,7 +16,7 @@ from latentia.data.conditions import Labels
 from latentia.metrics import LatentStatistics, latent_statistics
 from latentia.runs import hub
 from latentia.runs.applied import Applied
-from latentia.runs.partial import given_row, latents_for
+from latentia.runs.partial import given_row, rows_given
 from latentia.sampling import Sampler, checked, fitted, kept
 from latentia.training.folder import RunFolder
 
@@ -231,15 +231,14 @@ class Run(Applied):
         if c is not None:
             raise ConfigError("a conditional model takes its condition, and no columns beside it")
         row = given_row(self, given)
-        z = latents_for(
+        return rows_given(
             self,
             lambda count: self.draw(count, None, sampler, seed=seed, quiet=quiet, **settings),
             row,
             n,
+            noise=noise,
             seed=seed,
         )
-        made = self.inference.decode(z, noise=noise, seed=seed)
-        return np.where(np.isnan(row), made, row)
 
     def conditions_for(self, n: int, condition: Any = None, seed: int = 0) -> np.ndarray | None:
         """Give the conditions to generate under.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -41,12 +42,20 @@ class MixtureSampler(Sampler):
         self.register_buffer("factors", torch.zeros(components, size, size, dtype=torch.float64))
 
     def fit(self, source: Source, quiet: bool = True) -> None:
-        """Fit the mixture with scikit-learn; see `Sampler`."""
+        """Fit the mixture to the aggregate posterior; see `Sampler`."""
+        self.fit_latents(source.aggregate)
+
+    def fit_latents(self, z: np.ndarray) -> None:
+        """Fit the mixture with scikit-learn.
+
+        Args:
+            z: latents, shape `(N, *latent)`.
+        """
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.mixture import GaussianMixture
         from threadpoolctl import threadpool_limits
 
-        flat = source.aggregate.reshape(len(source.aggregate), -1).astype("float64")
+        flat = z.reshape(len(z), -1).astype("float64")
         count = max(1, min(len(self.weights), len(flat) // 2))
         # The regularisation must follow the scale of the codes: an autoencoder's can be any size.
         floor = 1e-6 * max(float(flat.var(axis=0).mean()), 1e-12)
@@ -63,6 +72,25 @@ class MixtureSampler(Sampler):
         self.weights[:count] = torch.from_numpy(mixture.weights_)
         self.means[:count] = torch.from_numpy(mixture.means_)
         self.factors[:count] = torch.linalg.cholesky(torch.from_numpy(mixture.covariances_))
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        """Give the log density of latents.
+
+        Args:
+            z: shape `(*batch, *latent)`.
+
+        Returns:
+            In nats, shape `batch`.
+        """
+        used = self.weights > 0
+        means, factors = self.means[used], self.factors[used]
+        batch = z.shape[: z.dim() - len(self.latent)]
+        flat = z.reshape(-1, means.shape[1]).double()
+        white = torch.linalg.solve_triangular(factors, (flat[None] - means[:, None]).mT, upper=False)
+        volume = factors.diagonal(dim1=1, dim2=2).log().sum(dim=1)
+        constant = self.weights[used].log() - volume - 0.5 * means.shape[1] * math.log(2 * math.pi)
+        logs = constant[:, None] - 0.5 * white.square().sum(dim=1)
+        return logs.logsumexp(dim=0).to(z.dtype).reshape(batch)
 
     def draw(self, n: int, c: Tensor | None = None) -> Tensor:
         """Draw a component, then from it; see `Sampler`."""
