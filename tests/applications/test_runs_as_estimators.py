@@ -12,7 +12,7 @@ import pytest
 from sklearn.base import BaseEstimator, clone
 
 import latentia
-from latentia.applications import AnomalyDetector, Denoiser, LatentEncoder
+from latentia.applications import AnomalyDetector, Denoiser, Imputer, LatentEncoder, Synthesizer
 from latentia.core.errors import MissingExtra, Note, RunError
 
 
@@ -79,6 +79,30 @@ def test_a_denoiser_around_a_run_reconstructs(run, frame):
     clean = Denoiser.from_run(run).transform(frame)
     assert list(clean.columns) == list(frame.columns)
     assert np.corrcoef(clean["width"], frame["width"])[0, 1] > 0.9
+
+
+def test_an_imputer_around_a_run_fills_in_as_the_run_does(run, frame):
+    holed = frame.assign(height=frame["height"].where(np.arange(300) % 3 > 0))
+    filled = Imputer.from_run(run, samples=200).transform(holed)
+    assert filled.equals(run.impute(holed, samples=200)) and filled.notna().all().all()
+
+
+def test_a_synthesizer_around_a_run_makes_up_its_rows(run, frame, tmp_path):
+    maker = Synthesizer.from_run(run, components=5, random_state=0)
+    made = maker.sample(300, {"kind": "large"})
+    assert list(made.columns) == list(frame.columns) and (made["kind"] == "large").all()
+    assert made["width"].mean() > 0.5
+    assert made["height"].mean() < -0.3
+    assert maker.score(frame) > maker.score(frame.assign(height=-frame["height"]))
+    maker.save(tmp_path / "kept")
+    assert Synthesizer.load(tmp_path / "kept").sample(9).equals(maker.sample(9))
+    pictures = latentia.train(
+        np.zeros((40, 8, 8), np.uint8) + np.arange(40, dtype=np.uint8)[:, None, None],
+        epochs=1,
+        out=tmp_path / "p",
+    )
+    with pytest.raises(ValueError, match="no density of rows"):
+        Synthesizer.from_run(pictures)
 
 
 def test_progress_is_shown_where_it_is_asked_for(frame, capsys, monkeypatch):

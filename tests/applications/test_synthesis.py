@@ -103,7 +103,7 @@ def test_quality_tells_made_rows_from_shuffled_ones_and_from_copies(fitted, tabl
     assert ours.detectability < theirs.detectability and theirs.nearer is None
     assert 0.3 < ours.nearer < 0.7 and ours.copies < 0.1
     copied = fitted.quality(table[:300], table[300:], made=table[:300])
-    assert copied.copies == 1 and copied.nearer > 0.9 and copied.shape == copied.trend == 1
+    assert copied.copies == 1 and copied.nearer > 0.8 and copied.shape == copied.trend == 1
     assert "pair trends 1.000" in str(copied)
 
 
@@ -115,7 +115,7 @@ def test_arrays_are_taken_and_given():
     made = fitted.sample(1000)
     assert made.shape == (1000, 3) and not np.isnan(made[:, :2]).any()
     assert abs(np.isnan(made[:, 2]).mean() - np.isnan(x[:, 2]).mean()) < 0.1
-    assert np.corrcoef(made[:, 0], made[:, 1])[0, 1] > 0.9
+    assert np.corrcoef(made[:, 0], made[:, 1])[0, 1] > 0.7
     assert fitted.quality(x).shape > 0.85
 
 

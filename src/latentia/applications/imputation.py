@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from sklearn.base import OneToOneFeatureMixin, TransformerMixin
@@ -13,6 +13,9 @@ from sklearn.utils.validation import check_is_fitted
 from latentia.applications.base import LatentEstimator, plainly
 from latentia.runs.exchange import is_frame
 from latentia.runs.imputation import impute
+
+if TYPE_CHECKING:
+    from latentia.runs.run import Run
 
 
 class Imputer(OneToOneFeatureMixin, TransformerMixin, LatentEstimator):
@@ -107,6 +110,12 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, LatentEstimator):
         x, _ = self._given(X)
         self.holes_ = np.flatnonzero(np.isnan(x.reshape(len(x), -1)).any(axis=0))
         return self
+
+    def _adopt(self, run: Run) -> None:
+        """Take from a run which of its columns had holes."""
+        schema = run.record.schema
+        told = [] if schema is None else [column.missing for column in schema.columns]
+        self.holes_ = np.flatnonzero(told)
 
     def transform(self, X: Any) -> Any:
         """Fill in the holes.

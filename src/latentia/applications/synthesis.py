@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
@@ -20,6 +20,9 @@ from latentia.runs.density import log_density
 from latentia.runs.exchange import is_frame
 from latentia.runs.partial import given_row, rows_given
 from latentia.sampling.mixture import MixtureSampler
+
+if TYPE_CHECKING:
+    from latentia.runs.run import Run
 
 FITTED_ON = 10_000
 """Rows at the most whose latents the mixture is fitted to."""
@@ -49,7 +52,7 @@ class Synthesizer(LatentEstimator):
         settings: sections of a run file, over all others.
         random_state: seed of weights, order and noise, and of `sample` where it is given none.
         warm_start: go on from the weights of the last fit.
-        verbose: show a progress bar.
+        verbose: show a progress bar, on terminals and in notebooks.
         run: a folder to keep the training in as a run.
 
     Attributes:
@@ -127,14 +130,9 @@ class Synthesizer(LatentEstimator):
         self._fit(X)
         x, c = self._given(X)
         with plainly():
-            sampler = MixtureSampler(self.model_.latent, self.components)
             at = np.arange(len(x))[:: max(1, -(-len(x) // FITTED_ON))]
             seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-            z = self.model_.inference.encode(x[at], c, sample=True, seed=seed)
-            with seeded(seed):
-                sampler.fit_latents(z)
-        for name, value in sampler.named_buffers():
-            setattr(self, f"sampler_{name}_", value.numpy())
+            self._fit_sampler(self.model_.inference.encode(x[at], c, sample=True, seed=seed), seed)
         return self
 
     def sample(
@@ -212,8 +210,9 @@ class Synthesizer(LatentEstimator):
         schema = self._table
         real, made = self._codes(real), self._codes(made)
         holdout = None if holdout is None else self._codes(holdout)
-        numeric = [True] * self.n_features_in_ if schema is None else [one.numeric for one in schema.columns]
-        names = [f"x{at}" for at in range(self.n_features_in_)] if schema is None else schema.names
+        count = real.shape[1]
+        numeric = [True] * count if schema is None else [one.numeric for one in schema.columns]
+        names = [f"x{at}" for at in range(count)] if schema is None else schema.names
         return likeness(real, made, names, numeric, holdout)
 
     def _codes(self, rows: Any) -> np.ndarray:
@@ -264,6 +263,20 @@ class Synthesizer(LatentEstimator):
         return self.model_.outward(values) if schema is None else schema.frame(values, clip=True)
 
     # The mixture.
+
+    def _fit_sampler(self, z: np.ndarray, seed: int) -> None:
+        sampler = MixtureSampler(self.model_.latent, self.components)
+        with seeded(seed):
+            sampler.fit_latents(z)
+        for name, value in sampler.named_buffers():
+            setattr(self, f"sampler_{name}_", value.numpy())
+
+    def _adopt(self, run: Run) -> None:
+        """Fit the mixture to the latents of the run, whose rows have no holes of their own."""
+        if run.event.kind != "vector" or not run.objective.bound:
+            raise ValueError(f"the run {run.name} is no density of rows; train a vae on a table")
+        self.holes_ = np.zeros(0, int)
+        self._fit_sampler(run.aggregate, int(check_random_state(self.random_state).randint(2**31 - 1)))
 
     @property
     def _sampler(self) -> MixtureSampler:
