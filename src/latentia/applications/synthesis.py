@@ -71,6 +71,9 @@ class Synthesizer(LatentEstimator):
     """
 
     numbers = "histogram"
+    sampler_weights_: np.ndarray
+    sampler_means_: np.ndarray
+    sampler_factors_: np.ndarray
 
     def __init__(
         self,
@@ -228,7 +231,7 @@ class Synthesizer(LatentEstimator):
         schema = self.model_.record.schema
         if schema is None:
             return None
-        return Schema(tuple(one for one in schema.columns if not one.name.startswith(MARK)))
+        return Schema(schema.columns[: len(schema) - len(self.holes_)])
 
     def _checked(self, X: Any, *, reset: bool) -> Any:
         """Check rows, and put beside them where their values are missing."""
@@ -240,24 +243,24 @@ class Synthesizer(LatentEstimator):
             if reset:
                 self.holes_ = np.flatnonzero(missing.any(axis=0))
             return np.concatenate([X, missing[:, self.holes_].astype(X.dtype)], axis=1)
-        frame = X.to_pandas() if hasattr(X, "to_pandas") else X
+        frame: Any = X.to_pandas() if hasattr(X, "to_pandas") else X
         with plainly():
             if reset:
                 data = self._dataset(frame, 0.0, 0)
-                schema, codes = data.schema, np.asarray(data.x)
+                schema, codes = data.schema or Schema(), np.asarray(data.x)
             else:
-                schema, codes = self._table, self._codes(frame)
+                schema, codes = self._table or Schema(), self._codes(frame)
         missing = dict(zip(schema.names, np.isnan(codes).T))
         if reset:
             self.holes_ = np.array([name for name, told in missing.items() if told.any()], dtype=object)
-        return frame.assign(**{f"{MARK}{name}": missing[name] for name in self.holes_})
+        return frame.assign(**{f"{MARK}{name}": missing[str(name)] for name in self.holes_})
 
     def _outward(self, made: np.ndarray) -> Any:
         """Give rows as the table's were, with holes where the model says so."""
         schema, count = self._table, len(self.holes_)
         values = made[:, : made.shape[1] - count]
         marks = made[:, made.shape[1] - count :] > 0.5
-        at = self.holes_ if schema is None else [schema.names.index(name) for name in self.holes_]
+        at = list(self.holes_) if schema is None else [schema.names.index(str(name)) for name in self.holes_]
         for column, told in zip(at, marks.T):
             values[told, column] = np.nan
         return self.model_.outward(values) if schema is None else schema.frame(values, clip=True)
