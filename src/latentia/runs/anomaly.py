@@ -194,8 +194,7 @@ class AnomalyScorer:
             ConfigError: if there is no such score, or the model has none of its kind.
         """
         if method not in METHODS:
-            listed = ", ".join(METHODS)
-            raise ConfigError(f"there is no score '{method}'{nearest(method, METHODS)}; one of {listed}")
+            raise ConfigError(f"there is no score '{method}'{nearest(method, METHODS)}")
         if method in IN_NATS[:3] and not self.model.objective.bound:
             name = self.model.recipe["objective"]["name"]
             raise ConfigError(
