@@ -30,7 +30,7 @@ def checks():
 
 
 # Needs SCIPY_ARRAY_API=1 before SciPy is imported; without it scikit-learn skips it by itself.
-@pytest.mark.parametrize(("estimator", "check"), checks())
+@pytest.mark.parametrize(("estimator", "check"), list(checks()))
 @pytest.mark.filterwarnings("ignore")
 def test_scikit_learn_finds_nothing_wrong(estimator, check):
     check(estimator)

@@ -13,7 +13,30 @@ from latentia.core.noise import seeded
 from latentia.runs.model import Trained
 
 if TYPE_CHECKING:
+    import torch
+
     from latentia.data.dataset import Dataset
+    from latentia.data.loader import Loader
+
+
+def split_loaders(parts: assembly.Parts, dataset: Dataset, device: torch.device) -> dict[str, Loader]:
+    """Make the loaders of a training: each example with its condition, and those that training goes through.
+
+    Args:
+        parts: what is trained, with its transform and its condition.
+        dataset: the data.
+        device: where batches are to be.
+
+    Returns:
+        Loaders by the name of the split.
+    """
+    from latentia.data.loader import loaders
+
+    rows = parts.condition.of(dataset) if parts.condition else None
+    splits = loaders(dataset, parts.transform, device, rows)
+    if parts.condition:
+        splits["train"] = splits["train"].over(parts.condition.training_rows(dataset))
+    return splits
 
 
 def fit(
@@ -45,7 +68,6 @@ def fit(
         KeyboardInterrupt: if it was interrupted.
     """
     from latentia.core.devices import choose_device
-    from latentia.data.loader import loaders
     from latentia.data.record import DataRecord
     from latentia.runs.recipe import describe
     from latentia.training import Trainer, Training
@@ -69,10 +91,7 @@ def fit(
     with threads.using(number if device.type == "cpu" else None), seeded(training.seed):
         if start is None:
             assembly.begin(parts, dataset, training.seed)
-        told = parts.condition.of(dataset) if parts.condition else None
-        splits = loaders(dataset, parts.transform, device, told)
-        if parts.condition:
-            splits["train"] = splits["train"].over(parts.condition.training_rows(dataset))
+        splits = split_loaders(parts, dataset, device)
         model = parts.model.to(device)
         outcome = Trainer(model, parts.objective, splits, training, quiet=quiet, title=title).fit()
     if outcome.interrupted:

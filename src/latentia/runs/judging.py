@@ -83,13 +83,7 @@ def judge(
     """
     if contamination is not None and not 0 < contamination <= 0.5:
         raise ConfigError(f"contamination must be in (0, 0.5], not {contamination}")
-    settings = {"skip_bad": True} if skip_bad else {}
-    settings |= {} if label is None else {"label": label}
-    if source is None and label is not None:
-        raise ConfigError(
-            "the labels of a run's own data are those of its training; give label with a source"
-        )
-    dataset = run.dataset if source is None else run.other(source, **settings)
+    dataset = _data(run, source, label, skip_bad)
     rows = run.rows(dataset, split)
     strange, name = _anomalous(dataset, rows, anomaly)
     x, c, scorer = dataset.part(rows), run.conditions_at(rows, dataset), run.scorer()
@@ -113,6 +107,18 @@ def judge(
     if texts is not None:
         columns["reasons"] = np.array(texts)
     return Judged(columns, limit, _figures(scores, strange), name)
+
+
+def _data(run: Applied, source: Any, label: str | None, skip_bad: bool) -> Dataset:
+    """Give the run's own data, or read others."""
+    if source is None:
+        if label is not None:
+            raise ConfigError(
+                "the labels of a run's own data are those of its training; give label with a source"
+            )
+        return run.dataset
+    settings: dict[str, Any] = {"skip_bad": True} if skip_bad else {}
+    return run.other(source, **settings, **({} if label is None else {"label": label}))
 
 
 def _names(dataset: Dataset) -> np.ndarray:

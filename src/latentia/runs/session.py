@@ -280,8 +280,8 @@ def _work(
 ) -> Trainings:
     """Train in an existing run folder, held for this run alone."""
     from latentia.core.devices import choose_device
-    from latentia.data.loader import loaders
     from latentia.data.record import DataRecord
+    from latentia.runs.fitting import split_loaders
     from latentia.runs.recipe import describe
     from latentia.training import Trainer, Training
 
@@ -297,10 +297,7 @@ def _work(
         if processes.count > 1 or settings.sharding != "none":
             say(_describe_sharing(settings, processes))
         assembly.begin(parts, dataset, settings.seed)
-        told = parts.condition.of(dataset) if parts.condition else None
-        splits = loaders(dataset, parts.transform, device, told)
-        if parts.condition:
-            splits["train"] = splits["train"].over(parts.condition.training_rows(dataset))
+        splits = split_loaders(parts, dataset, device)
         model = parts.model.to(device)
         trainer = Trainer(
             model, parts.objective, splits, settings, folder, quiet=quiet, processes=processes, say=say
