@@ -262,6 +262,11 @@ class LatentEstimator(BaseEstimator):
         return made
 
 
+def float_type(X: Any) -> type[np.floating]:
+    """Give the type of numbers that an answer has: that of the numbers given, float64 for all but float32."""
+    return np.float32 if getattr(X, "dtype", None) == np.float32 else np.float64
+
+
 def _untupled(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 

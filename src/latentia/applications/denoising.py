@@ -6,10 +6,9 @@ import os
 from collections.abc import Mapping
 from typing import Any, Self
 
-import numpy as np
 from sklearn.base import OneToOneFeatureMixin, TransformerMixin
 
-from latentia.applications.base import LatentEstimator, plainly
+from latentia.applications.base import LatentEstimator, float_type, plainly
 from latentia.runs.blocks import padded
 from latentia.runs.exchange import is_frame
 
@@ -108,5 +107,5 @@ class Denoiser(OneToOneFeatureMixin, TransformerMixin, LatentEstimator):
         with plainly():
             clean = self.model_.inference.reconstruct(padded(x), c)[: len(x)]
             if len(self.model_.event) == 1 and not is_frame(X):
-                return clean.astype(np.float32 if getattr(X, "dtype", None) == np.float32 else np.float64)
+                return clean.astype(float_type(X))
             return self.model_.outward(clean)

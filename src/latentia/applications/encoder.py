@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
-from latentia.applications.base import LatentEstimator, plainly
+from latentia.applications.base import LatentEstimator, float_type, plainly
 from latentia.runs.blocks import padded
 from latentia.runs.density import log_density
 
@@ -127,7 +127,7 @@ class LatentEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, LatentEst
         """
         x, c = self._given(X)
         z = self.model_.inference.encode(padded(x), c)[: len(x)].reshape(len(x), -1)
-        return z.astype(np.float32 if getattr(X, "dtype", None) == np.float32 else np.float64)
+        return z.astype(float_type(X))
 
     def inverse_transform(self, X: Any) -> Any:
         """Decode latents to the likelihood's mean.

@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.base import OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from latentia.applications.base import LatentEstimator, plainly
+from latentia.applications.base import LatentEstimator, float_type, plainly
 from latentia.runs.exchange import is_frame
 from latentia.runs.imputation import impute
 
@@ -204,6 +204,5 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, LatentEstimator):
     def _outward(self, given: Any, x: np.ndarray, filled: np.ndarray) -> Any:
         """Give filled rows as the rows were."""
         if not is_frame(given):
-            kind = np.float32 if getattr(given, "dtype", None) == np.float32 else np.float64
-            return self.model_.outward(np.where(np.isnan(x), filled, x)).astype(kind)
+            return self.model_.outward(np.where(np.isnan(x), filled, x)).astype(float_type(given))
         return self.model_.refilled(given, x, filled)

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
-from torch import Tensor
 
 from latentia.applications.base import LatentEstimator, plainly
 from latentia.core.noise import seeded
@@ -182,7 +181,7 @@ class Synthesizer(LatentEstimator):
         """
         x, c = self._given(X)
         with plainly():
-            return log_density(self.model_, x, c, prior=self._prior)
+            return log_density(self.model_, x, c, prior=self._sampler.log_prob)
 
     log_prob = score_samples
 
@@ -287,6 +286,3 @@ class Synthesizer(LatentEstimator):
         state = {name: getattr(self, f"sampler_{name}_") for name, _ in sampler.named_buffers()}
         sampler.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in state.items()})
         return sampler
-
-    def _prior(self, z: Tensor) -> Tensor:
-        return self._sampler.log_prob(z)

@@ -10,6 +10,7 @@ import contextlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -80,15 +81,26 @@ class AnomalyScorer:
         self.model = model
         self.view = View(*(np.asarray(state[name], np.float32) for name in ("latents", "values", "residual")))
         self.mean, self.deviation = (np.asarray(state[name], np.float32) for name in ("mean", "deviation"))
-        self._plain = Neighbours(self.view.values)
-        self._joint = Neighbours(self.view.joint)
-        self._latent = Neighbours(self.view.latents)
         self._tails = {name: Tail(np.asarray(state[f"tail_{name}"])) for name in ("plain", "joint")}
         self.held_out = {
             method: np.asarray(state[f"held_out_{method}"], np.float64)
             for method in METHODS
             if f"held_out_{method}" in state
         }
+
+    # Each is made when a score asks for it: most callers ask for one score.
+
+    @cached_property
+    def _plain(self) -> Neighbours:
+        return Neighbours(self.view.values)
+
+    @cached_property
+    def _joint(self) -> Neighbours:
+        return Neighbours(self.view.joint)
+
+    @cached_property
+    def _latent(self) -> Neighbours:
+        return Neighbours(self.view.latents)
 
     @classmethod
     def fit(

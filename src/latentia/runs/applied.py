@@ -139,6 +139,5 @@ class Applied(Owned):
         given, c = self.inward(x, c)
         given = np.asarray(given)
         found = impute(self, given, c, draws=draws, samples=samples, seed=seed)
-        made = [found.best] if found.draws is None else list(found.draws)
-        whole = [self.refilled(x, given, one) if is_frame(x) else self.outward(one) for one in made]
+        whole = [self.refilled(x, given, one) if is_frame(x) else self.outward(one) for one in found.fillings]
         return whole if draws else whole[0]

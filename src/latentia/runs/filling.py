@@ -32,7 +32,7 @@ def fill(
     data = run.other(source, **({"skip_bad": True} if skip_bad else {}))
     x = np.asarray(data.part(np.arange(len(data))))
     found = impute(run, x, run.conditions_of(data), draws=draws, samples=samples, seed=seed)
-    return _fillings(found), _told(x, found)
+    return found.fillings, _told(x, found)
 
 
 def fill_file(
@@ -57,11 +57,7 @@ def fill_file(
     data = run.other(path)
     x, frame = np.asarray(data.part(np.arange(len(data)))), frame_of(path, known)
     found = impute(run, x, run.conditions_of(data), draws=draws, samples=samples, seed=seed)
-    return [run.refilled(frame, x, made) for made in _fillings(found)], _told(x, found)
-
-
-def _fillings(found: Imputation) -> list[np.ndarray]:
-    return [found.best] if found.draws is None else list(found.draws)
+    return [run.refilled(frame, x, made) for made in found.fillings], _told(x, found)
 
 
 def _told(x: np.ndarray, found: Imputation) -> str:

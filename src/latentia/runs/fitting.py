@@ -86,8 +86,10 @@ def fit(
     if device.type == "cpu" and number is None:
         batch = training.batch_of(len(dataset.splits["train"]))
         number = threads.threads_for(assembly.operations(parts, batch))
-    recipe = describe(spec, dataset.event, dataset.label_names, DataRecord.of(dataset, {}))
-    recipe = recipe if start is None else start.recipe
+    if start is None:
+        recipe = describe(spec, dataset.event, dataset.label_names, DataRecord.of(dataset, {}))
+    else:
+        recipe = start.recipe
     with threads.using(number if device.type == "cpu" else None), seeded(training.seed):
         if start is None:
             assembly.begin(parts, dataset, training.seed)

@@ -40,6 +40,11 @@ class Imputation:
     draws: np.ndarray | None
     effective: np.ndarray
 
+    @property
+    def fillings(self) -> list[np.ndarray]:
+        """What was asked for: the draws, or the single best values alone."""
+        return [self.best] if self.draws is None else list(self.draws)
+
 
 def impute(
     model: Trained,
