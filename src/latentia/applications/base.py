@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -86,8 +86,7 @@ class LatentEstimator(BaseEstimator):
         )  # fmt: skip
 
     def _dataset(self, X: Any, validation: float, seed: int) -> Dataset:
-        label: dict[str, Any] = {"label": "none"} if is_frame(X) else {}
-        return latentia.data.load(X, validation=validation, test=0.0, seed=seed, **label)
+        return latentia.data.load(X, **_reading(X, validation, seed))
 
     def _task(self) -> dict[str, Any]:
         """Give the settings that suit the task, under those that the user gives."""
@@ -123,8 +122,7 @@ class LatentEstimator(BaseEstimator):
         from latentia.runs.run import Run
         from latentia.runs.session import check_learned, start
 
-        data: dict[str, Any] = {"validation": self.validation_fraction, "test": 0.0, "seed": seed}
-        data |= {"label": "none"} if is_frame(X) else {}
+        data = _reading(X, self.validation_fraction, seed)
         ended = start(X, {**settings, "data": data}, out=self.run, quiet=not self.verbose)
         check_learned(ended)
         made = Run.open(ended.folder.path)
@@ -157,7 +155,7 @@ class LatentEstimator(BaseEstimator):
         return settings
 
     def _given(self, X: Any) -> Any:
-        """Check examples of a fitted estimator and bring them to the model's form, in blocks of one size."""
+        """Check examples that a fitted estimator is given, and bring them to the model's form."""
         check_is_fitted(self, "model_")
         X = self._checked(X, reset=False)
         with plainly():
@@ -260,6 +258,30 @@ class LatentEstimator(BaseEstimator):
         for name, value in tensors.items():
             setattr(made, name, value.numpy())
         return made
+
+
+class DensityScore:
+    """The score of what has `score_samples`."""
+
+    score_samples: Callable[[Any], np.ndarray]
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Give the mean of `score_samples`, by which a search may choose.
+
+        Args:
+            X: examples, as `fit` takes them.
+            y: ignored.
+
+        Returns:
+            Nats.
+        """
+        return float(self.score_samples(X).mean())
+
+
+def _reading(X: Any, validation: float, seed: int) -> dict[str, Any]:
+    """Give the settings of `latentia.load`: without labels, and without a test split."""
+    settings: dict[str, Any] = {"validation": validation, "test": 0.0, "seed": seed}
+    return {**settings, "label": "none"} if is_frame(X) else settings
 
 
 def float_type(X: Any) -> type[np.floating]:

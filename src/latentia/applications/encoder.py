@@ -9,12 +9,12 @@ from typing import Any, Self
 import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
-from latentia.applications.base import LatentEstimator, float_type, plainly
+from latentia.applications.base import DensityScore, LatentEstimator, float_type, plainly
 from latentia.runs.blocks import padded
 from latentia.runs.density import log_density
 
 
-class LatentEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, LatentEstimator):
+class LatentEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityScore, LatentEstimator):
     """Encodes rows, frames or pictures to the means of a VAE's posterior, and back.
 
     Args:
@@ -157,18 +157,6 @@ class LatentEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, LatentEst
         x, c = self._given(X)
         with plainly():
             return log_density(self.model_, x, c)
-
-    def score(self, X: Any, y: Any = None) -> float:
-        """Give the mean of `score_samples`, by which a search may choose.
-
-        Args:
-            X: examples, as `fit` takes them.
-            y: ignored.
-
-        Returns:
-            Nats.
-        """
-        return float(self.score_samples(X).mean())
 
     @property
     def _n_features_out(self) -> int:

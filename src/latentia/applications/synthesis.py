@@ -11,7 +11,7 @@ import torch
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from latentia.applications.base import LatentEstimator, plainly
+from latentia.applications.base import DensityScore, LatentEstimator, plainly
 from latentia.core.noise import seeded
 from latentia.data.schema import Schema
 from latentia.metrics.likeness import Likeness, likeness
@@ -29,7 +29,7 @@ MARK = "missingindicator_"
 """What the columns begin with that say where a value is missing; scikit-learn's name for them."""
 
 
-class Synthesizer(LatentEstimator):
+class Synthesizer(DensityScore, LatentEstimator):
     """Makes up rows that look like those of a table: of its columns, types, categories and ranges.
 
     A VAE whose likelihood has a family for each column, histograms for numbers. Its rate weighs less than the
@@ -184,18 +184,6 @@ class Synthesizer(LatentEstimator):
             return log_density(self.model_, x, c, prior=self._sampler.log_prob)
 
     log_prob = score_samples
-
-    def score(self, X: Any, y: Any = None) -> float:
-        """Give the mean of `score_samples`, by which a search may choose.
-
-        Args:
-            X: rows, as `fit` takes them.
-            y: ignored.
-
-        Returns:
-            Nats.
-        """
-        return float(self.score_samples(X).mean())
 
     def quality(self, real: Any, holdout: Any = None, *, made: Any = None) -> Likeness:
         """Compare made rows with real ones.

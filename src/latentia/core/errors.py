@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import os
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class LatentiaError(Exception):
@@ -90,6 +90,19 @@ def nearest(word: str, known: Iterable[str]) -> str:
     if close:
         return f"; did you mean '{close[0]}'?"
     return f"; known: {', '.join(names)}" if names else ""
+
+
+def quoted(names: Sequence[str], most: int = 5) -> str:
+    """List names in a message: each in quotes, and an ellipsis for those that are too many.
+
+    Args:
+        names: the names.
+        most: how many are written.
+
+    Returns:
+        Such as "'a', 'b', ...".
+    """
+    return ", ".join(f"'{name}'" for name in names[:most]) + ", ..." * (len(names) > most)
 
 
 def reason(error: BaseException) -> str:

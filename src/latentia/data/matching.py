@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from latentia.core.errors import DataError, nearest
+from latentia.core.errors import DataError, nearest, quoted
 from latentia.core.event import Event
 from latentia.data.dataset import Dataset
 from latentia.data.readers.labels import NO_LABEL
@@ -91,10 +91,10 @@ def relabelled(dataset: Dataset, names: Sequence[str], *, strict: bool = True) -
     there = np.unique(dataset.labels[dataset.labels >= 0])
     unknown = [own[number] for number in there if own[number] not in code]
     if unknown and strict:
-        listed = ", ".join(f"'{name}'" for name in unknown[:5]) + ", ..." * (len(unknown) > 5)
         several = len(unknown) > 1
         raise DataError(
-            f"{where_of(dataset)}: the run knows no class {listed}{nearest(unknown[0], names)}; leave "
+            f"{where_of(dataset)}: the run knows no class {quoted(unknown)}"
+            f"{nearest(unknown[0], names)}; leave "
             f"{'these' if several else 'its'} examples out, or train anew with {'them' if several else 'it'}"
         )
     words = np.array([NO_LABEL, *(code.get(name, NO_LABEL) for name in own)], np.int64)
@@ -175,10 +175,11 @@ def _named(dataset: Dataset, record: DataRecord) -> Dataset:
     missing = [name for name in want if name not in have]
     unknown = [name for name in have if name not in want]
     if missing or unknown:
-        parts = [f"has no column {_listed(missing)}"] * bool(missing)
-        parts += [f"has a column {_listed(unknown)} that the run does not know"] * bool(unknown)
+        parts = [f"has no column {quoted(missing, 12)}"] * bool(missing)
+        parts += [f"has a column {quoted(unknown, 12)} that the run does not know"] * bool(unknown)
         raise DataError(
-            f"{where_of(dataset)}: {' and '.join(parts)}; the run was trained on the columns {_listed(want)}"
+            f"{where_of(dataset)}: {' and '.join(parts)}; the run was trained on the columns "
+            f"{quoted(want, 12)}"
         )
     order = np.array([have.index(name) for name in want])
     return _changed(dataset, partial(_picked, order), "", columns=want)
@@ -186,10 +187,6 @@ def _named(dataset: Dataset, record: DataRecord) -> Dataset:
 
 def _nameless(columns: Sequence[str]) -> bool:
     return list(columns) == [str(number) for number in range(len(columns))]
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(f"'{name}'" for name in names[:12]) + ", ..." * (len(names) > 12)
 
 
 def _picked(order: np.ndarray, x: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from latentia.core.errors import DataError, nearest
+from latentia.core.errors import DataError, nearest, quoted
 from latentia.data.cells import WrongCell
 from latentia.data.coding import decode, encode, needs_double
 from latentia.data.column import DISCRETE, KINDS, Column, Kind
@@ -142,7 +142,7 @@ def require_columns(wanted: Sequence[str], there: Sequence[str], where: str) -> 
     """
     missing = [name for name in wanted if name not in set(there)]
     if missing:
-        listed = ", ".join(f"'{name}'" for name in missing[:12]) + ", ..." * (len(missing) > 12)
+        listed = quoted(missing, 12)
         others = [name for name in there if name not in set(wanted)]
         clause = nearest(missing[0], others) if others else ""
         if "did you mean" not in clause:
@@ -151,6 +151,19 @@ def require_columns(wanted: Sequence[str], there: Sequence[str], where: str) -> 
             f"{where}: has no column {listed}{clause.removesuffix('?')}; the run was "
             f"trained on {len(wanted)} columns, and needs all of them"
         )
+
+
+def ignored(names: Sequence[str], where: str) -> str:
+    """Say that a run does without columns, which its own data had not.
+
+    Args:
+        names: what they are called.
+        where: what messages call the table.
+
+    Returns:
+        A note.
+    """
+    return f"{where}: column{'s' * (len(names) > 1)} {quoted(names)} ignored, which the run does not know"
 
 
 def coded(

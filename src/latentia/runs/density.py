@@ -14,6 +14,7 @@ from latentia.core.errors import ConfigError
 from latentia.core.noise import seeded
 from latentia.metrics.terms import stream
 from latentia.probability import entries
+from latentia.probability.observed import weighted
 from latentia.runs.blocks import padded, shared_draws
 from latentia.runs.inputs import CHUNK
 from latentia.runs.model import Trained
@@ -57,9 +58,8 @@ def nats(
         rate = q.log_prob(z) - prior(z)
         log_w = fit.flatten(2).sum(dim=2) - rate
         share = torch.full_like(log_w, 1 / draws) if score == "elbo" else log_w.softmax(dim=0)
-        weights = share.reshape(*share.shape, *[1] * (fit.dim() - 2))
         divergence = (share * (share.clamp(min=1e-30) * draws).log()).sum(dim=0)
-        own, latent = -(weights * fit).sum(dim=0), (share * rate).sum(dim=0) + divergence
+        own, latent = -weighted(fit, share), (share * rate).sum(dim=0) + divergence
         yield own[:count], latent[:count]
 
 

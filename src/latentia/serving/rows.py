@@ -14,7 +14,7 @@ from latentia.data.dataset import Dataset
 from latentia.data.matching import matched
 from latentia.data.readers.plain import texts
 from latentia.data.record import DataRecord
-from latentia.data.schema import Schema, coded, require_columns
+from latentia.data.schema import Schema, coded, ignored, require_columns
 from latentia.serving.errors import Refusal
 
 WHERE = "the rows given"
@@ -80,9 +80,7 @@ def read(value: Any, record: DataRecord, event: Event) -> Given:
     ).astype(np.float64)
     known = {*schema.names, *schema.ignored, record.label}
     others = [name for name in there if name not in known]
-    several = "s" * (len(others) > 1)
-    word = f"{WHERE}: column{several} {_listed(others)} ignored, which the run does not know"
-    notes = (word,) if others else ()
+    notes = (ignored([str(name)[:60] for name in others], WHERE),) if others else ()
     data = Dataset("rows", "memory", x, {}, columns=schema.names, schema=record.schema, notes=notes)
     found = matched(data, record, event)
     return Given(np.asarray(found.x), True, found.notes)
@@ -174,7 +172,3 @@ def _values(column: Column, codes: np.ndarray, clip: bool) -> Sequence[Any]:
         None if lost else value.item() if isinstance(value, np.generic) else value
         for lost, value in zip(gone, values, strict=True)
     ]
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(f"'{str(name)[:60]}'" for name in names[:5]) + ", ..." * (len(names) > 5)

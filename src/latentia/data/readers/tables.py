@@ -14,7 +14,7 @@ from latentia.data.layout import Layout
 from latentia.data.raw import Options, Raw
 from latentia.data.readers import labels as label_codes
 from latentia.data.readers import typing
-from latentia.data.schema import Column, Schema, coded, require_columns, stacked
+from latentia.data.schema import Column, Schema, coded, ignored, require_columns, stacked
 from latentia.data.series import from_arrow, plain
 
 TAKES = frozenset({"label", "shape", "columns", "drop", "types"})
@@ -220,9 +220,7 @@ def _as_before(table: Table, schema: Schema, asked: str | None, where: str) -> R
     x = coded(schema.columns, lambda name: table.column(named[name]), where, table.line)
     extra = [name for name in others if name != label and name not in schema.ignored]
     if extra:
-        several = "s" * (len(extra) > 1)
-        listed = ", ".join(f"'{name}'" for name in extra[:5]) + ", ..." * (len(extra) > 5)
-        notes.append(f"{where}: column{several} {listed} ignored, which the run does not know")
+        notes.append(ignored(extra, where))
     for note in notes[len(table.notes) :]:
         warnings.warn(note, Note, stacklevel=2)
     labels, names = encoded or (None, ())
