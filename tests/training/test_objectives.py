@@ -125,6 +125,7 @@ def test_the_adversary_is_in_the_checkpoint_and_in_the_log_but_not_in_the_model(
     weights = storage.load_tensors(folder.weights_file)[0]
     assert weights.keys() == run.model.state_dict().keys()
     assert all(0 < row["adversary"] < 2 for row in run.metrics("train"))
+    assert all(0.2 < row["adversary_accuracy"] < 0.8 for row in run.metrics("train"))
     plain = api.train("digits", out=tmp_path / "plain", **SMALL)
     assert "adversary" not in plain.metrics("train")[-1]
 

@@ -124,6 +124,7 @@ def rows(path, logs):
         "penalty",
         "adversarial",
         "adversary",
+        "adversary_accuracy",
         "mse",
         "skipped",
         "perplexity",

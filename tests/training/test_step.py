@@ -7,7 +7,9 @@ import torch
 from latentia.core import compiling, storage
 from latentia.core.errors import ConfigError
 from latentia.networks import ResNet, recompute
+from latentia.objectives.total_correlation import Discriminator
 from latentia.runs import session
+from latentia.training.optimiser import Adam
 from latentia.training.step import decay
 
 
@@ -54,6 +56,41 @@ def test_each_part_has_noise_of_its_own(tmp_path):
     again = trained(tmp_path / "again", training={"accumulate": 2})
     assert whole[0][0] != parts[0][0]
     assert parts[0] == again[0]
+
+
+def test_the_adversary_has_the_schedule_and_the_clipping_of_the_model(tmp_path, monkeypatch):
+    """Each by a gradient of its own: what one of them is clipped to says nothing of the other."""
+    rates, norms = [], []
+    step = Adam.step
+
+    def noted(self, lr, skipped=None):
+        rates.append(lr)
+        norms.append(float(torch.nn.utils.get_total_norm([p.grad for p in self.parameters])))
+        step(self, lr, skipped)
+
+    monkeypatch.setattr(Adam, "step", noted)
+    training = {"lr": 1e-3, "clip": 1e-3, "schedule": {"name": "cosine", "warmup": 0.5, "final": 0.1}}
+    trained(tmp_path / "run", objective={"name": "factor", "lr": 1e-2}, training=training)
+    assert rates[1::2] == pytest.approx([10 * rate for rate in rates[::2]])
+    assert rates[1] < rates[5] and rates[-1] < rates[7]
+    assert norms == pytest.approx([1e-3] * 12, rel=1e-2)
+
+
+def test_a_step_is_left_out_for_both_where_the_gradient_of_one_of_them_is_too_large(tmp_path, monkeypatch):
+    left_out = []
+    step = Adam.step
+    monkeypatch.setattr(
+        Adam, "step", lambda self, lr, skipped=None: left_out.append(skipped) or step(self, lr, skipped)
+    )
+    losses = Discriminator.losses
+    monkeypatch.setattr(Discriminator, "losses", lambda self, *judged: 1e9 * losses(self, *judged))
+    folder = session.start(
+        images(), {"objective": "factor", "network": {"name": "mlp", "hidden": [16]},
+                   "training": {"epochs": 1, "batch_size": 32, "skip": 1e6, "log_every": 1}},
+        out=tmp_path / "run", quiet=True,
+    ).folder  # fmt: skip
+    assert len(left_out) > 1 and all(each == 1 for each in left_out)
+    assert not [row for row in folder.metrics() if row["split"] == "train"]
 
 
 def test_parts_that_do_not_fit_are_refused(tmp_path):

@@ -101,10 +101,9 @@ def test_the_discriminator_learns_the_total_correlation_of_a_correlated_gaussian
     for _ in range(500):
         z = aggregate.sample((1, 512))
         discriminator.optimiser.zero_grad()
-        objective.adversary.loss(
-            state_of(product(z[0], torch.ones(512, 2)), z, standard(2))
-        ).mean().backward()
-        discriminator.step()
+        state = state_of(product(z[0], torch.ones(512, 2)), z, standard(2))
+        objective.adversary.loss(state)[0].mean().backward()
+        discriminator.optimiser.step(discriminator.lr)
     z = aggregate.sample((1, 20_000))
     terms = objective(state_of(product(z[0], torch.ones(20_000, 2)), z, standard(2)))
     exact = -0.5 * math.log(1 - r**2)

@@ -10,12 +10,11 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 from torch.nn import functional
 
-from latentia.core.errors import ConfigError
 from latentia.core.needs import ADVERSARY, BATCHWISE, BOUND, FACTORISED, Words
 from latentia.core.registry import register
 from latentia.core.types import Pass, Terms
 from latentia.networks.base import dense
-from latentia.objectives.adversary import Adversary
+from latentia.objectives.adversary import Adversary, checked_betas
 from latentia.objectives.base import Objective, at_least
 from latentia.objectives.elbo import ELBO
 from latentia.objectives.schedules import Constant, Schedule
@@ -116,14 +115,12 @@ class Discriminator(Adversary):
         Args:
             latent: shape of one latent.
             hidden: widths of the hidden layers.
-            lr: learning rate of its Adam.
+            lr: peak learning rate of its Adam.
             betas: decay of the two moments of its Adam.
         """
         super().__init__()
-        if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
-            raise ConfigError(f"'objective.betas' are two numbers from 0 to below 1, not {list(betas)}")
         self.lr = lr
-        self.betas = (betas[0], betas[1])
+        self.betas = checked_betas(betas)
         layers = dense([math.prod(latent), *hidden], "leaky_relu")
         self.network = nn.Sequential(*layers, nn.Linear(hidden[-1], 1))
 
@@ -131,13 +128,16 @@ class Discriminator(Adversary):
         """Give the logit of `(S, B, *latent)`, shape `(S, B)`."""
         return self.network(z.flatten(start_dim=2)).squeeze(-1).float()
 
-    def loss(self, state: Pass) -> Tensor:
-        """Give the cross-entropy of telling both apart; see `Adversary`."""
+    def logits(self, state: Pass) -> tuple[Tensor, Tensor]:
+        """Judge latents, and shuffled ones; see `Adversary`."""
         z = state.z.detach().flatten(start_dim=2)
         order = torch.rand(z.shape[1:], device=z.device).argsort(dim=0)
         shuffled = z.gather(1, order.expand_as(z))
-        losses = functional.softplus(-self(z)) + functional.softplus(self(shuffled))
-        return 0.5 * losses.mean(dim=0)
+        return self(z), self(shuffled)
+
+    def losses(self, true: Tensor, false: Tensor) -> Tensor:
+        """Give the cross-entropy of telling both apart, in nats; see `Adversary`."""
+        return 0.5 * (functional.softplus(-true) + functional.softplus(false)).mean(dim=0)
 
 
 @register("objective", "factor")
@@ -168,7 +168,7 @@ class FactorVAE(Objective):
             latent: shape of one latent; the program provides it.
             gamma: weight of the total correlation, on top of the ELBO.
             hidden: widths of the discriminator's hidden layers.
-            lr: learning rate of the discriminator's Adam.
+            lr: peak learning rate of the discriminator's Adam.
             betas: decay of the two moments of the discriminator's Adam.
             samples: latent samples for each example.
         """

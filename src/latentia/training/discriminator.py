@@ -1,4 +1,4 @@
-"""The adversary that an objective declares, with the second optimiser."""
+"""The adversary that an objective declares, with an optimiser of its own."""
 
 from __future__ import annotations
 
@@ -20,13 +20,10 @@ class TrainedDiscriminator:
         self.adversary = adversary.train()
         self.optimiser = Adam(list(adversary.parameters()), betas=adversary.betas)
 
-    def step(self, skipped: Tensor | None = None) -> None:
-        """Take one step along the gradient that was gathered.
-
-        Args:
-            skipped: 1 where the model's step was left out, and this one is, too; see `Adam`.
-        """
-        self.optimiser.step(self.adversary.lr, skipped)
+    @property
+    def lr(self) -> float:
+        """The peak learning rate; the schedule is the model's."""
+        return self.adversary.lr
 
     def state(self) -> dict[str, Tensor]:
         """Give weights and moments, by name."""

@@ -27,8 +27,8 @@ class Training:
         lr: peak learning rate of Adam.
         schedule: what the learning rate is multiplied with along the run.
         weight_decay: decoupled weight decay (AdamW); 0 is Adam.
-        clip: largest norm of the gradient; none leaves it alone.
-        skip: norm of the gradient, before clipping, above which a step is left out, as one is whose
+        clip: largest norm of the gradient, of the model's and of an adversary's each; none leaves it alone.
+        skip: norm of either gradient, before clipping, above which a step is left out, as one is whose
             gradient is not finite; none leaves out no step.
         ema: decay of an exponential moving average of the weights, which then is what is
             validated and kept; 0 keeps the weights themselves. The first steps decay faster, so that the

@@ -22,8 +22,9 @@ from latentia.training.settings import Training
 
 TERMS = ("loss", "distortion", "rate", "penalty")
 """What a step says of each example, in this order."""
-ADVERSARY = ("adversarial", "adversary")
-"""What follows where there is an adversary: its term of the model's loss, and its own loss."""
+ADVERSARY = ("adversarial", "adversary", "adversary_accuracy")
+"""What follows where there is an adversary: its term of the model's loss, its own loss, and the share of its
+judgements that are right."""
 
 COST = Cost(20.0, 1.13)
 """What compiling a small network's step takes and gives, measured on two cores: it pays from 43,000 on."""
@@ -70,7 +71,7 @@ class LossModule(nn.Module):
         if self.adversary is None:  # the score is all of the loss
             return terms.score, *parts
         added = terms.adversarial if terms.adversarial is not None else torch.zeros_like(terms.rate)
-        return terms.loss, *parts, added, self.adversary.loss(state)
+        return terms.loss, *parts, added, *self.adversary.loss(state)
 
 
 def compiled(
@@ -182,7 +183,7 @@ class Step:
         with autocast(self.settings.precision, self.device):
             found = self.engine(index, progress, last)
         # Losses of the model and of the adversary: neither reaches the other's parameters.
-        losses = found[:1] if self.discriminator is None else (found[0], found[-1])
+        losses = found[:1] if self.discriminator is None else (found[0], found[-2])
         torch.autograd.backward(losses, self._weights(found[0], counts) * len(losses))
         return tuple([values.detach() for values in found])
 
@@ -197,23 +198,27 @@ class Step:
 
     def _update(self, number: int, progress: float) -> Tensor | None:
         """Move the weights along the gradient that was gathered."""
-        settings, parameters = self.settings, self.optimiser.parameters
-        skipped = self._unfit(settings.skip) if settings.skip else None
-        if settings.clip:
-            nn.utils.clip_grad_norm_(parameters, settings.clip)
-        self.optimiser.step(settings.lr * settings.schedule(progress), skipped)
+        settings, factor = self.settings, self.settings.schedule(progress)
+        learners = [(self.optimiser, settings.lr)]
         if self.discriminator is not None:
-            self.discriminator.step(skipped)
+            learners.append((self.discriminator.optimiser, self.discriminator.lr))
+        skipped = None
+        if settings.skip:  # all or none: model and adversary take their steps on the same pass
+            skipped = torch.stack([_unfit(each.parameters, settings.skip) for each, _ in learners]).amax()
+        for optimiser, lr in learners:
+            if settings.clip:
+                nn.utils.clip_grad_norm_(optimiser.parameters, settings.clip)
+            optimiser.step(lr * factor, skipped)
         if self.average:
             share = 1 - decay(settings.ema, number)
-            _drift(list(map(local, self.average)), list(map(local, parameters)), share)
+            _drift(list(map(local, self.average)), list(map(local, self.optimiser.parameters)), share)
         return skipped
 
-    def _unfit(self, limit: float) -> Tensor:
-        """Give 1 if the gradient's norm is over the limit or not finite, else 0, on the device."""
-        grads = [p.grad for p in self.optimiser.parameters if p.grad is not None]
-        norm = whole(nn.utils.get_total_norm(grads))
-        return (~(norm <= limit)).to(norm.dtype)
+
+def _unfit(parameters: list[nn.Parameter], limit: float) -> Tensor:
+    """Give 1 if the gradient's norm is over the limit or not finite, else 0, on the device."""
+    norm = whole(nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None]))
+    return (~(norm <= limit)).to(norm.dtype)
 
 
 def decay(limit: float, number: int) -> float:
