@@ -82,7 +82,7 @@ SMALL = {"network": {"name": "mlp", "hidden": [16]}, "training": {"epochs": 2}}
         ),
         ({"objective": {"name": "ms_ssim", "window": 2}}, r"'objective\.window' must be odd, not 2"),
         ({"objective": {"name": "ms_ssim", "scales": 6}}, r"'objective\.scales' must be at most 5, not 6"),
-        ({"objective": {"name": "perceptual", "features": "vgg"}}, r"unknown features 'vgg'"),
+        ({"objective": {"name": "perceptual", "features": "dino"}}, r"unknown features 'dino'"),
         ({"objective": {"name": "beta_tc", "beta": -1.0}}, r"'objective\.beta' must not be negative"),
     ],
 )

@@ -233,6 +233,7 @@ def facts_of(transform: Table, ends: tuple[float, float], usual: str, dataset: D
             "base": lambda: usual,
             "features": lambda: "conv",
         },
+        "features": made_up,
         "prior": made_up,
         "corruption": {**made_up, "fill": lambda: middle(transform, dataset)},
         "likelihood": {

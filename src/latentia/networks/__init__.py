@@ -7,7 +7,7 @@ a pair with several levels.
 
 from latentia.networks.base import Network, begin_at, centre, recompute
 from latentia.networks.conv import Conv
-from latentia.networks.features import ConvFeatures, Features
+from latentia.networks.features import ConvFeatures, Features, LiteFeatures, VGGFeatures, unit_distance
 from latentia.networks.grid import Grid
 from latentia.networks.inputs import Columns, Inputs, Masked
 from latentia.networks.ladder import Ladder
@@ -29,12 +29,15 @@ __all__ = [
     "LadderConv",
     "LadderMLP",
     "LectureTanh",
+    "LiteFeatures",
     "Masked",
     "Network",
     "ResNet",
+    "VGGFeatures",
     "begin_at",
     "centre",
     "lecture_256_64",
     "lecture_conv",
     "recompute",
+    "unit_distance",
 ]

@@ -8,13 +8,12 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from torch import Tensor
-from torch.nn import functional
 
 from latentia.core.errors import ConfigError, MissingExtra
 from latentia.core.needs import COMPLETE, Words
 from latentia.core.registry import register
 from latentia.core.types import Pass
-from latentia.networks import Features
+from latentia.networks import Features, unit_distance
 from latentia.objectives.base import Objective, at_least
 from latentia.objectives.schedules import Constant, Schedule
 from latentia.objectives.wrapper import Wrapper
@@ -132,7 +131,8 @@ def _check_windows(event: tuple[int, ...], scales: int, window: int) -> None:
 class Perceptual(Compared):
     """Adds weight * D * the mean squared distance of unit feature vectors, over places and feature maps.
 
-    The gradient reaches the decoder through a network whose weights are fixed.
+    The gradient reaches the decoder through a network whose weights are fixed. It is LPIPS' form without its
+    learnt weights of channels, and no LPIPS.
 
     References:
         Xianxu Hou et al., "Deep Feature Consistent Variational Autoencoder", 2017.
@@ -161,11 +161,4 @@ class Perceptual(Compared):
 
     def distance(self, guess: Tensor, x: Tensor) -> Tensor:
         """Compare feature by feature; see `Compared`."""
-        total = guess.new_zeros(len(guess))
-        maps = list(zip(self.network(guess), self.network(x)))
-        for one, other in maps:
-            difference = functional.normalize(one, dim=1, eps=1e-4) - functional.normalize(
-                other, dim=1, eps=1e-4
-            )
-            total = total + difference.square().sum(dim=1).flatten(start_dim=1).mean(dim=1)
-        return total / len(maps)
+        return unit_distance(self.network(guess), self.network(x))
