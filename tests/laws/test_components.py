@@ -22,6 +22,7 @@ from latentia.training.optimiser import Adam
 LATENT = (3,)
 EVENTS = [(1, 8, 8), (1, 28, 28), (1, 28, 20), (3, 64, 64), (2, 5, 7), (7,), (2, 6)]
 FROM_DATA = {
+    "adversarial": {"layers": 1, "channels": 4},
     "ms_ssim": {"data_range": 1.0, "scales": 1},
     "perceptual": {"features": "conv"},
 }

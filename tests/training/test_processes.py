@@ -77,12 +77,16 @@ def settings(model="vae", objective="elbo", network="mlp", training=None, **sect
 RUNS = {
     "vae": settings(model="vae", training={"skip": 1e6}),  # an optimal sigma, which follows the data
     "factor": settings(objective="factor"),
+    "patches": settings(objective="adversarial", training={"clip": 1.0}),
+    "patches in shards": settings(objective="adversarial", training={"sharding": "full", "skip": 1e6}),
     "shards": settings(training={"sharding": "full", "clip": 10.0}),
     "shards of blocks": settings("hierarchical_vae", "elbo", "ladder_mlp", {"sharding": "full", "epochs": 1}),
     "codes": settings("vqvae", "vq", "grid", {"ema": 0.0}),
     "labels": settings("semi_supervised_vae", "semi_supervised", training={"epochs": 1}),
     "three parts": settings(training={"accumulate": 3, "batch_size": 255}),
 }
+for name, more in (("patches", {"lecam": 0.01}), ("patches in shards", {"start": 0.0})):
+    RUNS[name]["objective"] |= {"layers": 1, "channels": 8, **more}
 RUNS["codes"]["network"] |= {"channels": 8, "blocks": 1}
 RUNS["codes"]["posterior"] = {"name": "ema_codebook", "size": 16}
 RUNS["shards of blocks"] |= {"model": {"name": "hierarchical_vae", "levels": [2, 2]}}

@@ -112,6 +112,8 @@ def test_a_run_killed_twice_ends_the_same(unbroken, tmp_path):
     "settings",
     [
         ["objective.name=factor"],  # the adversary and its moments
+        # the same, with averages that move, and no term before it starts
+        ["objective.name=adversarial", "objective.layers=1", "objective.channels=8", "objective.lecam=0.01"],
         ["objective.name=perceptual", "objective.base=control_vae", "objective.base.rate=3"],  # what moves
     ],
 )

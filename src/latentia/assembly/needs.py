@@ -163,9 +163,10 @@ def _hidden(part: Part, around: Around) -> str:
 
 
 def _adversary(part: Part, around: Around) -> str:
+    other = "beta_tc" if needs.FACTORISED in part.needs else "elbo"
     return (
         f"{part.title} trains an adversary with a second optimiser, and the loop of "
-        f"'{around.training.__name__}' has but one; use objective.name=beta_tc"
+        f"'{around.training.__name__}' has but one; use objective.name={other}"
     )
 
 

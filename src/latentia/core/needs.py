@@ -39,6 +39,8 @@ BATCHWISE = "a penalty of the batch"
 """Given by objectives whose penalty of an example depends on the examples beside it."""
 STEERED = "a gradient changed on its way through z"
 """Given by objectives to which nothing may be added, as it would be changed, too."""
+DIFFERENTIATES = "a gradient taken inside of a pass"
+"""Given by objectives that differentiate while they score, which compiled code cannot."""
 
 Words = frozenset[str]
 """The type of both sets."""

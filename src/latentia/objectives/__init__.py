@@ -1,5 +1,6 @@
 """Objectives: per example, in nats, unreduced. They read what a model computed and know no model."""
 
+from latentia.objectives.adversarial import Adversarial
 from latentia.objectives.adversary import Adversary
 from latentia.objectives.base import Objective
 from latentia.objectives.capacity import Capacity
@@ -27,6 +28,7 @@ __all__ = [
     "IWAE",
     "VQ",
     "WAE",
+    "Adversarial",
     "Adversary",
     "BetaTC",
     "Capacity",

@@ -66,11 +66,12 @@ class Adversary(nn.Module, abc.ABC):
             right = 0.5 * ((true > 0).float().mean(dim=0) + (false < 0).float().mean(dim=0))
         return self.losses(true, false), right
 
-    def finding(self, accuracy: float) -> str:
-        """Say what is wrong where the accuracy stays as it is.
+    def finding(self, loss: float, accuracy: float) -> str:
+        """Say what is wrong where both stay as they are for long.
 
         Args:
-            accuracy: share of right judgements, the mean over many steps.
+            loss: the mean of its losses over some steps.
+            accuracy: the share of its judgements that are right, over the same.
 
         Returns:
             What is wrong and which setting to change; empty where nothing is.

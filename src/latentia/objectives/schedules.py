@@ -181,3 +181,34 @@ class Cyclical(Schedule):
     def settled(self, progress: float) -> bool:
         """Say whether the last cycle has finished rising; see `Schedule`."""
         return progress * self.cycles >= self.cycles - 1 + self.rise
+
+
+class Delayed(Schedule):
+    """0 up to a point, from there a linear rise, then 1; what has it asks for both as settings of its own."""
+
+    def __init__(self, start: float, ramp: float) -> None:
+        """Set the shape.
+
+        Args:
+            start: share of the run up to which the factor is 0.
+            ramp: share of the run over which it then rises to 1.
+
+        Raises:
+            ConfigError: if one is no share, or the rise would not be over at the end of the run.
+        """
+        self.start, self.ramp = _share(start, "objective.start"), _share(ramp, "objective.ramp")
+        if start < 1 < start + ramp - 1e-9:
+            raise ConfigError(
+                f"'objective.start' and 'objective.ramp' are {start:g} and {ramp:g} of the run, together "
+                f"more than 1; use objective.ramp={1 - start:g}"
+            )
+
+    def __call__(self, progress: float) -> float:
+        """Give (progress - start) / ramp, within 0 and 1; see `Schedule`."""
+        if progress < self.start:
+            return 0.0
+        return 1.0 if self.settled(progress) else (progress - self.start) / self.ramp
+
+    def settled(self, progress: float) -> bool:
+        """Say whether the rise is over; see `Schedule`."""
+        return progress >= min(1.0, self.start + self.ramp)

@@ -240,7 +240,7 @@ class Trainer:
             row["skipped"] = int((~taken).sum())
         self.record.log(row)
         bar.update(steps)
-        shown = self.watch.steps(self.watched, means)
+        shown = self.watch.steps(self.watched, progress.step, means)
         bar.set_postfix({**shown, "images/s": f"{rate:,.0f}", **self.validated}, refresh=False)
         return now
 

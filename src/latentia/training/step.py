@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from latentia.core.compiling import Choice, Compiled, Cost, decide
 from latentia.core.devices import autocast
+from latentia.core.needs import DIFFERENTIATES
 from latentia.core.noise import seed_next
 from latentia.data.loader import Loader
 from latentia.objectives import Objective
@@ -95,6 +96,9 @@ def compiled(
     # oneDNN's convolutions gain nothing: compiled they had 0.92 of the speed.
     convolves = device.type == "cpu" and any(p.dim() > 2 for p in parameters)
     if choice == "never" or (choice == "auto" and (convolves or COST.saved(steps * SMALL_STEP) <= 0)):
+        return loss_module
+    if DIFFERENTIATES in loss_module.objective.gives:
+        say("not compiled: the objective differentiates while it scores, which compiled code cannot")
         return loss_module
     decision = decide(choice, device, steps * SMALL_STEP, COST)
     say(decision.why)

@@ -27,6 +27,10 @@ FAR = 10.0
 """A loss that ends this many times its first size, or nats for each value, above its start has diverged."""
 
 
+STUCK = 0.1
+"""Share of a run, and no fewer than `COLLAPSE_AFTER` steps, after which a stuck adversary is a finding."""
+
+
 @dataclass(frozen=True)
 class Watched:
     """A run as a watch sees it.
@@ -70,11 +74,12 @@ class Seen:
 class Watch(Protocol):
     """Looks at a run where the loop does not. It changes nothing: neither weights nor what is drawn."""
 
-    def steps(self, run: Watched, means: Mapping[str, float]) -> dict[str, str]:
+    def steps(self, run: Watched, step: int, means: Mapping[str, float]) -> dict[str, str]:
         """Say what the progress bar shows of the steps since the last line.
 
         Args:
             run: the run.
+            step: steps done.
             means: of the terms, by name.
 
         Returns:
@@ -100,12 +105,40 @@ class Watch(Protocol):
         ...
 
 
+class _Rivalry:
+    """Notes since when an adversary has been stuck, with a say in the loss."""
+
+    def __init__(self) -> None:
+        self.since, self.found = 0, ""
+
+    def steps(self, run: Watched, step: int, means: Mapping[str, float]) -> dict[str, str]:
+        """Look at the steps since the last line, and show how often it is right."""
+        adversary = run.objective.adversary
+        if adversary is None:
+            return {}
+        accuracy = means["adversary_accuracy"]
+        found = adversary.finding(means["adversary"], accuracy)
+        if not found or not run.objective.settled(step / run.total_steps):
+            self.since, self.found = step, ""
+        elif step - self.since >= max(COLLAPSE_AFTER, STUCK * run.total_steps):
+            self.found = f"from step {self.since} on {found}"
+        return {"adversary": f"{accuracy:.0%} right"}
+
+    def warnings(self) -> list[str]:
+        """Name an adversary that was stuck up to the last look."""
+        return [self.found] if self.found else []
+
+
 class LossWatch:
     """Looks at the loss alone: all that can be said of a model that need have no latents."""
 
-    def steps(self, run: Watched, means: Mapping[str, float]) -> dict[str, str]:
+    def __init__(self) -> None:
+        """Start without a warning."""
+        self._rivalry = _Rivalry()
+
+    def steps(self, run: Watched, step: int, means: Mapping[str, float]) -> dict[str, str]:
         """Show the loss; see `Watch`."""
-        return {"loss": f"{means['loss']:.4g}"}
+        return {"loss": f"{means['loss']:.4g}", **self._rivalry.steps(run, step, means)}
 
     def validate(self, run: Watched, step: int, share: float) -> Seen:
         """Average the terms; see `Watch`."""
@@ -116,8 +149,8 @@ class LossWatch:
         return Seen(means["score"], ({"split": "validation", **means},), {"val": f"{means['score']:.4g}"})
 
     def warnings(self) -> list[str]:
-        """Say nothing; see `Watch`."""
-        return []
+        """Name an adversary that is stuck; see `Watch`."""
+        return self._rivalry.warnings()
 
 
 class LatentWatch:
@@ -126,14 +159,15 @@ class LatentWatch:
     def __init__(self) -> None:
         """Start without a warning."""
         self._warnings: list[str] = []
+        self._rivalry = _Rivalry()
 
-    def steps(self, run: Watched, means: Mapping[str, float]) -> dict[str, str]:
+    def steps(self, run: Watched, step: int, means: Mapping[str, float]) -> dict[str, str]:
         """Show distortion, rate and, of a bound, bits per dimension; see `Watch`."""
         shown = {"recon": f"{means['distortion']:.2f}", "kl": f"{means['rate']:.2f}"}
         if run.objective.bound:
             bits = stored_bits(means["distortion"] + means["rate"], run.model, run.train)
             shown["bits/dim"] = f"{bits:.3f}"
-        return shown
+        return shown | self._rivalry.steps(run, step, means)
 
     def validate(self, run: Watched, step: int, share: float) -> Seen:
         """Average the terms, and look at the latents where it is time; see `Watch`."""
@@ -164,8 +198,8 @@ class LatentWatch:
         return {"active": f"{active}/{latents}"}
 
     def warnings(self) -> list[str]:
-        """Name a collapse that the last look saw; see `Watch`."""
-        return list(self._warnings)
+        """Name a collapse that the last look saw, and an adversary that is stuck; see `Watch`."""
+        return [*self._warnings, *self._rivalry.warnings()]
 
 
 def default_watch(model: nn.Module) -> Watch:
