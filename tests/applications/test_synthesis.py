@@ -70,7 +70,7 @@ def test_values_are_missing_where_they_were(fitted, table):
 def test_what_is_asked_of_all_rows_they_have(fitted):
     made = fitted.sample(300, {"work": "retired", "height": 171.5}, random_state=1)
     assert (made["work"] == "retired").all() and np.allclose(made["height"], 171.5)
-    assert (made["age"] > 60).mean() > 0.9
+    assert (made["age"] > 60).mean() > 0.8  # of all rows 0.4
     assert fitted.sample(num_rows=20, condition={"married": False})["married"].eq(False).all()
 
 

@@ -23,7 +23,7 @@ from latentia.sampling.mixture import MixtureSampler
 if TYPE_CHECKING:
     from latentia.runs.run import Run
 
-FITTED_ON = 10_000
+FITTED_ON = 50_000
 """Rows at the most whose latents the mixture is fitted to."""
 MARK = "missingindicator_"
 """What the columns begin with that say where a value is missing; scikit-learn's name for them."""
@@ -79,7 +79,7 @@ class Synthesizer(DensityScore, LatentEstimator):
         *,
         latent_dim: int = 24,
         hidden: tuple[int, ...] = (256, 256),
-        beta: float = 0.3,
+        beta: float = 0.5,
         components: int = 40,
         max_iter: int | None = None,
         batch_size: int | None = None,

@@ -20,7 +20,7 @@ class Likeness:
     Attributes:
         shapes: for each column how alike its distributions are, in [0, 1]; see `column_shapes`.
         trends: for each pair of columns how alike they go together, in [0, 1]; see `pair_trends`. Pairs
-            without a correlation are left out.
+            that hardly go together in the real rows are left out.
         detectability: area under the ROC curve of a classifier that tells made rows from real ones: 0.5 where
             it cannot.
         copies: share of the made rows that are a real row in every value.
@@ -41,12 +41,13 @@ class Likeness:
 
     @property
     def trend(self) -> float:
-        """The mean over the pairs; 1 where there are none."""
-        return float(np.mean(list(self.trends.values()))) if self.trends else 1.0
+        """The mean over the pairs; NaN where there are none."""
+        return float(np.mean(list(self.trends.values()))) if self.trends else float("nan")
 
     def __str__(self) -> str:
         """Say it in a line."""
-        line = f"column shapes {self.shape:.3f}, pair trends {self.trend:.3f}, told apart with an AUROC of "
+        trends = f"pair trends {self.trend:.3f}" if self.trends else "no pair of columns that goes together"
+        line = f"column shapes {self.shape:.3f}, {trends}, told apart with an AUROC of "
         line += f"{self.detectability:.3f}, {self.copies:.1%} copies"
         return line if self.nearer is None else f"{line}, {self.nearer:.3f} nearer to a training row"
 
