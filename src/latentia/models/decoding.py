@@ -11,7 +11,7 @@ from torch.distributions import Distribution
 
 from latentia.core.errors import ConfigError
 from latentia.core.types import LatentModel
-from latentia.networks import Inputs, Network, begin_at, centre
+from latentia.networks import Inputs, Network, begin_at, begin_linear, centre
 from latentia.probability import Likelihood, Posterior, Prior, observed
 
 LIMIT = 1e3
@@ -162,6 +162,7 @@ class DecodingModel(LatentModel):
         """
         mean = usual(x)
         centre(self.encoder, mean if self.inputs is None else usual(self.seen(x)))
+        begin_linear(self.encoder, self.decoder, torch.where(x.isnan(), mean, x))
         self.likelihood.begin(x)
         output = self.likelihood.output_for(mean)
         if output is not None:

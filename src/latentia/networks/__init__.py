@@ -6,10 +6,13 @@ a pair with several levels.
 """
 
 from latentia.networks.base import Network, begin_at, centre, recompute
+from latentia.networks.codec import Codec, begin_linear
 from latentia.networks.conv import Conv
+from latentia.networks.deep_codec import DeepCodec
 from latentia.networks.features import ConvFeatures, Features, LiteFeatures, VGGFeatures, unit_distance
 from latentia.networks.grid import Grid
 from latentia.networks.inputs import Columns, Inputs, Masked
+from latentia.networks.kl_codec import KLCodec
 from latentia.networks.ladder import Ladder
 from latentia.networks.ladder_conv import LadderConv
 from latentia.networks.ladder_mlp import LadderMLP
@@ -19,12 +22,15 @@ from latentia.networks.resnet import ResNet
 
 __all__ = [
     "MLP",
+    "Codec",
     "Columns",
     "Conv",
     "ConvFeatures",
+    "DeepCodec",
     "Features",
     "Grid",
     "Inputs",
+    "KLCodec",
     "Ladder",
     "LadderConv",
     "LadderMLP",
@@ -35,6 +41,7 @@ __all__ = [
     "ResNet",
     "VGGFeatures",
     "begin_at",
+    "begin_linear",
     "centre",
     "lecture_256_64",
     "lecture_conv",

@@ -1,0 +1,189 @@
+"""Codecs: networks from pictures of any size to a grid and back, with a linear code beside them."""
+
+from __future__ import annotations
+
+import abc
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from latentia.core.errors import ConfigError
+from latentia.networks.base import Network, Shape, check_dim, check_positive, image_size
+from latentia.networks.stages import Staged
+
+SMALLEST_SHARE = 1e-6
+"""The least share of the variance of all components that one is taken to have."""
+
+
+class WithLinear(nn.Module):
+    """A network and a linear map between blocks of pixels and places of the grid: the sum of both.
+
+    The network's last layer begins at zero, so that the pair begins as the linear code alone and learns what
+    that misses.
+    """
+
+    def __init__(self, body: Staged, last: nn.Conv2d, linear: nn.Conv2d | nn.ConvTranspose2d) -> None:
+        """Put them together.
+
+        Args:
+            body: the network.
+            last: its last layer that has weights.
+            linear: the linear map.
+        """
+        super().__init__()
+        self.body = body
+        self.linear = linear
+        with torch.no_grad():
+            last.weight.zero_()
+            if last.bias is not None:
+                last.bias.zero_()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map by both, and add."""
+        return self.body(x) + self.linear(x)
+
+
+@torch.no_grad()
+def begin_linear(encoder: nn.Module, decoder: nn.Module, x: Tensor) -> None:
+    r"""Let the linear maps of a fresh pair begin at the principal components of blocks.
+
+    With blocks b = mean + sum_k u_k c_k, the u_k in the order of the variances l_k of c_k, the code is
+    z_k = c_k / sqrt(l_k), of variance 1, and decodes to sum_k u_k sqrt(l_k) z_k. An encoder that gives two
+    numbers for each of the latent's gives log(s / l_k) as the second, s the variance that a pixel keeps
+    without the
+    code: what the posterior of probabilistic principal components analysis has. All of it is the linear
+        autoencoder's
+    optimum, and a linear VAE's up to a shrinkage of s / l_k.
+
+    Args:
+        encoder: of pictures; nothing is done where it has no linear map.
+        decoder: of latents.
+        x: examples, `(N, C, H, W)`, without holes.
+
+    References:
+        Michael Tipping, Christopher Bishop, "Probabilistic Principal Component Analysis", 1999.
+        James Lucas et al., "Don't Blame the ELBO! A Linear VAE Perspective on Posterior Collapse", 2019.
+    """
+    if not isinstance(encoder, WithLinear) or not isinstance(decoder, WithLinear):
+        return
+    there, back = encoder.linear, decoder.linear
+    dim, channels, side = back.weight.shape[0], back.weight.shape[1], back.kernel_size[0]
+    mean = x.double().mean(dim=(0, 2, 3))
+    apart = (x.double() - mean.view(-1, 1, 1)).unfold(2, side, side).unfold(3, side, side)
+    blocks = apart.permute(0, 2, 3, 1, 4, 5).reshape(-1, channels * side * side)
+    variances, vectors = torch.linalg.eigh(blocks.T @ blocks / len(blocks))
+    variances, vectors = variances.flip(0).clamp(min=0), vectors.flip(1)
+    count = min(dim, len(variances))
+    floor = max(float(variances.sum()) * SMALLEST_SHARE, torch.finfo(torch.float32).tiny)
+    kept = variances[:count].clamp(min=floor)
+    basis = vectors[:, :count].T.reshape(count, channels, side, side)
+    there.weight.zero_()
+    there.weight[:count, :channels] = (basis / kept.sqrt().view(-1, 1, 1, 1)).to(there.weight)
+    there.bias.zero_()  # pyright: ignore[reportOptionalMemberAccess]
+    centred = there.weight[:, :channels].sum(dim=(2, 3)).double() @ mean
+    there.bias.sub_(centred)  # pyright: ignore[reportOptionalMemberAccess]
+    if there.weight.shape[0] == 2 * dim:
+        rest = variances[count:].mean() if count < len(variances) else variances.new_zeros(())
+        spread = rest.clamp(min=floor) / kept
+        there.bias[dim : dim + count] = spread.log().to(there.weight)  # pyright: ignore
+    back.weight.zero_()
+    back.weight[:count] = (basis * kept.sqrt().view(-1, 1, 1, 1)).to(back.weight)
+
+
+class Codec(Network):
+    """What networks share that lead from pictures to a grid and back by stages alone."""
+
+    convolutional: ClassVar[bool] = True
+    name: ClassVar[str] = "codec"
+    channels: tuple[int, ...]
+    linear: bool
+
+    @property
+    def downsample(self) -> int:
+        """How many times smaller than the picture the grid is, along each side."""
+        return 2 ** (len(self.channels) - 1)
+
+    def latent(self, event: Shape, dim: int, downsample: int | None = None) -> Shape:
+        """Give `(dim, H / downsample, W / downsample)`; see `Network`."""
+        _, height, width = image_size(event, self.name)
+        check_dim(dim)
+        factor = self.downsample
+        if downsample is not None and downsample != factor:
+            raise ConfigError(
+                f"model.downsample={downsample}, and network '{self.name}' of {len(self.channels)} levels "
+                f"has {factor}; use model.downsample={factor}, or network.channels of other levels"
+            )
+        if height % factor or width % factor:
+            fits = [n for n in range(len(self.channels)) if height % 2**n == width % 2**n == 0]
+            sizes = f"data.crop={max(1, min(height, width) // factor) * factor}"
+            raise ConfigError(
+                f"network '{self.name}' halves {len(self.channels) - 1} times, and {height}x{width} does not "
+                f"become a grid so; use {sizes}, or network.channels of {max(fits) + 1} levels"
+            )
+        return (dim, height // factor, width // factor)
+
+    @abc.abstractmethod
+    def encoder_body(self, before: int, features: int) -> tuple[Staged, nn.Conv2d]:
+        """Build the network from pictures to a grid.
+
+        Args:
+            before: channels of the picture.
+            features: channels of what the posterior reads.
+
+        Returns:
+            The network, and its last layer.
+        """
+
+    @abc.abstractmethod
+    def decoder_body(self, latent: int, after: int) -> tuple[Staged, nn.Conv2d]:
+        """Build the network from a grid to pictures.
+
+        Args:
+            latent: channels of the latent.
+            after: channels of what the likelihood reads.
+
+        Returns:
+            The network, and its last layer.
+        """
+
+    def encoder(self, event: Shape, features: Shape) -> nn.Module:
+        """Build the map from `(B, C, H, W)` to `(B, F, h, w)`; see `Network`."""
+        self._check(event, features)
+        body, last = self.encoder_body(event[0], features[0])
+        if not self.linear:
+            return body
+        side = self.downsample
+        return WithLinear(body, last, nn.Conv2d(event[0], features[0], side, side))
+
+    def decoder(self, latent: Shape, event: Shape) -> nn.Module:
+        """Build the map from `(B, D, h, w)` to `(B, C, H, W)`; see `Network`."""
+        self._check(event, latent)
+        body, last = self.decoder_body(latent[0], event[0])
+        if not self.linear:
+            return body
+        side = self.downsample
+        return WithLinear(body, last, nn.ConvTranspose2d(latent[0], event[0], side, side))
+
+    def _check(self, event: Shape, grid: Shape) -> None:
+        """Refuse what is no image, and what is no grid."""
+        image_size(event, self.name)
+        if len(grid) != 3:
+            raise ConfigError(
+                f"network '{self.name}' leads to a grid and not to a vector, which this model needs; use "
+                "network.name=conv, or --model vae"
+            )
+
+
+def check_levels(channels: tuple[int, ...]) -> None:
+    """Refuse what are no channels of levels.
+
+    Args:
+        channels: those of each level, the picture's own resolution first.
+
+    Raises:
+        ConfigError: if there is none, or one is not positive.
+    """
+    if not channels:
+        raise ConfigError("'network.channels' must name the channels of at least one level")
+    check_positive(channels, "network.channels")
