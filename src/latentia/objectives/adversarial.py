@@ -24,8 +24,6 @@ from latentia.objectives.schedules import Delayed
 from latentia.objectives.wrapper import Wrapper
 from latentia.probability import Moving
 
-LARGEST = 1e4
-"""The largest lambda, as in LDM."""
 EPSILON = 1e-4
 """What is added to the norm of the discriminator's gradient, as in LDM."""
 WON = 0.05
@@ -136,13 +134,13 @@ class Adversarial(Wrapper):
     D of an image is the mean over its patches, and over the latent samples. lambda weighs the gradients of
     both sides of an example against each other where they meet, at the reconstruction:
 
-        lambda = min(||d(distortion + penalty)/d theta|| / (||d(-D)/d theta|| + 1e-4), 1e4),
+        lambda = ||d(distortion + penalty)/d theta|| / (||d(-D)/d theta|| + 1e-4),
 
-    a constant for the gradient. theta is what the mean of p(x|z) is computed from: the mean itself where that
-    is a parameter, as of the Gaussian and the Laplace distribution, and logits or the like where it is not;
-    parameters that the mean does not depend on, as a scale, do not count. So a weight of 1 pulls as hard as
-    the rest, whatever the likelihood's scale, the size of the images and the state of D, and the loss of an
-    example depends on none beside it.
+    a constant for the gradient. So the term never pulls harder than `weight` times the rest, and lambda needs
+    no limit, which would depend on the size of the images. theta is what the mean of p(x|z) is computed from:
+    the mean itself where that is a parameter, as of the Gaussian and the Laplace distribution, and logits or
+    the like where it is not; parameters that the mean does not depend on, as a scale, do not count. The loss
+    of an example depends on none beside it.
 
     D learns from the first step on, and has a say from `start` on. Its term is no part of what weights are
     chosen by, and is not computed without gradients. Under a model with classes D sees the reconstruction
@@ -152,7 +150,8 @@ class Adversarial(Wrapper):
         Patrick Esser, Robin Rombach, Björn Ommer, "Taming Transformers for High-Resolution Image
         Synthesis", 2021.
         Robin Rombach et al., "High-Resolution Image Synthesis with Latent Diffusion Models", 2022. There the
-        ratio is that of a batch at the weights of the last layer, and D learns from `start` on.
+        ratio is that of a batch at the weights of the last layer, 1e4 at the most, and D learns from `start`
+        on.
     """
 
     needs: Words = frozenset({COMPLETE, ADVERSARY})
@@ -261,7 +260,7 @@ class Adversarial(Wrapper):
             for side in zip(*pairs)
         ]
         own, other = (norm.sum(dim=0).sqrt() for norm in norms)
-        return (own / (other + EPSILON)).clamp(max=LARGEST)
+        return own / (other + EPSILON)
 
 
 def _parameters(distribution: Distribution) -> Iterator[Tensor]:
