@@ -83,6 +83,7 @@ RUNS = {
     "shards of blocks": settings("hierarchical_vae", "elbo", "ladder_mlp", {"sharding": "full", "epochs": 1}),
     "codes": settings("vqvae", "vq", "grid", {"ema": 0.0}),
     "labels": settings("semi_supervised_vae", "semi_supervised", training={"epochs": 1}),
+    "crops": settings(training={"epochs": 2}, data={"crop": 6, "flip": True}),
     "three parts": settings(training={"accumulate": 3, "batch_size": 255}),
 }
 for name, more in (("patches", {"lecam": 0.01}), ("patches in shards", {"start": 0.0})):

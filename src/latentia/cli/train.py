@@ -39,7 +39,8 @@ def run_options(function: click.decorators.FC) -> click.decorators.FC:
             click.option("--size", help="Resize images: one number, or HEIGHT,WIDTH; see --fit."),
             click.option(
                 "--fit",
-                help="How other shapes come to --size: crop (the default, around the middle), pad, stretch.",
+                help="How other shapes come to --size: crop (the default, around the middle), pad, stretch; "
+                "short: their shorter side, for data.crop.",
             ),
             click.option("--label", help="The column or array of the labels; none for no labels."),
             click.option("--seed", type=int, help="Seed of weights, order and noise."),

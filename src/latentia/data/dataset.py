@@ -10,6 +10,7 @@ import numpy as np
 
 from latentia.core.event import Event
 from latentia.data.layout import Layout
+from latentia.data.pictures import Crops, Pictures
 from latentia.data.schema import Schema
 from latentia.data.shards import Examples, Shards
 from latentia.data.splits import spread
@@ -59,6 +60,9 @@ class Dataset:
         notes: guesses about the source, each with the setting that decides otherwise, and what was done to
             the data to bring them to the form of a run.
         schema: what the columns of a table hold; None for what is no table, or one of bare numbers.
+        pictures: the whole pictures in memory, of which `x` has the middle and training sees random crops;
+            None where `x` is no crops, or cuts them itself (`Crops`).
+        flip: training mirrors every other image.
     """
 
     name: str
@@ -81,6 +85,8 @@ class Dataset:
     left_out: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     schema: Schema | None = None
+    pictures: Pictures | None = None
+    flip: bool = False
 
     def __len__(self) -> int:
         return len(self.x)
@@ -95,7 +101,7 @@ class Dataset:
         """The smallest and the largest value of the data, in the units of `x`; looked up once."""
         if isinstance(self.x, Shards):
             return self.x.observed or _ends(self.some(np.arange(len(self))))
-        return _ends(self.x)
+        return _ends(self.x if self.pictures is None else np.asarray(self.pictures.values))
 
     @cached_property
     def training_range(self) -> tuple[float, float]:
@@ -108,6 +114,8 @@ class Dataset:
             return self.observed
         if isinstance(self.x, Shards):
             return _ends(self.some(train))
+        if self.pictures is not None:  # training may see any part of them
+            return _ends(np.array([_ends(picture) for picture in self.pictures.over(train)]))
         ends = [_ends(self.x[part]) for part in np.array_split(train, -(-len(train) // CHUNK))]
         return _ends(np.array(ends))
 
@@ -167,7 +175,7 @@ class Dataset:
             Name, shape, value range, labels, known factors, splits and how they came about.
         """
         low, high = self.observed
-        facts = [self._form()]
+        facts = [self._form() + self._whole()]
         if self.schema is None or not self.schema.mixed:
             facts.append(f"{self.x.dtype} {low:.4g}..{high:.4g}{' in a sample' * self.sampled}")
         if self.missing[0]:
@@ -200,6 +208,15 @@ class Dataset:
             return f"{side} images of {self.event[0]} channels (which come {order})"
         tint = {1: "grey ", 3: "colour ", 4: "four-channel "}[self.event[0]]
         return f"{self.event[1]}x{self.event[2]} {tint}images"
+
+    def _whole(self) -> str:
+        """Say what crops are cut from."""
+        pictures = self.x.pictures if isinstance(self.x, Crops) else self.pictures
+        if pictures is None:
+            return ""
+        (low, left), (high, right) = pictures.sizes.min(axis=0), pictures.sizes.max(axis=0)
+        few = f"{low}x{left}"
+        return f" cut from pictures of {few}" + f" to {high}x{right}" * ((low, left) != (high, right))
 
     @cached_property
     def missing(self) -> tuple[int, int]:

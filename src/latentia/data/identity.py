@@ -144,6 +144,7 @@ def taken(known: Rows, at: np.ndarray, dataset: Dataset) -> Dataset:
     return replace(
         dataset,
         x=x.over(at) if isinstance(x, Shards) else x[at].astype(known.dtype, copy=False),
+        pictures=None if dataset.pictures is None else dataset.pictures.over(at),
         splits=splits,
         labels=None if dataset.labels is None else dataset.labels[at],
         factors=None if dataset.factors is None else dataset.factors[at],

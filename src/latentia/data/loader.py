@@ -13,10 +13,12 @@ import torch
 from torch import Tensor
 
 from latentia.core.types import Batch
+from latentia.data.pictures import DRAWS
 from latentia.data.shards import Shards
 from latentia.data.splits import spread
 from latentia.data.streaming import Buffers, generator
 from latentia.data.transforms import Transform
+from latentia.data.variation import Variation
 
 if TYPE_CHECKING:
     from latentia.data.dataset import Dataset
@@ -29,7 +31,14 @@ SHARED, CHUNK = 10_000, 512
 class Loader:
     """One split of a data set, resident on a device as it is stored, given out in batches."""
 
-    def __init__(self, data: Tensor, rows: Tensor, transform: Transform, c: Tensor | None = None) -> None:
+    def __init__(
+        self,
+        data: Tensor,
+        rows: Tensor,
+        transform: Transform,
+        c: Tensor | None = None,
+        variation: Variation | None = None,
+    ) -> None:
         """Take a split.
 
         Args:
@@ -37,12 +46,15 @@ class Loader:
             rows: positions of the split's examples, int64, on the CPU.
             transform: what prepares a batch.
             c: the condition of every example, shape `(N, C)`, on the device, or None.
+            variation: what training makes of them anew in each epoch, or None.
         """
         self.data = data
         self.rows = rows
         self.transform = transform
         self.c = c
+        self.variation = variation
         self._order: tuple[tuple[int, int], Tensor] | None = None
+        self._draws: Tensor | None = None
 
     def __len__(self) -> int:
         """Count the examples."""
@@ -73,6 +85,9 @@ class Loader:
         if self._order is None or self._order[0] != (seed, epoch):
             order = torch.randperm(len(self.rows), generator=generator(seed, epoch))
             self._order = (seed, epoch), self.rows[order].to(self.device)
+            if self.variation is not None:
+                draws = torch.rand(len(self.data), DRAWS, generator=generator(seed, epoch, 1))
+                self._draws = draws.to(self.device)
         return self._order[1][start:stop]
 
     def stored(self, index: Tensor) -> Tensor:
@@ -86,6 +101,21 @@ class Loader:
         """
         return self.data.index_select(0, index)
 
+    def varied(self, index: Tensor) -> Tensor:
+        """Gather examples as training sees them in the epoch that `chosen` was last asked for.
+
+        What is cut and mirrored is a function of the seed, the epoch and the position in the data.
+
+        Args:
+            index: positions into the data, shape `(B,)`.
+
+        Returns:
+            Shape `(B, *event)`, on the device; as `stored` where nothing varies.
+        """
+        if self.variation is None or self._draws is None:
+            return self.stored(index)
+        return self.variation(self.data, index, self._draws.index_select(0, index))
+
     def with_rows(self, rows: Tensor) -> Loader:
         """Give other examples of the same data.
 
@@ -95,7 +125,7 @@ class Loader:
         Returns:
             The loader.
         """
-        return Loader(self.data, rows, self.transform, self.c)
+        return Loader(self.data, rows, self.transform, self.c, self.variation)
 
     def with_condition(self, c: Tensor | None) -> Loader:
         """Give the same examples under other conditions.
@@ -106,7 +136,7 @@ class Loader:
         Returns:
             The loader.
         """
-        return Loader(self.data, self.rows, self.transform, c)
+        return Loader(self.data, self.rows, self.transform, c, self.variation)
 
     def shuffled(self, seed: int) -> Loader:
         """Give the same split in a random order: sources may be sorted, and parts of them be of one kind.
@@ -147,16 +177,17 @@ class Loader:
 
     _observed: Tensor | None = None
 
-    def batch(self, index: Tensor) -> Batch:
+    def batch(self, index: Tensor, *, varied: bool = False) -> Batch:
         """Gather and prepare.
 
         Args:
             index: positions into the data, shape `(B,)`, as `chosen` and `rows` have them.
+            varied: as training sees them, cut anywhere and mirrored, where the data are to be.
 
         Returns:
             The batch.
         """
-        x = self.transform(self.stored(index))
+        x = self.transform(self.varied(index) if varied else self.stored(index))
         index = index.to(x.device)
         return Batch(x, index, None if self.c is None else self.c.index_select(0, index))
 
@@ -195,10 +226,13 @@ class StreamedLoader(Loader):
         """Gather examples from buffers or files; see `Loader`."""
         return self.buffers.stored(index)
 
+    def varied(self, index: Tensor) -> Tensor:
+        """Gather examples from buffers, which vary when they are read; see `Loader`."""
+        return self.buffers.varied(index)
+
     def with_rows(self, rows: Tensor) -> Loader:
         """Give other examples of the same data; see `Loader`."""
-        own = self.buffers
-        return StreamedLoader(Buffers(own.files, rows.numpy(), own.device, own.size), self.transform, self.c)
+        return StreamedLoader(self.buffers.over(rows.numpy()), self.transform, self.c)
 
     def with_condition(self, c: Tensor | None) -> Loader:
         """Give the same examples under other conditions; see `Loader`."""
@@ -229,10 +263,15 @@ def loaders(
     array = dataset.x
     if isinstance(array, Shards):
         return {
-            name: StreamedLoader(Buffers(array, at.numpy(), device, dataset.buffer), transform, told)
+            name: StreamedLoader(
+                Buffers(array, at.numpy(), device, dataset.buffer, flip=dataset.flip), transform, told
+            )
             for name, at in rows.items()
         }
     if not array.flags.writeable:  # a read-only map; torch wants memory that it could write to
         array = np.array(array)
     data = torch.from_numpy(array).to(device)
-    return {name: Loader(data, at, transform, told) for name, at in rows.items()}
+    variation = None
+    if dataset.pictures is not None or dataset.flip:
+        variation = Variation(dataset.pictures, dataset.event[1:], dataset.flip, data.device)
+    return {name: Loader(data, at, transform, told, variation) for name, at in rows.items()}

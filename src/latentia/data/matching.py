@@ -131,7 +131,7 @@ def tripled(x: np.ndarray) -> np.ndarray:
 def _changed(dataset: Dataset, change: Change, note: str, **fields: Any) -> Dataset:
     x = dataset.x.converted(change) if isinstance(dataset.x, Shards) else change(dataset.x)
     notes = (*dataset.notes, f"{where_of(dataset)}: {note}") if note else dataset.notes
-    return replace(dataset, x=x, notes=notes, **fields)
+    return replace(dataset, x=x, notes=notes, pictures=None, **fields)
 
 
 def _recoded(dataset: Dataset, record: DataRecord) -> Dataset:

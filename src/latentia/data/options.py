@@ -35,6 +35,8 @@ def make_options(
     drop: str | Sequence[str] | None = None,
     types: Types | None = None,
     labels: str | None = None,
+    crop: int | Sequence[int] | None = None,
+    flip: bool = False,
 ) -> Options:
     """Check the settings of `load`, which says what each of them is, and give those that readers need."""
     _require_share("validation", validation)
@@ -49,9 +51,12 @@ def make_options(
         raise ConfigError(f"data.fit={fit} says how images come to a size; give data.size with it")
     if header is not None and not isinstance(header, bool):
         raise ConfigError(f"data.header is {header!r}; true or false is needed")
+    if not isinstance(flip, bool):
+        raise ConfigError(f"data.flip is {flip!r}; true or false is needed")
     label, key = (None if name is None else str(name) for name in (label, key))  # a frame's may be numbers
     event = None if shape is None else require_shape(shape)
-    sides = _height_and_width(size)
+    sides, cut = _height_and_width("size", size), _height_and_width("crop", crop)
+    _require_room(sides, fit, cut)
     chosen, gone = _names(columns), _names(drop)
     for name in gone:
         if name in chosen:
@@ -69,6 +74,8 @@ def make_options(
         drop=gone,
         types=_types(types),
         labels=labels,
+        crop=cut,
+        flip=flip,
     )
 
 
@@ -104,12 +111,26 @@ def _require_share(name: str, share: float) -> None:
         raise ConfigError(f"data.{name} is {share}; a share of the data in [0, 1) is needed")
 
 
-def _height_and_width(size: int | Sequence[int] | None) -> tuple[int, int] | None:
+def _height_and_width(name: str, size: int | Sequence[int] | None) -> tuple[int, int] | None:
     if size is None:
         return None
     sides = tuple(size) if isinstance(size, Sequence) else (size, size)
     if len(sides) != 2 or not all(isinstance(side, int) and side > 0 for side in sides):
         raise ConfigError(
-            f"data.size is {size!r}; one positive number of pixels, or height and width, is needed"
+            f"data.{name} is {size!r}; one positive number of pixels, or height and width, is needed"
         )
     return sides
+
+
+def _require_room(size: tuple[int, int] | None, fit: str, crop: tuple[int, int] | None) -> None:
+    """Refuse a crop that does not fit into what the size leaves, and sizes that are no shorter side."""
+    if size is None:
+        return
+    told = "x".join(map(str, size))
+    if fit == "short" and size[0] != size[1]:
+        raise ConfigError(f"data.size is {told}; with data.fit=short one number, the shorter side, is needed")
+    if crop is not None and (size[0] < crop[0] or size[1] < crop[1]):
+        raise ConfigError(
+            f"data.crop={'x'.join(map(str, crop))} does not fit into data.size={told}; make one of them the "
+            "other's size, or leave data.size out"
+        )

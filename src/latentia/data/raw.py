@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from latentia.data.layout import Layout
+from latentia.data.pictures import Pictures
 from latentia.data.schema import Kind, Schema
 from latentia.data.shards import Examples
 
@@ -56,7 +57,8 @@ class Options(NamedTuple):
         label: the column or key that holds the labels, or None to look for it.
         key: the key or column that holds the data, or None to look for it.
         buffer: bytes of examples that may be in memory; more stay in their files, where a reader can.
-        fit: how images of another shape are brought to the size: crop, pad or stretch.
+        fit: how images of another shape are brought to the size: crop, pad or stretch; or short, where it is
+            that of their shorter side and they keep their shapes.
         channels: where arrays have theirs: first, last, or auto to find out.
         pages: of a picture file with several: first, examples, or channels.
         header: whether the first line of a text table holds names, or None to compare it with the others.
@@ -67,6 +69,8 @@ class Options(NamedTuple):
         expected: what the columns of a table are expected to be called; empty where nothing is expected.
         schema: what the columns hold that are to be found in a table, or None to find it out.
         labels: a table of the names of picture files and their labels, or None.
+        crop: (height, width) of the part of an image that a model sees, or None for all of it.
+        flip: whether training mirrors every other image.
         inherited: they were given for other data, so that one that does not apply is passed over.
     """
 
@@ -86,6 +90,8 @@ class Options(NamedTuple):
     expected: tuple[str, ...] = ()
     schema: Schema | None = None
     labels: str | None = None
+    crop: tuple[int, int] | None = None
+    flip: bool = False
     inherited: bool = False
 
 
@@ -112,6 +118,8 @@ class Raw:
         left_out: what of the source is not among the examples, and how many of each: ".csv files": 3.
         notes: guesses that the user should know of, each with the setting that decides otherwise.
         schema: what the columns of a table hold.
+        pictures: the whole pictures in memory that `x` are crops of; None where it is no crops, or cuts them
+            itself.
     """
 
     x: Examples
@@ -130,6 +138,7 @@ class Raw:
     left_out: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     schema: Schema | None = None
+    pictures: Pictures | None = None
 
 
 def consecutive(counts: Mapping[str, int]) -> dict[str, np.ndarray]:

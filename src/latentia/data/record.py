@@ -142,6 +142,8 @@ class DataRecord:
 
 def _ranges(dataset: Dataset, rows: np.ndarray) -> tuple[tuple[float, float], ...]:
     """Give the ends of the training split: of each column of a table, else of all values."""
+    if dataset.pictures is not None and len(rows):
+        return (dataset.training_range,)
     rows = dataset.few(rows)
     axis = 0 if dataset.event.kind == "vector" else None
     ends: tuple[Any, Any] | None = None

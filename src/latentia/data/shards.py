@@ -6,6 +6,7 @@ resident, and a pass over the data would hold all of them.
 
 from __future__ import annotations
 
+import copy
 import operator
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -112,14 +113,19 @@ class Shards:
         self.estimated = estimated
         self._stored = stored
         self._stored_dtype = stored_dtype
-        self._convert = convert
         self._bytes = int(np.prod(stored, dtype=np.int64)) * stored_dtype.itemsize
         self._edges = np.cumsum([0, *(part.rows for part in self.parts)])
         self._rows: np.ndarray | None = None
-        probe = convert(np.zeros((1, *stored), stored_dtype))
+        self._arrive(convert)
+
+    def _arrive(self, convert: Callable[[np.ndarray], np.ndarray]) -> None:
+        """Settle what becomes of examples as stored, and of which shape and type they are then."""
+        self._convert = convert
+        probe = convert(np.zeros((1, *self._stored), self._stored_dtype))
         self.event: tuple[int, ...] = probe.shape[1:]
         self.dtype: np.dtype = probe.dtype
-        self._plain = (self.event, self.dtype) == (stored, stored_dtype)  # read without an array between
+        # Whether they are read without an array between.
+        self._plain = (self.event, self.dtype) == (self._stored, self._stored_dtype)
 
     def __len__(self) -> int:
         """Count the examples."""
@@ -155,9 +161,7 @@ class Shards:
         Returns:
             An array over the same files.
         """
-        some = Shards(
-            self.parts, self._stored, self._stored_dtype, self._convert, self.observed, self.estimated
-        )
+        some = copy.copy(self)
         some._rows = np.asarray(rows) if self._rows is None else self._rows[rows]
         return some
 
@@ -170,9 +174,10 @@ class Shards:
         Returns:
             An array over the same files, whose range is not known.
         """
-        both = partial(_one_after_other, self._convert, change)
-        some = Shards(self.parts, self._stored, self._stored_dtype, both)
-        some._rows = self._rows
+        some = copy.copy(self)
+        some.observed, some.estimated = None, False
+        some._arrive(partial(_one_after_other, self._convert, change))
+        some._plain = False  # another order of columns has the same shape and type
         return some
 
     def __iter__(self) -> Iterator[np.ndarray]:
@@ -236,12 +241,7 @@ class Shards:
             IndexError: if a position is out of range.
             DataError: if a file cannot be read.
         """
-        wanted = positions.astype(np.int64)
-        if len(wanted) and (wanted.min() < -len(self) or wanted.max() >= len(self)):
-            raise IndexError(f"a position is out of range; there are {len(self)} examples")
-        wanted = np.where(wanted < 0, wanted + len(self), wanted)
-        if self._rows is not None:
-            wanted = self._rows[wanted]
+        wanted = self._places(positions)
         ascending = bool((wanted[1:] >= wanted[:-1]).all())
         order = slice(None) if ascending else np.argsort(wanted, kind="stable")
         places = wanted[order]
@@ -264,6 +264,31 @@ class Shards:
                 else:
                     found[where] = self._convert(block if consecutive else block[run - first])
             start = stop
+
+    def _places(self, positions: np.ndarray) -> np.ndarray:
+        """Find where among all stored examples those at some positions are."""
+        wanted = positions.astype(np.int64)
+        if len(wanted) and (wanted.min() < -len(self) or wanted.max() >= len(self)):
+            raise IndexError(f"a position is out of range; there are {len(self)} examples")
+        wanted = np.where(wanted < 0, wanted + len(self), wanted)
+        return wanted if self._rows is None else self._rows[wanted]
+
+    def span(self, start: int, count: int) -> np.ndarray:
+        """Read stored examples that follow each other in one file.
+
+        Args:
+            start: the place of the first among all that are stored.
+            count: how many.
+
+        Returns:
+            Shape `(count, *stored)`, as stored.
+
+        Raises:
+            DataError: if the file cannot be read.
+        """
+        block = np.empty((count, *self._stored), self._stored_dtype)
+        self._fill(block, start)
+        return block
 
     def _run_ends(self, places: np.ndarray) -> Iterator[int]:
         """Divide ascending places into runs that one read serves: near each other, in one file, not long."""

@@ -17,11 +17,12 @@ from latentia.core.errors import ConfigError, DataError, reason
 from latentia.data import identity
 from latentia.data.dataset import Dataset
 from latentia.data.options import Types, make_options
+from latentia.data.pictures import Crops, Pictures
 from latentia.data.raw import SPLITS, Options, Raw
 from latentia.data.readers import arrays, hub, outside, shaping, tables
-from latentia.data.readers.decode import noted
+from latentia.data.readers.decode import enlarged, noted
 from latentia.data.readers.kinds import HUB, IMAGES, KNOWN, WORDS, reader_for, stem
-from latentia.data.readers.resize import cuts, resize_all
+from latentia.data.readers.resize import cuts, resize_all, target
 from latentia.data.schema import Schema
 from latentia.data.shards import Shards
 from latentia.data.splits import make_splits
@@ -59,6 +60,8 @@ def load(
     drop: str | Sequence[str] | None = None,
     types: Types | None = None,
     labels: str | None = None,
+    crop: int | Sequence[int] | None = None,
+    flip: bool = False,
 ) -> Dataset:
     """Load data from wherever they are.
 
@@ -90,7 +93,8 @@ def load(
         buffer: MiB of examples that training may hold in memory.
         fingerprint: that of the data that are meant, as a run records it; None for whatever is there.
         fit: how images of another shape come to the size: `crop`, scaled until they cover it and cut to it
-            around the middle; `pad`, scaled until they fit into it, with bars of the lowest value; `stretch`.
+            around the middle; `pad`, scaled until they fit into it, with bars of the lowest value; `stretch`;
+            `short`, scaled until the shorter side has it, shapes kept, where examples are crops.
         channels: where an array has its channels: `first`, `last`, or `auto` to find out, by their number.
         pages: what the pages of a TIFF and the frames of an animation are: `first` reads one of each file,
             `examples` all, each on its own, `channels` all as one example.
@@ -100,6 +104,10 @@ def load(
             `["zip:category"]`: `real`, `integer`, `category`, `ordered`, `boolean` or `time`.
         labels: a `.csv` or `.tsv` file with the names of picture files, with or without their endings, and a
             label for each; `label` names the column where there are several.
+        crop: height and width in pixels (one number for both) of what a model sees of pictures, which may
+            then be of any sizes: training takes it from a random place, anew in each epoch, everything else
+            around the middle. Pictures with a shorter side are enlarged to it.
+        flip: training mirrors each image, left to right, in half of the epochs, at random.
 
     Returns:
         The data with their splits.
@@ -220,7 +228,8 @@ def _read_shaped(source: Source, options: Options) -> tuple[str, str, Raw]:
     rows = raw.x.shape[1:] == (math.prod(options.shape or ()),)
     if options.shape and (rows or not options.inherited):
         raw = shaping.shaped(raw, options.shape, where)
-    return name, where, _resized(raw, options.size, options.fit, where) if options.size else raw
+    raw = _resized(raw, options.size, options.fit, where) if options.size else raw
+    return name, where, _cropped(raw, options, where)
 
 
 def _dataset(
@@ -247,6 +256,8 @@ def _dataset(
         left_out=raw.left_out,
         notes=raw.notes,
         schema=_fitted(raw, splits["train"]) if options.schema is None else raw.schema,
+        pictures=raw.pictures,
+        flip=options.flip,
     )
 
 
@@ -262,8 +273,12 @@ def _fitted(raw: Raw, train: np.ndarray) -> Schema | None:
 
 def _resized(raw: Raw, size: tuple[int, int], how: str, where: str) -> Raw:
     x = raw.x
+    if isinstance(x, Crops):  # of pictures that were brought to it when they were decoded
+        return raw
     if x.ndim != 4:
         raise ConfigError(f"data.size applies to images, but {where} holds examples of shape {x.shape[1:]}")
+    if how == "short":
+        size = target(x.shape[2:], Options(size, fit=how))
     if isinstance(x, Shards) and x.shape[2:] != size:
         raise ConfigError(
             f"data.size does not apply to {where}, which is larger than data.buffer; pack it with --size"
@@ -272,6 +287,31 @@ def _resized(raw: Raw, size: tuple[int, int], how: str, where: str) -> Raw:
         return raw
     lost = noted({"cut": len(x)}) if how == "crop" and cuts(x.shape[2:], size) else {}
     return replace(raw, x=resize_all(x, size, how), left_out={**raw.left_out, **lost})
+
+
+def _cropped(raw: Raw, options: Options, where: str) -> Raw:
+    """Make crops of images the examples; the whole images are kept beside those that fit into memory."""
+    x, shape, crop = raw.x, raw.x.shape[1:], options.crop
+    if crop is None or (shape[1:] == crop and not isinstance(x, Crops)):
+        if options.flip and len(shape) != 3 and not options.inherited:
+            raise ConfigError(f"data.flip applies to images, but {where} holds examples of shape {shape}")
+        return raw
+    if not isinstance(x, Crops):
+        if len(shape) != 3:
+            raise ConfigError(f"data.crop applies to images, but {where} holds examples of shape {shape}")
+        least = target(shape[1:], Options(crop=crop))
+        if least != shape[1:]:
+            if isinstance(x, Shards):
+                raise ConfigError(
+                    f"data.crop={crop[0]}x{crop[1]} is larger than the images of {where}, "
+                    f"{shape[1]}x{shape[2]}; give a smaller one, or pack them with a larger --size"
+                )
+            raw = replace(raw, notes=(*raw.notes, *enlarged({"small": len(x)})))
+            x = resize_all(x, least, "short")
+        x = Crops(Pictures.even(x), crop, x.observed if isinstance(x, Shards) else None)
+    if isinstance(x.pictures.values, Shards) or x.nbytes > options.buffer:
+        return replace(raw, x=x)
+    return replace(raw, x=x[:], pictures=x.pictures)
 
 
 def _read(source: Source, options: Options) -> tuple[str, str, Raw]:

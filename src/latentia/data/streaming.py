@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from latentia.data.pictures import DRAWS, Crops, read_varied
 from latentia.data.shards import Shards
 
 BLOCK = 2 << 20
@@ -63,7 +64,13 @@ class Buffers:
     """The examples of a split on their way from files to batches, never more than a few in memory."""
 
     def __init__(
-        self, files: Shards, rows: np.ndarray, device: torch.device | str = "cpu", size: int = 1 << 30
+        self,
+        files: Shards,
+        rows: np.ndarray,
+        device: torch.device | str = "cpu",
+        size: int = 1 << 30,
+        *,
+        flip: bool = False,
     ) -> None:
         """Divide a split into blocks and buffers.
 
@@ -72,11 +79,14 @@ class Buffers:
             rows: positions of the split's examples, int64.
             device: where the examples are wanted.
             size: bytes of examples that may be in memory: those in use and those that come next.
+            flip: mirror every other image.
         """
         self.files = files
         self.rows = rows
         self.device = torch.device(device)
         self.size = size
+        self.flip = flip
+        self.varies = flip or isinstance(files, Crops)
         each = max(1, files.nbytes // max(1, len(files)))
         self._block = max(1, min(BLOCK // each, size // (8 * each)))
         blocks = -(-len(rows) // self._block)
@@ -86,6 +96,17 @@ class Buffers:
         self._layouts: dict[tuple[int, int], tuple[list[np.ndarray], np.ndarray]] = {}
         self._reader: ThreadPoolExecutor | None = None
         self._free: list[Tensor] = []  # memory of buffers that are no longer held
+
+    def over(self, rows: np.ndarray) -> Buffers:
+        """Give other examples of the same files.
+
+        Args:
+            rows: their positions.
+
+        Returns:
+            Buffers of their own.
+        """
+        return Buffers(self.files, rows, self.device, self.size, flip=self.flip)
 
     def chosen(self, seed: int, epoch: int, start: int, stop: int) -> Tensor:
         """Give a part of an epoch's order, a function of seed and epoch; read what it and the next part need.
@@ -111,13 +132,29 @@ class Buffers:
         return torch.from_numpy(np.concatenate(pieces))
 
     def stored(self, index: Tensor) -> Tensor:
-        """Gather examples from the buffers in use, and from the files what is not there.
+        """Gather examples as they are stored: from buffers if nothing varies, and from the files.
 
         Args:
             index: positions into the data, shape `(B,)`.
 
         Returns:
             The examples as stored, shape `(B, *event)`, on the device.
+        """
+        if self.varies:
+            return torch.from_numpy(self.files[index.cpu().numpy()]).to(self.device)
+        return self.varied(index)
+
+    def varied(self, index: Tensor) -> Tensor:
+        """Gather examples from the buffers in use, and from the files what is not there.
+
+        In a buffer images are as training sees them: cut from anywhere and mirrored, where they are to be, as
+        a function of the seed, the epoch and the number of the buffer.
+
+        Args:
+            index: positions into the data, shape `(B,)`.
+
+        Returns:
+            The examples, shape `(B, *event)`, on the device.
         """
         wanted = index.cpu().numpy()
         missing = np.ones(len(wanted), dtype=bool)
@@ -177,18 +214,27 @@ class Buffers:
         rows = np.concatenate([self._sorted[b * size : (b + 1) * size] for b in blocks.tolist()])
         own = generator(key.seed, key.epoch, key.number + 1)
         order = rows[torch.randperm(len(rows), generator=own).numpy()]
-        return _Buffer(rows, order, self._read(rows))
+        draws = torch.rand(len(rows), DRAWS, generator=own).numpy() if self.varies else None
+        return _Buffer(rows, order, self._read(rows, draws))
 
-    def _read(self, rows: np.ndarray) -> Tensor:
+    def _read(self, rows: np.ndarray, draws: np.ndarray | None) -> Tensor:
         """Read examples into memory that was let go of, or that is the first of its kind."""
         if self.device.type != "cpu":
-            return torch.from_numpy(self.files[rows]).to(self.device)
+            found = np.empty((len(rows), *self.files.event), self.files.dtype)
+            self._fill(rows, draws, found)
+            return torch.from_numpy(found).to(self.device)
         kind = torch.from_numpy(np.empty(0, self.files.dtype)).dtype
         blocks = -(-len(self.rows) // self._block)
         room = -(-blocks // self._count) * self._block
         data = self._free.pop() if self._free else torch.empty(room, *self.files.event, dtype=kind)
-        self.files.read(rows, data.numpy()[: len(rows)])
+        self._fill(rows, draws, data.numpy()[: len(rows)])
         return data
+
+    def _fill(self, rows: np.ndarray, draws: np.ndarray | None, found: np.ndarray) -> None:
+        if draws is None:
+            self.files.read(rows, found)
+        else:
+            read_varied(self.files, rows, found, draws, flip=self.flip)
 
     def _let_go(self, read: Future[_Buffer]) -> None:
         if not read.cancelled() and not read.exception():

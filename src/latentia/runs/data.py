@@ -184,8 +184,9 @@ class Owned(Trained):
         Returns:
             The data.
         """
-        size = self.spec["data"].get("size")
-        unread = {"buffer": 1} if size is None else {}  # what is to be resized has to be in memory
+        data = self.spec["data"]
+        whole = data.get("size") is None and data.get("crop") is None
+        unread = {"buffer": 1} if whole else {}  # what is to be resized has to be in memory
         return self._own(**unread) if source is None else self._split(source, **unread)
 
     def _split(self, source: Any, **settings: Any) -> Dataset:

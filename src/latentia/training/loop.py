@@ -252,7 +252,7 @@ class Trainer:
         value = rows[bad][self.terms.index(term)].item()
         step = progress.step - len(rows) + bad + 1
         index = self._index(step - 1)
-        kept = self.record.failed({"x": self.train.stored(index), "index": index}, step)
+        kept = self.record.failed({"x": self.train.varied(index), "index": index}, step)
         raise TrainingError(
             f"the {term} is {value} at step {step}: {kept}; "
             f"try a lower training.lr (now {self.settings.lr:g}) or training.clip=1"

@@ -65,7 +65,7 @@ class LossModule(nn.Module):
         Returns:
             The terms, each of shape `(B,)`, in nats, in the order of `TERMS` and `ADVERSARY`.
         """
-        state = self.model(self.loader.batch(index), self.objective.samples)
+        state = self.model(self.loader.batch(index, varied=True), self.objective.samples)
         terms = self.objective(state, progress)
         self.objective.observe(terms)
         parts = (terms.distortion, terms.rate, terms.penalty)

@@ -37,6 +37,7 @@ from latentia.data.splits import make_splits
 FEW = 1000
 """Images for which starting other processes takes longer than decoding."""
 _UNPACKED = ".source.tar"
+_TRAINING = ("buffer", "fingerprint", "flip")  # settings that say nothing of what is packed
 _ALWAYS = ("size", "skip_bad", "label", "key", "validation", "test", "seed", "fit", "channels", "pages")
 
 
@@ -100,7 +101,7 @@ def pack(
 
 def _settings(given: Mapping[str, Any]) -> dict[str, Any]:
     """Give all settings of reading and splitting: those given, and what is usual for the others."""
-    known = {name: value for name, value in usual().items() if name not in ("buffer", "fingerprint")}
+    known = {name: value for name, value in usual().items() if name not in _TRAINING}
     for name in given:
         if name not in known:
             raise ConfigError(f"pack has no setting '{name}'{nearest(name, known)}")

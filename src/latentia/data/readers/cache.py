@@ -13,8 +13,9 @@ import contextlib
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from latentia.core import storage
 from latentia.core.errors import LatentiaError
 from latentia.core.storage import atomic_write, write_json
 from latentia.data.layout import Layout
+from latentia.data.pictures import Crops, Pictures
 from latentia.data.raw import Options, Raw
 from latentia.data.readers.files import walk
 
@@ -33,7 +35,7 @@ def entry(path: Path, options: Options, labels: str = "") -> Path | None:
 
     Args:
         path: a folder or an archive of images.
-        options: size, fit and pages are used.
+        options: size, fit, crop and pages are used.
         labels: changes with what labels come from a table beside the source.
 
     Returns:
@@ -43,7 +45,7 @@ def entry(path: Path, options: Options, labels: str = "") -> Path | None:
     if home is None:
         return None
     wanted = f"{_FORMAT}\0{path}\0{options.size}\0{options.fit}\0{options.pages}"
-    wanted += f"\0{labels}" * bool(labels)
+    wanted += f"\0{labels}" * bool(labels) + f"\0crop {options.crop}" * bool(options.crop)
     place = hashlib.sha256(wanted.encode("utf-8", "surrogateescape"))
     return home / f"{place.hexdigest()[:16]}-{state_of(path)[:24]}"
 
@@ -83,7 +85,7 @@ def load(kept: Path) -> Raw | None:
         if list(x.shape) != about["shape"] or x.dtype.name not in ("uint8", "float32", "float64"):
             return None
         return Raw(
-            x,
+            _crops(x, about["pictures"]) if "pictures" in about else x,
             labels=None if about["labels"] is None else np.array(about["labels"], dtype=np.int64),
             label_names=tuple(about["label_names"]),
             parts={name: np.array(at, dtype=np.int64) for name, at in about["parts"].items()},
@@ -98,6 +100,11 @@ def load(kept: Path) -> Raw | None:
         return None
 
 
+def _crops(values: np.ndarray, about: Mapping[str, Any]) -> Crops:
+    sizes, starts = np.array(about["sizes"], np.int64).reshape(-1, 2), np.array(about["starts"], np.int64)
+    return Crops(Pictures(values, about["channels"], sizes, starts), tuple(about["crop"]))
+
+
 def save(kept: Path, raw: Raw) -> None:
     """Keep a decoded source and forget what was decoded from an older state of it.
 
@@ -105,8 +112,10 @@ def save(kept: Path, raw: Raw) -> None:
         kept: what `entry` gave.
         raw: the decoded source.
     """
+    pictures = raw.x.pictures if isinstance(raw.x, Crops) else None
+    x = raw.x if pictures is None else pictures.values
     about = {
-        "shape": raw.x.shape,
+        "shape": x.shape,
         "labels": None if raw.labels is None else raw.labels.tolist(),
         "label_names": raw.label_names,
         "parts": {name: at.tolist() for name, at in raw.parts.items()},
@@ -117,10 +126,14 @@ def save(kept: Path, raw: Raw) -> None:
         "left_out": dict(raw.left_out),
         "notes": raw.notes,
     }
+    if isinstance(raw.x, Crops) and pictures is not None:
+        crop = raw.x.crop
+        sizes, starts = pictures.sizes.tolist(), pictures.starts.tolist()
+        about["pictures"] = {"channels": pictures.channels, "sizes": sizes, "starts": starts, "crop": crop}
     # The cache is a convenience: a full disk or a read-only home costs time, not the run.
     with contextlib.suppress(OSError, LatentiaError):
         with atomic_write(kept.with_suffix(".npy")) as handle:
-            np.save(handle, raw.x, allow_pickle=False)
+            np.save(handle, x, allow_pickle=False)
         write_json(kept.with_suffix(".json"), about)
         place = kept.name.split("-")[0]
         for old in kept.parent.glob(f"{place}-*"):

@@ -12,7 +12,7 @@ import numpy as np
 
 from latentia.data.raw import Options
 from latentia.data.readers.formats import FORMATS, NAMED, suffix_of
-from latentia.data.readers.resize import cuts, fit, fit_array
+from latentia.data.readers.resize import cuts, fit, fit_array, target
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -27,7 +27,8 @@ class Picture(NamedTuple):
 
     Attributes:
         pixels: `(C, H, W)`: uint8; uint16, int16, int32 or float32 where the file has more levels.
-        notes: what is not in it: `cut` to size, further `pages`, `shallow` for 16 bits of colour read as 8.
+        notes: what is not in it: `cut` to size, further `pages`, `shallow` for 16 bits of colour read as 8;
+            or `small`, where it was enlarged to the size of a crop.
     """
 
     pixels: np.ndarray
@@ -52,8 +53,23 @@ def noted(counts: Mapping[str, int]) -> dict[str, int]:
     Returns:
         What a summary says of it, and how many.
     """
-    words = ((_WORDS[note], count) for note, count in counts.items())
+    words = ((_WORDS[note], count) for note, count in counts.items() if note in _WORDS)
     return {f"{one if count == 1 else many} {what}": count for (one, many, what), count in words}
+
+
+def enlarged(counts: Mapping[str, int]) -> tuple[str, ...]:
+    """Say how many pictures were smaller than a crop.
+
+    Args:
+        counts: how many pictures have each note.
+
+    Returns:
+        A line, or none.
+    """
+    count = counts.get("small", 0)
+    was = "picture with a side shorter than data.crop was" if count == 1 else "pictures with a side shorter "
+    was += "" if count == 1 else "than data.crop were"
+    return (f"{count:,} {was} enlarged to it",) if count else ()
 
 
 def decode(data: bytes, size: tuple[int, int] | None = None) -> np.ndarray:
@@ -84,7 +100,7 @@ def read_picture(
 
     Args:
         data: the file's content.
-        options: size, fit and pages are used.
+        options: size, fit, crop and pages are used.
         name: the file's name; some formats are known by its ending alone.
         page: which page is read, unless all are.
         into: `(H, W, C)` uint8, contiguous. A plain JPEG of that shape is decoded into it, and the pixels are
@@ -97,7 +113,7 @@ def read_picture(
         ValueError: if it cannot be decoded, whatever the decoder raised.
     """
     pixels = _decode_jpeg(data, into)
-    if pixels is not None and options.size in (None, pixels.shape[:2]):
+    if pixels is not None and target(pixels.shape[:2], options) == pixels.shape[:2]:
         return Picture(pixels.transpose(2, 0, 1))
     try:
         if pixels is not None:
@@ -269,9 +285,9 @@ def _page(opened: Image, page: int, options: Options, data: bytes) -> Picture:
     values = image.mode == "F" or image.mode.startswith("I")
     if values or low is not None:
         pixels = _values(image, codec)[None] if low is None else _joined(image, ImageOps.exif_transpose(low))
-        lost = options.size and options.fit == "crop" and cuts(pixels.shape[1:], options.size)
-        pixels = fit_array(pixels, options.size, options.fit) if options.size else pixels
-        return Picture(pixels, ("cut",) if lost else ())
+        shape = pixels.shape[1:]
+        pixels = fit_array(pixels, target(shape, options), _how(options))
+        return Picture(pixels, _changed(shape, options))
     grey = image.mode in ("1", "L", "LA", "La") or _has_grey_palette(image)
     if image.has_transparency_data:
         image = image.convert("RGBA")
@@ -317,11 +333,22 @@ def _joined(high: Image, low: Image) -> np.ndarray:
 
 def _sized(image: Image, options: Options) -> Picture:
     """Bring an image of bytes to the size asked for, and make an array of it."""
-    size = options.size
-    lost = size and options.fit == "crop" and cuts((image.height, image.width), size)
-    array = np.asarray(fit(image, size, options.fit) if size else image)
+    shape = (image.height, image.width)
+    array = np.asarray(fit(image, target(shape, options), _how(options)))
     pixels = array[None] if array.ndim == 2 else array.transpose(2, 0, 1)
-    return Picture(pixels, ("cut",) if lost else ())
+    return Picture(pixels, _changed(shape, options))
+
+
+def _how(options: Options) -> str:
+    """Say how a picture comes to its target; one that is only too small for a crop stays in proportion."""
+    return options.fit if options.size else "short"
+
+
+def _changed(shape: tuple[int, ...], options: Options) -> tuple[str, ...]:
+    """Note what became of a picture of some height and width."""
+    if options.size is None:
+        return ("small",) if target(shape, options) != shape else ()
+    return ("cut",) if options.fit == "crop" and cuts(shape, options.size) else ()
 
 
 def _codec(opened: Image) -> tuple[Any, ...]:

@@ -83,7 +83,7 @@ def _unlike(
         return DataError(
             f"{where}: images differ in size (height x width): '{name}' is {height}x{width}, "
             f"'{another}' is {tall}x{wide}; give --size, such as --size {min(height, width, tall, wide)}, "
-            "to bring all to one"
+            "to bring all to one, or take crops of them: data.crop=64"
         )
     if depth != its_depth:
         return DataError(

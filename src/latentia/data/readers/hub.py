@@ -15,7 +15,6 @@ from latentia.data.readers import labels as label_codes
 from latentia.data.readers.files import Files
 from latentia.data.readers.stack import decode_all
 from latentia.data.readers.tables import Table, from_table
-from latentia.data.readers.values import top_of
 
 
 def read(name: str, options: Options) -> Raw:
@@ -142,7 +141,9 @@ def _images(
                 f"{where}: column '{word}' cannot be labels; one whole number or string each is needed"
             )
     files = _Rows(parts, key)
-    x, good, skipped, layout, left_out = decode_all(files, np.arange(len(files.names)), options, where)
+    x, high, good, skipped, layout, left_out, done = decode_all(
+        files, np.arange(len(files.names)), options, where
+    )
     position = np.cumsum(good) - 1
     labels, names = encoded or (None, ())
     return Raw(
@@ -150,11 +151,12 @@ def _images(
         None if labels is None else labels[good],
         names,
         {part: position[at[good[at]]] for part, at in given.items()},
-        top_of(x),
+        high,
         skipped=skipped,
         layout=layout,
         label=word if word is not None and labels is not None else "",
         left_out=left_out,
+        notes=done,
     )
 
 

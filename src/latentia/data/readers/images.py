@@ -16,7 +16,6 @@ from latentia.data.readers.label_files import LabelFile, beside, labelled, read_
 from latentia.data.readers.pages import paged
 from latentia.data.readers.stack import decode_all
 from latentia.data.readers.streams import READ_ERRORS
-from latentia.data.readers.values import top_of
 
 
 def read(path: Path, options: Options) -> Raw:
@@ -27,11 +26,12 @@ def read(path: Path, options: Options) -> Raw:
 
     Args:
         path: the folder or archive.
-        options: size, fit, pages, labels, label and skip_bad are used.
+        options: size, fit, crop, pages, labels, label and skip_bad are used.
 
     Returns:
-        Images `(N, 1 or 3, H, W)`: training, validation, test, each sorted by name; uint8, or floats in the
-        files' own units where they have more than 8 bits.
+        Images `(N, 1 or 3, H, W)`, or crops of pictures of any sizes where those are asked for: training,
+        validation, test, each sorted by name; uint8, or floats in the files' own units where they have more
+        than 8 bits.
 
     Raises:
         DataError: if there are no images, one is damaged, or their sizes or depths differ.
@@ -58,7 +58,7 @@ def read(path: Path, options: Options) -> Raw:
 
 def _decode(files: Files, options: Options, table: LabelFile | None, where: str) -> Raw:
     arrangement, label, notes = labelled(arrange(files.names, where), files.names, table, where)
-    x, good, skipped, layout, left_out = decode_all(files, arrangement.order, options, where)
+    x, high, good, skipped, layout, left_out, done = decode_all(files, arrangement.order, options, where)
     position = np.cumsum(good) - 1
     parts = {name: position[at[good[at]]] for name, at in arrangement.parts.items()}
     labels = None if arrangement.labels is None else arrangement.labels[good]
@@ -67,10 +67,10 @@ def _decode(files: Files, options: Options, table: LabelFile | None, where: str)
         labels,
         arrangement.label_names,
         parts,
-        top_of(x),
+        high,
         skipped=skipped,
         layout=layout,
         label=label,
         left_out={**arrangement.left_out, **left_out},
-        notes=notes,
+        notes=(*notes, *done),
     )

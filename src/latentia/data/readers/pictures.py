@@ -14,7 +14,6 @@ from latentia.data.raw import Options, Raw
 from latentia.data.readers.files import Files
 from latentia.data.readers.stack import decode_all
 from latentia.data.readers.tables import Table, find_label
-from latentia.data.readers.values import top_of
 
 _USUAL = ("image", "img", "picture", "bytes")
 
@@ -62,7 +61,7 @@ def read(table: Table, schema: Any, options: Options, where: str) -> Raw:
     Args:
         table: the columns of one file or several.
         schema: that of the first.
-        options: key (the column of pictures), label, size and skip_bad are used.
+        options: key (the column of pictures), label, size, fit, crop and skip_bad are used.
         where: what messages call it.
 
     Returns:
@@ -81,7 +80,9 @@ def read(table: Table, schema: Any, options: Options, where: str) -> Raw:
     if labels is not None and called and not names and labels.max(initial=-1) < len(called):
         names = called
     files = _Cells(table.column(key), key)
-    x, good, skipped, layout, lost = decode_all(files, np.arange(len(files.names)), options, where)
+    x, high, good, skipped, layout, lost, done = decode_all(
+        files, np.arange(len(files.names)), options, where
+    )
     position = np.cumsum(good) - 1
     others = [name for name in table.names if name not in (key, label)]
     left_out = (
@@ -92,12 +93,12 @@ def read(table: Table, schema: Any, options: Options, where: str) -> Raw:
         None if labels is None else labels[good],
         names,
         {part: position[at[good[at]]] for part, at in table.parts.items()},
-        top_of(x),
+        high,
         skipped=skipped,
         layout=layout,
         label=label or "",
         left_out={**table.left_out, **left_out, **lost},
-        notes=(*table.notes, *notes),
+        notes=(*table.notes, *notes, *done),
     )
 
 

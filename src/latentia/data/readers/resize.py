@@ -6,10 +6,42 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from latentia.data.raw import Options
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-FITS = ("crop", "pad", "stretch")
+FITS = ("crop", "pad", "stretch", "short")
+LARGEST = 1 << 26
+"""Pixels that a picture may have when it was enlarged."""
+
+
+def target(shape: tuple[int, ...], options: Options) -> tuple[int, int]:
+    """Choose the height and width that a picture is brought to.
+
+    Args:
+        shape: its height and width.
+        options: size, fit and crop are used.
+
+    Returns:
+        The size asked for; where it is that of the shorter side, the longer one in proportion; where none is
+        asked for its own, but no side shorter than the crop's.
+
+    Raises:
+        ValueError: if it is so narrow that it would become too large.
+    """
+    height, width = shape
+    if options.size and options.fit != "short":
+        return options.size
+    tall, wide = options.crop or (1, 1)
+    scale = options.size[0] / min(shape) if options.size else max(tall / height, wide / width, 1)
+    least = (min(options.size), min(options.size)) if options.size else (tall, wide)
+    found = max(round(height * scale), least[0]), max(round(width * scale), least[1])
+    if scale > 1 and found[0] * found[1] > LARGEST:
+        raise ValueError(
+            f"it is {height}x{width}, and enlarged in proportion it would be {found[0]}x{found[1]}"
+        )
+    return found
 
 
 def fit(image: Image, size: tuple[int, int], how: str = "crop") -> Image:
@@ -20,7 +52,7 @@ def fit(image: Image, size: tuple[int, int], how: str = "crop") -> Image:
         size: (height, width) in pixels.
         how: `crop` scales until it covers the size and cuts off evenly what sticks out; `pad` scales until it
             fits into it and lays bars of the lowest value evenly beside it; `stretch` scales each side on its
-            own.
+            own, and so does `short`, whose size is in proportion.
 
     Returns:
         An image of that size; the same one if it has it already.
@@ -30,7 +62,7 @@ def fit(image: Image, size: tuple[int, int], how: str = "crop") -> Image:
     height, width = size
     if image.size == (width, height):
         return image
-    if how == "stretch":
+    if how in ("stretch", "short"):
         return image.resize((width, height), Image.Resampling.BICUBIC)
     if how == "pad":
         low = 0 if image.mode != "F" else float(np.asarray(image).min())

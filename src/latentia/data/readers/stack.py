@@ -1,4 +1,4 @@
-"""The loop that decodes image files into one array, allocated once."""
+"""The loop that decodes image files of a source."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ import numpy as np
 
 from latentia.core.errors import DataError, reason
 from latentia.data.layout import Layout
+from latentia.data.pictures import Crops
 from latentia.data.raw import Options
-from latentia.data.readers.decode import Picture, noted, read_picture
-from latentia.data.readers.depths import depth_of, kept_as, layout_of, refuse_unlike
+from latentia.data.readers.decode import Picture, enlarged, noted, read_picture
+from latentia.data.readers.depths import layout_of
 from latentia.data.readers.files import Files
+from latentia.data.readers.gathering import Array, Flat
 from latentia.data.readers.streams import READ_ERRORS
+from latentia.data.readers.values import top_of
 
 _PROGRESS_FROM = 2000
 
@@ -23,18 +26,22 @@ class Stack(NamedTuple):
 
     Attributes:
         x: those that could be read, `(M, C, H, W)` in the order asked for, C = 1 if all are grey and else 3:
-            uint8, or floats where the files have more levels.
+            uint8, or floats where the files have more levels; or crops of pictures of any sizes.
+        high: the value that stands for 1.0.
         good: which could be read, `(N,)` bool.
         skipped: the names of the other files.
         layout: the type of the files' values, where they are no bytes.
         left_out: what of the files is not in `x`.
+        notes: what else was done to them.
     """
 
-    x: np.ndarray
+    x: np.ndarray | Crops
+    high: float
     good: np.ndarray
     skipped: tuple[str, ...]
     layout: Layout
     left_out: dict[str, int]
+    notes: tuple[str, ...]
 
 
 def decode_all(files: Files, order: np.ndarray, options: Options, where: str) -> Stack:
@@ -43,14 +50,15 @@ def decode_all(files: Files, order: np.ndarray, options: Options, where: str) ->
     Args:
         files: the source.
         order: which file each position of the array holds, `(N,)`, all different.
-        options: size, fit, pages and skip_bad are used.
+        options: size, fit, crop, pages and skip_bad are used.
         where: the source, for messages.
 
     Returns:
         The images.
 
     Raises:
-        DataError: if a file cannot be decoded and none may be skipped, or if sizes or depths differ.
+        DataError: if a file cannot be decoded and none may be skipped, if depths differ, or if sizes do and
+            no crops are asked for.
     """
     from tqdm import tqdm
 
@@ -59,8 +67,7 @@ def decode_all(files: Files, order: np.ndarray, options: Options, where: str) ->
     skipped: list[str] = []
     notes: Counter[str] = Counter()
     types: set[str] = set()
-    x: np.ndarray | None = None
-    first, depth = "", ""
+    found = (Array if options.crop is None else Flat)(count, where)
     # Ascending in the source is the fast order. disable=None: no bar where nobody watches.
     places = np.argsort(order).tolist()
     bar = tqdm(places, "decoding", unit=" images", disable=None if count > _PROGRESS_FROM else True)
@@ -70,21 +77,15 @@ def decode_all(files: Files, order: np.ndarray, options: Options, where: str) ->
         if picture is None:
             skipped.append(files.name(index))
             continue
-        pixels = picture.pixels
-        if x is None:
-            x, first = _allocate((count, *pixels.shape), kept_as(pixels.dtype), where), files.name(index)
-            depth = depth_of(pixels.dtype)
-        refuse_unlike(where, (first, x.shape[1:], depth), files.name(index), pixels)
-        if len(pixels) > x.shape[1]:  # the first colour image among grey ones
-            grey, x = x, _allocate((count, *pixels.shape), x.dtype, where)
-            x[good] = grey[good]
-        x[place] = pixels
+        found.add(place, files.name(index), picture.pixels)
         good[place] = True
         notes.update(picture.notes)
-        types.add(pixels.dtype.name)
-    if x is None:
+        types.add(picture.pixels.dtype.name)
+    if not good.any():
         raise DataError(f"{where}: none of its {count} images can be decoded, the first is '{skipped[0]}'")
-    return Stack(_close_gaps(x, good), good, tuple(skipped), layout_of(types), noted(notes))
+    x = found.those(good, options)
+    high = top_of(np.asarray(x.pictures.values) if isinstance(x, Crops) else x)
+    return Stack(x, high, good, tuple(skipped), layout_of(types), noted(notes), enlarged(notes))
 
 
 def decode_one(
@@ -95,7 +96,7 @@ def decode_one(
     Args:
         files: the source.
         index: which file.
-        options: size, fit, pages and skip_bad are used.
+        options: size, fit, crop, pages and skip_bad are used.
         where: the source, for messages.
         into: as `read_picture`.
 
@@ -114,23 +115,3 @@ def decode_one(
             f"{where}: '{files.name(index)}' (image {index + 1} of {files.count}) cannot be decoded "
             f"({reason(error)}); remove it, or leave out such files with --skip-bad"
         ) from error
-
-
-def _allocate(shape: tuple[int, ...], dtype: np.dtype, where: str) -> np.ndarray:
-    try:
-        return np.empty(shape, dtype=dtype)
-    except MemoryError as error:
-        gigabytes = float(np.prod(shape, dtype=np.float64)) * dtype.itemsize / 1e9
-        raise DataError(
-            f"{where}: {shape[0]:,} images of {shape[2]}x{shape[3]} need {gigabytes:.1f} GB of memory; "
-            "give a smaller --size, or use latentia pack first"
-        ) from error
-
-
-def _close_gaps(x: np.ndarray, good: np.ndarray) -> np.ndarray:
-    """Move the images that could be read together, in place."""
-    kept = np.flatnonzero(good)
-    if len(kept) < len(x):
-        for target, origin in enumerate(kept):
-            x[target] = x[origin]
-    return x[: len(kept)]
