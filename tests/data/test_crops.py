@@ -11,6 +11,8 @@ from latentia.core.errors import ConfigError
 from latentia.data import load
 from latentia.data.identity import rows_of, taken
 from latentia.data.loader import loaders
+from latentia.data.packing import images
+from latentia.data.packing.pack import pack
 from latentia.data.pictures import Crops
 from latentia.data.transforms import Identity
 from latentia.runs import session
@@ -218,3 +220,89 @@ def test_a_run_on_crops_and_other_pictures(folder, rng, packed, tmp_path):
     assert run.reconstruct(x).shape == (3, 3, 8, 8)
     array = rng.integers(0, 256, (5, 12, 10, 3), dtype=np.uint8)
     np.testing.assert_array_equal(run.take(array)[0], [middle(each) for each in array])
+
+
+def alike(one, other):
+    np.testing.assert_array_equal(one.x[:], other.x[:])
+    np.testing.assert_array_equal(one.labels, other.labels)
+    assert one.event == other.event
+    assert all(np.array_equal(one.splits[name], other.splits[name]) for name in one.splits)
+
+
+def mixed(rng):
+    """Grey files first, a colour one among the last, in two classes."""
+    made = {}
+    for number, size in enumerate(SIZES):
+        shape = (*size, 3) if number == 26 else size
+        made[f"{'ab'[number % 2]}/{number:02}.png"] = png(rng.integers(0, 256, shape, dtype=np.uint8))
+    return made
+
+
+@pytest.mark.parametrize("grey", [False, True])
+def test_packed_pictures_keep_their_sizes(rng, packed, tmp_path, monkeypatch, grey):
+    monkeypatch.setattr(images, "_TASK", 500)
+    files = mixed(rng)
+    if grey:
+        files = {name: content for name, content in files.items() if "26" not in name}
+    source = packed(files)
+    pack(source, tmp_path / "shards", crop=8, test=0.0, validation=0.0)
+    dataset, direct = load(tmp_path / "shards", crop=8), load(source, crop=8, test=0.0, validation=0.0)
+    alike(dataset, direct)
+    assert dataset.event == (1 if grey else 3, 8, 8)
+    assert sorted(path.name for path in (tmp_path / "shards").iterdir())[-3:] == [
+        "train-00000.labels.npy", "train-00000.npy", "train-00000.sizes.npy",
+    ]  # fmt: skip
+    before = (tmp_path / "shards" / "index.json").stat().st_mtime_ns
+    pack(source, tmp_path / "shards", crop=8, test=0.0, validation=0.0)  # nothing to do
+    assert (tmp_path / "shards" / "index.json").stat().st_mtime_ns == before
+
+
+def test_packed_pictures_are_decoded_by_many_processes_and_stream(rng, packed, tmp_path, monkeypatch):
+    from latentia.data.packing import pack as module
+
+    monkeypatch.setattr(module, "FEW", 5)
+    sizes = [(90 + number % 7, 80 + number % 11) for number in range(80)]
+    source = packed(
+        {f"{n:02}.png": png(rng.integers(0, 256, (*s, 3), np.uint8)) for n, s in enumerate(sizes)}
+    )
+    pack(source, tmp_path / "shards", crop=64, workers=2, shard_mb=1)
+    streamed, direct = load(tmp_path / "shards", crop=64, buffer=1), load(source, crop=64)
+    assert isinstance(streamed.x, Crops)
+    assert len(streamed.x.pictures.values.parts) > 2
+    order = np.concatenate([direct.splits[name] for name in ("train", "validation", "test")])
+    np.testing.assert_array_equal(streamed.x[:], direct.x[order])
+    (crops,) = epochs(loaders(streamed, Identity())["train"], 1)
+    for position in list(crops)[:5]:
+        whole = streamed.x.pictures.whole(position).transpose(1, 2, 0)
+        assert places(whole, crops[position])
+    settings = {
+        "data": {"crop": 64, "flip": True, "buffer": 1}, "network": {"name": "mlp", "hidden": [4]},
+        "training": {"epochs": 2, "batch_size": 16, "log_every": 2},
+    }  # fmt: skip
+    session.start(str(tmp_path / "shards"), settings, out=tmp_path / "whole", quiet=True)
+    broken = {**settings, "training": {**settings["training"], "max_minutes": 1e-9}}
+    session.start(str(tmp_path / "shards"), broken, out=tmp_path / "broken", quiet=True)  # one step
+    assert not session.resume(tmp_path / "broken", quiet=True).finished
+    session.resume(tmp_path / "broken", {"max_minutes": 5.0}, quiet=True)
+    one, other = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "broken"))
+    assert one == other
+
+
+def test_what_packed_pictures_cannot_give_is_refused(folder, packed, encoded, tmp_path, refused):
+    shards = pack(folder, tmp_path / "shards", size=10, fit="short")
+    refused(shards, "pictures of different sizes; give the size of crops, at most data.crop=10")
+    refused(shards, "sides of 10x10, smaller than data.crop=12x12", "--crop 12", crop=12)
+    refused(shards, "data.size no longer changes it", crop=8, size=10, error=ConfigError)
+    assert load(shards, crop=10).event == (3, 10, 10)
+    with pytest.raises(ConfigError, match="is packed whole: leave it out here"):
+        pack(np.zeros((12, 9, 9), np.uint8), tmp_path / "other", crop=8)
+    path = next(shards.glob("train-*.sizes.npy"))
+    path.write_bytes(path.read_bytes()[:-1])
+    refused(shards, path.name, "latentia pack", crop=8)
+    pack(folder, shards, size=10, fit="short")
+    assert load(shards, crop=10).event == (3, 10, 10)
+    bad = packed(
+        {"a/0.png": b"nothing", **{f"a/{n}.png": encoded(9, 9 + n) for n in range(1, 12)}}, name="bad"
+    )
+    pack(bad, tmp_path / "rest", crop=8, skip_bad=True)
+    assert len(load(tmp_path / "rest", crop=8)) == 11

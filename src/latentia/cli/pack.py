@@ -19,8 +19,10 @@ from latentia.core.errors import shell
     "--fit",
     default="crop",
     show_default=True,
-    help="How other shapes come to --size: crop (cut around the middle), pad, stretch.",
+    help="How other shapes come to --size: crop (cut around the middle), pad, stretch; short: it is that of "
+    "their shorter side.",
 )
+@click.option("--crop", help="Keep pictures whole, of any sizes, for a training on crops of this size.")
 @click.option("--skip-bad", is_flag=True, help="Leave out images that cannot be read.")
 @click.option("--label", help="The column, array or factor that holds the labels.")
 @click.option(
@@ -46,7 +48,13 @@ from latentia.core.errors import shell
 @click.option("--workers", type=int, help="Processes that decode; one for each core by default.")
 @click.option("--quiet", is_flag=True, help="Print errors alone.")
 def command(
-    source: str, folder: Path, size: str | None, shape: str | None, quiet: bool, **settings: Any
+    source: str,
+    folder: Path,
+    size: str | None,
+    crop: str | None,
+    shape: str | None,
+    quiet: bool,
+    **settings: Any,
 ) -> None:
     """Decode SOURCE once and write it into FOLDER, as numpy arrays that training reads in part.
 
@@ -59,9 +67,11 @@ def command(
     from latentia.data.packing.pack import pack
 
     words = {name: settings.pop(name) for name in ("columns", "drop", "types")}
-    for name, text in {"size": size, "shape": shape, **words}.items():
+    for name, text in {"size": size, "crop": crop, "shape": shape, **words}.items():
         settings[name] = parse_value(text) if text else None
     pack(source, folder, quiet=quiet, **settings)
     if not quiet:
-        click.echo(load(folder).summary())
-        click.echo(f"done; train on it with: latentia train {shell(folder)}")
+        seen = settings["crop"] or (settings["size"] if settings["fit"] == "short" else None)
+        click.echo(load(folder, crop=seen).summary())
+        asked = f" data.crop={(crop or size or '').strip()}" if seen else ""
+        click.echo(f"done; train on it with: latentia train {shell(folder)}{asked}")

@@ -108,15 +108,6 @@ class Pictures:
         """
         return Pictures(self.values, self.channels, self.sizes[rows], self.starts[rows])
 
-    def resident(self) -> Pictures:
-        """Give the same pictures in memory, one after the other.
-
-        Returns:
-            Pictures over values of their own.
-        """
-        values = np.concatenate([picture.reshape(-1) for picture in self])
-        return Pictures(values, self.channels, self.sizes)
-
     def __iter__(self) -> Iterator[np.ndarray]:
         """Give one whole picture after the other."""
         return (self.whole(position) for position in range(len(self)))

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from latentia.core import storage
 from latentia.core.errors import DataError
 from latentia.data.packing.workers import Decoded, Task, decode_tasks
 from latentia.data.packing.writer import Job, Planned, Record, header, record, write_array
+from latentia.data.pictures import Pictures
 from latentia.data.raw import Options
 from latentia.data.readers.arrangement import arrange
 from latentia.data.readers.decode import noted
@@ -21,9 +23,11 @@ from latentia.data.readers.depths import depth_of, kept_as, layout_of
 from latentia.data.readers.files import Files
 from latentia.data.readers.label_files import beside, labelled, read_labels
 from latentia.data.readers.stack import decode_one
+from latentia.data.splits import spread
 
 _TASK = 1 << 20  # bytes of pixels in a task, about
 _TASK_IMAGES = 256
+_ASKED = 16  # pictures of their own sizes that tell how large one is
 
 Split = Callable[[int, dict[str, np.ndarray]], dict[str, np.ndarray]]
 """Completes the splits of a number of examples."""
@@ -42,7 +46,7 @@ class _Open:
         self.places = 0
         self._stack = contextlib.ExitStack()
         self.target = self._stack.enter_context(storage.replacing(self.path))
-        self.head = header(len(shard.rows), event, dtype)
+        self.head = header(len(shard.rows), self.stored, dtype)
         try:
             self.target.write_bytes(self.head)
         except OSError as error:
@@ -53,6 +57,21 @@ class _Open:
         self.found.append(decoded)
         self.places += len(decoded.good)
         return self.places == len(self.shard.rows)
+
+    @property
+    def own(self) -> dict[str, np.ndarray]:
+        """Arrays with a row for each example that it holds."""
+        return {}
+
+    @property
+    def stored(self) -> tuple[int, ...]:
+        """The shape of a row of the file."""
+        return self.event
+
+    @property
+    def common(self) -> tuple[int, ...]:
+        """The shape of its examples, as far as it is one."""
+        return self.event
 
     def finish(self) -> np.ndarray:
         """Close gaps, put the file in its place, and say which examples it holds."""
@@ -69,8 +88,46 @@ class _Open:
         self.target.unlink(missing_ok=True)
 
 
+class _OpenUneven(_Open):
+    """A shard of pictures of their own sizes that is being written, task after task."""
+
+    def take(self, decoded: Decoded) -> bool:
+        """Write what a task gave behind what is there; see `_Open`."""
+        if decoded.values is not None:
+            try:
+                with self.target.open("ab") as handle:
+                    handle.write(decoded.values.data)
+            except OSError as error:
+                raise storage.cannot_write(self.path, error) from error
+        return super().take(decoded._replace(values=None))
+
+    @property
+    def own(self) -> dict[str, np.ndarray]:
+        """The sizes of the pictures; see `_Open`."""
+        return {"sizes": np.concatenate([some.sizes for some in self.found if some.sizes is not None])}
+
+    @property
+    def stored(self) -> tuple[int, ...]:
+        """A single number; see `_Open`."""
+        return ()
+
+    @property
+    def common(self) -> tuple[int, ...]:
+        """The channels alone; see `_Open`."""
+        return self.event[:1]
+
+    def finish(self) -> np.ndarray:
+        """Say in the file how many values it holds; see `_Open`."""
+        with self._stack, self.target.open("r+b") as handle:
+            handle.write(header(self.event[0] * int(self.own["sizes"].prod(axis=1).sum()), (), self.dtype))
+        return self.shard.rows[np.concatenate([some.good for some in self.found])]
+
+
 class ImageJob(Job):
     """Image files on their way into shards."""
+
+    uneven = False
+    """Whether pictures keep their sizes."""
 
     def __init__(
         self,
@@ -86,7 +143,7 @@ class ImageJob(Job):
 
         Args:
             files: the folder or archive, open.
-            options: size, fit, pages, labels, label and skip_bad are used.
+            options: size, fit, crop, pages, labels, label and skip_bad are used.
             where: what messages call it.
             split: completes the splits of a number of examples.
             begun: returns when the plan is written, and raises if it cannot be; no shard is recorded before.
@@ -147,16 +204,21 @@ class ImageJob(Job):
         for shard, about in zip(shards, known, strict=True):
             if about["event"][0] == channels:
                 continue
-            event = (channels, *about["event"][1:])
-            grey = np.load(folder / f"{shard.name}.npy", mmap_mode="r")
-            step = max(1, storage.CHUNK // int(np.prod(event)))
-            blocks = (
-                np.repeat(grey[start : start + step], channels, axis=1) for start in range(0, len(grey), step)
-            )
-            write_array(folder / f"{shard.name}.npy", event, self.dtype, blocks)
+            own = self._coloured(folder / f"{shard.name}.npy", channels)
             told = {key: value for key, value in about.items() if key not in ("rows", "files")}
             kept = np.array(about["kept"]) if "kept" in about else shard.rows
-            record(shard, folder, self.beside, kept, {**told, "event": list(event)})
+            told["event"] = [channels, *about["event"][1:]]
+            record(shard, folder, self.beside, kept, told, own)
+
+    def _coloured(self, path: Path, channels: int) -> dict[str, np.ndarray]:
+        """Repeat the channel of a shard, and give the arrays of its own beside it."""
+        grey = np.load(path, mmap_mode="r")
+        event = (channels, *grey.shape[2:])
+        step = max(1, storage.CHUNK // int(np.prod(event)))
+        starts = range(0, len(grey), step)
+        blocks = (np.repeat(grey[start : start + step], channels, axis=1) for start in starts)
+        write_array(path, event, self.dtype, blocks)
+        return {}
 
     def _sum_up(self, known: list[Record]) -> None:
         """Say in the index what the shards say each of its images; older records have no such entries."""
@@ -196,10 +258,10 @@ class ImageJob(Job):
         return left
 
     def _tasks(self, todo: list[Planned], folder: Path, opened: list[_Open]) -> Iterator[tuple[_Open, Task]]:
-        each = int(np.prod(self.event)) * self.dtype.itemsize
+        each = self.each if self.uneven else int(np.prod(self.event)) * self.dtype.itemsize
         step = max(1, min(_TASK_IMAGES, _TASK // each))
         for planned in todo:
-            shard = _Open(planned, folder, self.event, self.dtype)
+            shard = (_OpenUneven if self.uneven else _Open)(planned, folder, self.event, self.dtype)
             opened.append(shard)
             for start in range(0, len(planned.rows), step):
                 files = self.file_of[planned.rows[start : start + step]]
@@ -216,6 +278,7 @@ class ImageJob(Job):
                         self.options,
                         self.depth,
                         self.dtype,
+                        self.uneven,
                     ),
                 )
 
@@ -223,7 +286,7 @@ class ImageJob(Job):
         self.begun()
         kept = shard.finish()
         about = {
-            "event": list(shard.event),
+            "event": list(shard.common),
             "dtype": self.dtype.name,
             "low": min(some.low for some in shard.found) if len(kept) else 255,
             "high": max(some.high for some in shard.found) if len(kept) else 0,
@@ -233,4 +296,28 @@ class ImageJob(Job):
         }
         if len(kept) < len(shard.shard.rows):
             about["kept"] = kept.tolist()
-        record(shard.shard, shard.folder, self.beside, kept, about)
+        record(shard.shard, shard.folder, self.beside, kept, about, shard.own)
+
+
+class UnevenJob(ImageJob):
+    """Image files of their own sizes on their way into shards: values in a row, and the sizes beside them."""
+
+    uneven = True
+
+    def __init__(self, *args: Any) -> None:
+        """See `ImageJob`; what one takes on average is asked of a few."""
+        super().__init__(*args)
+        some = [decode_one(self.files, index, self.options, self.where) for index in self._few()]
+        counts = [picture.pixels.size for picture in some if picture is not None]
+        self.each = int(np.mean(counts)) * self.dtype.itemsize
+        self.about = {**self.about, "uneven": True}
+
+    def _few(self) -> list[int]:
+        return np.sort(spread(self.file_of, _ASKED)).tolist()
+
+    def _coloured(self, path: Path, channels: int) -> dict[str, np.ndarray]:
+        """Repeat the channel of each picture of a shard; see `ImageJob`."""
+        sizes = np.load(path.with_suffix(".sizes.npy"))
+        grey = Pictures(np.load(path, mmap_mode="r"), 1, sizes)
+        write_array(path, (), self.dtype, (np.tile(picture.reshape(-1), channels) for picture in grey))
+        return {"sizes": sizes}

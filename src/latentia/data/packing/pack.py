@@ -23,7 +23,7 @@ from latentia.core.errors import ConfigError, DataError, nearest, reason
 from latentia.data.options import make_options
 from latentia.data.packing.arrays import ArrayJob
 from latentia.data.packing.folder import begin, refuse_other, write_index
-from latentia.data.packing.images import ImageJob, Split
+from latentia.data.packing.images import ImageJob, Split, UnevenJob
 from latentia.data.packing.workers import decoders
 from latentia.data.packing.writer import Job, Planned, plan, recorded
 from latentia.data.raw import Options
@@ -53,9 +53,10 @@ def pack(
     """Write a source as a folder of shards, for data that outgrow memory.
 
     Folders and archives of images are decoded shard by shard in several processes; other sources are read
-    as `load` reads them. Splits are settled here: those of the source, or drawn with the seed (before
-    unreadable images are left out). An interrupted packing is continued by the same call, which also
-    checks every shard of a finished one and makes damaged ones anew.
+    as `load` reads them. With `crop`, or a size that is their shorter side (`fit="short"`), images keep their
+    shapes, and training takes crops of them. Splits are settled here: those of the source, or drawn with the
+    seed (before unreadable images are left out). An interrupted packing is continued by the same call, which
+    also checks every shard of a finished one and makes damaged ones anew.
 
     Args:
         source: what `load` takes.
@@ -89,6 +90,11 @@ def pack(
             drawn = {name: settings[name] for name in ("validation", "test", "seed")}
             split = partial(make_splits, where=where, **drawn)
             job: Job = _image_job(images, folder, options, split, recipe, workers or _cores(), stack)
+        elif options.crop:
+            raise ConfigError(
+                f"crop={settings['crop']} keeps files of pictures at their sizes; {source} is packed whole: "
+                "leave it out here, and give it to the training"
+            )
         else:
             dataset = load(source, **settings)
             where = dataset.source
@@ -148,7 +154,8 @@ def _image_job(
     begun = stack.enter_context(ThreadPoolExecutor(1)).submit(begin, opened.names).result
     if again:  # what does not fit is refused before anything is decoded; a new plan may come beside it
         begun()
-    return ImageJob(files, options, where, split, begun, pool, count)
+    kind = UnevenJob if options.crop or (options.size and options.fit == "short") else ImageJob
+    return kind(files, options, where, split, begun, pool, count)
 
 
 def _pack(job: Job, shards: list[Planned], folder: Path, where: str, quiet: bool) -> None:

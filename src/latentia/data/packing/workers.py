@@ -40,6 +40,7 @@ class Task(NamedTuple):
         options: size, fit, pages and skip_bad are used.
         depth: what the images of the source have; see `depth_of`.
         dtype: the type of the numbers there.
+        uneven: pictures keep their sizes, and are given back instead of being written.
     """
 
     source: Files
@@ -51,6 +52,7 @@ class Task(NamedTuple):
     options: Options
     depth: str
     dtype: np.dtype
+    uneven: bool = False
 
 
 class Decoded(NamedTuple):
@@ -64,6 +66,8 @@ class Decoded(NamedTuple):
         colour: there was a colour image where grey ones were expected; nothing was written.
         notes: those of all images; see `Picture`.
         types: names of the types that the files have.
+        values: all values of pictures that keep their sizes, one after the other.
+        sizes: heights and widths of these.
     """
 
     good: np.ndarray
@@ -73,6 +77,8 @@ class Decoded(NamedTuple):
     colour: bool = False
     notes: tuple[str, ...] = ()
     types: frozenset[str] = frozenset()
+    values: np.ndarray | None = None
+    sizes: np.ndarray | None = None
 
 
 def decode_into(task: Task, where: str) -> Decoded:
@@ -89,6 +95,8 @@ def decode_into(task: Task, where: str) -> Decoded:
         DataError: if an image cannot be decoded and may not be skipped, or is of another size.
         LatentiaError: if the file cannot be written.
     """
+    if task.uneven:
+        return _decode_uneven(task, where)
     channels, height, width = task.event
     rows = np.zeros((len(task.files), height, width, channels), task.dtype)  # as decoders give them
     good = np.zeros(len(task.files), dtype=bool)
@@ -117,6 +125,35 @@ def decode_into(task: Task, where: str) -> Decoded:
     seen = x[good] if skipped else x
     ends = (seen.min().item(), seen.max().item()) if len(seen) else (math.inf, -math.inf)
     return Decoded(good, tuple(skipped), *ends, notes=tuple(notes), types=frozenset(types))
+
+
+def _decode_uneven(task: Task, where: str) -> Decoded:
+    """Decode the images of a task, each of its own size."""
+    channels = task.event[0]
+    found: dict[int, np.ndarray] = {}
+    skipped, notes, types = [], [], set()
+    for place in np.argsort(task.files).tolist():
+        index = int(task.files[place])
+        picture = decode_one(task.source, index, task.options, where)
+        if picture is None:
+            skipped.append(task.source.name(index))
+            continue
+        pixels = picture.pixels
+        known = (task.first, (channels, *pixels.shape[1:]), task.depth)
+        refuse_unlike(where, known, task.source.name(index), pixels)
+        if len(pixels) > channels:
+            return Decoded(np.zeros(len(task.files), bool), colour=True)
+        found[place] = np.broadcast_to(pixels, (channels, *pixels.shape[1:])).astype(task.dtype, copy=False)
+        notes += picture.notes
+        types.add(pixels.dtype.name)
+    good = np.isin(np.arange(len(task.files)), list(found))
+    ordered = [found[place] for place in sorted(found)]
+    values = np.concatenate([np.zeros(0, task.dtype), *(picture.reshape(-1) for picture in ordered)])
+    sizes = np.array([picture.shape[1:] for picture in ordered], np.int64).reshape(-1, 2)
+    ends = (values.min().item(), values.max().item()) if len(values) else (math.inf, -math.inf)
+    return Decoded(
+        good, tuple(skipped), *ends, notes=tuple(notes), types=frozenset(types), values=values, sizes=sizes
+    )
 
 
 def _write(task: Task, x: np.ndarray) -> None:

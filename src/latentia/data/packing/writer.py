@@ -130,7 +130,12 @@ def header(rows: int, event: tuple[int, ...], dtype: np.dtype) -> bytes:
 
 
 def record(
-    shard: Planned, folder: Path, beside: Mapping[str, np.ndarray], kept: np.ndarray, about: Mapping[str, Any]
+    shard: Planned,
+    folder: Path,
+    beside: Mapping[str, np.ndarray],
+    kept: np.ndarray,
+    about: Mapping[str, Any],
+    own: Mapping[str, np.ndarray] | None = None,
 ) -> Record:
     """Write what belongs to a shard that is in its place, and last its record.
 
@@ -140,15 +145,16 @@ def record(
         beside: arrays with a row for each position of the source, by name.
         kept: positions of the examples that it holds.
         about: event, dtype, low, high and skipped.
+        own: arrays with a row for each example that it holds, by name.
 
     Returns:
         The record.
     """
     names = {"x": f"{shard.name}.npy"}
-    for what, values in beside.items():
+    arrays = {what: values[kept] for what, values in beside.items()} | dict(own or {})
+    for what, array in arrays.items():
         names[what] = f"{shard.name}.{what}.npy"
-        own = values[kept]
-        write_array(folder / names[what], own.shape[1:], own.dtype, [own])
+        write_array(folder / names[what], array.shape[1:], array.dtype, [array])
     files = {
         what: {"file": name, "bytes": (folder / name).stat().st_size, "crc32": storage.crc_of(folder / name)}
         for what, name in names.items()

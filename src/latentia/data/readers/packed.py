@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from latentia.core.errors import DataError, shell
+from latentia.core.errors import ConfigError, DataError, shell
 from latentia.core.storage import crc_of
 from latentia.data.layout import Layout
+from latentia.data.pictures import Crops, Pictures
 from latentia.data.raw import SPLITS, Options, Raw, consecutive
 from latentia.data.schema import Schema
 from latentia.data.shards import Shard, Shards, open_shard
@@ -92,7 +94,7 @@ def read(folder: Path, options: Options) -> Raw:
 
     Args:
         folder: what `latentia pack` wrote.
-        options: buffer is used.
+        options: buffer and crop are used.
 
     Returns:
         The examples, with the splits that were settled when they were packed.
@@ -110,11 +112,15 @@ def read(folder: Path, options: Options) -> Raw:
         shards = {split: list(index["shards"][split]) for split in SPLITS}
         counts = {split: sum(int(shard["rows"]) for shard in shards[split]) for split in SPLITS}
         every = [shard for split in SPLITS for shard in shards[split]]
-        x = _open(folder, every, tuple(index["event"]), np.dtype(index["dtype"]), index["observed"], redo)
+        event, dtype, ends = tuple(index["event"]), np.dtype(index["dtype"]), index["observed"]
+        if index.get("uneven"):
+            x = _open_uneven(folder, every, event[0], dtype, ends, options, redo)
+        else:
+            x = _open(folder, every, event, dtype, ends, redo)
         labels = _beside(folder, every, "labels", redo) if index["labels"] else None
         factors = _beside(folder, every, "factors", redo) if index["factor_names"] else None
         return Raw(
-            x if x.nbytes > options.buffer else _resident(folder, x, every, redo),
+            x if isinstance(x, Crops) or x.nbytes > options.buffer else _resident(folder, x, every, redo),
             labels,
             tuple(index["label_names"]),
             parts=consecutive(counts),
@@ -152,12 +158,66 @@ def _open(
     return Shards(parts, event, dtype, observed=(float(observed[0]), float(observed[1])))
 
 
+def _open_uneven(
+    folder: Path,
+    every: Sequence[Mapping[str, Any]],
+    channels: int,
+    dtype: np.dtype,
+    observed: Sequence[float],
+    options: Options,
+    redo: str,
+) -> Crops:
+    """Open pictures of their own sizes; they stay in their files unless they fit into the buffer."""
+    sizes = [_beside(folder, [record], "sizes", redo).reshape(-1, 2) for record in every]
+    parts: list[Shard] = []
+    for record, own in zip(every, sizes, strict=True):
+        path = _whole(folder, record["files"]["x"], redo)
+        shard, shape, kind = open_shard(path)
+        if (shard.rows, shape, kind) != (channels * int(own.prod(axis=1).sum()), (), dtype):
+            raise DataError(f"{path}: is another array than {INDEX} says; write it again with: {redo}")
+        parts.append(shard)
+    values, every_size = Shards(parts, (), dtype), np.concatenate(sizes)
+    crop = _fitting_crop(folder, every_size, options)
+    pictures = Pictures(values, channels, every_size)
+    if pictures.nbytes <= options.buffer:
+        _check(folder, every, redo)
+        edges = np.cumsum([0, *(part.rows for part in parts)]).tolist()
+        held = np.empty(edges[-1], dtype)
+        for start, stop in itertools.pairwise(edges):
+            held[start:stop] = values.span(start, stop - start)
+        pictures = Pictures(held, channels, every_size)
+    return Crops(pictures, crop, (float(observed[0]), float(observed[1])))
+
+
+def _fitting_crop(folder: Path, sizes: np.ndarray, options: Options) -> tuple[int, int]:
+    """Give the crop that is asked for, if the smallest pictures have room for it."""
+    height, width = sizes.min(axis=0).tolist()
+    if options.crop is None:
+        raise DataError(
+            f"{folder}: holds pictures of different sizes; give the size of crops, at most "
+            f"data.crop={min(height, width)}"
+        )
+    if options.size is not None and not options.inherited:
+        raise ConfigError(f"{folder}: is packed, and data.size no longer changes it; leave it out")
+    if height < options.crop[0] or width < options.crop[1]:
+        tall, wide = options.crop
+        raise DataError(
+            f"{folder}: holds pictures with sides of {height}x{width}, smaller than data.crop={tall}x{wide}; "
+            f"give a smaller one, or pack the source into a new folder with --crop {max(tall, wide)}"
+        )
+    return options.crop
+
+
 def _resident(folder: Path, x: Shards, every: Sequence[Mapping[str, Any]], redo: str) -> np.ndarray:
-    """Read all shards, and hold them against what was packed; those that stream are not looked through."""
+    _check(folder, every, redo)
+    return x[:]
+
+
+def _check(folder: Path, every: Sequence[Mapping[str, Any]], redo: str) -> None:
+    """Hold all shards against what was packed; those that stream are not looked through."""
     for about in (record["files"]["x"] for record in every):
         if crc_of(folder / about["file"]) != about["crc32"]:
             raise DataError(f"{folder / about['file']}: the shard is damaged; write it again with: {redo}")
-    return x[:]
 
 
 def _beside(folder: Path, every: Sequence[Mapping[str, Any]], what: str, redo: str) -> np.ndarray:
