@@ -161,7 +161,9 @@ class LatentModel(nn.Module, abc.ABC):
         levels: how many numbers of a latent belong to each level of a hierarchy, the top one first; empty for
             a model without levels.
         strides: how many entries along each of the last sides are one of the latent's grid, for a model that
-            takes examples of any size that these divide; empty where the size is that of the training.
+            takes examples of any size, whose last entries it mirrors up to the next multiple; what it decodes
+            is of that size, and whoever knows the example's cuts it. Empty where the size is that of the
+            training.
     """
 
     kind: ClassVar[str] = "model"

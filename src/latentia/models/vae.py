@@ -13,7 +13,7 @@ from latentia.core.event import Event
 from latentia.core.registry import register
 from latentia.core.types import Batch, Coder, Pass
 from latentia.models.decoding import DecodingModel, ModelParts, check_sizes, usual
-from latentia.networks import MLP, Network
+from latentia.networks import MLP, Network, cropped, reflected, through
 from latentia.probability import Likelihood, Posterior, Prior, Quantiser
 
 
@@ -99,7 +99,7 @@ class VAE(DecodingModel):
     def encode(self, x: Tensor, c: Tensor | None = None) -> Distribution:
         """Give q(z|x); see `LatentModel`."""
         # Networks may run in bfloat16; probabilities are sums over many terms and need float32.
-        return self.posterior(self.encoder(self.seen(x)).float())
+        return self.posterior(through(self.encoder, reflected(self.seen(x), self.strides)).float())
 
     def decode(self, z: Tensor, c: Tensor | None = None) -> Distribution:
         """Give p(x|z); see `LatentModel`."""
@@ -121,7 +121,8 @@ class VAE(DecodingModel):
             What the likelihood reads, shape `(*batch, *features)`, its `features` of the event.
         """
         batch = z.shape[: z.dim() - len(self.latent)]
-        return self.decoder(z.flatten(0, len(batch) - 1)).unflatten(0, batch).float()
+        magnified = max(self.strides, default=1)
+        return through(self.decoder, z.flatten(0, len(batch) - 1), magnified).unflatten(0, batch).float()
 
     def forward(self, batch: Batch, samples: int = 1) -> Pass:
         """Compute everything that an objective reads; see `LatentModel`."""
@@ -139,6 +140,8 @@ class VAE(DecodingModel):
         """Sample a posterior and decode the samples."""
         z = q.rsample(torch.Size((samples,)))
         h = self.outputs(z, c)
+        if self.strides:
+            h = cropped(h, batch.x)
         if self.training:
             self.likelihood.observe(h, batch.x)
         return Pass(batch, q, z, self.prior(c), self.likely(h), hidden=hidden)

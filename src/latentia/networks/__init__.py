@@ -19,6 +19,7 @@ from latentia.networks.ladder_mlp import LadderMLP
 from latentia.networks.mlp import MLP
 from latentia.networks.presets import LectureTanh, lecture_256_64, lecture_conv
 from latentia.networks.resnet import ResNet
+from latentia.networks.tiles import cropped, reflected, through
 
 __all__ = [
     "MLP",
@@ -43,8 +44,11 @@ __all__ = [
     "begin_at",
     "begin_linear",
     "centre",
+    "cropped",
     "lecture_256_64",
     "lecture_conv",
     "recompute",
+    "reflected",
+    "through",
     "unit_distance",
 ]

@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable
 from typing import ClassVar
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -90,7 +91,8 @@ class GroupNorm(nn.GroupNorm):
     def forward(self, x: Tensor) -> Tensor:
         """Normalise `(B, C, H, W)`."""
         if self.statistics is None:
-            return super().forward(x)
+            # The function of the same name in torch.nn refuses a single pixel where a group is a channel.
+            return torch.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
         mean, scale = self.statistics(self, x)
         apart = (x.unflatten(1, (self.num_groups, -1)).flatten(2) - mean) * scale
         return apart.view_as(x) * self.weight.view(-1, 1, 1) + self.bias.view(-1, 1, 1)
@@ -113,7 +115,7 @@ class Attention(Stage):
             groups: groups of the normalisation before it.
         """
         super().__init__()
-        self.group_norm = nn.GroupNorm(groups, channels, eps=1e-6)
+        self.group_norm = GroupNorm(groups, channels)
         self.to_q = nn.Linear(channels, channels)
         self.to_k = nn.Linear(channels, channels)
         self.to_v = nn.Linear(channels, channels)

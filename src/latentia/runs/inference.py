@@ -241,7 +241,8 @@ class Inference(Conditioned):
         examples, c = self.inward(x, c)
         c = self.complete(examples, c)
         z = self.inference.encode(examples, c)
-        return self.outward(self.inference.decode(z, c if edit is None else edit), x)
+        made = self.inference.decode(z, c if edit is None else edit)
+        return self.outward(made[(..., *map(slice, examples.shape[-len(self.event) + 1 :]))], x)
 
     def sample_latents(
         self,

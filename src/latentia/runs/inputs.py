@@ -57,7 +57,7 @@ class Inputs:
         return self.model.latent
 
     def fits(self, shape: Sequence[int]) -> bool:
-        """Say whether the model takes examples of a shape: the training's, or one that its strides divide.
+        """Say whether the model takes examples of a shape: the training's, or any sides where it has strides.
 
         Args:
             shape: that of one example.
@@ -65,11 +65,10 @@ class Inputs:
         Returns:
             Whether it does.
         """
-        strides, fixed = self.model.strides, len(self.event) - len(self.model.strides)
+        fixed = len(self.event) - len(self.model.strides)
         if len(shape) != len(self.event) or tuple(shape[:fixed]) != self.event[:fixed]:
             return False
-        sides = zip(shape[fixed:], strides, strict=True)
-        return all(side > 0 and side % stride == 0 for side, stride in sides)
+        return all(side > 0 for side in shape[fixed:])
 
     def count(self, x: Examples) -> int:
         """Say how many examples these are: one may come without N."""
@@ -125,9 +124,7 @@ class Inputs:
             x = x[None]
         if not self.fits(x.shape[1:]):
             want, got = ("x".join(map(str, shape)) for shape in (self.event, x.shape[1:]))
-            raise DataError(
-                f"the model was trained on examples of shape {want}, and these have {got}{self.other_sizes}"
-            )
+            raise DataError(f"the model was trained on examples of shape {want}, and these have {got}")
         for start in range(0, len(x), CHUNK):
             block = np.asarray(x[start : start + CHUNK])
             if block.dtype.kind == "f":
@@ -148,13 +145,6 @@ class Inputs:
             return
         self.model.fill_holes()
         warnings.warn(UNUSED_TO_HOLES, Note, stacklevel=3)
-
-    @property
-    def other_sizes(self) -> str:
-        """What a refusal says of a model that takes other sizes."""
-        if not self.model.strides:
-            return ""
-        return f"; it takes other sizes in steps of {'x'.join(map(str, self.model.strides))}"
 
     @property
     def coder(self) -> Coder:

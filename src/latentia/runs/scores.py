@@ -15,6 +15,7 @@ from latentia.data.loader import Loader
 from latentia.data.transforms import Transform, dequantising
 from latentia.metrics.likelihood import CERTAIN, importance_weighted, unsound
 from latentia.metrics.terms import per_example, squared_error
+from latentia.networks import cropped
 from latentia.probability import kl_per_dimension
 from latentia.runs.run import Run
 
@@ -62,7 +63,7 @@ def reconstructed(
         told = None if c is None else run.tensor(c[done : done + len(part)])
         done += len(part)
         q = run.model.encode(part, told)
-        decoded = run.model.decode(q.mean, told).mean
+        decoded = cropped(run.model.decode(q.mean, told).mean, part)
         values = {"latents": q.mean, "error": squared_error(decoded, part, run.model.nominal)}
         if rates and run.objective.bound:
             with seeded(0):
