@@ -79,12 +79,12 @@ RUNS = {
     "factor": settings(objective="factor"),
     "patches": settings(objective="adversarial", training={"clip": 1.0}),
     "patches in shards": settings(objective="adversarial", training={"sharding": "full", "skip": 1e6}),
-    "shards": settings(training={"sharding": "full", "clip": 10.0}),
+    "shards": settings(training={"sharding": "full", "clip": 10.0, "frozen": ["encoder"]}),
     "shards of blocks": settings("hierarchical_vae", "elbo", "ladder_mlp", {"sharding": "full", "epochs": 1}),
     "codes": settings("vqvae", "vq", "grid", {"ema": 0.0}),
     "labels": settings("semi_supervised_vae", "semi_supervised", training={"epochs": 1}),
     "crops": settings(training={"epochs": 2}, data={"crop": 6, "flip": True}),
-    "three parts": settings(training={"accumulate": 3, "batch_size": 255}),
+    "three parts": settings(training={"accumulate": 3, "batch_size": 255, "frozen": ["encoder"]}),
 }
 for name, more in (("patches", {"lecam": 0.01}), ("patches in shards", {"start": 0.0})):
     RUNS[name]["objective"] |= {"layers": 1, "channels": 8, **more}

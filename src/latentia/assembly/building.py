@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from latentia.assembly.freezing import freeze
 from latentia.assembly.room import require_room
 from latentia.assembly.settings import PARTS
 from latentia.core import config, registry, threads
@@ -98,6 +99,7 @@ def fresh(spec: Mapping[str, Any], event: tuple[int, ...], seed: int) -> Parts:
         parts = assemble(spec, event)
     if spec["training"]["recompute"]:
         recompute(parts.model)
+    freeze(parts.model, spec["training"].get("frozen", ()))
     return parts
 
 

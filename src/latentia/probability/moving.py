@@ -13,16 +13,20 @@ class Moving:
 
     Attributes:
         seen: what the last pass was seen as.
+        still: whether it stays as it is, whatever it sees.
     """
 
     seen: tuple[Tensor, ...] = ()
+    still: bool = False
 
     def see(self, *seen: Tensor) -> None:
-        """Move the buffers, and remember by what.
+        """Move the buffers, and remember by what; nothing where they stand still.
 
         Args:
             seen: what a pass was seen as.
         """
+        if self.still:
+            return
         self.seen = seen
         self.move(*seen)
 

@@ -25,7 +25,7 @@ class MovingBuffers:
             parts: how many a batch has.
         """
         alone = parts == 1 and processes.count == 1
-        self.modules = [m for m in model.modules() if isinstance(m, Moving) and not alone]
+        self.modules = [m for m in model.modules() if isinstance(m, Moving) and not (alone or m.still)]
         self.buffers = [b for m in self.modules if isinstance(m, nn.Module) for b in m.buffers(recurse=False)]
         self.processes = processes
         self.parts = parts

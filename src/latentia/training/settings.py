@@ -47,6 +47,8 @@ class Training:
             enough for it to pay.
         recompute: compute the inside of residual blocks anew on the way back instead of keeping it
             (activation checkpointing): their arithmetic half as often again, and the memory of their outputs.
+        frozen: parts of the model that are not trained, by the names of its weights up to a dot, such as
+            encoder or decoder.mid_block; what follows the data in them stands still, too.
         sharding: whether each of several processes holds all weights, or (full) a share of them, of their
             gradients and of their moments, for models that are too large for one device.
         trackers: names of trackers beside metrics.jsonl, such as tensorboard.
@@ -74,6 +76,7 @@ class Training:
     precision: Precision = "auto"
     compile: Choice = "auto"
     recompute: bool = False
+    frozen: tuple[str, ...] = ()
     sharding: Sharding = "none"
     trackers: tuple[str, ...] = ()
 
