@@ -3,7 +3,7 @@ import sys
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from latentia.data import load
 from latentia.data.packing.pack import pack
@@ -146,6 +146,34 @@ def test_orientation_of_a_camera_is_applied(encoded):
     exif[0x0112] = 6  # to be turned by 90 degrees clockwise
     assert decode(saved(image, "PNG", exif=exif)).tolist() == [np.rot90(np.asarray(image), -1).tolist()]
     assert decode(saved(image, "JPEG", exif=exif)).shape == (1, 6, 4)
+
+
+def swapped(named="swap"):
+    """Make a profile of a space whose red is sRGB's blue."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    profile = profile.replace(b"rXYZ", b"....").replace(b"bXYZ", b"rXYZ").replace(b"....", b"bXYZ")
+    return profile.replace("sRGB".encode("utf-16-be"), named.encode("utf-16-be"))
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])
+def test_pixels_of_another_colour_profile_become_srgb(form):
+    red = Image.new("RGB", (8, 8), (250, 10, 10))
+    lossless = {"quality": 95, **({"lossless": True} if form == "WEBP" else {})}
+    plain = decode(saved(red, form, **lossless))
+    assert abs(plain[:, 0, 0].astype(int) - (250, 10, 10)).max() < 4
+    turned = decode(saved(red, form, icc_profile=swapped(), **lossless)).astype(int)
+    assert abs(turned[::-1] - plain).max() < 4
+    for profile in (swapped("sRGB"), swapped()[:300], b"no profile"):  # called sRGB, or damaged
+        np.testing.assert_array_equal(decode(saved(red, form, icc_profile=profile, **lossless)), plain)
+
+
+def test_profiles_leave_alpha_and_grey_alone():
+    clear = Image.fromarray(np.array([[[9, 9, 9, 0], [250, 10, 10, 255]]], dtype=np.uint8), "RGBA")
+    found = decode(saved(clear, icc_profile=swapped()))[:, 0].T.astype(int)
+    assert found[0].tolist() == [255, 255, 255]
+    assert abs(found[1] - (10, 10, 250)).max() < 3
+    assert decode(saved(Image.new("L", (2, 2), 77), icc_profile=swapped())).tolist() == [[[77, 77]] * 2]
+    assert decode(saved(Image.new("CMYK", (4, 4)), "JPEG", icc_profile=swapped())).shape == (3, 4, 4)
 
 
 def test_postscript_in_disguise_is_refused():

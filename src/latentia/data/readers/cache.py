@@ -27,7 +27,7 @@ from latentia.data.pictures import Crops, Pictures
 from latentia.data.raw import Options, Raw
 from latentia.data.readers.files import walk
 
-_FORMAT = 3  # counts up when decoding or layout changes, which makes older entries unused
+_FORMAT = 4  # counts up when decoding or layout changes, which makes older entries unused
 
 
 def entry(path: Path, options: Options, labels: str = "") -> Path | None:

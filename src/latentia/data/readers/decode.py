@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from latentia.data.raw import Options
+from latentia.data.readers.colour import as_srgb, is_srgb
 from latentia.data.readers.formats import FORMATS, NAMED, suffix_of
 from latentia.data.readers.resize import cuts, fit, fit_array, target
 
@@ -94,9 +95,9 @@ def read_picture(
     """Decode one image file.
 
     The orientation that a camera noted is applied. Black and white, grey and palettes of greys become one
-    channel, everything else becomes RGB. Transparency is laid over white. Values of more than 8 bits, signed
-    and floating-point ones stay in the file's own units. Where pages are to be channels, those of all are
-    laid one after the other.
+    channel, everything else becomes RGB, sRGB where a colour profile is embedded. Transparency is laid over
+    white. Values of more than 8 bits, signed and floating-point ones stay in the file's own units. Where
+    pages are to be channels, those of all are laid one after the other.
 
     Args:
         data: the file's content.
@@ -199,7 +200,7 @@ def _told(error: Exception) -> str:
 
 def _decode_jpeg(data: bytes, into: np.ndarray | None) -> np.ndarray | None:
     """Decode a plain JPEG with simplejpeg, bit-equal to Pillow and faster; None where Pillow has to."""
-    if not data.startswith(b"\xff\xd8") or _may_be_turned(data):
+    if not data.startswith(b"\xff\xd8") or _needs_pillow(data):
         return None
     try:
         import simplejpeg
@@ -214,8 +215,8 @@ def _decode_jpeg(data: bytes, into: np.ndarray | None) -> np.ndarray | None:
         return None
 
 
-def _may_be_turned(data: bytes) -> bool:
-    """Tell whether a JPEG has Exif, or XMP with an orientation, in any segment before its picture."""
+def _needs_pillow(data: bytes) -> bool:
+    """Tell whether a JPEG has Exif, XMP with an orientation, or another profile than sRGB, in any segment."""
     at = 2
     while at + 4 <= len(data) and data[at] == 0xFF:
         kind = data[at + 1]
@@ -226,6 +227,8 @@ def _may_be_turned(data: bytes) -> bool:
             continue
         end = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
         if kind == 0xE1 and (data[at + 4 : at + 8] == b"Exif" or b"Orientation" in data[at:end]):
+            return True
+        if kind == 0xE2 and data[at + 4 : at + 15] == b"ICC_PROFILE" and not is_srgb(data[at:end]):
             return True
         at = end
     return True  # an odd one: Pillow has the last word
@@ -289,8 +292,11 @@ def _page(opened: Image, page: int, options: Options, data: bytes) -> Picture:
         pixels = fit_array(pixels, target(shape, options), _how(options))
         return Picture(pixels, _changed(shape, options))
     grey = image.mode in ("1", "L", "LA", "La") or _has_grey_palette(image)
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
+    clear = image.has_transparency_data
+    image = image if image.mode == "CMYK" else image.convert("RGBA" if clear else "L" if grey else "RGB")
+    if not grey:
+        image = as_srgb(image, opened.info.get("icc_profile"))
+    if clear:
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     picture = _sized(image.convert("L" if grey else "RGB"), options)
     deep = any(";16" in str(part) for part in codec) or _levels(codec) > 255
