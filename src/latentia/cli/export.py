@@ -9,16 +9,17 @@ import click
 from latentia.cli.output import device_option, run_argument
 
 
-@click.command("export", short_help="Write a model for other programs: ONNX, or the folder of a hub.")
+@click.command("export", short_help="Write a model for other programs: ONNX, a hub, diffusers.")
 @run_argument
 @device_option
 @click.option(
     "--to",
     "target",
-    type=click.Choice(["onnx", "hub"]),
+    type=click.Choice(["onnx", "hub", "diffusers"]),
     required=True,
     help="onnx: encoder.onnx, decoder.onnx and model.json, compared with torch. hub: the folder that "
-    "from_pretrained reads, with a model card.",
+    "from_pretrained reads, with a model card. diffusers: an image codec as AutoencoderKL, VQModel or "
+    "AutoencoderDC.",
 )
 @click.option(
     "-o",

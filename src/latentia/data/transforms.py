@@ -141,6 +141,20 @@ class Scale(Transform):
         return -math.log2(self._factor)
 
 
+@register("transform", "signed")
+class Signed(Scale):
+    """2 (raw - low) / (high - low) - 1: uint8 to [-1, 1], as diffusers' codecs take pictures."""
+
+    def __init__(self, low: float = 0.0, high: float = 255.0) -> None:
+        """Set the range that becomes [-1, 1].
+
+        Args:
+            low: the stored value that becomes -1.
+            high: the stored value that becomes 1.
+        """
+        super().__init__((low + high) / 2, high)
+
+
 @register("transform", "binarise")
 class Binarise(Scale):
     """Dynamic binarisation: each value is 1 with the probability that it states, drawn anew each time.

@@ -147,12 +147,25 @@ def difference(graph: Graph, model: bytes, given: tuple[Tensor, ...]) -> dict[st
             got = dict(zip(want, opened.run(list(want), fed)))
         except Exception as error:  # as above
             raise LatentiaError(f"ONNX Runtime does not take {count} rows: {_line(error)}") from error
-        for name, value in _compared(want, got).items():
+        for name, value in compared(want, got).items():
             worst[name] = max(worst.get(name, 0.0), value)
     return worst
 
 
-def _compared(want: Mapping[str, np.ndarray], got: Mapping[str, np.ndarray]) -> dict[str, float]:
+def compared(want: Mapping[str, np.ndarray], got: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """Compare arrays by name, but for examples that were given other codes.
+
+    Args:
+        want: what there should be, the first dimension of each the batch.
+        got: what there is.
+
+    Returns:
+        The largest difference of each, as a share of its largest absolute value.
+
+    Raises:
+        LatentiaError: if a shape is another one, or another code is nearest in more examples than rounding
+            explains.
+    """
     kept = np.ones(len(next(iter(want.values()))), dtype=bool)
     if "codes" in want:
         # Of two codes equally near, rounding chooses: such an example says nothing of the rest.
@@ -188,13 +201,27 @@ def checked(graph: Graph, model: bytes, given: tuple[Tensor, ...], what: str) ->
         LatentiaError: if one is larger than `TOLERANCE`.
     """
     found = difference(graph, model, given)
+    require_close(found, what, "torch")
+    return found
+
+
+def require_close(found: Mapping[str, float], what: str, other: str) -> None:
+    """Refuse what does not compute the same.
+
+    Args:
+        found: the largest difference of each output.
+        what: what it is called, for the message.
+        other: what it was compared with.
+
+    Raises:
+        LatentiaError: if one is larger than `TOLERANCE`.
+    """
     for name, value in found.items():
         if not value <= TOLERANCE:
             raise LatentiaError(
-                f"the {what}'s '{name}' differs from torch by {value:.1e} of its largest value, over "
+                f"the {what}'s '{name}' differs from {other} by {value:.1e} of its largest value, over "
                 f"{TOLERANCE:.0e}; nothing was written"
             )
-    return found
 
 
 GRAPHS: dict[str, type[Graph]] = {"encoder": EncoderGraph, "decoder": DecoderGraph}

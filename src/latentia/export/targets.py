@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from latentia.core import storage
+from latentia.export import agreement, diffusers
 from latentia.export.onnx import write_onnx
 from latentia.runs.run import Run
 
@@ -37,5 +38,32 @@ def _hub(run: Run, folder: Path, say: Say) -> Iterator[str]:
         say("the card has no figures yet; make some with: latentia evaluate RUN, and export again")
 
 
-TARGETS: dict[str, Callable[[Run, Path, Say], Iterator[str]]] = {"onnx": _onnx, "hub": _hub}
+def _diffusers(run: Run, folder: Path, say: Say) -> Iterator[str]:
+    made = diffusers.exported(run)
+    version, gaps, real = agreement.installed(), dict[str, float](), 0
+    with storage.new_folder(folder) as target:
+        diffusers.write(target, made, diffusers.card(run, made))
+        if version:
+            gaps, real = agreement.compared(run, made, target)
+    for note in made.notes:
+        say(note)
+    cls = made.counterpart.cls
+    yield f"{folder}: {diffusers.CONFIG}, {diffusers.WEIGHTS} and the card README.md"
+    yield f"  {diffusers.summary(made.config)}; latents: {diffusers.scale_line(made)}"
+    if version:
+        found = ", ".join(f"{name} {gap:.1e}" for name, gap in gaps.items())
+        yield (
+            f"  diffusers {version} loads it, and differs on {2 * agreement.DRAWN} random and {real} real "
+            f"pictures by, of the largest value: {found}"
+        )
+    else:
+        say("not compared, as diffusers is not installed; compare with: pip install 'latentia[diffusers]'")
+    yield f"read it with: diffusers.{cls}.from_pretrained({str(folder)!r})"
+
+
+TARGETS: dict[str, Callable[[Run, Path, Say], Iterator[str]]] = {
+    "onnx": _onnx,
+    "hub": _hub,
+    "diffusers": _diffusers,
+}
 """Each writes a run into a folder and gives the lines that say what it wrote."""

@@ -189,6 +189,7 @@ def _units(study: Study) -> str:
     name = study.run.spec["transform"]["name"]
     words = {
         "scale": "data scaled to [0, 1]",
+        "signed": "data scaled to [-1, 1]",
         "binarise": "values in [0, 1]",
         "dequantise": "data scaled to [0, 1]",
         "standardise": "columns of unit variance",
