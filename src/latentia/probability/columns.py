@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import accumulate
 from typing import ClassVar, Literal
 
 import torch
@@ -158,38 +159,58 @@ class _Counts(Group):
 
 
 class _Names(Group):
-    """Categories side by side, with a number for each code of each column, and one for another value."""
+    """Categories side by side, with a number for each code of each column, and one for another value.
 
-    at: Tensor
-    sizes: Tensor
+    Columns are padded to the widest of those that have about as many codes, at most to twice their own width:
+    in most tables one column has ten times the categories of the others.
+    """
+
     unseen: Tensor
 
     def __init__(self, sizes: Sequence[int]) -> None:
         super().__init__()
         self.count, self.width = len(sizes), sum(sizes) + len(sizes)
-        places = torch.full((len(sizes), max(sizes) + 1), self.width)  # one behind the last: no code
-        start = 0
-        for row, size in enumerate(sizes):
-            places[row, : size + 1] = torch.arange(start, start + size + 1)
-            start += size + 1
-        self.register_buffer("at", places, persistent=False)
-        self.register_buffer("sizes", torch.tensor(list(sizes)), persistent=False)
+        ends = list(accumulate(size + 1 for size in sizes))
+        self.spans = [slice(end - size - 1, end) for size, end in zip(sizes, ends, strict=True)]
+        alike: dict[int, list[int]] = {}
+        for column, size in enumerate(sizes):
+            alike.setdefault(size.bit_length(), []).append(column)
+        self.kinds = len(alike)
+        for number, columns in enumerate(alike.values()):
+            # The place behind the last number of all is that of no code.
+            places = torch.full((len(columns), max(sizes[at] for at in columns) + 1), self.width)
+            for row, at in enumerate(columns):
+                places[row, : sizes[at] + 1] = torch.arange(self.width)[self.spans[at]]
+            self.register_buffer(f"at_{number}", places, persistent=False)
+            self.register_buffer(f"columns_{number}", torch.tensor(columns), persistent=False)
+            self.register_buffer(
+                f"sizes_{number}", torch.tensor([sizes[at] for at in columns]), persistent=False
+            )
+        order = torch.tensor([at for columns in alike.values() for at in columns])
+        self.register_buffer("back", order.argsort(), persistent=False)
         self.register_buffer("unseen", torch.ones(len(sizes), dtype=torch.bool))
 
     def forward(self, h: Tensor) -> Distribution:
         none = h.new_full((1,), -math.inf).expand(*h.shape[:-1], 1)
-        logits = torch.cat([h, none], dim=-1)[..., self.at]
-        return Names(logits, self.sizes, self.unseen)
+        padded = torch.cat([h, none], dim=-1)
+        parts, columns = [], []
+        for number in range(self.kinds):
+            at, own, sizes = (getattr(self, f"{name}_{number}") for name in ("at", "columns", "sizes"))
+            logits = padded.gather(-1, at.flatten().expand(*h.shape[:-1], -1)).unflatten(-1, at.shape)
+            parts.append(Names(logits, sizes, self.unseen[own]))
+            columns.append(own)
+        return Product(parts, columns, self.get_buffer("back"))
 
     def begin(self, x: Tensor) -> Tensor:
         start = x.new_zeros(self.width)
-        for column, size in enumerate(self.sizes.tolist()):
+        for column, span in enumerate(self.spans):
+            size = span.stop - span.start - 1
             codes = x[:, column][~x[:, column].isnan()].round().long().clamp(0, size)
             counts = torch.bincount(codes, minlength=size + 1).to(x)
             self.unseen[column] = bool(counts[size] == 0)
             counts = counts + 0.5
             counts[size] -= 0.49  # what was never seen begins as next to nothing
-            start[self.at[column, : size + 1]] = (counts / counts.sum()).log()
+            start[span] = (counts / counts.sum()).log()
         return start
 
 
@@ -235,7 +256,7 @@ class Product(Distribution):
         """Give the best single values under a mixture over latents; see `latentia.probability.blended`."""
         return self._together(
             [
-                part.blended(weights) if isinstance(part, Names) else weighted(part.mean, weights)
+                part.blended(weights) if isinstance(part, Names | Product) else weighted(part.mean, weights)
                 for part in self.parts
             ]
         )

@@ -95,10 +95,15 @@ class Names(Distribution):
             sizes: the categories of each column, K, shape `(n,)`.
             unseen: columns without other values in training, shape `(n,)`, bool.
         """
-        self.logits, self.sizes = logits, sizes
-        codes = torch.arange(logits.shape[-1], device=logits.device)
-        self.drawn = logits.masked_fill(unseen[:, None] & (codes == sizes[:, None]), -math.inf)
+        self.logits, self.sizes, self.unseen = logits, sizes, unseen
         super().__init__(logits.shape[:-1], validate_args=False)
+
+    @property
+    def drawn(self) -> Tensor:
+        """The logits of what is drawn."""
+        codes = torch.arange(self.logits.shape[-1], device=self.logits.device)
+        other = self.unseen[:, None] & (codes == self.sizes[:, None])
+        return self.logits.masked_fill(other, -math.inf)
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Give log P of each code, in nats; what is no code is another value."""
@@ -113,14 +118,14 @@ class Names(Distribution):
     def sample(self, sample_shape: torch.Size | tuple[int, ...] = ()) -> Tensor:
         """Draw codes: the largest of the logits with Gumbel noise is a draw."""
         with torch.no_grad():
-            shape = (*sample_shape, *self.drawn.shape)
-            noise = torch.empty(shape, dtype=self.drawn.dtype, device=self.drawn.device)
-            return (self.drawn - noise.exponential_().log_()).argmax(dim=-1).to(self.drawn.dtype)
+            drawn = self.drawn
+            noise = torch.empty((*sample_shape, *drawn.shape), dtype=drawn.dtype, device=drawn.device)
+            return (drawn - noise.exponential_().log_()).argmax(dim=-1).to(drawn.dtype)
 
     @property
     def mean(self) -> Tensor:
         """The likeliest code: names have no mean."""
-        return self.drawn.argmax(dim=-1).to(self.drawn.dtype)
+        return self.drawn.argmax(dim=-1).to(self.logits.dtype)
 
     @property
     def variance(self) -> Tensor:
@@ -130,4 +135,4 @@ class Names(Distribution):
     def blended(self, weights: Tensor) -> Tensor:
         """Give the likeliest code of a mixture; see `latentia.probability.blended`."""
         found = weighted(self.drawn.softmax(dim=-1), weights)
-        return found.argmax(dim=-1).to(self.drawn.dtype)
+        return found.argmax(dim=-1).to(self.logits.dtype)
