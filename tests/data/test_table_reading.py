@@ -170,12 +170,12 @@ def test_columns_that_count_the_rows_are_named(tmp_path, rng):
     assert data.columns == ("a", "b")
     assert "left out: 1 column of row names" in data.summary()
     (tmp_path / "t.csv").write_text(",b\n0.5,1\n0.5,2\n0.25,3\n")  # no index: the numbers repeat
-    assert load(tmp_path / "t.csv").columns == ("column 1", "b")
+    assert load(tmp_path / "t.csv").columns == ("column 0", "b")
 
 
 def test_a_column_without_a_name_that_is_no_index(write, refused):
     assert np.isnan(load(write([",b", "0,1", ",2", "2,3"])).x[1, 0])
-    refused(write([",b", "inf,1", "1,2", "2,3"]), "column 'column 1' is infinity")
+    refused(write([",b", "inf,1", "1,2", "2,3"]), "column 'column 0' is infinity")
     data = load(write([",b,", "x,1,", "x,2,", "y,3,"]))
     assert data.columns == ("b",)
     assert "left out: 1 column of row names, 1 empty column without a name" in data.summary()

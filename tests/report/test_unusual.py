@@ -6,8 +6,12 @@ import re
 import numpy as np
 from PIL import Image
 
+from latentia import api
+from latentia.explorer.view import View
+from latentia.report import columns as report_columns
 from latentia.report.sections import unusual
 from latentia.runs import applied
+from latentia.runs.judging import judge
 
 
 def worst(run, count=unusual.WORST):
@@ -77,3 +81,16 @@ def test_there_is_none_where_it_would_take_long(vae, group_of, monkeypatch):
 
 def test_many_runs_have_none(sweep_runs, group_of):
     assert unusual.section(group_of(*sweep_runs)) is None
+
+
+def test_columns_without_names_are_called_alike_everywhere(tmp_path):
+    """By their places from 0, as `--label 0` counts them: in scores, on the page and in the explorer."""
+    x = np.random.default_rng(0).normal(size=(80, 3)).astype(np.float32)
+    settings = {"network": {"name": "mlp", "hidden": [8]}, "training": {"epochs": 1}}
+    run = api.train(x, out=tmp_path / "run", model={"name": "vae", "latent_dim": 2}, **settings)
+    names = ["column 0", "column 1", "column 2"]
+    judged = judge(run, reasons=3).columns["reasons"]
+    told = {name for row in judged for name in re.findall(r"column \d+", row)}
+    assert told <= set(names) and "column 0" in told
+    assert list(report_columns.Columns(run.dataset).names) == names
+    assert [name for name, *_ in View(run, 0).columns if name.startswith("column")] == names

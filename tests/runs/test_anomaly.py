@@ -8,6 +8,7 @@ from scipy.stats import multivariate_normal
 
 from latentia.core.errors import ConfigError
 from latentia.data import load
+from latentia.runs import anomaly
 from latentia.runs.anomaly import METHODS, AnomalyScorer
 from latentia.runs.fitting import fit
 from latentia.runs.neighbours import NEIGHBOURS, Neighbours, Tail
@@ -54,6 +55,16 @@ def test_contributions_sum_to_the_score(scorer, rows, method):
     if method != "latent":
         assert found.entries.argmax(axis=1).tolist().count(2) > 20
     assert found.expected.shape == strange.shape
+
+
+@pytest.mark.parametrize("method", ["auto", "elbo"])
+def test_many_rows_are_scored_in_parts_as_they_are_together(scorer, rows, method, monkeypatch):
+    x = np.concatenate([rows] * (1200 // len(rows) + 1))[:1200]
+    scores, whole = scorer.score(x, method=method), scorer.explain(x, method=method)
+    monkeypatch.setattr(anomaly, "PART", 512)
+    assert np.array_equal(scorer.score(x, method=method), scores)
+    parts = scorer.explain(x, method=method)
+    assert np.array_equal(parts.entries, whole.entries) and np.array_equal(parts.latent, whole.latent)
 
 
 def test_the_aggregate_posterior_is_the_mean_of_the_training_posteriors(scorer):

@@ -91,7 +91,7 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, LatentEstimator):
 
     def _steps(self, count: int) -> int:
         """Say for how many steps to train: many more, and intervals get too narrow."""
-        return min(5000, 5 * count)
+        return min(5 * count, 3000 + count // 10, 5000)
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Train the model on rows with or without holes.

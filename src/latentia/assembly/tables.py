@@ -9,6 +9,7 @@ import numpy as np
 
 from latentia.core.errors import ConfigError, DataError
 from latentia.core.families import BERNOULLI, CATEGORICAL, COUNTS, NUMBERS
+from latentia.data.column import column_names
 from latentia.data.dataset import Dataset
 from latentia.data.schema import Column, Schema
 from latentia.data.splits import spread
@@ -49,7 +50,7 @@ def columns_of(dataset: Dataset) -> tuple[Column, ...]:
         raise ConfigError(
             f"likelihood 'columns' is for tables, and an example has shape {shape}; leave 'likelihood' out"
         )
-    schema = dataset.schema or Schema(tuple(Column(f"column {n + 1}") for n in range(dataset.event[0])))
+    schema = dataset.schema or Schema(tuple(map(Column, column_names(dataset.event[0]))))
     return schema.columns
 
 

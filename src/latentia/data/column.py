@@ -11,6 +11,18 @@ DISCRETE: tuple[Kind, ...] = ("category", "ordered")
 """The kinds whose values are places in `Column.categories`."""
 
 
+def column_names(count: int) -> tuple[str, ...]:
+    """Call columns that have no names by their places, from 0 as `data.label` and `data.columns` count.
+
+    Args:
+        count: how many there are.
+
+    Returns:
+        "column 0", "column 1" and so on.
+    """
+    return tuple(f"column {at}" for at in range(count))
+
+
 @dataclass(frozen=True)
 class Column:
     """What one column holds, and how its values are written as numbers.

@@ -274,11 +274,11 @@ def _outside(dataset: Dataset, record: DataRecord) -> Dataset:
     far = ((some < low - width) | (some > high + width)).mean(axis=0) > FAR
     if not far.any():
         return dataset
-    names = record.columns or tuple(f"{number + 1}" for number in range(len(low)))
+    names = [f"'{name}'" for name in record.columns or ()] or [str(at) for at in range(len(low))]
     at = int(np.flatnonzero(far)[0])
     more = f" and {int(far.sum()) - 1} more" if far.sum() > 1 else ""
     note = (
-        f"column '{names[at]}'{more} lies far outside of the training's {low[at]:.4g}..{high[at]:.4g} "
+        f"column {names[at]}{more} lies far outside of the training's {low[at]:.4g}..{high[at]:.4g} "
         f"({np.nanmin(some[:, at]):.4g}..{np.nanmax(some[:, at]):.4g} here): in other units?"
     )
     return replace(dataset, notes=(*dataset.notes, f"{where_of(dataset)}: {note}"))

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from latentia.core.errors import DataError, RunError
+from latentia.data.column import column_names
 from latentia.data.dataset import Dataset
 from latentia.data.splits import spread
 from latentia.explorer import planes
@@ -366,7 +367,7 @@ def _schema(run: Run) -> list[dict[str, Any]] | None:
 def _of_table(dataset: Dataset) -> list[tuple[str, list[str] | None, str, np.ndarray]]:
     """Give the columns of a table to colour by: categories and truth values with their words."""
     if dataset.schema is None:
-        names = dataset.columns or tuple(f"column {i}" for i in range(dataset.event[0]))
+        names = dataset.columns or column_names(dataset.event[0])
         return [(name, None, "", dataset.x[:, i]) for i, name in enumerate(names)]
     found = []
     for at, column in enumerate(dataset.schema.columns):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from latentia.data.column import DISCRETE, Column
+from latentia.data.column import DISCRETE, Column, column_names
 from latentia.data.readers.plain import texts
 from latentia.data.splits import spread
 from latentia.plots.exhibits import Exhibit, Words
@@ -56,7 +56,7 @@ class Columns(Series):
         self.varying = np.flatnonzero(std > 0)
         self.varying = self.varying if len(self.varying) else np.arange(train.shape[1])
         self.mean, self.std = mean[self.varying], np.where(std > 0, std, 1.0)[self.varying]
-        names = dataset.columns or [f"column {index}" for index in range(train.shape[1])]
+        names = dataset.columns or column_names(train.shape[1])
         self.names = [names[index] for index in self.varying]
         schema = dataset.schema
         self.typed = tuple(schema.columns[at] for at in self.varying) if schema and schema.mixed else ()

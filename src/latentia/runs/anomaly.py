@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any, Self
 
@@ -20,6 +20,7 @@ from torch import Tensor
 from latentia.core.errors import ConfigError, nearest
 from latentia.runs.density import blocks_of, nats, totals
 from latentia.runs.features import View, deviation_of, owner_of, seen
+from latentia.runs.inputs import CHUNK
 from latentia.runs.model import Trained
 from latentia.runs.neighbours import Neighbours, Tail
 
@@ -33,6 +34,8 @@ COMPONENTS = 5_000
 """Training posteriors that the aggregate posterior is the mean of."""
 HELD_OUT = 2_000
 """Examples that thresholds and p-values rest on."""
+PART = 32 * CHUNK
+"""Examples at a time: what is seen of them takes several times the memory of the examples."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,16 +188,19 @@ class AnomalyScorer:
             ConfigError: if there is no such score, or the model has none of its kind.
         """
         self.check(method)
-        if method not in IN_NATS:
-            view = self._view(x, c)
-            if method == "latent":
-                return self._latent.score(view.latents)
-            joint = self._joint.score(view.joint)
-            if method == "neighbours":
-                return joint
-            plain = self._plain.score(view.values)
-            return self._tails["plain"].surprise(plain) + self._tails["joint"].surprise(joint)
-        return totals(nats(self.model, x, c, method, self._aggregate))
+        return np.concatenate([self._score(*part, method) for part in _parts(x, c)])
+
+    def _score(self, x: Any, c: np.ndarray | None, method: str) -> np.ndarray:
+        if method in IN_NATS:
+            return totals(nats(self.model, x, c, method, self._aggregate))
+        view = self._view(x, c)
+        if method == "latent":
+            return self._latent.score(view.latents)
+        joint = self._joint.score(view.joint)
+        if method == "neighbours":
+            return joint
+        plain = self._plain.score(view.values)
+        return self._tails["plain"].surprise(plain) + self._tails["joint"].surprise(joint)
 
     def check(self, method: str) -> None:
         """Refuse a score that there is not.
@@ -269,6 +275,11 @@ class AnomalyScorer:
             ConfigError: as `score`.
         """
         self.check(method)
+        found = [self._explain(*part, method) for part in _parts(x, c)]
+        names = [field.name for field in fields(Explanation)]
+        return Explanation(*(np.concatenate([getattr(one, name) for one in found]) for name in names))
+
+    def _explain(self, x: Any, c: np.ndarray | None, method: str) -> Explanation:
         event = tuple(x.shape[1:])
         expected = self.model.inference.reconstruct(x, c)
         if method in IN_NATS:
@@ -325,3 +336,8 @@ class AnomalyScorer:
             found.append(log_p.logsumexp(dim=1))
         shift = math.log(len(mean)) + 0.5 * mean.shape[1] * math.log(2 * math.pi)
         return (torch.cat(found) - shift).reshape(z.shape[:2])
+
+
+def _parts(x: Any, c: np.ndarray | None) -> Iterator[tuple[Any, np.ndarray | None]]:
+    for start in range(0, max(1, len(x)), PART):
+        yield x[start : start + PART], None if c is None else c[start : start + PART]

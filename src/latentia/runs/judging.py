@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from latentia.core.errors import ConfigError, DataError, nearest
+from latentia.data.column import column_names
 from latentia.data.dataset import Dataset
-from latentia.runs.anomaly import Explanation
+from latentia.runs.anomaly import PART, Explanation
 from latentia.runs.applied import Applied
 
 USUAL = ("1", "anomaly", "anomalous", "outlier", "abnormal", "bad", "defect", "fraud", "attack", "true")
@@ -86,14 +87,19 @@ def judge(
     dataset = _data(run, source, label, skip_bad)
     rows = run.rows(dataset, split)
     strange, name = _anomalous(dataset, rows, anomaly)
-    x, c, scorer = dataset.part(rows), run.conditions_at(rows, dataset), run.scorer()
-    texts = None
-    if run.event.kind == "vector" and reasons:
-        explained = scorer.explain(x, c, method=method)
-        scores, texts = explained.score, _reasons(run, explained, reasons)
-    else:
-        scores = scorer.score(x, c, method=method)
-    limit = scorer.threshold(rate, method)
+    scorer, told = run.scorer(), run.event.kind == "vector" and reasons > 0
+    found: list[np.ndarray] = []
+    texts: list[str] = []
+    for start in range(0, max(1, len(rows)), PART):  # so many are read, and not all
+        some = rows[start : start + PART]
+        x, c = dataset.part(some), run.conditions_at(some, dataset)
+        if told:
+            explained = scorer.explain(x, c, method=method)
+            texts += _reasons(run, explained, reasons)
+            found.append(explained.score)
+        else:
+            found.append(scorer.score(x, c, method=method))
+    scores, limit = np.concatenate(found), scorer.threshold(rate, method)
     if contamination is not None:
         limit = float(np.quantile(scores, 1 - contamination, method="lower"))
     columns: dict[str, np.ndarray] = {
@@ -104,7 +110,7 @@ def judge(
     }
     if dataset.labels is not None:
         columns["label"] = _names(dataset)[dataset.labels[rows]]
-    if texts is not None:
+    if told:
         columns["reasons"] = np.array(texts)
     return Judged(columns, limit, _figures(scores, strange), name)
 
@@ -161,30 +167,31 @@ def _figures(scores: np.ndarray, strange: np.ndarray | None) -> dict[str, float]
     }
 
 
-def reasons(run: Applied, explained: Explanation) -> list[dict[str, float]]:
+def reasons(run: Applied, explained: Explanation, count: int | None = None) -> list[dict[str, float]]:
     """Name what adds to each score.
 
     Args:
         run: one whose examples are rows.
         explained: what their scores are made of.
+        count: how many columns at the most; all of them by default.
 
     Returns:
         For each row what its columns, and the latent, add, largest first; those that take from it are left
         out.
     """
-    columns = run.record.columns or tuple(f"column {at + 1}" for at in range(run.event[0]))
-    names = [*columns, LATENT]
+    names = [*(run.record.columns or column_names(run.event[0])), LATENT]
     parts = np.concatenate([explained.entries, explained.latent[:, None]], axis=1)
-    order = np.argsort(-parts, axis=1)
+    order = np.argsort(-parts, axis=1)[:, :count]
+    values = np.take_along_axis(parts, order, axis=1)
     return [
-        {names[at]: float(row[at]) for at in chosen if row[at] > 0}
-        for row, chosen in zip(parts, order, strict=True)
+        {names[at]: value for at, value in zip(*row, strict=True) if value > 0}
+        for row in zip(order.tolist(), values.tolist(), strict=True)
     ]
 
 
 def _reasons(run: Applied, explained: Explanation, count: int) -> list[str]:
     """Write the columns that add most to each score, and by how much."""
     return [
-        ", ".join(f"{name} {value:+.2f}" for name, value in list(row.items())[:count])
-        for row in reasons(run, explained)
+        ", ".join(f"{name} {value:+.2f}" for name, value in row.items())
+        for row in reasons(run, explained, count)
     ]

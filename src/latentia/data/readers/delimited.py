@@ -13,7 +13,7 @@ import numpy as np
 
 from latentia.core.errors import DataError, reason
 from latentia.data.cells import DECIMAL_COMMA, LEADING_ZERO
-from latentia.data.column import DISCRETE
+from latentia.data.column import DISCRETE, column_names
 from latentia.data.raw import Options
 from latentia.data.readers import header
 from latentia.data.readers.streams import READ_ERRORS
@@ -129,8 +129,7 @@ def _look(open_: Open, options: Options, where: str) -> _Form:
     named, notes = header.decide(records[0], records[1:], options)
     names = [cell.strip() if named else str(at) for at, cell in enumerate(records[0])]
     unnamed = [at for at, name in enumerate(names) if not name]
-    for at in unnamed:
-        names[at] = f"column {at + 1}"
+    names = [name or place for name, place in zip(names, column_names(len(names)), strict=True)]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise DataError(f"{where}: has two columns '{twice}'; rename one")

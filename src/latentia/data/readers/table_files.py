@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 from latentia.core.errors import ConfigError, DataError, MissingExtra, nearest, reason
+from latentia.data.column import column_names
 from latentia.data.raw import SPLITS, Options, Raw, consecutive, split_of
 from latentia.data.readers import delimited, header, pictures
 from latentia.data.readers.streams import READ_ERRORS, open_maybe_gzip
@@ -225,7 +226,7 @@ def _sheet(pandas: Any, file: _File, options: Options) -> Table:
     cells = [["" if cell != cell or cell is None else str(cell) for cell in row] for row in frame.values]
     named, doubts = header.decide(cells[0], cells[1 : header.SAMPLE + 1], options)
     notes += doubts
-    names = [name or f"column {at + 1}" for at, name in enumerate(cells[0])] if named else None
+    names = [name or place for name, place in zip(cells[0], column_names(len(cells[0])))] if named else None
     body = (frame.iloc[1:] if named else frame).convert_dtypes().apply(narrowed)
     table = table_of(body.set_axis(names or range(len(cells[0])), axis=1), file.where)
     return Table(table.names, table.column, notes=tuple(notes))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from latentia.data.column import column_names
 from latentia.plots.exhibits import Panel, Remark, Section, Words
 from latentia.report.group import Group
 from latentia.report.inputs import Inputs
@@ -108,7 +109,7 @@ def _brighter(inputs: Inputs, scale: float) -> str:
 def _remarks(study: Study, found: Worst) -> list[Remark]:
     """Name for each row the columns that add most, with what was expected in their place."""
     run, inputs = study.run, study.inputs
-    names = run.record.columns or tuple(f"column {at + 1}" for at in range(run.event[0]))
+    names = run.record.columns or column_names(run.event[0])
     values, expected = (_cells(study, part) for part in (found.x, found.explained.expected))
     remarks = []
     for place, row in enumerate(reasons(run, found.explained)):
