@@ -5,10 +5,13 @@ import pytest
 import torch
 from sklearn.decomposition import PCA
 
+import latentia
+from latentia import assembly
 from latentia.core.errors import ConfigError
 from latentia.models import VAE
 from latentia.networks import DeepCodec, KLCodec
 from latentia.probability import DeltaPosterior, Gaussian
+from latentia.training import Training
 
 SMALL = {
     "kl_codec": KLCodec((8, 16, 16), blocks=1),
@@ -101,3 +104,16 @@ def test_without_a_linear_code_nothing_begins_there(pictures):
 def test_what_does_not_fit_is_refused(make, message):
     with pytest.raises(ConfigError, match=message):
         make()
+
+
+def test_a_short_run_has_a_linear_code_and_no_link_and_a_long_one_the_network_alone():
+    dataset = latentia.load("digits")
+    for epochs, linear in ((5, True), (100_000, False)):
+        settings = {
+            "network": "kl_codec",
+            "likelihood": "gaussian_optimal",
+            "training": {"epochs": epochs, "batch_size": 64},
+        }
+        spec = assembly.complete(settings, dataset, Training)
+        assert spec["network"]["linear"] is linear
+        assert spec["likelihood"]["link"] == "identity"

@@ -20,6 +20,7 @@ from latentia.assembly.defaults import (
     nearly_binary,
     outermost,
     settle_grid,
+    steps_of,
     training_for,
     usual_network,
 )
@@ -84,7 +85,16 @@ def complete(settings: Mapping[str, Any], dataset: Dataset, training: type) -> T
     spec: Table = {"data": tables["data"], **condition_for(tables, dataset)}
     spec["transform"] = config.check_component("transform", tables["transform"], "transform")
     ends = config.build("transform", spec["transform"]).range(*extremes(dataset))
-    facts = facts_of(spec["transform"], ends, defaults.get("objective", "elbo"), dataset)
+    run = training_for(tables["training"], dataset, training)
+    network = registry.lookup(kinds["network"], tables["network"]["name"])
+    facts = facts_of(
+        spec["transform"],
+        ends,
+        defaults.get("objective", "elbo"),
+        dataset,
+        network,
+        steps_of(run, len(dataset.splits["train"])),
+    )
     if columns:
         facts = {**facts, "likelihood": facts_of_columns(families, spec["transform"], dataset)}
     for section, kind in {"model": "model", **kinds, "objective": "objective"}.items():
@@ -98,7 +108,7 @@ def complete(settings: Mapping[str, Any], dataset: Dataset, training: type) -> T
     spec |= corruption_for(tables, spec, facts, dataset)
     spec |= inputs_for(tables, spec, dataset)
     check_needs(spec, training, frozenset() if dataset.holes else frozenset({COMPLETE}))
-    spec["training"] = training_for(tables["training"], dataset, training)
+    spec["training"] = run
     return spec
 
 

@@ -208,7 +208,18 @@ def out_of_range(spec: Table, dataset: Dataset) -> str:
     )
 
 
-def facts_of(transform: Table, ends: tuple[float, float], usual: str, dataset: Dataset) -> config.Facts:
+SHORT = 100_000
+"""A network with a linear code beside it as an option has it in runs of so many steps, at the most."""
+
+
+def facts_of(
+    transform: Table,
+    ends: tuple[float, float],
+    usual: str,
+    dataset: Dataset,
+    network: Callable[..., Any],
+    steps: int,
+) -> config.Facts:
     """Say what components, at any depth, may ask of the data and of the model; what costs a pass is lazy.
 
     Args:
@@ -216,6 +227,8 @@ def facts_of(transform: Table, ends: tuple[float, float], usual: str, dataset: D
         ends: of the training split, transformed.
         usual: the model's own objective, which others add to.
         dataset: the data.
+        network: the network's class.
+        steps: how many the run has.
 
     Returns:
         What gives a value, by the kind that it is for and the name of the parameter.
@@ -226,8 +239,9 @@ def facts_of(transform: Table, ends: tuple[float, float], usual: str, dataset: D
         return ends if all(map(math.isfinite, ends)) else reach(transform, dataset)
 
     made_up = {"low": lambda: span()[0], "high": lambda: span()[1]}  # by whoever draws examples
-    unit = ends[0] >= 0 and ends[1] <= 1
+    link = getattr(network, "link", None) or ("sigmoid" if ends[0] >= 0 and ends[1] <= 1 else None)
     return {
+        "network": {"linear": lambda: steps <= SHORT},
         "objective": {
             "data_range": lambda: span()[1] - span()[0],
             "base": lambda: usual,
@@ -238,7 +252,7 @@ def facts_of(transform: Table, ends: tuple[float, float], usual: str, dataset: D
         "corruption": {**made_up, "fill": lambda: middle(transform, dataset)},
         "likelihood": {
             "levels": lambda: int(dataset.high) + 1,
-            **({"link": lambda: "sigmoid"} if unit else {}),
+            **({"link": lambda: link} if link else {}),
         },
     }
 
@@ -280,6 +294,19 @@ def corruption_for(tables: Table, spec: Table, facts: config.Facts, dataset: Dat
     checked = config.check_component("corruption", table, "corruption")
     config.build("corruption", checked, event=dataset.event)
     return {"corruption": checked}
+
+
+def steps_of(training: Table, examples: int) -> int:
+    """Say how many steps a run has.
+
+    Args:
+        training: the completed section.
+        examples: how many there are to train on.
+
+    Returns:
+        Epochs times the batches of one.
+    """
+    return training["epochs"] * max(1, examples // training["batch_size"])
 
 
 def training_for(table: Table, dataset: Dataset, training: type) -> Table:

@@ -147,8 +147,10 @@ def _as_type(x: np.ndarray, name: str) -> np.ndarray:
     if kind.kind not in "iu":
         return x.astype(kind)
     ends = np.iinfo(kind)
-    rounded = np.rint(x.astype(np.float64))
-    whole = np.clip(rounded, float(ends.min), float(ends.max))
+    # In place: a picture may fill a good part of the memory. float32 holds whole numbers up to 2^24.
+    small = x.dtype == np.float32 and ends.max < 1 << 24
+    whole = x.astype(np.float32 if small else np.float64)
+    np.rint(whole, out=whole)
     # float64 has no number between 2^63 - 1 and 2^63: the last one below is taken.
     top = np.nextafter(float(ends.max), 0.0) if float(ends.max) > ends.max else float(ends.max)
-    return np.minimum(whole, top).astype(kind)
+    return np.clip(whole, float(ends.min), top, out=whole).astype(kind)

@@ -193,7 +193,9 @@ class Network(abc.ABC):
 
     kind: ClassVar[str] = "network"
     convolutional: ClassVar[bool] = False
-    """Whether encoder and decoder work on images of any size that the latent's grid divides."""
+    """Whether encoder and decoder work on images of any size."""
+    link: ClassVar[str | None] = None
+    """The likelihood's link that its outputs suit, where that is so whatever the data."""
 
     def latent(self, event: Shape, dim: int, downsample: int | None = None) -> Shape:
         """Give the shape of a latent: what the encoder leads to and the decoder begins with.

@@ -95,6 +95,7 @@ class Codec(Network):
     """What networks share that lead from pictures to a grid and back by stages alone."""
 
     convolutional: ClassVar[bool] = True
+    link: ClassVar[str | None] = "identity"
     name: ClassVar[str] = "codec"
     channels: tuple[int, ...]
     linear: bool

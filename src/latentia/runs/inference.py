@@ -224,7 +224,7 @@ class Inference(Conditioned):
             for start in range(0, len(z), CHUNK):
                 p = self.model.decode(self.tensor(z[start : start + CHUNK]), next(chunks))
                 out.append(self.transform.invert(p.sample() if noise else p.mean).cpu().numpy())
-        return self.outward(np.concatenate(out))
+        return self.outward(np.concatenate(out) if len(out) > 1 else out[0])
 
     def reconstruct(self, x: Any, c: Any = None, *, edit: Any = None) -> Any:
         """Encode to the posterior's mean and decode to the likelihood's.
