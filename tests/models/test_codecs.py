@@ -8,9 +8,11 @@ from sklearn.decomposition import PCA
 import latentia
 from latentia import assembly
 from latentia.core.errors import ConfigError
+from latentia.core.types import Batch
 from latentia.models import VAE
+from latentia.models.equivariance import moved
 from latentia.networks import DeepCodec, KLCodec
-from latentia.probability import DeltaPosterior, Gaussian
+from latentia.probability import DeltaPosterior, EMACodebook, Gaussian
 from latentia.training import Training
 
 SMALL = {
@@ -117,3 +119,46 @@ def test_a_short_run_has_a_linear_code_and_no_link_and_a_long_one_the_network_al
         spec = assembly.complete(settings, dataset, Training)
         assert spec["network"]["linear"] is linear
         assert spec["likelihood"]["link"] == "identity"
+
+
+def test_latents_move_as_their_pictures_do():
+    network = DeepCodec((4, 4, 8), (0, 1, 1))
+    model = VAE((3, 16, 16), 2, equivariance=1.0, network=network, likelihood=Gaussian())
+    batch = Batch(torch.rand(2, 3, 16, 16), torch.arange(2))
+    shapes = set()
+    for seed in range(20):
+        torch.manual_seed(seed)
+        state = model(batch, samples=2)
+        assert state.z.shape == (2, 2, 2, 4, 4)  # as the rate has it
+        assert state.p_x.mean.shape == (2, *state.batch.x.shape)
+        assert state.batch.x.min() >= 0 and state.batch.x.max() <= 1
+        shapes.add(tuple(state.batch.x.shape[2:]))
+    assert len(shapes) > 2 and max(shapes) <= (16, 16) and min(shapes) >= (4, 4)
+    assert model.eval()(batch).batch is batch
+
+
+def test_scaling_and_turning_are_those_of_the_picture():
+    column = torch.arange(8.0).expand(1, 1, 8, 8)
+    for seed in range(5):
+        torch.manual_seed(seed)
+        z, x = moved(column.unsqueeze(0), column, (1, 1))
+        assert z.shape[-2:] == x.shape[-2:]
+        # Away from the edges, a ramp stays the same ramp along its new axis, whatever antialiasing does.
+        middle = (slice(None), slice(None), slice(2, -2), slice(2, -2))
+        assert torch.allclose(z[0][middle], x[middle], atol=0.51)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"equivariance": 2.0, "network": SMALL["kl_codec"]}, "is a share of the steps, not 2.0"),
+        ({"equivariance": 0.5}, "moves latents on a grid of numbers"),
+        (
+            {"equivariance": 0.5, "network": SMALL["kl_codec"], "posterior": EMACodebook((4, 4, 4))},
+            "of numbers",
+        ),
+    ],
+)
+def test_what_cannot_be_moved_is_refused(settings, message):
+    with pytest.raises(ConfigError, match=message):
+        VAE((3, 16, 16), 4, likelihood=Gaussian(), **settings)

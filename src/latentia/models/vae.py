@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, ClassVar, Unpack
 
 import torch
@@ -9,10 +10,12 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from latentia.core import config
+from latentia.core.errors import ConfigError
 from latentia.core.event import Event
 from latentia.core.registry import register
 from latentia.core.types import Batch, Coder, Pass
 from latentia.models.decoding import DecodingModel, ModelParts, check_sizes, usual
+from latentia.models.equivariance import moved
 from latentia.networks import MLP, Network, cropped, reflected, through
 from latentia.probability import Likelihood, Posterior, Prior, Quantiser
 
@@ -51,6 +54,7 @@ class VAE(DecodingModel):
         self,
         event: tuple[int, ...],
         latent_dim: int = 16,
+        equivariance: float = 0.0,
         **parts: Unpack[ModelParts],
     ) -> None:
         """Wire the parts.
@@ -58,6 +62,8 @@ class VAE(DecodingModel):
         Args:
             event: what one example is, or its shape.
             latent_dim: dimensions of the latent, or of each place of a grid that the network keeps.
+            equivariance: share of the training steps in which latents on a grid are scaled and turned before
+                they are decoded, and have to give the pictures scaled and turned alike; see `moved`.
             **parts: network, posterior, prior and likelihood; see `ModelParts`.
 
         Raises:
@@ -75,8 +81,20 @@ class VAE(DecodingModel):
         if network.convolutional and self.posterior.pointwise:
             sides = zip(self.event[-len(self.latent) + 1 :], self.latent[1:], strict=True)
             self.strides = tuple(side // part for side, part in sides)
+        self.equivariance = equivariance
+        self._check_equivariance()
         self._wire(network)
         self.prior.attach(self.encode)
+
+    def _check_equivariance(self) -> None:
+        """Refuse latents that cannot be moved as pictures can, and what is no share."""
+        if not 0 <= self.equivariance <= 1:
+            raise ConfigError(f"'model.equivariance' is a share of the steps, not {self.equivariance}")
+        if self.equivariance and (len(self.strides) != 2 or self.coder is not None):
+            raise ConfigError(
+                "'model.equivariance' moves latents on a grid of numbers, and this model has others; use "
+                "network.name=kl_codec with a posterior such as diagonal_gaussian, or leave it out"
+            )
 
     def _usual(self, kind: str) -> Any:
         """Build the part of a kind that `defaults` name."""
@@ -139,7 +157,11 @@ class VAE(DecodingModel):
     ) -> Pass:
         """Sample a posterior and decode the samples."""
         z = q.rsample(torch.Size((samples,)))
-        h = self.outputs(z, c)
+        decoded = z
+        if self.equivariance and self.training and float(torch.rand(())) < self.equivariance:
+            decoded, x = moved(z, reflected(batch.x, self.strides), self.strides)
+            batch = replace(batch, x=x)
+        h = self.outputs(decoded, c)
         if self.strides:
             h = cropped(h, batch.x)
         if self.training:
