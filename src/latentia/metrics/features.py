@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -59,13 +60,19 @@ class FeatureSpace:
         return self._apply(self.network, x)
 
     def _apply(self, network: nn.Module, x: np.ndarray) -> np.ndarray:
+        found = [network(self._shown(x, part)).float().cpu().numpy() for part in self._parts(len(x))]
+        return np.concatenate(found)
+
+    def _parts(self, count: int) -> Iterator[slice]:
+        """Give parts of so many examples, without gradients, one of no example at the least."""
         from tqdm import tqdm
 
-        starts = range(0, max(len(x), 1), self.batch_size)
+        starts = range(0, max(count, 1), self.batch_size)
         disable = True if self.quiet else None
-        found = []
         with torch.no_grad(), tqdm(starts, "features", disable=disable, file=sys.stderr, leave=False) as bar:
             for start in bar:
-                block = torch.from_numpy(x[start : start + self.batch_size].astype(np.float32))
-                found.append(network(self.prepare(block.to(self.device))).float().cpu().numpy())
-        return np.concatenate(found)
+                yield slice(start, start + self.batch_size)
+
+    def _shown(self, x: np.ndarray, part: slice) -> Tensor:
+        """Give examples as the network takes them."""
+        return self.prepare(torch.from_numpy(x[part].astype(np.float32)).to(self.device))

@@ -76,20 +76,12 @@ class _Pair:
         """Give the Frechet distance; its error is the spread over resamples of both sets."""
         features = self.real.shape[1]
         self._check(features + 1, f"the covariance of {features} features")
-        value = frechet_distance(self.real, self.other)
-        rng = np.random.default_rng(self.seed)
-        count = len(self.real)
-        resampled = [
-            frechet_distance(
-                self.real[rng.integers(count, size=count)], self.other[rng.integers(count, size=count)]
-            )
-            for _ in range(RESAMPLES)
-        ]
+        measured = resampled_frechet(self.real, self.other, self.seed)
         how = (
             f"squared Frechet distance between Gaussians fitted to {self._what}; it falls with the number of "
             f"examples, so compare at equal numbers only; error over {RESAMPLES} bootstrap resamples"
         )
-        return self._figure("frechet", (value, float(np.std(resampled, ddof=1))), how)
+        return self._figure("frechet", measured, how)
 
     def kernel(self) -> dict[str, Figure]:
         """Give the kernel distance."""
@@ -171,6 +163,28 @@ def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
         b.mean(axis=0),
         np.atleast_2d(np.cov(b, rowvar=False)),
     )
+
+
+def resampled_frechet(
+    a: np.ndarray, b: np.ndarray, seed: int = 0, *, paired: bool = False
+) -> tuple[float, float]:
+    """Give the distance of `frechet_distance`, with its spread over bootstrap resamples.
+
+    Args:
+        a: examples, `(N, D)`.
+        b: as many others.
+        seed: seed of the resamples.
+        paired: whether each of `b` was made of the one of `a` in its place, so that they are drawn together.
+
+    Returns:
+        The distance and its error.
+    """
+    rng, count = np.random.default_rng(seed), len(a)
+    resampled = []
+    for _ in range(RESAMPLES):
+        rows = rng.integers(count, size=count)
+        resampled.append(frechet_distance(a[rows], b[rows if paired else rng.integers(count, size=count)]))
+    return frechet_distance(a, b), float(np.std(resampled, ddof=1))
 
 
 def gaussian_distance(

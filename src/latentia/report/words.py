@@ -21,6 +21,7 @@ _WORDS = {
     "kl": "KL",
     "kmeans": "k-means",
     "knn": "k-NN",
+    "lite2": "(EfficientNet-Lite2)",
     "mig": "MIG",
     "mmd": "MMD",
     "mse": "MSE",
@@ -36,11 +37,13 @@ _ENDS = {
     "flow": "samples of the flow",
     "iw": "importance-weighted",
     "mixture": "samples of the mixture",
+    "interpolated": "decoded means of nearest neighbours",
     "midpoint": "midpoints of two examples",
     "pca": "of PCA",
     "pixels": "of the data themselves",
     "prior": "samples of the prior",
     "real": "other real examples",
+    "reconstructed": "reconstructions",
     "two_stage": "samples of the second stage",
 }
 """Last words of names that say what is measured."""
@@ -62,6 +65,19 @@ _TITLES = {
     "mse_corrupted": "MSE of corrupted inputs",
     "mse_denoised": "MSE of restored inputs",
     "classification_error": "Error of q(y|x)",
+    "channel_mean": "Mean of each channel of the latent",
+    "channel_std": "Standard deviation of each channel of the latent",
+    "codec_bytes": "Bytes of an image, beside other codes",
+    "codec_psnr": "PSNR, beside other codes",
+    "codec_ssim": "SSIM, beside other codes",
+    "codec_distance": "Distance (EfficientNet-Lite2), beside other codes",
+    "codec_frechet": "Fréchet distance (EfficientNet-Lite2), beside other codes",
+    "codec_pca": "Block PCA, beside other codes",
+    "codec_bicubic": "A smaller picture, beside other codes",
+    "codec_jpeg": "JPEG, beside other codes",
+    "codec_webp": "WebP, beside other codes",
+    "latent_spectrum": "Energy of the latents by frequency",
+    "data_spectrum": "Energy of the images by frequency",
 }
 OR = "\u00a0±\u00a0"
 """Between a value and its error, where no line may break."""
