@@ -162,7 +162,7 @@ class Adversarial(Wrapper):
         self,
         event: tuple[int, ...],
         base: Objective,
-        weight: float = 0.5,
+        weight: float = 0.1,
         start: float = 0.2,
         ramp: float = 0.05,
         channels: int = 64,
