@@ -188,6 +188,9 @@ def test_what_does_not_go_together_is_refused(folder, refused):
     refused(folder, "data.size is 8x9; with data.fit=short", size=(8, 9), fit="short", error=ConfigError)
     refused(folder, "data.crop is -1; one positive number", crop=-1, error=ConfigError)
     refused(folder, "data.flip is 1; true or false", flip=1, crop=8, error=ConfigError)
+    refused(
+        folder, "data.channels is 1; one of auto, first, last", "pictures have", channels=1, error=ConfigError
+    )
     table = np.zeros((20, 5), np.float32)
     refused(table, "data.crop applies to images", crop=4, error=ConfigError)
     refused(table, "data.flip applies to images", flip=True, error=ConfigError)

@@ -46,7 +46,8 @@ def make_options(
     given: dict[str, Any] = {"fit": fit, "channels": channels, "pages": pages}
     for name, value in given.items():
         if value not in _CHOICES[name]:
-            raise ConfigError(f"data.{name} is {value!r}; one of {', '.join(_CHOICES[name])} is needed")
+            told = " (where arrays have theirs; pictures have as many as their files)" * (name == "channels")
+            raise ConfigError(f"data.{name} is {value!r}; one of {', '.join(_CHOICES[name])} is needed{told}")
     if size is None and fit != "crop":
         raise ConfigError(f"data.fit={fit} says how images come to a size; give data.size with it")
     if header is not None and not isinstance(header, bool):

@@ -17,14 +17,10 @@ from latentia.core.errors import ConfigError, DataError, reason
 from latentia.data import identity
 from latentia.data.dataset import Dataset
 from latentia.data.options import Types, make_options
-from latentia.data.pictures import Crops, Pictures
 from latentia.data.raw import SPLITS, Options, Raw
 from latentia.data.readers import arrays, hub, outside, shaping, tables
-from latentia.data.readers.decode import enlarged, noted
 from latentia.data.readers.kinds import HUB, IMAGES, KNOWN, WORDS, reader_for, stem
-from latentia.data.readers.resize import cuts, resize_all, target
 from latentia.data.schema import Schema
-from latentia.data.shards import Shards
 from latentia.data.splits import make_splits
 
 
@@ -228,8 +224,7 @@ def _read_shaped(source: Source, options: Options) -> tuple[str, str, Raw]:
     rows = raw.x.shape[1:] == (math.prod(options.shape or ()),)
     if options.shape and (rows or not options.inherited):
         raw = shaping.shaped(raw, options.shape, where)
-    raw = _resized(raw, options.size, options.fit, where) if options.size else raw
-    return name, where, _cropped(raw, options, where)
+    return name, where, shaping.cropped(shaping.resized(raw, options, where), options, where)
 
 
 def _dataset(
@@ -269,49 +264,6 @@ def _fitted(raw: Raw, train: np.ndarray) -> Schema | None:
     ends = np.nan_to_num(np.stack([np.fmin.reduce(x), np.fmax.reduce(x)], axis=1).astype(np.float64))
     holes = np.isnan(x).sum(axis=0).astype(bool).tolist()
     return raw.schema.fitted([(low, high) for low, high in ends.tolist()], holes)
-
-
-def _resized(raw: Raw, size: tuple[int, int], how: str, where: str) -> Raw:
-    x = raw.x
-    if isinstance(x, Crops):  # of pictures that were brought to it when they were decoded
-        return raw
-    if x.ndim != 4:
-        raise ConfigError(f"data.size applies to images, but {where} holds examples of shape {x.shape[1:]}")
-    if how == "short":
-        size = target(x.shape[2:], Options(size, fit=how))
-    if isinstance(x, Shards) and x.shape[2:] != size:
-        raise ConfigError(
-            f"data.size does not apply to {where}, which is larger than data.buffer; pack it with --size"
-        )
-    if isinstance(x, Shards) or x.shape[2:] == size:
-        return raw
-    lost = noted({"cut": len(x)}) if how == "crop" and cuts(x.shape[2:], size) else {}
-    return replace(raw, x=resize_all(x, size, how), left_out={**raw.left_out, **lost})
-
-
-def _cropped(raw: Raw, options: Options, where: str) -> Raw:
-    """Make crops of images the examples; the whole images are kept beside those that fit into memory."""
-    x, shape, crop = raw.x, raw.x.shape[1:], options.crop
-    if crop is None or (shape[1:] == crop and not isinstance(x, Crops)):
-        if options.flip and len(shape) != 3 and not options.inherited:
-            raise ConfigError(f"data.flip applies to images, but {where} holds examples of shape {shape}")
-        return raw
-    if not isinstance(x, Crops):
-        if len(shape) != 3:
-            raise ConfigError(f"data.crop applies to images, but {where} holds examples of shape {shape}")
-        least = target(shape[1:], Options(crop=crop))
-        if least != shape[1:]:
-            if isinstance(x, Shards):
-                raise ConfigError(
-                    f"data.crop={crop[0]}x{crop[1]} is larger than the images of {where}, "
-                    f"{shape[1]}x{shape[2]}; give a smaller one, or pack them with a larger --size"
-                )
-            raw = replace(raw, notes=(*raw.notes, *enlarged({"small": len(x)})))
-            x = resize_all(x, least, "short")
-        x = Crops(Pictures.even(x), crop, x.observed if isinstance(x, Shards) else None)
-    if isinstance(x.pictures.values, Shards) or x.nbytes > options.buffer:
-        return replace(raw, x=x)
-    return replace(raw, x=x[:], pictures=x.pictures)
 
 
 def _read(source: Source, options: Options) -> tuple[str, str, Raw]:

@@ -1,4 +1,4 @@
-"""Rows of a table become images: pixels in columns, as MNIST is handed about."""
+"""What is done to images once they are read: rows of a table become images, sizes change, crops are cut."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from dataclasses import replace
 import numpy as np
 
 from latentia.core.errors import ConfigError
-from latentia.data.raw import Raw
+from latentia.data.pictures import Crops, Pictures
+from latentia.data.raw import Options, Raw
+from latentia.data.readers.decode import enlarged, noted
+from latentia.data.readers.resize import cuts, resize_all, target
 from latentia.data.shards import Shards
 
 
@@ -77,3 +80,71 @@ def shaped(raw: Raw, event: tuple[int, ...], where: str) -> Raw:
         x = x.astype(np.float32)  # pixels, not quantities of many digits
     layout = replace(raw.layout, axes="flat")
     return replace(raw, x=x, high=high, layout=layout, schema=None)
+
+
+def resized(raw: Raw, options: Options, where: str) -> Raw:
+    """Bring images to the size that is asked for.
+
+    Args:
+        raw: the source.
+        options: size and fit are used.
+        where: what messages call it.
+
+    Returns:
+        The source; itself where no size is asked for, or where it has been seen to.
+
+    Raises:
+        ConfigError: if it holds no images, or leaves them in their files.
+    """
+    x, size, how = raw.x, options.size, options.fit
+    if size is None or isinstance(x, Crops):  # of pictures that were brought to it when they were decoded
+        return raw
+    if x.ndim != 4:
+        raise ConfigError(f"data.size applies to images, but {where} holds examples of shape {x.shape[1:]}")
+    if how == "short":
+        size = target(x.shape[2:], options._replace(crop=None))
+    if isinstance(x, Shards) and x.shape[2:] != size:
+        raise ConfigError(
+            f"data.size does not apply to {where}, which is larger than data.buffer; pack it with --size"
+        )
+    if isinstance(x, Shards) or x.shape[2:] == size:
+        return raw
+    lost = noted({"cut": len(x)}) if how == "crop" and cuts(x.shape[2:], size) else {}
+    return replace(raw, x=resize_all(x, size, how), left_out={**raw.left_out, **lost})
+
+
+def cropped(raw: Raw, options: Options, where: str) -> Raw:
+    """Make crops of images the examples; the whole images are kept beside those that fit into memory.
+
+    Args:
+        raw: the source.
+        options: crop, flip and buffer are used.
+        where: what messages call it.
+
+    Returns:
+        The source; itself where no crop is asked for.
+
+    Raises:
+        ConfigError: if it holds no images, or images in files that are smaller than the crop.
+    """
+    x, shape, crop = raw.x, raw.x.shape[1:], options.crop
+    if crop is None or (shape[1:] == crop and not isinstance(x, Crops)):
+        if options.flip and len(shape) != 3 and not options.inherited:
+            raise ConfigError(f"data.flip applies to images, but {where} holds examples of shape {shape}")
+        return raw
+    if not isinstance(x, Crops):
+        if len(shape) != 3:
+            raise ConfigError(f"data.crop applies to images, but {where} holds examples of shape {shape}")
+        least = target(shape[1:], Options(crop=crop))
+        if least != shape[1:]:
+            if isinstance(x, Shards):
+                raise ConfigError(
+                    f"data.crop={crop[0]}x{crop[1]} is larger than the images of {where}, "
+                    f"{shape[1]}x{shape[2]}; give a smaller one, or pack them with a larger --size"
+                )
+            raw = replace(raw, notes=(*raw.notes, *enlarged({"small": len(x)})))
+            x = resize_all(x, least, "short")
+        x = Crops(Pictures.even(x), crop, x.observed if isinstance(x, Shards) else None)
+    if isinstance(x.pictures.values, Shards) or x.nbytes > options.buffer:
+        return replace(raw, x=x)
+    return replace(raw, x=x[:], pictures=x.pictures)
