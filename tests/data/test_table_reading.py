@@ -237,6 +237,44 @@ def test_decimal_commas(write, refused):
     refused(write(["a;b", "1,5;1.250", "2,5;2.500"]), "decimal commas", "'1.250'")
 
 
+def test_signs_for_thousands_are_read_where_they_can_be_nothing_else(write, refused):
+    quoted = load(write(["a,b", '"1,234.5",1', '"2,345",2', "999,3", ",4", "NA,5"]))
+    assert np.array_equal(quoted.x[:, 0], [1234.5, 2345, 999, np.nan, np.nan], equal_nan=True)
+    assert "',' taken as a sign for thousands in 'a'" in quoted.summary()
+    german = load(write(["a;b;c", "1.234,5;1;x", "999,25;2;y", "-1.234.567;3;x", "0,5;4;y"]))
+    assert german.x[:, 0].tolist() == [1234.5, 999.25, -1234567, 0.5]
+    assert "'.' taken as a sign for thousands in 'a'" in german.summary()
+    english = load(write(["a;b", "1,234.5;1", "2,345;2", "5;3"]))
+    assert english.x[:, 0].tolist() == [1234.5, 2345, 5]
+    refused(write(["a;b", "1.234,5;1.250", "2.345,5;2.500"]), "decimal commas", "'1.250'")
+    refused(write(["a,b", '"1,234.5",1', '"1,5",2', "3,3"]), "'1,234.5', not")
+    refused(write(["a,b", "1'234.5,1", "2'345.5,2"]), '"1\'234.5", not')
+    refused(write(["a;b", "1 234,5;1", "0,5;2"]), "'1 234,5', not")
+
+
+def test_lines_of_numbers_for_thousands_are_no_names(write):
+    data = load(write(['"1,234.5",2', '"2,345.5",3', '"3,456.5",4']))
+    assert data.x.tolist() == [[1234.5, 2], [2345.5, 3], [3456.5, 4]]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+def test_unicode_is_read_however_it_is_written(tmp_path, encoding):
+    text = "by,größe,plz\n" + "Zürich,1.5,08001\nGenève,2.5,01200\n" * 4
+    (tmp_path / "t.csv").write_bytes(text.encode(encoding))
+    data = load(tmp_path / "t.csv", types={"plz": "category"})
+    assert data.columns == ("by", "größe", "plz")
+    assert data.schema.columns[0].categories == ("Genève", "Zürich")
+    assert data.schema.columns[2].categories == ("01200", "08001")
+
+
+@pytest.mark.parametrize("lines", [0, 3000])
+def test_other_encodings_are_refused(tmp_path, refused, lines):
+    """Which one it is cannot be seen, and a wrong guess would be wrong words."""
+    text = "by,n\n" + "Oslo,1\n" * lines + "Zürich,2\n" * 3
+    (tmp_path / "t.csv").write_bytes(text.encode("cp1252"))
+    refused(tmp_path / "t.csv", "is not a table in UTF-8", "0xfc", "save it as UTF-8")
+
+
 def test_truth_values_are_numbers(write):
     data = load(write(["a,b", "True,1.5", "False,2", "TRUE,3"]))
     assert data.x.tolist() == [[1, 1.5], [0, 2], [1, 3]]

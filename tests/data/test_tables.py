@@ -121,7 +121,7 @@ def test_tables_that_are_none(table, tmp_path, refused):
     refused(table(["a,b"]), "0 examples")
     refused(table(["a,b", "1,2"]), "1 example;")
     (tmp_path / "t.csv").write_bytes(b"a,b\n1,\xff\xfe\n")
-    refused(tmp_path / "t.csv", "t.csv", "is not a table", "utf-8")
+    refused(tmp_path / "t.csv", "t.csv", "is not a table", "UTF-8 (byte 0xff")
     whole = gzip.compress(b"a,b\n" + b"1,2\n" * 5000)
     (tmp_path / "t.csv.gz").write_bytes(whole[: len(whole) // 2])
     refused(tmp_path / "t.csv.gz", "t.csv.gz", "is not a table")

@@ -169,7 +169,9 @@ def looks_like_number(word: str) -> bool:
         False for words, and for what begins with a needless 0, which is a name.
     """
     plain = word.strip()
-    bare = re.sub(r"[\s_,%$€£]", "", plain)
+    bare = re.sub(r"[\s_,'’%$€£]", "", plain)
+    if DECIMAL_COMMA.fullmatch(plain):
+        return True
     if LEADING_ZERO.match(bare):
         return False
     unread = re.fullmatch(r"0x[\da-fA-F]+|\d+", plain) is not None  # digits of another script, too

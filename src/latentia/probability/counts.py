@@ -109,9 +109,9 @@ class Names(Distribution):
         """Give log P of each code, in nats; what is no code is another value."""
         code = value.round().long()
         code = torch.where((code < 0) | (code > self.sizes), self.sizes, code)
-        shape = torch.broadcast_shapes(code.shape, self.batch_shape)
-        logs = self.logits.log_softmax(dim=-1).expand(*shape, self.logits.shape[-1])
-        found = logs.gather(-1, code.expand(shape)[..., None])[..., 0]
+        code, _ = torch.broadcast_tensors(code, self.logits[..., 0])
+        logs = self.logits.log_softmax(dim=-1).expand(*code.shape, self.logits.shape[-1])
+        found = logs.gather(-1, code[..., None])[..., 0]
         share = math.log(UNSEEN) - (self.sizes + 1).log()
         return torch.logaddexp(found + math.log1p(-UNSEEN), share.to(found).expand_as(found))
 

@@ -158,9 +158,9 @@ class Histogram(Distribution):
         cells = self.cells
         value = torch.where(cells.step > 0, self._snapped(value), value)
         at, inside = cells.at(value)
-        shape = torch.broadcast_shapes(at.shape, self.batch_shape)
-        logs = self.logits.log_softmax(dim=-1).expand(*shape, cells.most)
-        found = logs.gather(-1, at.expand(shape)[..., None])[..., 0]
+        wide, _ = torch.broadcast_tensors(at, self.logits[..., 0])
+        logs = self.logits.log_softmax(dim=-1).expand(*wide.shape, cells.most)
+        found = logs.gather(-1, wide[..., None])[..., 0]
         column = torch.arange(len(cells.used), device=at.device).expand_as(at)
         found = found - cells.measure[column, at]
         found = found.masked_fill(~inside, -math.inf) + math.log1p(-TAILS)

@@ -4,28 +4,25 @@ from __future__ import annotations
 
 import csv
 import io
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import islice
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from latentia.core.errors import DataError, reason
+from latentia.core.errors import DataError, quoted, reason
 from latentia.data.cells import DECIMAL_COMMA, LEADING_ZERO
 from latentia.data.column import DISCRETE, column_names
 from latentia.data.raw import Options
 from latentia.data.readers import header
+from latentia.data.readers.dialect import Open, as_utf8, has_decimal_commas, is_grouped, ungrouped
 from latentia.data.readers.streams import READ_ERRORS
 from latentia.data.readers.tables import Table
 from latentia.data.series import narrowed, pandas_for
 
 _DELIMITERS = "\t;|,"  # a comma may stand in numbers and words of a file that another one divides
-_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}", re.ASCII)
 _POINT = r"[+-]?\d*\.\d*"
 _SCANNED = 4 << 20
-
-Open = Callable[[], BinaryIO]
 
 
 class _Form(NamedTuple):
@@ -44,7 +41,8 @@ def read(open_: Open, options: Options, where: str) -> Table:
 
     The delimiter is the one of tab, semicolon, bar and comma that divides every line into as many cells; the
     first line holds names where `header.guess` says so, or `options.header`. Numbers may have a decimal comma
-    where another sign divides the cells. Columns in which a number begins with a needless 0 stay text.
+    where another sign divides the cells, and signs for thousands where a number of the column has them beside
+    decimals, or twice. Columns in which a number begins with a needless 0 stay text.
 
     Args:
         open_: opens the file, unpacked.
@@ -60,17 +58,24 @@ def read(open_: Open, options: Options, where: str) -> Table:
     """
     pandas = pandas_for(where)
     try:
+        open_ = as_utf8(open_)
         form = _look(open_, options, where)
         frame = _frame(pandas, open_, form, dtype=dict.fromkeys(_texts(form.names, options), "string"))
         if not frame.index.equals(pandas.RangeIndex(len(frame))):
             raise ValueError(f"its rows have more cells than the {len(form.names)} of its first line")
+        grouped = _without_groups(frame, "." if form.comma else ",", _texts(form.names, options))
         if form.comma:
-            _refuse_points(frame, where)
+            _refuse_points(frame.drop(columns=grouped), where)
         texts = (
             _frame(pandas, open_, form, dtype="string") if _has_leading_zeros(open_, form.delimiter) else None
         )
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{where}: is not a table in UTF-8 (byte 0x{error.object[error.start]:02x} is no letter of it); "
+            "save it as UTF-8"
+        ) from error
     except (ValueError, csv.Error, *READ_ERRORS) as error:
-        # pandas' own errors are ValueErrors, UnicodeDecodeError too
+        # pandas' own errors are ValueErrors
         raise DataError(f"{where}: is not a table ({reason(error)}); one row per line is needed") from error
     if texts is not None:
         for at in frame.columns:
@@ -90,7 +95,7 @@ def read(open_: Open, options: Options, where: str) -> Table:
         tuple(places),
         lambda name: narrowed(frame[places[name]]),
         lambda row: f" (line {_line_of(open_, form.delimiter, row + form.named)})",
-        form.notes,
+        (*form.notes, *_told([form.names[at] for at in grouped], form.comma)),
         left_out,
     )
 
@@ -123,9 +128,8 @@ def _look(open_: Open, options: Options, where: str) -> _Form:
     delimiter, records = first_lines(open_())
     if not records:
         raise ValueError("it is empty")
-    comma = delimiter != "," and _has_decimal_commas(records, where)
-    if comma:
-        records = [[_with_point(cell) for cell in record] for record in records]
+    comma = delimiter != "," and has_decimal_commas(records, where)
+    records = [[_with_point(cell, comma) for cell in record] for record in records]
     named, notes = header.decide(records[0], records[1:], options)
     names = [cell.strip() if named else str(at) for at, cell in enumerate(records[0])]
     unnamed = [at for at, name in enumerate(names) if not name]
@@ -167,18 +171,32 @@ def _texts(names: Sequence[str], options: Options) -> list[int]:
     return [at for at, name in enumerate(names) if name in words]
 
 
-def _has_decimal_commas(records: Sequence[Sequence[str]], where: str) -> bool:
-    found = [cell for record in records for cell in map(str.strip, record) if DECIMAL_COMMA.fullmatch(cell)]
-    if found and all(map(_THOUSANDS.fullmatch, found)):
-        raise DataError(
-            f"{where}: has numbers such as '{found[0]}', whose comma may be for decimals or for thousands; "
-            "write them with a decimal point, or without a sign for thousands"
-        )
-    return bool(found)
+def _with_point(cell: str, comma: bool) -> str:
+    """Write a number of the file as Python writes it."""
+    sign, point = ".," if comma else ",."
+    if is_grouped(cell, sign):
+        return cell.replace(sign, "").replace(point, ".")
+    return cell.replace(",", ".") if comma and DECIMAL_COMMA.fullmatch(cell.strip()) else cell
 
 
-def _with_point(cell: str) -> str:
-    return cell.replace(",", ".") if DECIMAL_COMMA.fullmatch(cell.strip()) else cell
+def _without_groups(frame: Any, sign: str, kept: Sequence[int]) -> list[int]:
+    """Take signs for thousands out of the columns that have them, and say which these are."""
+    found = []
+    for at in frame.columns:
+        column = frame[at]
+        if at in kept or column.dtype.kind in "buif" or not column.str.contains(sign, regex=False).any():
+            continue
+        cells = column.astype(object).where(column.notna(), None).tolist()
+        if (plain := ungrouped(cells, sign)) is not None:
+            frame[at] = type(column)(plain, index=column.index, dtype=column.dtype)
+            found.append(at)
+    return found
+
+
+def _told(names: Sequence[str], comma: bool) -> list[str]:
+    """Say in which columns a sign is taken to be for thousands."""
+    sign = "." if comma else ","
+    return [f"'{sign}' taken as a sign for thousands in {quoted(names)}"] if names else []
 
 
 def _refuse_points(frame: Any, where: str) -> None:
