@@ -168,3 +168,11 @@ def test_a_blind_discriminator_of_the_factor_vae_is_what_is_wanted():
     for step in range(100, 4001, 100):
         looks.steps(run, step, {"loss": 1.0, "adversary": math.log(2), "adversary_accuracy": 0.5})
     assert looks.warnings() == []
+
+
+def test_a_run_whose_discriminator_has_won_ends_with_a_warning(tmp_path):
+    said = []
+    chosen = settings({"lr": 1e-2, "weight": 1e-3}, epochs=110, batch_size=8, log_every=20)
+    session.start(images(), chosen, out=tmp_path / "run", quiet=True, say=said.append)
+    (line,) = [line for line in said if line.startswith("warning: from step ")]
+    assert re.search(r"right about 100% of the patches, its loss is .* use objective\.lr=0\.0025 \(now", line)
