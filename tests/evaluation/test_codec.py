@@ -95,6 +95,22 @@ def test_without_the_judge_the_other_figures_stand_and_the_reason_is_told(run, m
         assert "pip install 'latentia[perceptual]'" in found.missing[name]
 
 
+def test_samples_of_pictures_without_labels_are_judged_by_the_same_network(run, monkeypatch):
+    asked = {"only": ("generation",), "samplers": ("prior",)}
+    found = api.evaluate(run, **asked)
+    figure = found.figures["frechet_prior"]
+    assert "EfficientNet-Lite2" in figure.protocol and figure.basis["number of samples"] == "168"
+    assert found.figures["frechet_real"].value < figure.value
+
+    def absent(name):
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "distribution", absent)
+    missing = api.evaluate(run, seed=2, **asked).missing
+    assert "--inception FILE" in missing["frechet_prior"]
+    assert "pip install 'latentia[perceptual]'" in missing["frechet_prior"]
+
+
 def test_codes_take_the_bytes_of_their_bits(waves, tmp_path):
     settings = {
         "model": {"name": "vqvae", "latent_dim": 4, "downsample": 4},

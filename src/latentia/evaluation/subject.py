@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from latentia.core.errors import DataError, RunError
+from latentia.core.errors import DataError, MissingExtra, RunError
 from latentia.data.conditions import ConditionRows, Labels, as_condition_rows
 from latentia.data.dataset import Dataset
 from latentia.data.loader import Loader, loaders
@@ -277,7 +277,7 @@ class Subject:
 
 
 def _feature_space(subject: Subject) -> Any:
-    """Choose the feature space: Inception where its weights are given, else a classifier's."""
+    """Choose the feature space: Inception where its weights are given, else a classifier's, else Lite2's."""
     if reason := subject.unlike_numbers or subject.own.unlike_numbers:
         raise Unmeasurable(f"a feature space needs numbers, all of them known, and {reason}")
     low, high = subject.run.image_range
@@ -294,10 +294,7 @@ def _feature_space(subject: Subject) -> Any:
     dataset, split = subject.own.dataset, subject.own.dataset.splits
     targets = dataset.factors if dataset.labels is None else dataset.labels[:, None]
     if targets is None:
-        raise Unmeasurable(
-            "a feature space needs labels or known factors to train a classifier on, or the weights of the "
-            "Inception network (--inception FILE)"
-        )
+        return _learnt_elsewhere(subject, low, high)
     heads = dataset.factor_names if dataset.labels is None else ("label",)
     train = dataset.few(split["train"])
     test = dataset.few(split["test"] if len(split["test"]) else split["train"])
@@ -305,6 +302,25 @@ def _feature_space(subject: Subject) -> Any:
         dataset.x[train], targets[train], dataset.x[test], targets[test],
         low=low, high=high, head_names=heads, quiet=subject.quiet, device=subject.run.device,
     )  # fmt: skip
+
+
+def _learnt_elsewhere(subject: Subject, low: float, high: float) -> Any:
+    """Give the feature space of data that no classifier can be trained on: of pictures, one of ImageNet's."""
+    needed = (
+        "a feature space needs labels or known factors to train a classifier on, or the weights of the "
+        "Inception network (--inception FILE)"
+    )
+    if not subject.image:
+        raise Unmeasurable(needed)
+    from latentia.metrics.judge import JudgeFeatures
+
+    channels, height, width = subject.dataset.event
+    try:
+        return JudgeFeatures(
+            channels, height * width, low=low, high=high, device=subject.run.device, quiet=subject.quiet
+        )
+    except MissingExtra as error:
+        raise Unmeasurable(f"{needed}, or else: {error}") from error
 
 
 def named(bar: Any) -> Callable[[str], None]:
