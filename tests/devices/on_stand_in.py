@@ -9,6 +9,9 @@ import latentia
 from latentia.cli import VERBS, main
 from latentia.core import noise
 from latentia.core.noise import seeded
+from latentia.data import load
+from latentia.data.loader import loaders
+from latentia.data.transforms import Identity
 from latentia.evaluation import classifier
 from latentia.explorer import requests
 from latentia.explorer.jobs import Job
@@ -89,6 +92,18 @@ def test_a_seed_draws_the_same_everywhere(device):
     for here, there in zip(drawn("cpu"), drawn(device), strict=True):
         assert there.device.type == standin.NAME
         assert torch.equal(here, there.cpu())
+
+
+def test_training_cuts_and_mirrors_the_same_on_it(device):
+    dataset = load("digits", crop=6, flip=True)
+    crops = []
+    for where in ("cpu", device):
+        loader = loaders(dataset, Identity(), where)["train"]
+        batch = loader.batch(loader.chosen(3, 1, 10, 60), varied=True)
+        assert batch.x.device.type == torch.device(where).type
+        crops.append(batch.x.cpu())
+    assert torch.equal(*crops)
+    assert not torch.equal(crops[0], torch.from_numpy(dataset.x).float()[batch.index.cpu()])
 
 
 def test_every_verb_that_computes_takes_a_device_and_says_in_one_line_that_it_is_not_there(tmp_path, capsys):

@@ -50,7 +50,10 @@ class Variation:
         x = data.index_select(0, index) if self.values is None else self._cut(self.values, index, draws)
         if not self.flip:
             return x
-        return torch.where((draws[:, 2] < 0.5).view(-1, *[1] * (x.dim() - 1)), x.flip(-1), x)
+        turned = (draws[:, 2] < 0.5).long()
+        # One of two for each example: a `where` over bytes took five times as long.
+        both = torch.cat((x, x.flip(-1)))
+        return both.index_select(0, torch.arange(len(x), device=x.device) + turned * len(x))
 
     def _cut(self, values: Tensor, index: Tensor, draws: Tensor) -> Tensor:
         """Gather the lines of the crops, each a stretch of neighbouring values."""
