@@ -30,7 +30,8 @@ def train(
         quiet: show no progress bar.
         settings: common settings by one word, as the command line's flags (`latent_dim=16`,
             `epochs=20`); components by name (`model="vae"`); whole sections
-            (`objective={"beta": 4, "free_bits": 0.1}`).
+            (`objective={"beta": 4, "free_bits": 0.1}`). `start=FOLDER` begins at the weights, and with the
+            model's settings, of a folder: a codec of diffusers, a run, or what `save_pretrained` wrote.
 
     Returns:
         The trained run.

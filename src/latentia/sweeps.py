@@ -235,6 +235,7 @@ def opened_family(
 
 def _check(source: Any, family: Sequence[Member]) -> latentia.data.Dataset:
     """Resolve and build every run, so that a mistake in the last is known before the first is trained."""
+    from latentia.runs.start import check_fits, start_of, with_start
     from latentia.training import Training
 
     for member in family:
@@ -243,9 +244,12 @@ def _check(source: Any, family: Sequence[Member]) -> latentia.data.Dataset:
     options = session.data_options(family[0].settings.get("data", {}))
     dataset = latentia.data.load(source, **options)
     for member in family:
-        spec = assembly.complete({**member.settings, "data": {}}, dataset, Training)
+        begins = start_of(member.settings)
+        spec = assembly.complete({**with_start(member.settings, begins), "data": {}}, dataset, Training)
         config.construct(Training, spec["training"])
-        assembly.fresh(spec, dataset.event, spec["training"]["seed"])
+        parts = assembly.fresh(spec, dataset.event, spec["training"]["seed"])
+        if begins:
+            check_fits(begins, parts.model)
     return dataset
 
 

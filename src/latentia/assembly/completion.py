@@ -109,6 +109,8 @@ def complete(settings: Mapping[str, Any], dataset: Dataset, training: type) -> T
     spec |= inputs_for(tables, spec, dataset)
     check_needs(spec, training, frozenset() if dataset.holes else frozenset({COMPLETE}))
     spec["training"] = run
+    if tables["start"]:
+        spec["start"] = tables["start"]
     return spec
 
 

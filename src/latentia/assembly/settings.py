@@ -25,6 +25,7 @@ SECTIONS = (
     "likelihood",
     "objective",
     "training",
+    "start",
 )
 
 
@@ -51,6 +52,7 @@ SHORT = {
     "threads": ("training", "threads"),
     "precision": ("training", "precision"),
     "skip_bad": ("data", "skip_bad"),
+    "start": ("start", "folder"),
 }
 """Common settings by one word, and what they stand for; the command line's flags are the same."""
 
@@ -73,10 +75,10 @@ def expand(given: Mapping[str, Any], settings: Table | None = None) -> Table:
         if word in SECTIONS and isinstance(value, Mapping):
             for key, inner in value.items():
                 config.put(settings, [word, key], inner)
-        elif word in SECTIONS:
-            config.put(settings, [word, "name"], value)
         elif word in SHORT:
             config.put(settings, SHORT[word], value)
+        elif word in SECTIONS:
+            config.put(settings, [word, "name"], value)
         else:
             raise ConfigError(f"unknown setting '{word}'{nearest(word, [*SECTIONS, *SHORT])}")
     return settings

@@ -23,7 +23,8 @@ def run_options(function: click.decorators.FC) -> click.decorators.FC:
             click.option(
                 "--network",
                 help="mlp, conv, resnet, or a lecture's network; grid for latents that keep height and "
-                "width; ladder_mlp or ladder_conv for a hierarchical_vae.",
+                "width; kl_codec or deep_codec for photographs; ladder_mlp or ladder_conv for a "
+                "hierarchical_vae.",
             ),
             click.option(
                 "--likelihood",
@@ -43,6 +44,10 @@ def run_options(function: click.decorators.FC) -> click.decorators.FC:
                 "short: their shorter side, for data.crop.",
             ),
             click.option("--label", help="The column or array of the labels; none for no labels."),
+            click.option(
+                "--start",
+                help="Begin at the weights of this folder: of diffusers, or of a model of latentia.",
+            ),
             click.option("--seed", type=int, help="Seed of weights, order and noise."),
             click.option("--device", help="cpu, cuda, ..., or auto."),
             click.option(

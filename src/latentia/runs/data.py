@@ -14,6 +14,7 @@ import torch
 from latentia.assembly import Parts
 from latentia.core import storage
 from latentia.core.errors import ConfigError, DataError, LatentiaError, Note, RunError, nearest, shell
+from latentia.core.event import Event
 from latentia.data.dataset import Dataset
 from latentia.data.identity import Rows, fingerprint, found, rows_of, same, taken
 from latentia.data.matching import where_of
@@ -22,6 +23,7 @@ from latentia.data.shards import Examples
 from latentia.data.sources import load_again
 from latentia.data.splits import spread
 from latentia.runs.model import Trained
+from latentia.runs.recipe import read_recipe
 from latentia.training.folder import RunFolder, recorded_source
 
 
@@ -101,6 +103,26 @@ def own(folder: RunFolder, spec: Mapping[str, Any], dataset: Dataset) -> Dataset
         f"the data that {folder.path} was trained on have changed: {where_of(dataset)} now {lost}; give the "
         f"old data back, train anew, or take these as other data (--data {shell(dataset.source)})"
     )
+
+
+def check_event(folder: RunFolder, dataset: Dataset) -> None:
+    """Refuse data whose examples have another shape than those that a run was trained on.
+
+    Args:
+        folder: the run.
+        dataset: the data.
+
+    Raises:
+        RunError: if they have.
+    """
+    if not folder.model_file.exists():
+        return
+    event = Event.from_record(read_recipe(folder.model_file)["event"])
+    if event != dataset.event:
+        want, got = ("x".join(map(str, shape)) for shape in (event, dataset.event))
+        raise RunError(
+            f"{folder.path} was trained on examples of shape {want}, and {dataset.source} now has {got}"
+        )
 
 
 class Owned(Trained):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from latentia import assembly
 from latentia.core import config, threads
-from latentia.core.errors import TrainingError
+from latentia.core.errors import ConfigError, TrainingError
 from latentia.core.noise import seeded
 from latentia.runs.model import Trained
 
@@ -73,6 +73,8 @@ def fit(
     from latentia.training import Trainer, Training
 
     assembly.check_sections(settings)
+    if settings.get("start"):
+        raise ConfigError("'start' is for runs with a folder: use latentia.train(..., start=FOLDER)")
     assembly.check_training(settings.get("training", {}), Training)
     chosen = settings if start is None else {**start.specification, "training": settings.get("training", {})}
     spec = assembly.complete({**chosen, "data": {}}, dataset, Training)

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 import latentia.data
 from latentia import assembly
 from latentia.core import config, storage, threads
-from latentia.core.errors import ConfigError, RunError, TrainingError
-from latentia.core.event import Event
+from latentia.core.errors import ConfigError, TrainingError
 from latentia.core.processes import Processes, join
 from latentia.training.folder import RunFolder, free_name, recorded_source
 
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from latentia.core.types import LatentModel
     from latentia.data.dataset import Dataset
     from latentia.objectives import Objective
+    from latentia.runs.start import Start
     from latentia.training import Outcome, Training
 
 RUNS = Path("runs")
@@ -97,21 +97,25 @@ def start(
     """
     from latentia.data.identity import fingerprint
     from latentia.runs.data import remember
+    from latentia.runs.start import check_fits, start_of, with_start
     from latentia.training import Training
 
     processes = join()
     say = say if processes.first else silent
 
-    def load() -> tuple[dict[str, Any], Dataset]:
+    def load() -> tuple[dict[str, Any], Dataset, Start | None]:
         assembly.check_sections(settings)
         assembly.check_training(settings.get("training", {}), Training)  # before data are read for hours
-        options = data_options(settings.get("data", {}))
-        return options, latentia.data.load(source, **options)
+        options, begins = data_options(settings.get("data", {})), start_of(settings)
+        return options, latentia.data.load(source, **options), begins
 
     def prepare() -> tuple[dict[str, Any], assembly.Parts]:
-        spec = assembly.complete({**settings, "data": {}}, dataset, Training)
+        spec = assembly.complete({**with_start(settings, begins), "data": {}}, dataset, Training)
         spec["data"] = {"source": dataset.source, **options, "fingerprint": fingerprint(dataset)}
-        return spec, _fresh(spec, dataset, processes)
+        parts = _fresh(spec, dataset, processes)
+        if begins:
+            check_fits(begins, parts.model)
+        return spec, parts
 
     def create() -> str:
         place = out or free_name(RUNS, f"{dataset.name}-{spec['model']['name'].rpartition(':')[2]}")
@@ -120,13 +124,13 @@ def start(
         return str(place)
 
     with processes.watched():
-        options, dataset = processes.in_turn(load)
+        options, dataset, begins = processes.in_turn(load)
         say(dataset.summary())
         spec, parts = processes.together(prepare)
         if line := assembly.out_of_range(spec, dataset):
             say(f"note: {line}")
         folder = RunFolder(processes.tell(processes.alone(create)) or "")
-        return _work(folder, spec, dataset, parts, processes, quiet=quiet, say=say)
+        return _work(folder, spec, dataset, parts, processes, begins, quiet=quiet, say=say)
 
 
 def _fresh(spec: dict[str, Any], dataset: Dataset, processes: Processes) -> assembly.Parts:
@@ -166,6 +170,7 @@ def resume(
         LatentiaError: if the folder or the data cannot be used.
     """
     from latentia.core.devices import choose_device
+    from latentia.runs.start import start_again
     from latentia.training import Training
 
     processes = join()
@@ -193,9 +198,10 @@ def resume(
         dataset = processes.in_turn(lambda: _loaded_again(folder, recorded))
         say(dataset.summary())
         spec, parts = processes.together(prepare)
+        begins = processes.in_turn(lambda: start_again(folder, spec))
         if changes:
             processes.alone(lambda: storage.write_text(folder.run_file, config.write_toml(spec)))
-        return _work(folder, spec, dataset, parts, processes, quiet=quiet, say=say)
+        return _work(folder, spec, dataset, parts, processes, begins, quiet=quiet, say=say)
 
 
 def _divide(training: dict[str, Any], processes: Processes) -> None:
@@ -221,25 +227,12 @@ def _divide(training: dict[str, Any], processes: Processes) -> None:
 
 def _loaded_again(folder: RunFolder, spec: Mapping[str, Any]) -> Dataset:
     """Read a run's data to go on training on them: the same examples, or a line that says what changed."""
-    from latentia.runs.data import own
+    from latentia.runs.data import check_event, own
 
     source = recorded_source(folder, spec)
     dataset = latentia.data.load(**{**source, "fingerprint": None})
-    _check_same_data(folder, dataset)
+    check_event(folder, dataset)
     return own(folder, spec, dataset)
-
-
-def _check_same_data(folder: RunFolder, dataset: Dataset) -> None:
-    if not folder.model_file.exists():
-        return
-    from latentia.runs.recipe import read_recipe
-
-    event = Event.from_record(read_recipe(folder.model_file)["event"])
-    if event != dataset.event:
-        want, got = ("x".join(map(str, shape)) for shape in (event, dataset.event))
-        raise RunError(
-            f"{folder.path} was trained on examples of shape {want}, and {dataset.source} now has {got}"
-        )
 
 
 def data_options(table: Mapping[str, Any]) -> dict[str, Any]:
@@ -274,6 +267,7 @@ def _work(
     dataset: Dataset,
     parts: assembly.Parts,
     processes: Processes,
+    begins: Start | None,
     *,
     quiet: bool,
     say: Say,
@@ -283,6 +277,7 @@ def _work(
     from latentia.data.record import DataRecord
     from latentia.runs.fitting import split_loaders
     from latentia.runs.recipe import describe
+    from latentia.runs.start import begin_at
     from latentia.training import Trainer, Training
 
     settings = config.construct(Training, spec["training"])
@@ -297,6 +292,11 @@ def _work(
         if processes.count > 1 or settings.sharding != "none":
             say(_describe_sharing(settings, processes))
         assembly.begin(parts, dataset, settings.seed)
+        if begins:
+            say(f"it begins at the weights of {begins.title}")
+            begin_at(
+                begins, parts.model, settings.batch_of(len(dataset.splits["train"])) // settings.accumulate
+            )
         splits = split_loaders(parts, dataset, device)
         model = parts.model.to(device)
         trainer = Trainer(
