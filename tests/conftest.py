@@ -19,6 +19,23 @@ def shared_data():
 
 
 @pytest.fixture(scope="session")
+def mixed_table(tmp_path_factory):
+    """A .csv of 1,797 rows, as many as the digits: numbers, counts, words, dates, truth values, and holes."""
+    path = tmp_path_factory.mktemp("mixed") / "mixed.csv"
+    lines = ["size,count,city,since,member,kind"]
+    for at in range(1797):
+        kind = "abc"[at * 7 % 3]
+        size = f"{0.1 * (at * 37 % 101) + ord(kind):.1f}"
+        since = f"2024-{1 + at % 12:02}-{1 + at * 11 % 28:02}"
+        cells = [size, at * 13 % 17, ("Oslo", "Bergen", "Bodø")[at * at % 3], since, at % 5 < 2, kind]
+        lines.append(
+            ",".join("" if (at + 3 * column) % 11 == 0 else str(cell) for column, cell in enumerate(cells))
+        )
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
 def session_cache(tmp_path_factory):
     return tmp_path_factory.mktemp("cache")
 

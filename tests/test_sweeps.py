@@ -58,6 +58,16 @@ def test_a_sweep_trains_every_run_and_shows_them(tmp_path):
     assert any(line.startswith("[3/3] objective.beta=4") for line in said)
 
 
+def test_a_sweep_over_a_table_of_words_with_holes(tmp_path, mixed_table):
+    settings = {**SMALL, "data": {"label": "none"}}
+    over = ["likelihood.numbers=gaussian,histogram"]
+    ended = sweeps.start(mixed_table, settings, over, out=tmp_path / "sweep")
+    runs = [api.open_run(ended.folder / name) for name in names(ended.folder)]
+    assert [run.recipe["likelihood"]["numbers"] for run in runs] == ["gaussian", "histogram"]
+    assert all(run.record.schema.mixed and run.record.schema.columns[0].missing for run in runs)
+    assert "likelihood.numbers" in ended.page.read_text(encoding="utf-8")
+
+
 def test_a_sweep_that_was_stopped_goes_on_where_it_was(tmp_path, monkeypatch):
     out = tmp_path / "sweep"
     calls = []

@@ -84,6 +84,7 @@ RUNS = {
     "codes": settings("vqvae", "vq", "grid", {"ema": 0.0}),
     "labels": settings("semi_supervised_vae", "semi_supervised", training={"epochs": 1}),
     "crops": settings(training={"epochs": 2}, data={"crop": 6, "flip": True}),
+    "table": settings(data={"label": "none"}),  # of words, dates and numbers, with holes
     "three parts": settings(training={"accumulate": 3, "batch_size": 255, "frozen": ["encoder"]}),
 }
 for name, more in (("patches", {"lecam": 0.01}), ("patches in shards", {"start": 0.0})):
@@ -99,13 +100,16 @@ BRIEF = {"max_minutes": 1e-6}
 
 
 @pytest.fixture(scope="module")
-def pairs(tmp_path_factory):
+def pairs(tmp_path_factory, mixed_table):
     """The runs of two processes, and what these said."""
     root = tmp_path_factory.mktemp("pairs")
     x = np.random.default_rng(0).normal(size=(64, 8)).astype(np.float32)
     x[20] = 1e38  # its square is too much, for the process that works on it
     np.save(root / "huge.npy", x)
-    jobs = [{"settings": spec, "out": str(root / name)} for name, spec in RUNS.items()]
+    jobs = [
+        {"settings": spec, "out": str(root / name), "source": source_of(name, mixed_table)}
+        for name, spec in RUNS.items()
+    ]
     jobs.append({"settings": settings(training=BRIEF | {"accumulate": 1}), "out": str(root / "broken")})
     refused = [
         {"settings": settings(training={"accumulate": 1, "batch_size": 127}), "out": str(root / "odd")},
@@ -119,6 +123,10 @@ def pairs(tmp_path_factory):
         },
     ]  # fmt: skip
     return root, work(jobs + refused)
+
+
+def source_of(name, table):
+    return str(table) if name == "table" else "digits"
 
 
 def rows(path, logs):
@@ -153,9 +161,9 @@ def same_curve(first, second, logs=("train", "validation", "health", "test")):
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_two_processes_give_the_curve_of_one(pairs, tmp_path, name):
+def test_two_processes_give_the_curve_of_one(pairs, tmp_path, name, mixed_table):
     alone = {**RUNS[name], "training": {**RUNS[name]["training"], "sharding": "none"}}
-    session.start("digits", alone, out=tmp_path / "one", quiet=True)
+    session.start(source_of(name, mixed_table), alone, out=tmp_path / "one", quiet=True)
     same_curve(tmp_path / "one", pairs[0] / name)
 
 
