@@ -54,7 +54,7 @@ def _diffusers(run: Run, folder: Path, say: Say) -> Iterator[str]:
         found = ", ".join(f"{name} {gap:.1e}" for name, gap in gaps.items())
         yield (
             f"  diffusers {version} loads it, and differs on {2 * agreement.DRAWN} random and {real} real "
-            f"pictures by, of the largest value: {found}"
+            f"pictures, in float64, by, of the largest value: {found}"
         )
     else:
         say("not compared, as diffusers is not installed; compare with: pip install 'latentia[diffusers]'")
