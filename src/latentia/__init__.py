@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from latentia.core.version import __version__
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from latentia.runs.encoding import encode
     from latentia.runs.model import Trained
     from latentia.runs.run import Run
+
+# What is computed of a row must not depend on its place in a block. On AMD's processors torch's MKL rounds
+# small products by their place unless it is told to be reproducible; it reads this at its first product.
+os.environ.setdefault("MKL_CBWR", "AUTO")
 
 _HOMES = {
     "Assessment": "latentia.evaluation",

@@ -135,3 +135,12 @@ def test_an_autoencoder_fills_in_what_it_would_reconstruct():
 def test_numbers_out_of_range_are_refused(model, holed, name):
     with pytest.raises(ConfigError, match=f"'{name}' must be at least"):
         impute(model, holed, **{name: -1})
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(("inputs", "outputs"), [(5, 4), (13, 7), (5, 256), (64, 64)])
+def test_a_row_gives_the_same_in_every_place_of_a_block(inputs, outputs, dtype):
+    """What `blocks.padded` rests on: some libraries round a small product by its place if they may."""
+    layer = torch.nn.Linear(inputs, outputs, dtype=dtype)
+    made = layer(torch.randn(1, inputs, dtype=dtype).expand(512, inputs).contiguous())
+    assert torch.equal(made, made[:1].expand_as(made))
