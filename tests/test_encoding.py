@@ -11,10 +11,11 @@ import time
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import latentia
 from latentia.cli import main
-from latentia.core.errors import LatentiaError
+from latentia.core.errors import ConfigError, LatentiaError
 from latentia.data.packing import writer as packing
 from latentia.data.packing.claims import Claims
 from latentia.data.packing.pack import pack
@@ -302,3 +303,43 @@ with Claims(pathlib.Path(sys.argv[1])) as claims, claims.held(3) as mine:
 def test_the_index_tells_what_it_was_made_with(made, tmp_path):
     plan = json.loads((latentia.encode(*made, tmp_path / "out") / "packing.json").read_text())
     assert (plan["verb"], plan["latents"]) == ("encode", "mean") and len(plan["model"]) == 16
+
+
+@pytest.fixture
+def photographs(tmp_path):
+    folder = tmp_path / "photographs"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for number, (height, width) in enumerate([(16, 16), (17, 30), (40, 16), (24, 24)] * 4):
+        Image.fromarray(rng.integers(0, 256, (height, width, 3), np.uint8)).save(folder / f"{number:02}.png")
+    return folder
+
+
+def test_whole_pictures_become_latents_of_their_own_sizes(photographs, tmp_path):
+    small = {"name": "deep_codec", "channels": [4, 4, 8], "blocks": [0, 1, 1]}
+    settings = {"network": small, "latent_dim": 3, "epochs": 1, "data": {"crop": 16}, "quiet": True}
+    run = latentia.train(str(photographs), out=tmp_path / "run", **settings)
+    folder = encoding.encode(run.folder.path, out=tmp_path / "latents", whole=True)
+    again = latentia.load(str(folder), crop=4)
+    whole, pictures = again.whole, run.dataset.whole
+    assert again.event == (3, 4, 4) and len(again) == len(pictures) == 16
+    for position, picture in zip(np.concatenate(list(run.dataset.splits.values())), whole, strict=True):
+        own = pictures.whole(int(position))
+        assert picture.shape == (3, -(-own.shape[1] // 4), -(-own.shape[2] // 4))
+        assert np.allclose(picture, run.inference.encode(own[None])[0], atol=1e-5)
+    before = [(folder / name).stat().st_mtime_ns for name in sorted(os.listdir(folder))]
+    encoding.encode(run.folder.path, out=folder, whole=True)  # all are there: nothing is written
+    assert before == [(folder / name).stat().st_mtime_ns for name in sorted(os.listdir(folder))]
+    trained = latentia.train(
+        str(folder),
+        out=tmp_path / "prior",
+        network="grid",
+        latent_dim=2,
+        epochs=1,
+        data={"crop": 4},
+        quiet=True,
+    )
+    assert trained.event == (3, 4, 4)
+    plain = latentia.train("digits", out=tmp_path / "plain", network="grid", epochs=1, quiet=True)
+    with pytest.raises(ConfigError, match="examples are whole as they are"):
+        encoding.encode(plain.folder.path, out=tmp_path / "none", whole=True)

@@ -14,6 +14,7 @@ from latentia.data.loader import loaders
 from latentia.data.shards import Shards
 from latentia.evaluation import TOPICS, Assessment
 from latentia.evaluation.text import lines, value_and_error
+from latentia.evaluation.topics import likelihood
 from latentia.metrics import average_terms
 from latentia.metrics.figures import Figure
 from latentia.objectives import ELBO, IWAE, DReG, StickingTheLanding
@@ -443,3 +444,11 @@ def test_figures_say_what_they_must_have_in_common_to_be_compared(runs):
         for column in columns
     ]
     assert "differ in the number of importance samples (20, 40)" in judge(plain).note
+
+
+def test_a_likelihood_that_nobody_would_wait_for_is_measured_where_it_is_asked_for(runs, monkeypatch):
+    monkeypatch.setattr(likelihood, "WORK", 1.0)
+    found = latentia.evaluate(runs["vae"], only=["likelihood"], samples=50)
+    assert "elbo" in found.figures and "log_likelihood" not in found.figures
+    assert "--samples 1 or --limit N takes it on" in found.missing["log_likelihood"]
+    assert "log_likelihood" in latentia.evaluate(runs["vae"], only=["likelihood"], samples=5, limit=4).figures

@@ -178,3 +178,20 @@ def test_the_density_of_a_mixture_is_that_of_its_gaussians():
         for weight, mean, factor in zip(made.weights, made.means.numpy(), made.factors.numpy())
     )
     assert np.allclose(made.log_prob(z), np.log(expected), atol=1e-4)
+
+
+def test_components_of_large_latents_have_diagonal_covariances():
+    sampler = MixtureSampler((3, 14, 14), components=2)
+    generator = np.random.default_rng(0)
+    z = generator.normal(3.0, 0.5, (40, 3, 14, 14))
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        sampler.fit_latents(z)
+        drawn = sampler.draw(200)
+    assert sampler.factors.shape == (2, 588)
+    parts = torch.distributions.Normal(sampler.means, sampler.factors)
+    given = torch.from_numpy(z)
+    each = parts.log_prob(given.flatten(1).unsqueeze(1)).sum(dim=2) + sampler.weights.log()
+    assert torch.allclose(sampler.log_prob(given), each.logsumexp(dim=1))
+    assert drawn.shape == (200, 3, 14, 14)
+    assert abs(float(drawn.mean()) - 3.0) < 0.05 and abs(float(drawn.std()) - 0.5) < 0.05

@@ -30,6 +30,11 @@ from latentia.core.errors import shell
 @click.option("--sample", is_flag=True, help="Draw from the posterior instead of taking its mean.")
 @click.option("--codes", is_flag=True, help="Give the codes of a model that has codes, whole numbers.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the draw.")
+@click.option(
+    "--whole",
+    is_flag=True,
+    help="Encode whole pictures and not crops of them; into a folder.",
+)
 @device_option
 @click.option(
     "-o",
@@ -48,6 +53,7 @@ def command(
     sample: bool,
     codes: bool,
     seed: int,
+    whole: bool,
     device: str,
     output: Path,
 ) -> None:
@@ -65,8 +71,11 @@ def command(
             raise click.UsageError("--sample and --codes are two kinds of latents; give one of them")
         if skip_bad:
             raise click.UsageError("--skip-bad is not for a folder; pack SOURCE with it first")
-        _into_folder(run, source, output, "sample" if sample else "codes" if codes else "mean", seed, device)
+        latents = "sample" if sample else "codes" if codes else "mean"
+        _into_folder(run, source, output, latents, seed, whole, device)
         return
+    if whole:
+        raise click.UsageError("whole pictures have sizes of their own; encode them into a folder")
     check_output(output)
     from latentia.api import open_run
     from latentia.core.processes import refuse_several
@@ -85,12 +94,16 @@ def command(
     write_array(output, found, tuple(f"{letter}{i}" for i in range(found[0].size)))
 
 
-def _into_folder(run: Path, source: str | None, folder: Path, latents: str, seed: int, device: str) -> None:
+def _into_folder(
+    run: Path, source: str | None, folder: Path, latents: str, seed: int, whole: bool, device: str
+) -> None:
     from latentia.core.processes import started
     from latentia.data import load
     from latentia.runs.encoding import encode
 
-    encode(run, source, folder, latents=latents, seed=seed, device=device, quiet=False)
+    encode(run, source, folder, latents=latents, seed=seed, whole=whole, device=device, quiet=False)
     if started()[0] == 0:
-        click.echo(load(folder, buffer=1).summary())
-        click.echo(f"done; train on it with: latentia train {shell(folder)}")
+        crop = " data.crop=N" if whole else ""
+        if not whole:
+            click.echo(load(folder, buffer=1).summary())
+        click.echo(f"done; train on it with: latentia train {shell(folder)}{crop}")

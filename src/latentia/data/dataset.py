@@ -175,7 +175,7 @@ class Dataset:
             Name, shape, value range, labels, known factors, splits and how they came about.
         """
         low, high = self.observed
-        facts = [self._form() + self._whole()]
+        facts = [self._form() + self._cut_from()]
         if self.schema is None or not self.schema.mixed:
             facts.append(f"{self.x.dtype} {low:.4g}..{high:.4g}{' in a sample' * self.sampled}")
         if self.missing[0]:
@@ -209,9 +209,14 @@ class Dataset:
         tint = {1: "grey ", 3: "colour ", 4: "four-channel "}[self.event[0]]
         return f"{self.event[1]}x{self.event[2]} {tint}images"
 
-    def _whole(self) -> str:
+    @property
+    def whole(self) -> Pictures | None:
+        """The whole pictures that examples are crops of; None where examples are what there is."""
+        return self.x.pictures if isinstance(self.x, Crops) else self.pictures
+
+    def _cut_from(self) -> str:
         """Say what crops are cut from."""
-        pictures = self.x.pictures if isinstance(self.x, Crops) else self.pictures
+        pictures = self.whole
         if pictures is None:
             return ""
         (low, left), (high, right) = pictures.sizes.min(axis=0), pictures.sizes.max(axis=0)

@@ -29,6 +29,7 @@ from latentia.data.packing.arrays import ArrayJob
 from latentia.data.packing.claims import Claims
 from latentia.data.packing.folder import begin, refuse_other, write_index
 from latentia.data.packing.writer import Planned, Record, plan, recorded, write_shard
+from latentia.data.pictures import Pictures
 from latentia.data.raw import SPLITS
 from latentia.data.readers import packed
 from latentia.data.shards import Shards
@@ -49,6 +50,7 @@ def encode(
     *,
     latents: str = "mean",
     seed: int = 0,
+    whole: bool = False,
     device: str = "auto",
     quiet: bool = True,
 ) -> Path:
@@ -65,6 +67,8 @@ def encode(
         out: the folder, new or of an earlier call with the same weights, data and settings.
         latents: 'mean' of the posterior, 'sample' for a draw from it, or 'codes' of a model that has codes.
         seed: seed of the draws.
+        whole: encode whole pictures, each of its own size, instead of the crops that the model was trained
+            on; the folder's latents then have sizes of their own, of which training takes crops.
         device: where to compute: 'auto', 'cpu', 'cuda'; each process of a machine takes a GPU of its own.
         quiet: show no progress bar.
 
@@ -82,7 +86,7 @@ def encode(
     folder = Path(out).expanduser()
     with contextlib.ExitStack() as stack:
         try:
-            job = Encoding(Run.open(run).to(place), source, latents, seed)
+            job = Encoding(Run.open(run).to(place), source, latents, seed, whole)
             refuse_other(folder, "encode")
             claims = stack.enter_context(Claims(folder))
             job.begin(claims, folder)
@@ -110,7 +114,7 @@ class Encoding:
         each: bytes of an example of the source.
     """
 
-    def __init__(self, run: Run, source: Any, latents: str, seed: int) -> None:
+    def __init__(self, run: Run, source: Any, latents: str, seed: int, whole: bool = False) -> None:
         """Read the data, and cut them.
 
         Args:
@@ -118,9 +122,10 @@ class Encoding:
             source: what `load` takes; the run's own data by default.
             latents: as `encode`.
             seed: as `encode`.
+            whole: as `encode`.
 
         Raises:
-            ConfigError: if there are no such latents.
+            ConfigError: if there are no such latents, or no whole pictures to encode.
         """
         if latents not in ("mean", "sample", "codes"):
             raise ConfigError(f"latents is '{latents}'; known: mean, sample, codes")
@@ -129,6 +134,7 @@ class Encoding:
         self.event = run.latent if coder is None else coder.code_shape or (1,)
         self.dtype = np.dtype(np.uint8 if coder is not None and coder.size <= 256 else np.float32)
         self.dataset = data = run.streamed(source)
+        self.pictures = self._whole(latents) if whole else None
         self.conditions = run.conditions_of(data)
         job = ArrayJob(data)
         self.shards = _packed(data) if data.fingerprint else plan(job, _SHARD)
@@ -139,7 +145,20 @@ class Encoding:
             "label_names": data.label_names,
             "columns": (),
             "factor_names": data.factor_names,
+            **({"uneven": True} if whole else {}),
         }
+
+    def _whole(self, latents: str) -> Pictures:
+        """Give the whole pictures, where the model takes them."""
+        pictures = self.dataset.whole
+        if len(self.run.model.strides) != 2 or latents == "codes":
+            raise ConfigError(
+                "whole pictures need a network that takes any size, such as kl_codec, and latents that are "
+                "numbers; leave --whole out"
+            )
+        if pictures is None:
+            raise ConfigError(f"{self.dataset.source}: examples are whole as they are; leave --whole out")
+        return pictures
 
     def begin(self, claims: Claims, folder: Path) -> None:
         """Write the plan, or see that the one that is there is the same.
@@ -161,8 +180,10 @@ class Encoding:
             "data": _data_of(self.dataset, self.shards),
             "latents": self.latents,
             "seed": self.seed if self.latents == "sample" else None,
+            **({"whole": True} if self.pictures is not None else {}),
         }
         options = {"mean": "", "sample": f" --sample --seed {self.seed}", "codes": " --codes"}[self.latents]
+        options += " --whole" * (self.pictures is not None)
         again = f"latentia encode {shell(where)} {shell(self.dataset.source)} -o {shell(folder)}{options}"
         with claims.held(0, wait=True):
             _sweep(folder, packed.PLAN)
@@ -218,21 +239,26 @@ class Encoding:
                 for stale in (folder / packed.INDEX, folder / f"{shard.name}.json"):
                     stale.unlink(missing_ok=True)
             _sweep(folder, shard.name)
-            write_shard(shard, folder, self._blocks(number, done), self.event, self.dtype, self.beside)
+            uneven = self.pictures is not None
+            event = self.event[:1] if uneven else self.event
+            blocks = self._blocks(number, done)
+            write_shard(shard, folder, blocks, event, self.dtype, self.beside, uneven=uneven)
         return True
 
     def _blocks(self, number: int, done: Callable[[int], object]) -> Iterator[np.ndarray]:
         """Encode a shard block by block; its noise is a function of seed, shard and place in it."""
-        rows, x = self.shards[number].rows, self.dataset.x
-        step = max(1, min(_LARGEST, storage.CHUNK // max(1, self.each)))
+        rows, x, pictures = self.shards[number].rows, self.dataset.x, self.pictures
+        step = max(1, min(_LARGEST, storage.CHUNK // max(1, self.each))) if pictures is None else 1
         for start in range(0, len(rows), step):
             at = rows[start : start + step]
             c = None if self.conditions is None else self.conditions[at]
+            given = x[at] if pictures is None else pictures.whole(int(at[0]))[None]
             if self.latents == "codes":
-                found = self.run.inference.codes(x[at], c).reshape(-1, *self.event)
+                found = self.run.inference.codes(given, c).reshape(-1, *self.event)
             else:
                 noise = mixed(self.seed, number, start)
-                found = self.run.inference.encode(x[at], c, sample=self.latents == "sample", seed=noise)
+                found = self.run.inference.encode(given, c, sample=self.latents == "sample", seed=noise)
+            found = found if pictures is None else found[0]
             if not np.isfinite(found).all():
                 raise RunError(
                     f"{self.run.folder.path} gives latents that are not finite for the examples {at[0]} to "

@@ -13,10 +13,15 @@ from latentia.core.errors import ConfigError
 from latentia.core.registry import register
 from latentia.sampling.base import Sampler, Source
 
+LARGEST = 512
+"""Numbers of a latent up to which a component has a whole covariance; it grows with their square."""
+
 
 @register("sampler", "mixture")
 class MixtureSampler(Sampler):
     """A mixture of Gaussians with full covariances, fitted by expectation-maximisation.
+
+    Covariances of more than 512 dimensions, such as those of a grid, are diagonal.
 
     References:
         Partha Ghosh et al., "From Variational to Deterministic Autoencoders", 2020.
@@ -39,7 +44,9 @@ class MixtureSampler(Sampler):
         size = math.prod(latent)
         self.register_buffer("weights", torch.zeros(components, dtype=torch.float64))
         self.register_buffer("means", torch.zeros(components, size, dtype=torch.float64))
-        self.register_buffer("factors", torch.zeros(components, size, size, dtype=torch.float64))
+        self.whole = size <= LARGEST
+        shape = (components, size, size) if self.whole else (components, size)
+        self.register_buffer("factors", torch.zeros(shape, dtype=torch.float64))
 
     def fit(self, source: Source, quiet: bool = True) -> None:
         """Fit the mixture to the aggregate posterior; see `Sampler`."""
@@ -61,7 +68,11 @@ class MixtureSampler(Sampler):
         floor = 1e-6 * max(float(flat.var(axis=0).mean()), 1e-12)
         seed = int(torch.randint(2**31, ()))
         mixture = GaussianMixture(
-            count, covariance_type="full", reg_covar=floor, random_state=seed, max_iter=200
+            count,
+            covariance_type="full" if self.whole else "diag",
+            reg_covar=floor,
+            random_state=seed,
+            max_iter=200,
         )
         # Many small products: threads bring nothing here, and where another process holds a core they wait,
         # spinning, for a hundred times as long as the fit takes.
@@ -71,7 +82,8 @@ class MixtureSampler(Sampler):
             mixture.fit(flat)
         self.weights[:count] = torch.from_numpy(mixture.weights_)
         self.means[:count] = torch.from_numpy(mixture.means_)
-        self.factors[:count] = torch.linalg.cholesky(torch.from_numpy(mixture.covariances_))
+        covariances = torch.from_numpy(mixture.covariances_)
+        self.factors[:count] = torch.linalg.cholesky(covariances) if self.whole else covariances.sqrt()
 
     def log_prob(self, z: Tensor) -> Tensor:
         """Give the log density of latents.
@@ -86,8 +98,12 @@ class MixtureSampler(Sampler):
         means, factors = self.means[used], self.factors[used]
         batch = z.shape[: z.dim() - len(self.latent)]
         flat = z.reshape(-1, means.shape[1]).double()
-        white = torch.linalg.solve_triangular(factors, (flat[None] - means[:, None]).mT, upper=False)
-        volume = factors.diagonal(dim1=1, dim2=2).log().sum(dim=1)
+        apart = (flat[None] - means[:, None]).mT
+        if self.whole:
+            white = torch.linalg.solve_triangular(factors, apart, upper=False)
+            volume = factors.diagonal(dim1=1, dim2=2).log().sum(dim=1)
+        else:
+            white, volume = apart / factors.unsqueeze(2), factors.log().sum(dim=1)
         constant = self.weights[used].log() - volume - 0.5 * means.shape[1] * math.log(2 * math.pi)
         logs = constant[:, None] - 0.5 * white.square().sum(dim=1)
         return logs.logsumexp(dim=0).to(z.dtype).reshape(batch)
@@ -99,5 +115,6 @@ class MixtureSampler(Sampler):
         drawn = self.means[chosen]
         for component in range(len(self.weights)):
             own = chosen == component
-            drawn[own] += noise[own] @ self.factors[component].T
+            factor = self.factors[component]
+            drawn[own] += noise[own] @ factor.T if self.whole else noise[own] * factor
         return drawn.unflatten(1, self.latent)

@@ -171,28 +171,33 @@ def write_shard(
     event: tuple[int, ...],
     dtype: np.dtype,
     beside: Mapping[str, np.ndarray],
+    *,
+    uneven: bool = False,
 ) -> Record:
     """Write a shard that is never whole in memory, what belongs to it, and last its record.
 
     Args:
         shard: the shard.
         folder: where to.
-        blocks: its examples, in pieces, `(n, *event)`.
-        event: the shape of one.
+        blocks: its examples, in pieces, `(n, *event)`; uneven ones one by one, `(*event, height, width)`.
+        event: the shape of one, as far as they have it in common.
         dtype: the type of the numbers.
         beside: arrays with a row for each position of the source, by name.
+        uneven: whether each has a height and a width of its own, which are written beside its values.
 
     Returns:
         The record.
     """
     ends: list[tuple[float, float]] = []
+    sizes: list[tuple[int, ...]] = []
 
     def seen() -> Iterator[np.ndarray]:
         for block in blocks:
             ends.append((float(np.fmin.reduce(block, axis=None)), float(np.fmax.reduce(block, axis=None))))
-            yield block
+            sizes.append(block.shape[-2:])
+            yield block.reshape(-1) if uneven else block
 
-    write_array(folder / f"{shard.name}.npy", event, dtype, seen())
+    write_array(folder / f"{shard.name}.npy", () if uneven else event, dtype, seen())
     about = {
         "event": list(event),
         "dtype": str(dtype),
@@ -200,7 +205,8 @@ def write_shard(
         "high": max(high for _, high in ends),
         "skipped": [],
     }
-    return record(shard, folder, beside, shard.rows, about)
+    own = {"sizes": np.array(sizes, np.int64)} if uneven else None
+    return record(shard, folder, beside, shard.rows, about, own)
 
 
 def recorded(shard: Planned, folder: Path, *, content: bool = True) -> Record | None:

@@ -19,8 +19,12 @@ from latentia.metrics.tails import HEAVY, tail_length
 from latentia.metrics.terms import stored_bits
 from latentia.objectives import BOUND
 
+FEWEST = 100
+"""Examples that the likelihood is estimated for, at the least, where no limit is given."""
 WORK = 5e13
 """Floating-point operations of decoding that the likelihood may take where no limit is given."""
+MOST = 4
+"""So many times of it, at the most, for a hundred examples; more is left to whoever asks for it."""
 SPEED = (1.3e11, 4e10)
 """Such operations of one thread in a second, uncompiled, in matrix products and in convolutions, the sum over
 pixels included: measured with the networks `mlp` and `conv` on a Xeon."""
@@ -61,6 +65,9 @@ def likelihood(subject: Subject) -> None:
         if coder.certain:
             subject.ledger.missing.update(dict.fromkeys(sampled, CERTAIN))
             return
+    if reason := _too_long(subject):
+        subject.ledger.missing.update(dict.fromkeys(sampled, reason))
+        return
     estimates = _importance(subject, terms["elbo"])
     if not subject.settings.ais:
         return
@@ -98,11 +105,23 @@ def _off_level(subject: Subject) -> str:
     return f"the likelihood knows the whole numbers from 0 to {top} alone, and {dataset.name} {kind}"
 
 
+def _too_long(subject: Subject) -> str:
+    """Say why nobody waits for the likelihood unasked, if that is so: a decoder of large pictures."""
+    work = sum(_work(subject))
+    if subject.settings.limit is not None or FEWEST * work <= MOST * WORK:
+        return ""
+    fewer = max(1, int(WORK / (FEWEST * work) * subject.settings.samples))
+    return (
+        f"{subject.settings.samples:,} importance samples of {FEWEST} examples are {FEWEST * work:.0e} "
+        f"operations of decoding; --samples {fewer} or --limit N takes it on"
+    )
+
+
 def _examples(subject: Subject) -> int:
     """Choose how many examples the likelihood is estimated for."""
     count = subject.settings.limit
     if count is None:
-        count = max(100, int(WORK / max(1, sum(_work(subject)))))
+        count = max(FEWEST, int(WORK / max(1, sum(_work(subject)))))
     return min(count, len(subject.loader))
 
 
