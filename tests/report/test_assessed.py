@@ -5,7 +5,10 @@ import math
 
 import pytest
 
+import latentia
+from latentia.core import storage
 from latentia.core.errors import RunError
+from latentia.evaluation import latest
 from latentia.metrics.figures import Figure
 from latentia.plots.exhibits import Cell
 from latentia.report import build
@@ -200,3 +203,16 @@ def test_there_must_be_one_assessment_for_each_run(vae, plane, assessment_of, tm
     with pytest.raises(RunError, match="1 assessments were given for 2 runs"):
         build([vae, plane], tmp_path / "report.html", assessments=[assessment_of(vae)])
     assert not list(tmp_path.iterdir())
+
+
+def test_the_page_on_a_run_has_what_its_last_evaluation_found_unless_the_weights_changed(tmp_path):
+    run = latentia.train("digits", out=tmp_path / "run", latent_dim=2, epochs=1, quiet=True)
+    assert latest(run) is None
+    without = words(page(build([run], tmp_path / "without.html", quiet=True)))
+    figures = latentia.evaluate(run, only=["reconstruction"]).figures
+    found = latest(run)
+    assert found is not None and found.figures["mse"].value == figures["mse"].value
+    assert len(words(page(build([run], tmp_path / "with.html", quiet=True)))) > len(without) + 200
+    tensors = {name: value + 1e-3 for name, value in run.model.state_dict().items()}
+    storage.save_tensors(run.folder.weights_file, tensors)
+    assert latest(run) is None

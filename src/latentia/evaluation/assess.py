@@ -16,7 +16,7 @@ from latentia.core.memory import kept_memory
 from latentia.data.matching import where_of
 from latentia.data.shards import Shards
 from latentia.evaluation.facets import of_topic
-from latentia.evaluation.keeping import checksum, keep, kept
+from latentia.evaluation.keeping import checksum, keep, kept, read
 from latentia.evaluation.records import TOPICS, Assessment, Settings
 from latentia.evaluation.subject import Subject
 from latentia.evaluation.topics.topics import MEASURES
@@ -78,7 +78,7 @@ def assess(
             known = _with(kept(run, about["key"]) or known, topic, own, subject.ledger, subject.warnings)
             if settings.data is None:
                 keep(run, known, say)
-    return _chosen(known, settings, run.spec)
+    return _chosen(known, settings.only, run.spec)
 
 
 def _place(subject: Subject, topic: str) -> None:
@@ -169,8 +169,29 @@ def _about(subject: Subject) -> dict[str, Any]:
         "samples": settings.samples,
         "seed": settings.seed,
         "checksum": values.hexdigest(),
+        "weights": _weights_of(run),
         "key": digest.hexdigest(),
     }
+
+
+def _weights_of(run: Run) -> str:
+    """Give a text that changes with the weights."""
+    return hashlib.sha256(run.folder.weights_file.read_bytes()).hexdigest()[:16]
+
+
+def latest(run: Run) -> Assessment | None:
+    """Give what the last evaluation found, if the run's weights are still those that it was of.
+
+    Args:
+        run: the run.
+
+    Returns:
+        The assessment, of every topic that was measured; None where there is none, or of other weights.
+    """
+    found = read(run)
+    if found is None or found.about.get("weights") != _weights_of(run):
+        return None
+    return _chosen(found, found.about["topics"], run.spec)
 
 
 def _told(run: Run) -> str:
@@ -185,9 +206,9 @@ def _lacks_a_package(kept: Assessment, names: Iterable[str]) -> bool:
     return any("pip install" in kept.missing.get(name, "") for name in names)
 
 
-def _chosen(kept: Assessment, settings: Settings, spec: Mapping[str, Any]) -> Assessment:
+def _chosen(kept: Assessment, topics: Iterable[str], spec: Mapping[str, Any]) -> Assessment:
     """Give the topics that were asked for, with the diagnosis that they allow."""
-    names = {name for topic in settings.only for name in _names(kept, topic)}
+    names = {name for topic in topics for name in _names(kept, topic)}
     about = {name: value for name, value in kept.about.items() if name not in ("key", "topics")}
     figures = {name: figure for name, figure in kept.figures.items() if name in names}
     return Assessment(

@@ -31,13 +31,25 @@ def kept(run: Run, key: str) -> Assessment | None:
     Returns:
         The assessment, or None.
     """
+    found = read(run)
+    return found if found is not None and found.about["key"] == key else None
+
+
+def read(run: Run) -> Assessment | None:
+    """Read what an earlier evaluation left, whatever it is about; see `kept`.
+
+    Args:
+        run: the run.
+
+    Returns:
+        The assessment, or None.
+    """
     path = run.folder.evaluation_file
     if not path.is_file():
         return None
     try:
         found = Assessment.from_json(storage.read_json(path))
-        if found.about["key"] != key:
-            return None
+        found.about["key"]
         topics = found.about["topics"].values()
         return replace(found, figures=_with_values(run, found.figures, topics))
     except (LatentiaError, KeyError, TypeError, AttributeError, ValueError):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from latentia.core import storage
 from latentia.core.errors import RunError
+from latentia.evaluation import latest
 from latentia.plots import theme
 from latentia.plots.exhibits import Section
 from latentia.plots.projection import SLOW, WAYS, bring, progress
@@ -46,7 +47,8 @@ def build(
         out: the HTML file; `report.html` in the folder of the first run by default. Figures go
             into `figures/` beside it.
         seed: seed of everything that is drawn at random.
-        assessments: what the evaluation says of each run, in the same order; or none.
+        assessments: what the evaluation says of each run, in the same order; or none, and the page on a
+            single run has what the last one found.
         axis: what a sweep changes from run to run: the page is about this. The page on a single run is
             that on any run.
         points: points of each latent map, at most 10,000; by default 3,000, or fewer where many runs
@@ -63,6 +65,8 @@ def build(
     """
     check_comparable(runs)
     _check(runs, assessments, axis)
+    if len(runs) == 1 and not assessments and (known := latest(runs[0])) is not None:
+        assessments = [known]
     path = Path(out) if out is not None else runs[0].folder.report_file
     group = gather(runs, seed, assessments, axis, points)
     figures = _folder(path.parent / "figures")

@@ -201,7 +201,9 @@ def _folded(studies: Sequence[Study], assessments: Sequence[Assessment], absent:
             why.setdefault(reason, []).append(title(name))
         rows = tuple((", ".join(names), reason) for reason, names in why.items())
         folded.append((f"Figures that could not be measured: {len(absent)}", rows))
-    keys = dict.fromkeys(key for each in assessments for key in each.about if key != "checksum")
+    keys = dict.fromkeys(
+        key for each in assessments for key in each.about if key not in ("checksum", "weights")
+    )
     rows = [
         (spaced(key), _told(studies, [plain(each.about.get(key, "")) for each in assessments]))
         for key in keys
