@@ -7,6 +7,7 @@ import importlib.util
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -25,6 +26,8 @@ NEIGHBOURS = 15
 """UMAP's neighbours of a point."""
 WAYS = ("itself", "pca", "tsne", "umap")
 """Ways to bring codes to the plane; see `ways`."""
+EXACT = 600
+"""Examples or dimensions, whichever are fewer, up to which principal components are computed exactly."""
 SLOW = {"tsne": "openTSNE", "umap": "umap"}
 """Ways that take their time, and the packages that they need."""
 
@@ -138,21 +141,29 @@ def pca(codes: np.ndarray) -> Flattened:
     return described((codes - centre) @ directions.T, shares)
 
 
-def principal(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Find the first two principal components.
+def principal(codes: np.ndarray, count: int = 2) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Find the first principal components: exactly, or of large latents by random projections.
 
     Args:
         codes: shape `(N, D)`, with D at least 2.
+        count: how many, K; fewer where there are fewer examples or dimensions.
 
     Returns:
-        The mean, `(D,)`, the directions, `(2, D)`, and the share of the variance along each in percent,
-        `(2,)`.
+        The mean, `(D,)`, the directions, `(K, D)`, and the share of the variance along each in percent,
+        `(K,)`.
     """
     centre = codes.mean(axis=0)
-    _, singular, directions = np.linalg.svd((codes - centre).astype(np.float64), full_matrices=False)
-    total = float((singular**2).sum())
-    shares = 100 * singular[:2] ** 2 / total if total > 0 else np.zeros(2)
-    return centre, directions[:2], shares
+    apart = (codes - centre).astype(np.float64)
+    total = float((apart**2).sum())
+    if min(apart.shape) <= EXACT:
+        _, singular, directions = np.linalg.svd(apart, full_matrices=False)
+    else:
+        from sklearn.decomposition import PCA
+
+        fitted: Any = PCA(count, svd_solver="randomized", random_state=0).fit(apart)
+        singular, directions = fitted.singular_values_, fitted.components_
+    shares = 100 * singular[:count] ** 2 / total if total > 0 else np.zeros(min(count, len(singular)))
+    return centre, directions[:count], shares
 
 
 def described(points: np.ndarray, shares: np.ndarray) -> Flattened:

@@ -64,6 +64,13 @@ def hierarchical(trained):
 
 
 @pytest.fixture(scope="session")
+def gridded(trained):
+    """A codec: latents of a grid of continuous numbers."""
+    network = {"name": "deep_codec", "channels": [4, 8, 8], "blocks": [0, 1, 1]}
+    return trained("gridded", model={"latent_dim": 3}, network=network)
+
+
+@pytest.fixture(scope="session")
 def coded(trained):
     return trained("coded", model={"name": "vqvae"}, network={"name": "grid"})
 
@@ -112,8 +119,8 @@ def served():
 
 
 @pytest.fixture(scope="session")
-def address(served, plane, wide, point, conditional, hierarchical, coded, table, series):
-    return served(plane, wide, point, conditional, hierarchical, coded, table, series)
+def address(served, plane, wide, point, conditional, hierarchical, coded, table, series, gridded):
+    return served(plane, wide, point, conditional, hierarchical, coded, table, series, gridded)
 
 
 @pytest.fixture(scope="session")
@@ -124,7 +131,7 @@ def crowd(trained, tmp_path_factory):
     return trained("crowd", str(path), model={"latent_dim": 2}, epochs=1, batch_size=2048)
 
 
-RUNS = ("plane", "wide", "point", "conditional", "hierarchical", "coded", "table", "series")
+RUNS = ("plane", "wide", "point", "conditional", "hierarchical", "coded", "table", "series", "gridded")
 
 
 @pytest.fixture

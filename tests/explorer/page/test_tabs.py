@@ -6,6 +6,8 @@ import json
 import numpy as np
 import pytest
 
+from latentia.explorer.view import View
+
 TABS = ("map", "move", "sample", "compare", "health")
 
 
@@ -45,6 +47,22 @@ def test_one_coordinate_of_a_real_input_is_edited(visit):
         "e => {e.value = +e.value + 1.5; e.dispatchEvent(new Event('input'))}"
     )
     page.until(lambda: first(page, ".move .picture") != before)
+    page.click("text=Back to the example")
+    page.until(lambda: first(page, ".move .picture") == before)
+
+
+def test_a_grid_is_moved_along_principal_components(visit, gridded):
+    page = visit("gridded", tab="move", start="5")
+    before = drawn(page)
+    found = View(gridded, 0).ready()["directions"]
+    rows = np.array(found["rows"])
+    assert rows.shape == (12, 12) and np.allclose(rows @ rows.T, np.eye(12), atol=1e-3)
+    assert sum(found["shares"]) == pytest.approx(100, abs=0.1)
+    assert page.locator(".slider > span").all_inner_texts() == [f"c{k + 1}" for k in range(12)]
+    slider = page.locator(".slider input").first
+    slider.evaluate(f"e => {{e.value = +e.value + {found['std'][0]}; e.dispatchEvent(new Event('input'))}}")
+    page.until(lambda: first(page, ".move .picture") != before)
+    page.wait_for_selector(".strips .picture >> nth=7")
     page.click("text=Back to the example")
     page.until(lambda: first(page, ".move .picture") == before)
 

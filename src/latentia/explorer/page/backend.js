@@ -19,7 +19,8 @@
 //
 //   backend.prepare(id, tick) -> ready   encodes the data (once); tick(share, what) tells of progress
 //     ready = { count, ways: [names], columns: [{name, names: [strings] | null, unit}],
-//               dims: [{kl | null, mean, std, active}], order: [dims, most used first], centre: [D numbers] }
+//               dims: [{kl | null, mean, std, active}], order: [dims, most used first], centre: [D numbers],
+//               directions: null | {mean: [D], rows: [[D]], std: [K], shares: [K percent]} }   of a grid: what moves it
 //   backend.map(id, way, tick) -> { points: Float32Array(2 n), rows: Int32Array(n) | null (null: 0..n-1),
 //               axes: [x, y], method, title, exact }             exact: the plane is the latent itself
 //   backend.column(id, number) -> Float32Array(count)            of ready.columns; a category as its number, -1 none

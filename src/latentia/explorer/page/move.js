@@ -11,6 +11,7 @@ import { traversalCard } from "./traversal.js";
 const SIDE = 224;
 const LISTED = 48;
 const REACH = 3;
+const WRITTEN = 512; // numbers of a latent that an address has room for
 
 export async function moveTab(app, look, ready, signal) {
   const mover = new Mover(look, ready);
@@ -25,6 +26,7 @@ class Mover {
     this.listeners = [];
     this.picture = frame(look.run, SIDE, "The latent of the sliders, decoded");
     this.note = h("p", { class: "words" });
+    this.axes = ready.directions ? components(ready.directions) : ready.order.map((dim) => dimension(ready.dims[dim], dim));
     this.follower = new Follower((pixels) => this.show(pixels), (error) => (this.note.textContent = error.message));
   }
 
@@ -66,9 +68,9 @@ class Mover {
     for (const listener of this.listeners) listener();
   }
 
-  set(dim, value) {
-    this.z[dim] = value;
-    store.set("z", Array.from(this.z, (one) => Number(one.toPrecision(5))).join(","));
+  set(axis, value) {
+    axis.set(this.z, value);
+    if (this.z.length <= WRITTEN) store.set("z", Array.from(this.z, (one) => Number(one.toPrecision(5))).join(","));
     this.changed();
   }
 
@@ -114,37 +116,70 @@ class Mover {
     const { ready, look } = this;
     const body = h("div", { class: "sliders" });
     const dead = ready.dims.filter(({ active }) => !active).length;
-    const most = Math.max(...ready.dims.map(({ kl, std }) => kl ?? std * std), 1e-9);
+    const most = Math.max(...this.axes.map(({ use }) => use), 1e-9);
     let all = false;
     const fill = () => {
-      const dims = all ? ready.order : ready.order.slice(0, LISTED);
-      this.rows = dims.map((dim) => this.row(dim, most));
+      this.rows = (all ? this.axes : this.axes.slice(0, LISTED)).map((axis) => this.row(axis, most));
       body.replaceChildren(...this.rows.map(({ element }) => element));
     };
     fill();
     this.refresh = () => this.rows.forEach((row) => row.read());
     const use = ready.dims[0].kl === null ? "variance" : "KL";
-    const words = `Ordered by ${use}. ${dead ? `${dead} of ${look.size} carry nothing and are greyed.` : "All carry something."}`;
-    const more = look.size > LISTED ? check(`all ${look.size}`, false, (on) => ((all = on), fill())) : null;
-    return h("section", { class: "card wide" }, h("h2", {}, "Latent dimensions"), h("p", { class: "note" }, words), more, body);
+    const words = ready.directions
+      ? `A latent of ${look.run.latent.join("x")} is moved as a whole, along the first principal components of the data's latents; they have ${shown(total(ready.directions.shares))} % of the variance.`
+      : `Ordered by ${use}. ${dead ? `${dead} of ${look.size} carry nothing and are greyed.` : "All carry something."}`;
+    const more = this.axes.length > LISTED ? check(`all ${look.size}`, false, (on) => ((all = on), fill())) : null;
+    const heading = ready.directions ? "Principal components" : "Latent dimensions";
+    return h("section", { class: "card wide" }, h("h2", {}, heading), h("p", { class: "note" }, words), more, body);
   }
 
-  row(dim, most) {
-    const { mean, std, kl, active } = this.ready.dims[dim];
-    const reach = REACH * Math.max(std, 1);
-    const slider = h("input", { type: "range", min: mean - reach, max: mean + reach, step: reach / 150, "aria-label": `latent ${dim}` });
+  row(axis, most) {
+    const { label, name, mean, std, use, says, active } = axis;
+    const reach = REACH * (this.ready.directions ? std || 1 : Math.max(std, 1));
+    const slider = h("input", { type: "range", min: mean - reach, max: mean + reach, step: reach / 150, "aria-label": name });
     const value = h("output", {});
-    const meter = h("meter", { min: 0, max: most, value: kl ?? std * std, "aria-label": `use of latent ${dim}`, title: kl === null ? `variance ${shown(std * std)}` : `KL ${shown(kl)} nats` });
+    const meter = h("meter", { min: 0, max: most, value: use, "aria-label": `use of ${name}`, title: says });
     const read = () => {
-      slider.value = this.z[dim];
-      value.textContent = this.z[dim].toFixed(2);
+      const now = axis.get(this.z);
+      slider.value = now;
+      value.textContent = now.toFixed(2);
     };
     slider.addEventListener("input", () => {
-      this.set(dim, Number(slider.value));
-      value.textContent = this.z[dim].toFixed(2);
+      this.set(axis, Number(slider.value));
+      value.textContent = axis.get(this.z).toFixed(2);
     });
     read();
-    const element = h("div", { class: active ? "slider" : "slider dead" }, h("span", {}, `z${dim}`), slider, value, meter);
+    const element = h("div", { class: active ? "slider" : "slider dead" }, h("span", {}, label), slider, value, meter);
     return { element, read };
   }
 }
+
+/** One number of a latent, as something to move along. */
+function dimension({ kl, mean, std, active }, dim) {
+  return {
+    label: `z${dim}`,
+    name: `latent ${dim}`,
+    mean,
+    std,
+    active,
+    use: kl ?? std * std,
+    says: kl === null ? `variance ${shown(std * std)}` : `KL ${shown(kl)} nats`,
+    get: (z) => z[dim],
+    set: (z, value) => (z[dim] = value),
+  };
+}
+
+/** Principal components of latents, as something to move along: what lies across stays. */
+function components({ mean, rows, std, shares }) {
+  return rows.map((row, k) => {
+    const get = (z) => row.reduce((sum, weight, i) => sum + weight * (z[i] - mean[i]), 0);
+    const set = (z, value) => {
+      const step = value - get(z);
+      row.forEach((weight, i) => (z[i] += step * weight));
+    };
+    const says = `${shown(shares[k])} % of the variance`;
+    return { label: `c${k + 1}`, name: `component ${k + 1}`, mean: 0, std: std[k], active: true, use: shares[k], says, get, set };
+  });
+}
+
+const total = (values) => values.reduce((sum, one) => sum + one, 0);

@@ -8,28 +8,27 @@ const STEPS = 9;
 const REACH = 3;
 
 export function traversalCard(mover, signal) {
-  const { look, ready } = mover;
+  const { look } = mover;
   const body = h("div", { class: "strips" });
   let live = true;
   const refresh = async () => {
     if (signal.aborted) return;
-    const dims = ready.order.slice(0, STRIPS);
-    const z = new Float32Array(dims.length * STEPS * look.size);
-    dims.forEach((dim, row) => {
-      const { mean, std } = ready.dims[dim];
+    const axes = mover.axes.slice(0, STRIPS);
+    const z = new Float32Array(axes.length * STEPS * look.size);
+    axes.forEach(({ mean, std, set }, row) => {
       for (let step = 0; step < STEPS; step++) {
         const at = (row * STEPS + step) * look.size;
         z.set(mover.z, at);
-        z[at + dim] = mean + REACH * std * ((2 * step) / (STEPS - 1) - 1);
+        set(z.subarray(at, at + look.size), mean + REACH * std * ((2 * step) / (STEPS - 1) - 1));
       }
     });
     try {
-      const n = dims.length * STEPS;
+      const n = axes.length * STEPS;
       const values = await look.decode(z, n, repeated(mover.c, n), 4);
       if (!values) return;
-      body.replaceChildren(...dims.flatMap((dim, row) => [
-        h("span", { class: "label" }, `z${dim}`),
-        gallery(look.run, values.subarray(row * STEPS * look.values), STEPS, look.run.kind === "image" ? 38 : 80, `latent ${dim}`, STEPS),
+      body.replaceChildren(...axes.flatMap(({ label, name }, row) => [
+        h("span", { class: "label" }, label),
+        gallery(look.run, values.subarray(row * STEPS * look.values), STEPS, look.run.kind === "image" ? 38 : 80, name, STEPS),
       ]));
     } catch (error) {
       body.replaceChildren(failure(error));
@@ -39,7 +38,7 @@ export function traversalCard(mover, signal) {
   mover.listeners.push(() => live && later());
   refresh();
   const follow = check("follow the sliders", true, (on) => ((live = on), on && refresh()));
-  const note = `Each row moves one dimension from three standard deviations below its mean to three above.`;
+  const note = `Each row moves along one ${mover.ready.directions ? "component" : "dimension"}, from three standard deviations below its mean to three above.`;
   return h("section", { class: "card" }, h("h2", {}, "Traversals"), h("p", { class: "note" }, note), follow, h("div", { class: "scroll", tabIndex: 0, role: "group", "aria-label": "Traversal strips" }, body));
 }
 
