@@ -85,7 +85,6 @@ def complete(settings: Mapping[str, Any], dataset: Dataset, training: type) -> T
     spec: Table = {"data": tables["data"], **condition_for(tables, dataset)}
     spec["transform"] = config.check_component("transform", tables["transform"], "transform")
     ends = config.build("transform", spec["transform"]).range(*extremes(dataset))
-    run = training_for(tables["training"], dataset, training)
     network = registry.lookup(kinds["network"], tables["network"]["name"])
     facts = facts_of(
         spec["transform"],
@@ -93,7 +92,7 @@ def complete(settings: Mapping[str, Any], dataset: Dataset, training: type) -> T
         defaults.get("objective", "elbo"),
         dataset,
         network,
-        steps_of(run, len(dataset.splits["train"])),
+        lambda: steps_of(training_for(dict(tables["training"]), dataset, training), dataset),
     )
     if columns:
         facts = {**facts, "likelihood": facts_of_columns(families, spec["transform"], dataset)}
@@ -108,7 +107,7 @@ def complete(settings: Mapping[str, Any], dataset: Dataset, training: type) -> T
     spec |= corruption_for(tables, spec, facts, dataset)
     spec |= inputs_for(tables, spec, dataset)
     check_needs(spec, training, frozenset() if dataset.holes else frozenset({COMPLETE}))
-    spec["training"] = run
+    spec["training"] = training_for(tables["training"], dataset, training)
     if tables["start"]:
         spec["start"] = tables["start"]
     return spec

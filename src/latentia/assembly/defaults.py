@@ -218,7 +218,7 @@ def facts_of(
     usual: str,
     dataset: Dataset,
     network: Callable[..., Any],
-    steps: int,
+    steps: Callable[[], int],
 ) -> config.Facts:
     """Say what components, at any depth, may ask of the data and of the model; what costs a pass is lazy.
 
@@ -228,7 +228,7 @@ def facts_of(
         usual: the model's own objective, which others add to.
         dataset: the data.
         network: the network's class.
-        steps: how many the run has.
+        steps: says how many the run has.
 
     Returns:
         What gives a value, by the kind that it is for and the name of the parameter.
@@ -241,7 +241,7 @@ def facts_of(
     made_up = {"low": lambda: span()[0], "high": lambda: span()[1]}  # by whoever draws examples
     link = getattr(network, "link", None) or ("sigmoid" if ends[0] >= 0 and ends[1] <= 1 else None)
     return {
-        "network": {"linear": lambda: steps <= SHORT},
+        "network": {"linear": lambda: steps() <= SHORT},
         "objective": {
             "data_range": lambda: span()[1] - span()[0],
             "base": lambda: usual,
@@ -296,17 +296,17 @@ def corruption_for(tables: Table, spec: Table, facts: config.Facts, dataset: Dat
     return {"corruption": checked}
 
 
-def steps_of(training: Table, examples: int) -> int:
+def steps_of(training: Table, dataset: Dataset) -> int:
     """Say how many steps a run has.
 
     Args:
         training: the completed section.
-        examples: how many there are to train on.
+        dataset: the data.
 
     Returns:
         Epochs times the batches of one.
     """
-    return training["epochs"] * max(1, examples // training["batch_size"])
+    return training["epochs"] * max(1, len(dataset.splits["train"]) // training["batch_size"])
 
 
 def training_for(table: Table, dataset: Dataset, training: type) -> Table:
