@@ -127,6 +127,10 @@ class PatchDiscriminator(Adversary):
         return ""
 
 
+LATE = 0.9
+"""From which share of a run on its weights are compared."""
+
+
 @register("objective", "adversarial")
 class Adversarial(Wrapper):
     r"""Another objective, and weight * ramp(t) * lambda * -D(E[x|z]) against a discriminator of patches.
@@ -190,6 +194,8 @@ class Adversarial(Wrapper):
                 the other objective has an adversary of its own.
         """
         super().__init__(base, weight, Delayed(start, ramp))
+        # What the discriminator asks for costs some of the score: the least would be of the time before.
+        self.chosen_from = LATE
         at_least(0, lecam=lecam)
         at_least(1, channels=channels, layers=layers)
         if not lr > 0:

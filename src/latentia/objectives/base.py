@@ -41,6 +41,8 @@ class Objective(abc.ABC):
     """A module that is trained beside the model, against it; see `Adversary`."""
     schedule: Schedule = Constant()
     """What its weights are multiplied with along the run."""
+    chosen_from: float = 0.0
+    """From which share of the run on weights are compared, and the best kept, once they have settled."""
 
     @property
     def bound(self) -> bool:

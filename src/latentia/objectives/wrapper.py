@@ -52,6 +52,7 @@ class Wrapper(Objective):
                 "well; use objective.base.name=iwae"
             )
         self.base, self.weight, self.schedule = base, weight, schedule
+        self.chosen_from = base.chosen_from
         self.needs, self.gives = self.needs | base.needs, self.gives | base.gives
 
     @property

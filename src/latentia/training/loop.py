@@ -266,7 +266,7 @@ class Trainer:
         with self._averaged():
             with self.engine.gathered():
                 score = self._score(progress.step, share)
-            if not self.objective.settled(share):
+            if share < self.objective.chosen_from or not self.objective.settled(share):
                 return
             if progress.best_score is None or score < progress.best_score:
                 progress.best_score, progress.best_step, progress.stale = score, progress.step, 0
