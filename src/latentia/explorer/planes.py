@@ -6,6 +6,7 @@ import contextlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,6 +22,8 @@ ARRANGED = 10_000
 """Points that t-SNE and UMAP arrange at most; they take minutes for more."""
 FITTED = 20_000
 """Latents from which the principal components are found."""
+MOVED = 16
+"""Principal components along which a latent on a grid can be moved."""
 NEAREST = 5
 """Neighbours among which a newcomer is put."""
 
@@ -135,3 +138,29 @@ def _projected(latents: np.ndarray) -> Plane:
     points = ((latents - centre.astype(np.float32)) @ directions.T.astype(np.float32)).astype(np.float32)
     flat = maps.described(points, shares)
     return Plane(points, None, flat.axes, flat.method, flat.title, centre=centre, directions=directions)
+
+
+def directions(latents: np.ndarray) -> dict[str, list[Any]]:
+    """Say along what latents on a grid are moved: their first principal components.
+
+    Args:
+        latents: shape `(N, D)`.
+
+    Returns:
+        Plain values: their `mean`, and of each component its direction (`rows`), the latents' deviation along
+        it (`std`) and its share of the variance in percent (`shares`).
+    """
+    some = latents[spread(np.arange(len(latents)), FITTED)]
+    centre, rows, shares = maps.principal(some, MOVED)
+    along = ((some - centre) @ rows.T).std(axis=0)
+    return {
+        "mean": _rounded(centre),
+        "rows": [_rounded(row) for row in rows],
+        "std": _rounded(along),
+        "shares": _rounded(shares),
+    }
+
+
+def _rounded(values: np.ndarray) -> list[float]:
+    """Give numbers to as many digits as a picture can tell apart."""
+    return [float(f"{value:.5g}") for value in values]

@@ -19,7 +19,7 @@ from latentia.explorer import planes
 from latentia.explorer.encoded import Encoded, encode_all, label_of
 from latentia.explorer.jobs import Job, Tick
 from latentia.explorer.planes import Plane
-from latentia.plots.projection import TOLD, principal
+from latentia.plots.projection import TOLD
 from latentia.runs.run import Run
 from latentia.serving.errors import Gone, NotThere, TooMuch
 from latentia.serving.service import Decode, Service
@@ -32,8 +32,6 @@ RANGED = 100_000
 """Rows among which the smallest and the largest value of a table's columns are looked for."""
 LISTED = 64
 """Latent dimensions that the map can be coloured by, at most."""
-MOVED = 16
-"""Principal components along which a latent on a grid can be moved."""
 ENCODING, ARRANGING, QUICKENING = threading.Lock(), threading.Lock(), threading.Lock()
 """One run is encoded at a time, one map arranged, one decoder made."""
 
@@ -245,22 +243,7 @@ class View:
             "dims": dims,
             "order": np.argsort(-encoded.use, kind="stable").tolist(),
             "centre": self._centre(mean).tolist(),
-            "directions": self._directions(),
-        }
-
-    def _directions(self) -> dict[str, Any] | None:
-        """Along what a latent on a grid is moved: its first principal components; None for a vector."""
-        if len(self.run.latent) == 1:
-            return None
-        latents = self.encoded.latents
-        some = latents[spread(np.arange(len(latents)), planes.FITTED)]
-        centre, directions, shares = principal(some, MOVED)
-        along = ((some - centre) @ directions.T).std(axis=0)
-        return {
-            "mean": _rounded(centre),
-            "rows": [_rounded(direction) for direction in directions],
-            "std": _rounded(along),
-            "shares": _rounded(shares),
+            "directions": planes.directions(encoded.latents) if len(self.run.latent) > 1 else None,
         }
 
     def _centre(self, mean: np.ndarray) -> np.ndarray:
@@ -380,11 +363,6 @@ def _schema(run: Run) -> list[dict[str, Any]] | None:
         }
         for column in schema.columns
     ]
-
-
-def _rounded(values: np.ndarray) -> list[float]:
-    """Give numbers to as many digits as a picture can tell apart."""
-    return [float(f"{value:.5g}") for value in values]
 
 
 def _of_table(dataset: Dataset) -> list[tuple[str, list[str] | None, str, np.ndarray]]:

@@ -281,6 +281,23 @@ def divided(event: Shape, factor: int, where: str) -> Shape:
     return height // factor, width // factor
 
 
+def check_grid(shape: Shape, network: str) -> None:
+    """Refuse a vector where a network keeps height and width.
+
+    Args:
+        shape: of a latent, or of what the posterior needs.
+        network: the network's name, for the message.
+
+    Raises:
+        ConfigError: if it is no grid.
+    """
+    if len(shape) != 3:
+        raise ConfigError(
+            f"network '{network}' leads to a grid and not to a vector, which this model needs; use "
+            "network.name=conv, or --model vae"
+        )
+
+
 def check_positive(values: tuple[int, ...], where: str) -> None:
     """Refuse layer sizes that are not positive.
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from latentia.core.errors import ConfigError
-from latentia.networks.base import Network, Shape, check_dim, check_positive, image_size
+from latentia.networks.base import Network, Shape, check_dim, check_grid, check_positive, image_size
 from latentia.networks.stages import Staged
 
 SMALLEST_SHARE = 1e-6
@@ -169,11 +169,7 @@ class Codec(Network):
     def _check(self, event: Shape, grid: Shape) -> None:
         """Refuse what is no image, and what is no grid."""
         image_size(event, self.name)
-        if len(grid) != 3:
-            raise ConfigError(
-                f"network '{self.name}' leads to a grid and not to a vector, which this model needs; use "
-                "network.name=conv, or --model vae"
-            )
+        check_grid(grid, self.name)
 
 
 def check_levels(channels: tuple[int, ...]) -> None:

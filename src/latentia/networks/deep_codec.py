@@ -13,7 +13,7 @@ from latentia.core.errors import ConfigError
 from latentia.core.registry import register
 from latentia.networks.base import ResidualBlock
 from latentia.networks.codec import Codec, check_levels
-from latentia.networks.stages import Convolution, Stage, Staged
+from latentia.networks.stages import Convolution, Ending, Stage, Staged
 
 EPSILON = 1e-5
 
@@ -153,26 +153,6 @@ class Widening(Convolution):
         return h + x.repeat_interleave(self.repeats, dim=1) if self.repeats else h
 
 
-class Ending(Stage):
-    """Normalisation, ReLU and a change to pixels: a stage over layers that others own."""
-
-    def __init__(self, norm: ChannelNorm, conv: Stage) -> None:
-        """Take the layers, without owning them.
-
-        Args:
-            norm: the normalisation.
-            conv: the change to pixels.
-        """
-        super().__init__()
-        self.layers = (norm, conv)  # a tuple: they are parts of the network, and not once more of this
-        self.up, self.reach = conv.up, conv.reach
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map `(B, C, h, w)` to `(B, C', H, W)`."""
-        norm, conv = self.layers
-        return conv(F.relu(norm(x)))
-
-
 class DeepEncoder(Staged):
     """Pictures to what the posterior reads at each place of the grid; layers named as in diffusers."""
 
@@ -231,7 +211,7 @@ class DeepDecoder(Staged):
         first = channels[0] if counts[0] else channels[1]
         self.norm_out = ChannelNorm(first)
         self.conv_out = Convolution(first, after) if counts[0] else Unfolding(first, after, shortcut=False)
-        self.end = Ending(self.norm_out, self.conv_out)
+        self.end = Ending(self.norm_out, F.relu, self.conv_out)
 
     def stages(self) -> list[Stage]:
         """Give the stages in their order."""

@@ -16,6 +16,7 @@ from latentia.networks.base import (
     Shape,
     activation_named,
     check_dim,
+    check_grid,
     check_positive,
     divided,
     image_size,
@@ -66,11 +67,7 @@ class Grid(Network):
     def _widths(self, event: Shape, latent: Shape) -> list[int]:
         """Give the channels at each size, the image's first."""
         channels, height, width = image_size(event, "grid")
-        if len(latent) != 3:
-            raise ConfigError(
-                "network 'grid' leads to a grid and not to a vector, which this model needs; use "
-                "network.name=conv, or --model vae"
-            )
+        check_grid(latent, "grid")
         halvings = max(0, round(math.log2(height / latent[1])))
         if (height, width) != (latent[1] << halvings, latent[2] << halvings):
             raise ConfigError(

@@ -15,6 +15,7 @@ from latentia.networks.codec import Codec, check_levels
 from latentia.networks.stages import (
     Attention,
     Convolution,
+    Ending,
     GroupNorm,
     Residual,
     Stage,
@@ -108,27 +109,6 @@ class Middle(nn.Module):
         return [first, *self.attentions, last]  # pyright: ignore[reportReturnType]
 
 
-class Output(Stage):
-    """Normalisation, SiLU and a convolution, as one stage over layers that stand elsewhere by their names."""
-
-    reach = 1
-
-    def __init__(self, norm: nn.Module, conv: nn.Module) -> None:
-        """Take the layers, without owning them.
-
-        Args:
-            norm: the normalisation.
-            conv: the convolution.
-        """
-        super().__init__()
-        self.layers = (norm, conv)  # a tuple: they are parts of the network, and not once more of this
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map `(B, C, H, W)` to `(B, C', H, W)`."""
-        norm, conv = self.layers
-        return conv(F.silu(norm(x)))
-
-
 class KLEncoder(Staged):
     """Pictures to what the posterior reads at each place of the grid; layers named as in diffusers."""
 
@@ -151,7 +131,7 @@ class KLEncoder(Staged):
         self.mid_block = Middle(channels[-1], groups, codec.attention)
         self.conv_norm_out = GroupNorm(groups, channels[-1])
         self.conv_out = Convolution(channels[-1], features)
-        self.end = Output(self.conv_norm_out, self.conv_out)
+        self.end = Ending(self.conv_norm_out, F.silu, self.conv_out)
         self.quant_conv = Convolution(features, features, 1)
 
     def stages(self) -> list[Stage]:
@@ -184,7 +164,7 @@ class KLDecoder(Staged):
         self.up_blocks = nn.ModuleList(levels)
         self.conv_norm_out = GroupNorm(groups, channels[0])
         self.conv_out = Convolution(channels[0], after)
-        self.end = Output(self.conv_norm_out, self.conv_out)
+        self.end = Ending(self.conv_norm_out, F.silu, self.conv_out)
 
     def stages(self) -> list[Stage]:
         """Give the stages in their order."""

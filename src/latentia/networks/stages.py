@@ -98,6 +98,28 @@ class GroupNorm(nn.GroupNorm):
         return apart.view_as(x) * self.weight.view(-1, 1, 1) + self.bias.view(-1, 1, 1)
 
 
+class Ending(Stage):
+    """A normalisation, an activation and a last layer: a stage over layers that others own."""
+
+    def __init__(self, norm: nn.Module, activation: Callable[[Tensor], Tensor], last: Stage) -> None:
+        """Take the layers, without owning them.
+
+        Args:
+            norm: the normalisation.
+            activation: what follows it.
+            last: the last layer.
+        """
+        super().__init__()
+        self.layers = (norm, last)  # a tuple: they are parts of the network, and not once more of this
+        self.activation = activation
+        self.up, self.reach = last.up, last.reach
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map `(B, C, H, W)` as the last layer does."""
+        norm, last = self.layers
+        return last(self.activation(norm(x)))
+
+
 class Attention(Stage):
     """Self-attention of one head over all places, added to its input.
 

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from latentia.assembly.settings import SECTIONS as ALL
 from latentia.core import storage
 from latentia.core.errors import ConfigError, RunError, nearest
 from latentia.core.types import LatentModel
@@ -20,17 +21,7 @@ from latentia.runs import diffusers
 from latentia.runs.recipe import read_recipe
 from latentia.training.folder import RunFolder
 
-SECTIONS = (
-    "transform",
-    "condition",
-    "corruption",
-    "inputs",
-    "model",
-    "network",
-    "posterior",
-    "prior",
-    "likelihood",
-)
+SECTIONS = tuple(name for name in ALL if name not in ("data", "objective", "training", "start"))
 """What a run takes over from the folder that it begins at: all that a model is made of."""
 RECORDED = ("folder", "kind", "weights", "scaling_factor")
 """The keys of the section `start`: the folder, and what was found in it."""
