@@ -28,6 +28,8 @@ VERBS = {
     "decode": "decode",
     "score": "score",
     "impute": "impute",
+    "compress": "compress",
+    "decompress": "decompress",
     "evaluate": "evaluate",
     "compare": "compare",
     "sweep": "sweep",

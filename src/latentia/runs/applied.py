@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import math
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from latentia.coding import Compressor
 from latentia.core import storage
 from latentia.core.errors import LatentiaError
+from latentia.runs import compression
 from latentia.runs.anomaly import HELD_OUT, REFERENCES, AnomalyScorer, Explanation
 from latentia.runs.data import Owned
 from latentia.runs.exchange import is_frame
@@ -141,3 +145,38 @@ class Applied(Owned):
         found = impute(self, given, c, draws=draws, samples=samples, seed=seed)
         whole = [self.refilled(x, given, one) if is_frame(x) else self.outward(one) for one in found.fillings]
         return whole if draws else whole[0]
+
+    @cached_property
+    def compressor(self) -> Compressor:
+        """What codes examples without loss; see `latentia.runs.compression.compressor_of`."""
+        return compression.compressor_of(self)
+
+    def compress(self, x: Any) -> bytes:
+        """Write examples without loss, as `latentia compress` writes a file; see `latentia.runs.compression`.
+
+        Args:
+            x: examples, as `encode` takes them.
+
+        Returns:
+            The content of the file.
+
+        Raises:
+            ConfigError: if the model cannot be coded by.
+            DataError: if a value is none that its likelihood has a probability of.
+        """
+        return compression.to_bytes(self.compressor, np.asarray(self.inward(x)[0]))
+
+    def decompress(self, content: bytes) -> Any:
+        """Give back the examples that `compress` wrote, on this machine or another.
+
+        Args:
+            content: the content of the file.
+
+        Returns:
+            The examples, `(N, *shape)`, as `outward` gives them.
+
+        Raises:
+            DataError: if it is no such content, another model's, or damaged.
+        """
+        found = compression.Compressed(self, io.BytesIO(content), "the content given")
+        return self.outward(np.concatenate(list(found.read())))

@@ -1,0 +1,45 @@
+"""The verb `compress`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from latentia.cli.output import run_argument, skip_bad_option
+
+
+@click.command("compress", short_help="Write examples into a small file, without loss.")
+@run_argument
+@click.argument("source", required=False)
+@click.option(
+    "--split", help="Which split; by default test of the run's own data, and all of SOURCE, as all takes it."
+)
+@click.option("-n", "count", default=0, help="How many examples; all by default.")
+@click.option("--block", default=1024, show_default=True, help="Examples that are read back together.")
+@click.option("--resume", is_flag=True, help="Go on with what was interrupted.")
+@skip_bad_option
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), required=True, help="The file, such as digits.lat."
+)
+def command(
+    run: Path,
+    source: str | None,
+    split: str | None,
+    count: int,
+    block: int,
+    resume: bool,
+    skip_bad: bool,
+    output: Path,
+) -> None:
+    """Compress examples of SOURCE, or of the data that RUN was trained on, without loss.
+
+    'latentia decompress' gives them back, value by value, on any machine that has RUN's folder.
+    """
+    from latentia.api import open_run
+    from latentia.runs.compression import compress
+
+    opened = open_run(run, device="cpu")
+    x, _ = opened.take(source, split, count or None, skip_bad=skip_bad)
+    written = compress(opened, x, output, block=block, resume=resume, quiet=False)
+    click.echo(f"{output}: {written.summary()}")

@@ -1,0 +1,257 @@
+"""The file: what it was made with, and blocks of examples that are read each by itself.
+
+```
+"LAT", 1              magic, and the version of the format
+name                  8 bytes: the coder's, which any weight, table or setting changes
+event                 the count of its dimensions, and each of them
+count, block          how many examples there are, and how many a block holds
+CRC-32                of all this
+and for each block
+words                 how many words of 32 bits its content has
+rounds, chosen        by how many choices a chosen latent is coded; how many were, beside the first, and where
+CRC-32                of the symbols that it decodes to
+content               words, the least byte first
+```
+
+Numbers without a size are of 7 bits a byte, the least first, the highest bit saying that another follows.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import numpy as np
+
+from latentia.coding.bitsback import Block
+from latentia.core.errors import DataError
+
+MAGIC = b"LAT"
+VERSION = 1
+NAME = 8
+MOST = 1 << 16
+"""Examples of a block, and numbers of an example times 2^-8, at the most."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """What stands before the blocks.
+
+    Attributes:
+        name: the coder's.
+        event: shape of one example.
+        count: how many examples there are.
+        block: how many of them a block holds; the last one holds what is left.
+    """
+
+    name: bytes
+    event: tuple[int, ...]
+    count: int
+    block: int
+
+    @property
+    def blocks(self) -> int:
+        """How many blocks there are."""
+        return -(-self.count // self.block)
+
+    def rows(self, number: int) -> tuple[int, int]:
+        """Give the first example of a block, and the one after its last."""
+        return number * self.block, min(self.count, (number + 1) * self.block)
+
+    def packed(self) -> bytes:
+        """Write the header."""
+        numbers = (len(self.event), *self.event, self.count, self.block)
+        body = MAGIC + bytes([VERSION]) + self.name + b"".join(map(_varint, numbers))
+        return body + zlib.crc32(body).to_bytes(4, "little")
+
+
+def crc(symbols: np.ndarray) -> int:
+    """Give the CRC-32 of symbols, as numbers of 16 bits."""
+    return zlib.crc32(np.ascontiguousarray(symbols, "<u2").tobytes())
+
+
+def packed(block: Block, check: int) -> bytes:
+    """Write a block.
+
+    Args:
+        block: what the examples became.
+        check: their CRC-32.
+
+    Returns:
+        Its bytes.
+    """
+    chosen = block.chosen[1:]
+    gaps = [after - before for before, after in zip(block.chosen, chosen)]
+    numbers = (len(block.content) // 4, block.rounds, len(gaps), *gaps)
+    return b"".join(map(_varint, numbers)) + check.to_bytes(4, "little") + block.content
+
+
+def _varint(number: int) -> bytes:
+    found = bytearray()
+    while number > 127:
+        found.append(number & 127 | 128)
+        number >>= 7
+    found.append(number)
+    return bytes(found)
+
+
+class Reader:
+    """A file that is read block by block.
+
+    Attributes:
+        header: what stands before the blocks.
+    """
+
+    def __init__(self, handle: BinaryIO, where: str) -> None:
+        """Read the header.
+
+        Args:
+            handle: an open file.
+            where: what messages call it.
+
+        Raises:
+            DataError: if it is no such file, of a later version, or damaged.
+        """
+        self._handle, self._where = handle, where
+        self._places: list[int] = []
+        self._size = handle.seek(0, os.SEEK_END)
+        handle.seek(0)
+        start = handle.read(len(MAGIC) + 1)
+        if not start.startswith(MAGIC) or len(start) <= len(MAGIC):
+            raise DataError(f"{where} is no file that 'latentia compress' wrote")
+        if start[-1] > VERSION:
+            raise DataError(
+                f"{where} is of format {start[-1]}, and this version reads up to {VERSION}; use a later "
+                "latentia"
+            )
+        self._seen = start
+        try:
+            self.header = self._read_header()
+        except _Ended as error:
+            raise DataError(f"{where} is damaged or cut off in its header") from error
+        self._places.append(handle.tell())
+
+    def _read_header(self) -> Header:
+        name = self._take(NAME)
+        event = tuple(self._number() for _ in range(min(self._number(), 8)))
+        count, block = self._number(), self._number()
+        check = zlib.crc32(self._seen)
+        if check != int.from_bytes(self._take(4), "little"):
+            raise _Ended
+        if not 1 <= block <= MOST or not event or not 1 <= int(np.prod(event, dtype=object)) <= MOST << 8:
+            raise _Ended
+        return Header(name, event, count, block)
+
+    def _take(self, count: int) -> bytes:
+        found = self._handle.read(count)
+        if len(found) < count:
+            raise _Ended
+        self._seen += found
+        return found
+
+    def _check_room(self, words: int) -> None:
+        """Refuse a content that is longer than the file, before memory is taken for it."""
+        if self._handle.tell() + 4 * words > self._size:
+            raise _Ended
+
+    def _number(self) -> int:
+        found = 0
+        for place in range(9):
+            byte = self._take(1)[0]
+            found |= (byte & 127) << 7 * place
+            if byte < 128:
+                return found
+        raise _Ended
+
+    def block(self, number: int) -> tuple[Block, int]:
+        """Read a block.
+
+        Args:
+            number: which.
+
+        Returns:
+            The block, and the CRC-32 of its symbols.
+
+        Raises:
+            DataError: if it is damaged, or the file ends before it does.
+        """
+        try:
+            while len(self._places) <= number:
+                self._handle.seek(self._places[-1])
+                words = self._before()[0]
+                self._check_room(words)
+                self._places.append(self._handle.seek(4 * words, os.SEEK_CUR))
+            self._handle.seek(self._places[number])
+            words, rounds, chosen, check = self._before()
+            first, end = self.header.rows(number)
+            self._check_room(words)
+            if chosen[-1] >= end - first:
+                raise _Ended
+            content = self._handle.read(4 * words)
+            if len(self._places) == number + 1:
+                self._places.append(self._handle.tell())
+        except _Ended as error:
+            raise self.damaged(number) from error
+        return Block(content, rounds, chosen), check
+
+    def _before(self) -> tuple[int, int, list[int], int]:
+        """Read what stands before the content of a block."""
+        self._seen = b""
+        words, rounds, gaps = self._number(), self._number(), self._number()
+        if gaps >= self.header.block:
+            raise _Ended
+        chosen = [0]
+        for _ in range(gaps):
+            chosen.append(chosen[-1] + self._number())
+        return words, rounds, chosen, int.from_bytes(self._take(4), "little")
+
+    def damaged(self, number: int) -> DataError:
+        """Say that a block is damaged.
+
+        Args:
+            number: which.
+
+        Returns:
+            The error to raise.
+        """
+        first, end = self.header.rows(number)
+        return DataError(
+            f"{self._where}: block {number + 1} of {self.header.blocks} (examples {first} to {end - 1}) is "
+            "damaged or cut off" + "; the others can be read with --rows" * (self.header.blocks > 1)
+        )
+
+    def check_end(self) -> None:
+        """Refuse a file that goes on behind its last block.
+
+        Raises:
+            DataError: if it does.
+        """
+        if self.header.blocks and len(self._places) > self.header.blocks:
+            self._handle.seek(self._places[self.header.blocks])
+        if self._handle.read(1):
+            raise DataError(f"{self._where} is damaged: it goes on behind its last block")
+
+    def whole(self, good: Callable[[int, Block, int], bool] | None = None) -> tuple[int, int]:
+        """Count the blocks that are there, of a file that may not be finished.
+
+        Args:
+            good: says of a block's number, the block and its CRC-32 whether it may stay; all may by default.
+
+        Returns:
+            How many there are from the first one on, and where the last of them ends.
+        """
+        for number in range(self.header.blocks):
+            try:
+                found = self.block(number)
+            except DataError:
+                return number, self._places[number]
+            if good is not None and not good(number, *found):
+                return number, self._places[number]
+        return self.header.blocks, self._places[self.header.blocks]
+
+
+class _Ended(Exception):
+    """A file that ends too early, or holds what it cannot hold."""

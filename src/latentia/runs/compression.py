@@ -1,0 +1,381 @@
+"""Files without loss: examples of a run's data, coded by its model."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+import torch
+
+from latentia.coding import Compressor, bitsback
+from latentia.coding.container import MOST, Header, Reader, crc, packed
+from latentia.core import storage
+from latentia.core.errors import ConfigError, DataError, LatentiaError, RunError, shell
+
+if TYPE_CHECKING:
+    from latentia.data.shards import Examples
+    from latentia.runs.applied import Applied
+
+BLOCK = 1024
+"""Examples of a block: its own costs are about 20 bytes."""
+LANES = 16
+"""Blocks that are worked on side by side."""
+SHOWN = 500
+"""Training examples that say how fine the latents' grid has to be."""
+FILE = "compressor.safetensors"
+
+
+def compressor_of(run: Applied) -> Compressor:
+    """Give the coder of a run: made once, and kept in its folder, whose tables belong to every file.
+
+    Args:
+        run: the run.
+
+    Returns:
+        The coder.
+
+    Raises:
+        ConfigError: if the model cannot be coded by, naming the part and the setting to change.
+        RunError: if the kept one is damaged, or this machine computes otherwise.
+    """
+    path, weights = run.folder.path / FILE, str(storage.checksum(run.model.state_dict()))
+    if path.is_file():
+        tensors, header = storage.load_tensors(path)
+        if header.get("weights") == weights:
+            tables = {name: tensor.numpy() for name, tensor in tensors.items()}
+            coder = _kept(run, header, tables)
+            coder.check(header["probe"])
+            return coder
+    try:
+        shown: Examples | None = run.dataset.part(run.examples("train", SHOWN))
+    except LatentiaError:
+        shown = None  # the data are gone
+    coder = Compressor.make(
+        run.model, run.transform, None if shown is None else _known(run, np.asarray(shown[:SHOWN]))
+    )
+    header = {**coder.header(), "name": coder.name.hex(), "weights": weights, "probe": coder.probe()}
+    tables = {name: torch.from_numpy(_narrow(table)) for name, table in coder.tables.items()}
+    with contextlib.suppress(LatentiaError):  # a folder that cannot be written to can be compressed by
+        storage.save_tensors(path, tables, header)
+    return coder
+
+
+def _narrow(table: np.ndarray) -> np.ndarray:
+    types = (np.int16, np.int32, np.int64)
+    return table.astype(next(kind for kind in types if np.abs(table).max() <= np.iinfo(kind).max))
+
+
+def _kept(run: Applied, header: dict[str, Any], tables: dict[str, np.ndarray]) -> Compressor:
+    place = run.folder.path / FILE
+    try:
+        coder = Compressor(run.model, run.transform, int(header["cell_bits"]), tables)
+        named = coder.name.hex() == header["name"] and coder.header() == {
+            key: header[key] for key in coder.header()
+        }
+    except KeyError as error:
+        raise RunError(
+            f"{place} is damaged: it lacks {error}; delete it, and files can be written anew"
+        ) from error
+    if not named:
+        raise RunError(
+            f"{place} was made by another version; use that version for its files, or delete it to write "
+            "new ones"
+        )
+    return coder
+
+
+def _known(run: Applied, x: np.ndarray) -> np.ndarray:
+    """Bring grey values to the two that a binarised run has: what is drawn in training has no file."""
+    if run.model.binary:
+        low, high = float(run.transform.low), float(run.transform.high)  # pyright: ignore
+        return np.where(x > 0.5 * (low + high), high, low).astype(x.dtype)
+    return x
+
+
+@dataclass(frozen=True)
+class Written:
+    """A file that was written.
+
+    Attributes:
+        count: how many examples it holds.
+        size: its bytes.
+        entries: numbers of an example.
+        bound: what the examples cost by the bound, in bits; NaN where no latent of them was drawn.
+    """
+
+    count: int
+    size: int
+    entries: int
+    bound: float
+
+    def summary(self) -> str:
+        """Say it in one line."""
+        bits = 8 * self.size / (self.count * self.entries)
+        over = f"; {8 * self.size / self.bound - 1:+.2%} of -ELBO" if self.bound > 0 else ""
+        return f"{self.count:,} examples in {self.size:,} bytes, {bits:.4f} bits per dimension{over}"
+
+
+def compress(
+    run: Applied,
+    x: Examples,
+    path: str | os.PathLike[str],
+    *,
+    block: int = BLOCK,
+    resume: bool = False,
+    quiet: bool = True,
+) -> Written:
+    """Write examples into a file, block by block.
+
+    What is done stands in a file beside it, `.NAME.part`, until all is; what was interrupted goes on there.
+
+    Args:
+        run: the run.
+        x: examples in the data's units, shape `(N, *event)`.
+        path: the file.
+        block: examples of a block: more take fewer bytes, fewer are found faster.
+        resume: go on with what an earlier call left.
+        quiet: show no progress bar.
+
+    Returns:
+        What was written.
+
+    Raises:
+        ConfigError: if the model cannot be coded by.
+        DataError: if a value is none that its likelihood has a probability of.
+        LatentiaError: if the file cannot be written.
+    """
+    path = Path(path)
+    storage.check_writable(path)
+    part = path.with_name(f".{path.name}.part")
+    coder = run.compressor
+    header = _header(coder, x, block)
+    started, end = _left(part, coder, header, x) if resume else (0, 0)
+    try:
+        with part.open("r+b" if end else "wb") as handle:
+            if not end:
+                handle.write(header.packed())
+            handle.seek(end or len(header.packed()))
+            handle.truncate()
+            bound = _write(coder, header, x, handle, started, quiet)
+            handle.flush()
+            os.fsync(handle.fileno())
+            size = handle.tell()
+        part.replace(path)
+    except OSError as error:
+        raise storage.cannot_write(path, error) from error
+    return Written(header.count, size, int(np.prod(coder.event)), bound)
+
+
+def to_bytes(coder: Compressor, x: np.ndarray, *, block: int = BLOCK) -> bytes:
+    """Give the content that `compress` would write.
+
+    Args:
+        coder: that of the run.
+        x: examples in the data's units, shape `(N, *event)`.
+        block: examples of a block.
+
+    Returns:
+        The bytes.
+    """
+    header, handle = _header(coder, x, block), io.BytesIO()
+    handle.write(header.packed())
+    _write(coder, header, x, handle, 0, True)
+    return handle.getvalue()
+
+
+def _header(coder: Compressor, x: Examples, block: int) -> Header:
+    if not 1 <= block <= MOST:
+        raise ConfigError(f"a block holds from 1 to {MOST} examples, not {block}")
+    if not len(x):
+        raise DataError("there are no examples to compress")
+    if tuple(x.shape[1:]) != coder.event:
+        want, got = ("x".join(map(str, shape)) for shape in (coder.event, x.shape[1:]))
+        raise DataError(f"files hold examples of the training's size, {want}, and these have {got}")
+    return Header(coder.name, coder.event, len(x), block)
+
+
+def _write(
+    coder: Compressor, header: Header, x: Examples, handle: BinaryIO, started: int, quiet: bool
+) -> float:
+    """Write the blocks from one on, and give what all examples cost by the bound."""
+    cost, drawn = 0.0, 0
+    with _bar("compressing", header.count, header.rows(started)[0] if started else 0, quiet) as advance:
+        for first in range(started, header.blocks, LANES):
+            numbers = range(first, min(first + LANES, header.blocks))
+            rows = [header.rows(number) for number in numbers]
+            parts = [coder.symbols(np.asarray(x[low:high]), low) for low, high in rows]
+            for symbols, block in zip(parts, bitsback.encode(coder, parts, advance), strict=True):
+                handle.write(packed(block, crc(symbols)))
+                cost, drawn = cost + block.bound, drawn + len(symbols) - len(block.chosen)
+            handle.flush()
+    return cost / drawn * header.count if drawn else float("nan")
+
+
+def _left(part: Path, coder: Compressor, header: Header, x: Examples) -> tuple[int, int]:
+    """Find what an interrupted call left: how many whole blocks of these examples, and where they end."""
+    if not part.is_file():
+        return 0, 0
+    with part.open("rb") as handle:
+        try:
+            reader = Reader(handle, str(part))
+        except DataError:
+            return 0, 0
+        if reader.header != header:
+            raise DataError(
+                f"{part} was begun with another model, other examples or another --block; compress without "
+                "--resume to begin anew"
+            )
+
+        def same(number: int, block: bitsback.Block, check: int) -> bool:
+            low, high = header.rows(number)
+            return crc(coder.symbols(np.asarray(x[low:high]), low)) == check
+
+        return reader.whole(same)
+
+
+class Compressed:
+    """A file of examples, read by the run that wrote it.
+
+    Attributes:
+        header: what the file says of itself.
+    """
+
+    def __init__(self, run: Applied, handle: BinaryIO, where: str) -> None:
+        """Open it.
+
+        Args:
+            run: the run.
+            handle: the open file.
+            where: what messages call it.
+
+        Raises:
+            DataError: if it is no such file, damaged in its header, or another model's.
+        """
+        self._reader, self._where = Reader(handle, where), where
+        self.header = self._reader.header
+        self._coder, self._run = run.compressor, run
+        if self.header.name != self._coder.name:
+            raise DataError(
+                f"{where} was written by another model than this run's (coder {self.header.name.hex()}, not "
+                f"{self._coder.name.hex()}); give the run that wrote it, with its {FILE}, by --run"
+            )
+        if self.header.event != self._coder.event:
+            raise DataError(f"{where} is damaged: its examples have another shape than the run's")
+
+    def read(self, first: int = 0, end: int | None = None, *, quiet: bool = True) -> Iterator[np.ndarray]:
+        """Give examples, in the data's units, some blocks at a time.
+
+        Args:
+            first: the first of them.
+            end: the one after the last; all by default.
+            quiet: show no progress bar.
+
+        Yields:
+            Shape `(n, *event)`, in the type that the run's data were stored in.
+
+        Raises:
+            DataError: if there are no such examples, or a block that holds some is damaged.
+        """
+        end = self.header.count if end is None else end
+        if not 0 <= first < end <= self.header.count:
+            raise DataError(
+                f"{self._where} holds examples 0 to {self.header.count - 1}; there are none from {first} to "
+                f"{end - 1}"
+            )
+        numbers = range(first // self.header.block, (end - 1) // self.header.block + 1)
+        if len(numbers) == self.header.blocks:
+            self._check_whole()
+        total = sum(high - low for low, high in map(self.header.rows, numbers))
+        with _bar("decompressing", total, 0, quiet) as advance:
+            for at in range(0, len(numbers), LANES):
+                group = numbers[at : at + LANES]
+                symbols = self._decoded(group, advance)
+                low = max(first - group[0] * self.header.block, 0)
+                high = end - group[0] * self.header.block
+                values = self._coder.values(symbols[low:high], self._run.record.dtype or np.float32)
+                yield values.reshape(-1, *self.header.event)
+
+    def save(self, path: Path, first: int, end: int, *, quiet: bool = True) -> tuple[int, ...]:
+        """Write examples as a .npy, of which only some are in memory at once.
+
+        Args:
+            path: the file.
+            first: as `read`.
+            end: as `read`.
+            quiet: show no progress bar.
+
+        Returns:
+            The shape of the array.
+        """
+        shape: tuple[int, ...] = ()
+        with storage.atomic_write(path) as handle:
+            for part in self.read(first, end, quiet=quiet):
+                made = np.ascontiguousarray(self._run.record.layout.restore(part))
+                if not shape:
+                    shape = (end - first, *made.shape[1:])
+                    what = {"descr": made.dtype.str, "fortran_order": False, "shape": shape}
+                    np.lib.format.write_array_header_2_0(handle, what)
+                handle.write(made.data)
+        return shape
+
+    def _check_whole(self) -> None:
+        self._reader.block(self.header.blocks - 1)
+        self._reader.check_end()
+
+    def _decoded(self, numbers: range, advance: Callable[[int], object]) -> np.ndarray:
+        blocks, checks = zip(*map(self._reader.block, numbers), strict=True)
+        for number, block in zip(numbers, blocks, strict=True):
+            if not 1 <= block.rounds <= self._coder.prior_rounds:
+                raise self._reader.damaged(number)
+        counts = [high - low for low, high in map(self.header.rows, numbers)]
+        found = []
+        for number, check, symbols in zip(
+            numbers, checks, bitsback.decode(self._coder, blocks, counts, advance), strict=True
+        ):
+            if symbols is None or crc(symbols) != check:
+                raise self._reader.damaged(number)
+            found.append(symbols)
+        return np.concatenate(found)
+
+
+@contextlib.contextmanager
+def _bar(what: str, total: int, done: int, quiet: bool) -> Iterator[Callable[[int], object]]:
+    from tqdm import tqdm
+
+    disable = True if quiet else None  # None: shown on a terminal alone
+    with tqdm(
+        desc=what, total=total, initial=done, unit=" examples", disable=disable, file=sys.stderr
+    ) as bar:
+        yield bar.update
+
+
+def run_of(path: Path) -> Path:
+    """Find the run that wrote a file, among the runs here and beside the file.
+
+    Args:
+        path: the file.
+
+    Returns:
+        The run's folder.
+
+    Raises:
+        DataError: if there is none.
+    """
+    with path.open("rb") as handle:
+        name = Reader(handle, str(path)).header.name.hex()
+    places = [Path(), Path("runs"), path.parent, path.parent / "runs"]
+    for place in dict.fromkeys(place.resolve() for place in places):
+        for kept in sorted(place.glob(f"*/{FILE}")):
+            with contextlib.suppress(LatentiaError):
+                if storage.load_tensors(kept)[1].get("name") == name:
+                    return kept.parent
+    raise DataError(
+        f"no run here wrote {shell(path)} (coder {name}): give its folder, which holds {FILE}, by --run"
+    )

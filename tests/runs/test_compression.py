@@ -1,0 +1,186 @@
+"""Files without loss, from Python and from the command line."""
+
+import math
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+
+import latentia
+from latentia.cli import main
+from latentia.core.errors import ConfigError, DataError
+from latentia.runs import compression
+from latentia.runs.compression import Compressed, compress
+
+QUICK = {"epochs": 15, "latent_dim": 4, "network": {"name": "mlp", "hidden": [32], "activation": "relu"}}
+
+
+@pytest.fixture(scope="module")
+def levels(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("levels") / "levels"
+    return latentia.train("digits", out=folder, likelihood="discretised_logistic", quiet=True, **QUICK)
+
+
+@pytest.fixture(scope="module")
+def x(levels):
+    return np.asarray(levels.dataset.x)
+
+
+def said(capsys, *arguments):
+    with pytest.raises(SystemExit) as ended:
+        main([str(word) for word in arguments])
+    out, err = capsys.readouterr()
+    return ended.value.code, out, err
+
+
+def test_all_examples_come_back_near_the_bound(levels, x, tmp_path):
+    written = compress(levels, x, tmp_path / "x.lat")
+    assert (levels.decompress((tmp_path / "x.lat").read_bytes()) == x).all()
+    assert written.size == (tmp_path / "x.lat").stat().st_size
+    with torch.no_grad():
+        terms = []
+        for part in levels.prepare(x):
+            q = levels.model.encode(part)
+            z = q.rsample()
+            prior = levels.model.prior(None)
+            terms.append(q.log_prob(z) - prior.log_prob(z) - levels.model.decode(z).log_prob(part))
+    bound = float(torch.cat(terms).double().sum()) / math.log(2)
+    assert written.bound == pytest.approx(bound, rel=5e-3)  # other latents
+    assert 8 * written.size < 1.005 * bound * 1.002
+
+
+def test_the_exact_network_keeps_the_bound(levels, x):
+    found = levels.compressor
+    z = found.mean(found.posterior(found.symbols(x)))
+    middle = torch.from_numpy((2 * z + 1 - found.cells) * 2.0 ** (-found.cell_bits - 1)).float()
+    with torch.no_grad():
+        p = levels.model.decode(middle)
+        want = -p.log_prob(torch.cat(list(levels.prepare(x)))).double().numpy() / math.log(2)
+    got = compression.bitsback.cost(*found.p(z).choices(found.symbols(x)))
+    assert got.mean() == pytest.approx(want.mean(), rel=5e-4)
+
+
+def test_rows_are_read_by_themselves_and_neither_lanes_nor_batches_change_a_file(
+    levels, x, tmp_path, monkeypatch
+):
+    compress(levels, x[:300], tmp_path / "a.lat", block=50)
+    monkeypatch.setattr(compression, "LANES", 2)
+    monkeypatch.setattr(compression.bitsback, "AT_ONCE", 7)
+    compress(levels, x[:300], tmp_path / "b.lat", block=50)
+    content = (tmp_path / "a.lat").read_bytes()
+    assert content == (tmp_path / "b.lat").read_bytes()
+    with (tmp_path / "a.lat").open("rb") as handle:
+        opened = Compressed(levels, handle, "a.lat")
+        for first, end in ((0, 1), (49, 51), (120, 260), (299, 300)):
+            assert (np.concatenate(list(opened.read(first, end))) == x[first:end]).all()
+        with pytest.raises(DataError, match="examples 0 to 299; there are none from 5 to 300"):
+            next(opened.read(5, 301))
+    damaged = bytearray(content)
+    damaged[-20] ^= 1
+    (tmp_path / "c.lat").write_bytes(damaged)
+    with (tmp_path / "c.lat").open("rb") as handle:
+        opened = Compressed(levels, handle, "c.lat")
+        assert (np.concatenate(list(opened.read(0, 250))) == x[:250]).all()
+        with pytest.raises(
+            DataError, match=r"block 6 of 6 \(examples 250 to 299\) is damaged.*the others can be read"
+        ):
+            list(opened.read())
+
+
+def test_a_file_decodes_by_a_copy_of_the_run_without_its_data(levels, x, tmp_path):
+    content = levels.compress(x[:100])
+    shutil.copytree(levels.folder.path, tmp_path / "copy")
+    copy = latentia.open_run(tmp_path / "copy", device="cpu")
+    assert (copy.decompress(content) == x[:100]).all()
+
+
+def test_the_command_line_writes_and_reads(levels, x, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(levels.folder.path.parent)
+    file = tmp_path / "test.lat"
+    code, out, _ = said(capsys, "compress", levels.folder.path, "-o", file)
+    assert code == 0 and "180 examples in" in out and "bits per dimension; +" in out
+    code, out, _ = said(capsys, "decompress", file, "-o", tmp_path / "test.npy")
+    assert code == 0 and "180x1x8x8" in out
+    test = x[levels.dataset.splits["test"]]
+    assert (np.load(tmp_path / "test.npy") == test).all()
+    code, _, _ = said(
+        capsys, "decompress", file, "--run", levels.folder.path, "--rows", "3:9", "-o", tmp_path / "some.npz"
+    )
+    assert code == 0 and (np.load(tmp_path / "some.npz")["x"] == test[3:9]).all()
+    monkeypatch.chdir(tmp_path)
+    code, _, err = said(capsys, "decompress", file, "-o", tmp_path / "no.npy")
+    assert code == 2 and "no run here wrote" in err and "--run" in err
+    code, _, err = said(capsys, "decompress", tmp_path / "test.npy", "-o", tmp_path / "no.npy")
+    assert code == 2 and "is no file that 'latentia compress' wrote" in err
+
+
+def test_what_was_killed_goes_on_and_gives_the_same_file(levels, tmp_path):
+    source = np.tile(np.asarray(levels.dataset.x), (2, 1, 1, 1))
+    np.save(tmp_path / "x.npy", source)
+    command = [sys.executable, "-m", "latentia", "compress", str(levels.folder.path), str(tmp_path / "x.npy")]
+    command += ["--block", "16", "--resume", "-o", str(tmp_path / "x.lat")]
+    part = tmp_path / ".x.lat.part"
+    process = subprocess.Popen(command, env=os.environ, stderr=subprocess.DEVNULL)
+    while process.poll() is None and not (part.is_file() and part.stat().st_size > 10_000):
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert part.is_file() and not (tmp_path / "x.lat").exists()
+    done = part.stat().st_size
+    assert subprocess.run(command, env=os.environ, check=False, stderr=subprocess.DEVNULL).returncode == 0
+    assert done > 10_000 and not part.exists()
+    compress(levels, source, tmp_path / "whole.lat", block=16)
+    assert (tmp_path / "x.lat").read_bytes() == (tmp_path / "whole.lat").read_bytes()
+
+
+def test_what_was_left_by_other_examples_is_not_gone_on_with(levels, x, tmp_path):
+    compress(levels, x[:64], tmp_path / "x.lat", block=16)
+    (tmp_path / "x.lat").rename(tmp_path / ".x.lat.part")
+    compress(levels, x[64:128], tmp_path / "x.lat", block=16, resume=True)
+    assert (levels.decompress((tmp_path / "x.lat").read_bytes()) == x[64:128]).all()
+    (tmp_path / "x.lat").rename(tmp_path / ".x.lat.part")
+    with pytest.raises(DataError, match="was begun with another model, other examples or another --block"):
+        compress(levels, x[:65], tmp_path / "x.lat", block=16, resume=True)
+
+
+def test_what_cannot_be_coded_is_refused_with_the_setting_to_change(levels, x, tmp_path):
+    with pytest.raises(DataError, match=r"example 0 holds 0\.5, .* of 17 values from 0 to 16 alone"):
+        levels.compress(np.full((1, 1, 8, 8), 0.5, np.float32) + x[:1])
+    with pytest.raises(DataError, match="there are no examples"):
+        compression.to_bytes(levels.compressor, x[:0])
+    with pytest.raises(ConfigError, match="a block holds from 1 to"):
+        compress(levels, x, tmp_path / "x.lat", block=0)
+    refused = {
+        "is a density.*discretised_logistic_mixture": {"likelihood": "gaussian"},
+        "prior 'MixturePrior' cannot be coded": {"prior": "mixture"},
+        r"train with --model vae posterior\.name=diagonal_gaussian": {"posterior": "full_gaussian"},
+        "layer 'encoder.*' is a GroupNorm": {"network": "resnet"},
+    }
+    for number, (message, setting) in enumerate(refused.items()):
+        settings = {"likelihood": "bernoulli", **QUICK, "epochs": 1, **setting}
+        run = latentia.train("digits", out=tmp_path / str(number), quiet=True, **settings)
+        with pytest.raises(ConfigError, match=message):
+            run.compress(x[:2])
+
+
+def test_another_runs_file_and_a_later_version_are_named(levels, x, tmp_path):
+    other = latentia.train(
+        "digits", out=tmp_path / "other", likelihood="discretised_logistic", seed=1, quiet=True, **QUICK
+    )
+    content = levels.compress(x[:5])
+    with pytest.raises(DataError, match="was written by another model than this run's"):
+        other.decompress(content)
+    with pytest.raises(DataError, match="is of format 2, and this version reads up to 1; use a later"):
+        levels.decompress(content[:3] + b"\2" + content[4:])
+
+
+def test_without_the_extra_it_says_what_to_install(levels, x, monkeypatch):
+    monkeypatch.setitem(sys.modules, "constriction", None)
+    with pytest.raises(latentia.core.errors.MissingExtra, match=r"pip install 'latentia\[compression\]'"):
+        levels.compress(x[:2])
