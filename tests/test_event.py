@@ -9,7 +9,6 @@ import torch
 
 import latentia
 from latentia import assembly
-from latentia.core.errors import ConfigError
 from latentia.core.event import Event
 from latentia.training import Training
 
@@ -23,7 +22,7 @@ from latentia.training import Training
         ((1, 3, 8), "array", "mlp"),
         ((13, 8, 8), "array", "conv"),
         ((2, 12), "array", "mlp"),
-        ((3, 4, 8, 8), "video", None),
+        ((3, 9, 32, 32), "video", "causal3d"),
         ((5, 4, 8, 8), "array", "mlp"),
     ],
 )
@@ -37,12 +36,7 @@ def test_shapes_have_kinds_and_kinds_have_networks(shape, kind, network):
         if len(shape) > 2
         else latentia.load(np.random.default_rng(0).random((40, *shape), np.float32))
     )
-    if network is None:
-        with pytest.raises(ConfigError, match=r"no network for video yet.*network\.name=mlp"):
-            assembly.complete({}, dataset, Training)
-        network = "mlp"
-        assert assembly.complete({"network": network}, dataset, Training)["network"]["name"] == "mlp"
-    elif len(shape) != 2:  # the reader gives (2, 12) a channel, and so another shape
+    if len(shape) != 2:  # the reader gives (2, 12) a channel, and so another shape
         assert dataset.event.kind == kind
         assert assembly.complete({}, dataset, Training)["network"]["name"] == network
 

@@ -28,7 +28,7 @@ VALIDATION_STEPS = 100
 """Without `training.validate_every`, this many steps at least lie between validations."""
 
 
-USUAL = {"network": ("conv", "mlp", ""), "ladder": ("ladder_conv", "ladder_mlp", "")}
+USUAL = {"network": ("conv", "mlp", "causal3d"), "ladder": ("ladder_conv", "ladder_mlp", "")}
 """The network for what has height and width, for what has not, and for video; nothing where there is none."""
 
 

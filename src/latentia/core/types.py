@@ -164,6 +164,8 @@ class LatentModel(nn.Module, abc.ABC):
             takes examples of any size, whose last entries it mirrors up to the next multiple; what it decodes
             is of that size, and whoever knows the example's cuts it. Empty where the size is that of the
             training.
+        lead: how many entries at the beginning of the first of these sides are a place of the grid by
+            themselves, such as the first frame of a clip.
     """
 
     kind: ClassVar[str] = "model"
@@ -177,6 +179,7 @@ class LatentModel(nn.Module, abc.ABC):
     classifies: ClassVar[bool] = False
     levels: tuple[int, ...] = ()
     strides: tuple[int, ...] = ()
+    lead: int = 0
 
     @property
     def coder(self) -> Coder | None:

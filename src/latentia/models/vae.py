@@ -79,8 +79,7 @@ class VAE(DecodingModel):
         self.likelihood: Likelihood = parts.get("likelihood") or self._usual("likelihood")
         self.take(parts.get("inputs"))
         if network.convolutional and self.posterior.pointwise:
-            sides = zip(self.event[-len(self.latent) + 1 :], self.latent[1:], strict=True)
-            self.strides = tuple(side // part for side, part in sides)
+            self.strides, self.lead = network.strides(self.event, self.latent), network.lead
         self.equivariance = equivariance
         self._check_equivariance()
         self._wire(network)
@@ -117,7 +116,7 @@ class VAE(DecodingModel):
     def encode(self, x: Tensor, c: Tensor | None = None) -> Distribution:
         """Give q(z|x); see `LatentModel`."""
         # Networks may run in bfloat16; probabilities are sums over many terms and need float32.
-        return self.posterior(through(self.encoder, reflected(self.seen(x), self.strides)).float())
+        return self.posterior(through(self.encoder, reflected(self.seen(x), self.strides, self.lead)).float())
 
     def decode(self, z: Tensor, c: Tensor | None = None) -> Distribution:
         """Give p(x|z); see `LatentModel`."""

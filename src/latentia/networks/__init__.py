@@ -6,6 +6,8 @@ a pair with several levels.
 """
 
 from latentia.networks.base import Network, begin_at, centre, recompute
+from latentia.networks.causal import Streamed
+from latentia.networks.causal3d import Causal3d
 from latentia.networks.codec import Codec, begin_linear
 from latentia.networks.conv import Conv
 from latentia.networks.deep_codec import DeepCodec
@@ -23,6 +25,7 @@ from latentia.networks.tiles import cropped, reflected, through
 
 __all__ = [
     "MLP",
+    "Causal3d",
     "Codec",
     "Columns",
     "Conv",
@@ -40,6 +43,7 @@ __all__ = [
     "Masked",
     "Network",
     "ResNet",
+    "Streamed",
     "VGGFeatures",
     "begin_at",
     "begin_linear",

@@ -214,6 +214,24 @@ class Network(abc.ABC):
         check_dim(dim)
         return (dim,) if downsample is None else (dim, *divided(event, downsample, "model.downsample"))
 
+    def strides(self, event: Shape, latent: Shape) -> Shape:
+        """Say how many entries along each of the last sides are one place of a grid.
+
+        Args:
+            event: shape of one example.
+            latent: what `latent` gave for it.
+
+        Returns:
+            A number for each side of the grid.
+        """
+        sides = zip(event[-len(latent) + 1 :], latent[1:], strict=True)
+        return tuple(side // part for side, part in sides)
+
+    @property
+    def lead(self) -> int:
+        """How many entries at the beginning of the first of these sides are a place of their own."""
+        return 0
+
     @abc.abstractmethod
     def encoder(self, event: Shape, features: Shape) -> nn.Module:
         """Build the map from `(B, *event)` to `(B, *features)`.
@@ -310,6 +328,20 @@ def check_positive(values: tuple[int, ...], where: str) -> None:
     """
     if any(value < 1 for value in values):
         raise ConfigError(f"'{where}' must hold positive sizes, not {list(values)}")
+
+
+def check_levels(channels: tuple[int, ...]) -> None:
+    """Refuse what are no channels of levels.
+
+    Args:
+        channels: those of each level, the picture's own resolution first.
+
+    Raises:
+        ConfigError: if there is none, or one is not positive.
+    """
+    if not channels:
+        raise ConfigError("'network.channels' must name the channels of at least one level")
+    check_positive(channels, "network.channels")
 
 
 def image_size(event: Shape, network: str, instead: str = "mlp") -> tuple[int, int, int]:

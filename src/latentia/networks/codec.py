@@ -9,11 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from latentia.core.errors import ConfigError
-from latentia.networks.base import Network, Shape, check_dim, check_grid, check_positive, image_size
+from latentia.networks.base import Network, Shape, check_dim, check_grid, image_size
+from latentia.networks.clip_code import SMALLEST_SHARE, WithBlocks, begin_blocks
 from latentia.networks.stages import Staged
-
-SMALLEST_SHARE = 1e-6
-"""The least share of the variance of all components that one is taken to have."""
 
 
 class WithLinear(nn.Module):
@@ -59,12 +57,14 @@ def begin_linear(encoder: nn.Module, decoder: nn.Module, x: Tensor) -> None:
     Args:
         encoder: of pictures; nothing is done where it has no linear map.
         decoder: of latents.
-        x: examples, `(N, C, H, W)`, without holes.
+        x: examples, `(N, C, H, W)`, without holes; clips have more sides, and a code of their own.
 
     References:
         Michael Tipping, Christopher Bishop, "Probabilistic Principal Component Analysis", 1999.
         James Lucas et al., "Don't Blame the ELBO! A Linear VAE Perspective on Posterior Collapse", 2019.
     """
+    if isinstance(encoder, WithBlocks) and isinstance(decoder, WithBlocks):
+        begin_blocks(encoder, decoder, x)
     if not isinstance(encoder, WithLinear) or not isinstance(decoder, WithLinear):
         return
     there, back = encoder.linear, decoder.linear
@@ -170,17 +170,3 @@ class Codec(Network):
         """Refuse what is no image, and what is no grid."""
         image_size(event, self.name)
         check_grid(grid, self.name)
-
-
-def check_levels(channels: tuple[int, ...]) -> None:
-    """Refuse what are no channels of levels.
-
-    Args:
-        channels: those of each level, the picture's own resolution first.
-
-    Raises:
-        ConfigError: if there is none, or one is not positive.
-    """
-    if not channels:
-        raise ConfigError("'network.channels' must name the channels of at least one level")
-    check_positive(channels, "network.channels")

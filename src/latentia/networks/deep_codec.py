@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from latentia.core.errors import ConfigError
 from latentia.core.registry import register
-from latentia.networks.base import ResidualBlock
-from latentia.networks.codec import Codec, check_levels
+from latentia.networks.base import ResidualBlock, check_levels
+from latentia.networks.codec import Codec
 from latentia.networks.stages import Convolution, Ending, Stage, Staged
 
 EPSILON = 1e-5

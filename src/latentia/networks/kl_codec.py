@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from latentia.core.registry import register
-from latentia.networks.base import check_positive
-from latentia.networks.codec import Codec, check_levels
+from latentia.networks.base import check_levels, check_positive
+from latentia.networks.codec import Codec
 from latentia.networks.stages import (
     Attention,
     Convolution,

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from latentia.networks.causal import Streamed, pieces
 from latentia.networks.codec import WithLinear
 from latentia.networks.stages import GroupNorm, Stage, Staged
 
@@ -23,20 +24,22 @@ BUDGET = 1 << 28
 Box = tuple[slice, slice]
 
 
-def reflected(x: Tensor, strides: tuple[int, ...]) -> Tensor:
+def reflected(x: Tensor, strides: tuple[int, ...], lead: int = 0) -> Tensor:
     """Make sides as long as the next multiple of their stride, by what stands before the last edge, mirrored.
 
     Args:
         x: `(B, C, *sides)`.
         strides: what shall divide each side; nothing is done where there are none.
+        lead: how many entries of the first side stand before what its stride shall divide.
 
     Returns:
         The same, or with mirrored entries after the last of a side; a side of 1 is repeated.
     """
     for axis, stride in enumerate(strides, start=2):
-        size = x.shape[axis]
-        if size % stride:
-            place = torch.arange(math.ceil(size / stride) * stride, device=x.device)
+        size, alone = x.shape[axis], lead if axis == 2 else 0
+        if (size - alone) % stride:
+            whole = alone + math.ceil((size - alone) / stride) * stride
+            place = torch.arange(whole, device=x.device)
             turn = max(1, 2 * (size - 1))
             place = place % turn
             x = x.index_select(axis, torch.minimum(place, turn - place) % size)
@@ -62,14 +65,18 @@ def cropped(x: Tensor, like: Tensor) -> Tensor:
 def through(network: nn.Module, x: Tensor, magnified: float = 1.0) -> Tensor:
     """Map pictures by a network: one by one and in tiles where they are large and no gradient is wanted.
 
+    Clips are mapped piece by piece where they are long.
+
     Args:
         network: what maps them; only one of stages can work in tiles.
-        x: pictures, or latents on a grid, `(B, C, H, W)`.
+        x: pictures, or latents on a grid, `(B, C, H, W)`; or clips, `(B, C, T, H, W)`.
         magnified: how many times larger than `x` the pictures are that the network works on.
 
     Returns:
         What the network gives for them.
     """
+    if isinstance(network, Streamed) and not torch.is_grad_enabled():
+        return pieces(network, x)
     staged = isinstance(network, Staged | WithLinear)
     if not staged or torch.is_grad_enabled() or max(x.shape[-2:]) * magnified <= 2 * SIDE:
         return network(x)

@@ -35,7 +35,13 @@ from latentia.probability.lookup_free import LookupFree, SoftBits
 from latentia.probability.mixtures import Mixture, MixturePrior, VampPrior
 from latentia.probability.moving import Moving
 from latentia.probability.observed import Observed, blended, entries, observed
-from latentia.probability.posteriors import DeltaPosterior, DiagonalGaussian, FullGaussian, Posterior
+from latentia.probability.posteriors import (
+    DeltaPosterior,
+    DiagonalGaussian,
+    FullGaussian,
+    Posterior,
+    SharedGaussian,
+)
 from latentia.probability.priors import ConditionalNormal, Prior, StandardNormal
 from latentia.probability.quantisers import (
     EMACodebook,
@@ -87,6 +93,7 @@ __all__ = [
     "Quantiser",
     "ResidualCodebook",
     "RotationCodebook",
+    "SharedGaussian",
     "SoftBits",
     "SplinePosterior",
     "SplinePrior",

@@ -108,6 +108,30 @@ class DiagonalGaussian(Posterior):
         return Independent(normal, len(self.latent), validate_args=False)
 
 
+@register("posterior", "shared_gaussian")
+class SharedGaussian(Posterior):
+    r"""N(z; mu(x), sigma(x)^2 I) at each place of a grid: one log sigma^2 for all channels, after the means.
+
+    References:
+        Yoav HaCohen et al., "LTX-Video: Realtime Video Latent Diffusion", 2024.
+    """
+
+    gives: ClassVar[Words] = Posterior.gives | {FACTORISED}
+    pointwise: ClassVar[bool] = True
+
+    @property
+    def features(self) -> tuple[int, ...]:
+        """One channel more than the latent has."""
+        return (self.latent[0] + 1, *self.latent[1:])
+
+    def forward(self, features: Tensor) -> Distribution:
+        """Give N(mu, sigma^2 I)."""
+        mean, log_variance = features[:, :-1], features[:, -1:]
+        log_scale = log_deviation(log_variance).expand_as(mean)
+        normal = PlainNormal(mean, log_scale.exp(), log_scale=log_scale)
+        return Independent(normal, len(self.latent), validate_args=False)
+
+
 class _FullNormal(MultivariateNormal):
     """torch's distribution in full precision: its draws and densities are products of matrices."""
 
