@@ -23,6 +23,7 @@ RECIPES = {
     "vae, conv": {"network": {"name": "conv"}},
     "vae, resnet": {"network": {"name": "resnet"}},
     "vae, flow": {"posterior": {"name": "iaf"}},
+    "vae, diffusion": {"prior": {"name": "diffusion"}},
     "vae, vamp": {"prior": {"name": "vamp"}},
     "vae, iwae": {"objective": {"name": "iwae", "samples": 5}},
     "vae, perceptual": {"objective": {"name": "perceptual", "base": {"name": "elbo"}}},

@@ -66,7 +66,9 @@ def complete(settings: Mapping[str, Any], dataset: Dataset, training: type) -> T
         tables["likelihood"].setdefault("name", "columns")
     if typed(dataset) and "corruption" in defaults:
         tables["corruption"].setdefault("name", "dropout")  # there is no noise to add to a name
-    for kind in ("posterior", "prior", "objective", "likelihood", "condition", "corruption"):
+    if dataset.moments and defaults.get("network") == "identity":
+        tables["posterior"].setdefault("name", "diagonal_gaussian")
+    for kind in ("posterior", "prior", "objective", "likelihood", "condition", "corruption", "transform"):
         if kind in defaults:
             tables[kind].setdefault("name", defaults[kind])
     kinds = kinds_of(tables)

@@ -47,6 +47,9 @@ def usual_network(kind: str, defaults: Mapping[str, str], event: Event) -> str:
         ConfigError: if there is none for such data, so that the user has to choose.
     """
     planar, other, video = USUAL[kind]
+    usual = defaults.get("network")
+    if usual and getattr(registry.lookup(kind, usual), "any_event", False):
+        return usual
     if event.kind == "video" and not video:
         shape = "x".join(map(str, event))
         raise ConfigError(
@@ -241,7 +244,7 @@ def facts_of(
     made_up = {"low": lambda: span()[0], "high": lambda: span()[1]}  # by whoever draws examples
     link = getattr(network, "link", None) or ("sigmoid" if ends[0] >= 0 and ends[1] <= 1 else None)
     return {
-        "network": {"linear": lambda: steps() <= SHORT},
+        "network": {"linear": lambda: steps() <= SHORT, "moments": lambda: dataset.moments},
         "objective": {
             "data_range": lambda: span()[1] - span()[0],
             "base": lambda: usual,

@@ -185,9 +185,35 @@ def _bound(part: Part, around: Around) -> str:
     )
 
 
+def _prior_density(part: Part, around: Around) -> str:
+    prior = around.spec["prior"]["name"] if "prior" in around.spec else "diffusion"
+    return (
+        f"{part.title} weighs latents by p(z), of which prior '{prior}' knows a bound alone; use "
+        "objective.name=elbo, or another prior such as prior.name=maf"
+    )
+
+
+def _alone(part: Part, around: Around) -> str:
+    return (
+        f"{part.title} scores a prior alone, and model '{around.model}' has encoder and decoder to train; "
+        "use objective.name=elbo, or --model diffusion on encoded latents"
+    )
+
+
+def _scores_prior(part: Part, around: Around) -> str:
+    objective = around.spec["objective"]["name"]
+    return (
+        f"{part.title} is a prior alone, and objective '{objective}' scores more than that; use "
+        "objective.name=density, or --model vae"
+    )
+
+
 MESSAGES: dict[str, Callable[[Part, Around], str]] = {
     needs.CONTINUOUS: _continuous,
     needs.CODES: _codes,
+    needs.PRIOR_DENSITY: _prior_density,
+    needs.ALONE: _alone,
+    needs.SCORES_PRIOR: _scores_prior,
     needs.DENSITY: _density,
     needs.FACTORISED: _factorised,
     needs.PATH: _path,

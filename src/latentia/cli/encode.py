@@ -28,6 +28,11 @@ from latentia.core.errors import shell
 )
 @skip_bad_option
 @click.option("--sample", is_flag=True, help="Draw from the posterior instead of taking its mean.")
+@click.option(
+    "--moments",
+    is_flag=True,
+    help="Give means and log variances, of which --model diffusion draws anew in each step; into a folder.",
+)
 @click.option("--codes", is_flag=True, help="Give the codes of a model that has codes, whole numbers.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the draw.")
 @click.option(
@@ -51,6 +56,7 @@ def command(
     split: str | None,
     skip_bad: bool,
     sample: bool,
+    moments: bool,
     codes: bool,
     seed: int,
     whole: bool,
@@ -67,13 +73,16 @@ def command(
             raise click.UsageError(
                 "a folder takes every example; leave -n and --split out, or name a .npy file"
             )
-        if sample and codes:
-            raise click.UsageError("--sample and --codes are two kinds of latents; give one of them")
+        kinds = [name for name, on in (("sample", sample), ("moments", moments), ("codes", codes)) if on]
+        if len(kinds) > 1:
+            first, second = (f"--{kind}" for kind in kinds[:2])
+            raise click.UsageError(f"{first} and {second} are two kinds of latents; give one of them")
         if skip_bad:
             raise click.UsageError("--skip-bad is not for a folder; pack SOURCE with it first")
-        latents = "sample" if sample else "codes" if codes else "mean"
-        _into_folder(run, source, output, latents, seed, whole, device)
+        _into_folder(run, source, output, kinds[0] if kinds else "mean", seed, whole, device)
         return
+    if moments:
+        raise click.UsageError("moments are for training; encode them into a folder")
     if whole:
         raise click.UsageError("whole pictures have sizes of their own; encode them into a folder")
     check_output(output)

@@ -22,6 +22,7 @@ from latentia.core.errors import ConfigError, MissingComponent, nearest, reason
 HOMES = {
     "network": "latentia.networks",
     "ladder": "latentia.networks",
+    "denoiser": "latentia.networks",
     "features": "latentia.networks",
     "inputs": "latentia.networks",
     "posterior": "latentia.probability",
@@ -30,7 +31,7 @@ HOMES = {
     "schedule": "latentia.objectives",
     "objective": "latentia.objectives",
     "model": "latentia.models",
-    "sampler": "latentia.sampling",
+    "sampler": "latentia.runs.chained",
     "transform": "latentia.data.transforms",
     "corruption": "latentia.data.corruptions",
     "condition": "latentia.data.conditions",
@@ -41,6 +42,7 @@ HOMES = {
 BASES = {
     "network": "latentia.networks.Network",
     "ladder": "latentia.networks.Ladder",
+    "denoiser": "latentia.networks.Denoiser",
     "features": "latentia.networks.Features",
     "inputs": "latentia.networks.Inputs",
     "posterior": "latentia.probability.Posterior",

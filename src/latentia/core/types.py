@@ -157,6 +157,8 @@ class LatentModel(nn.Module, abc.ABC):
         prior: gives p(z|c), from c of shape `(B, C)` or None; its batch shape is `()` where it ignores c.
         condition: how many numbers c has; 0 for a model without a condition.
         dropped: whether the model was trained to do without its condition, too.
+        copies: whether the latent is the example itself, or drawn from its moments: nothing is learned but
+            the prior, and there is no reconstruction to look at.
         classifies: whether the condition is a label that the model infers where it is not known.
         levels: how many numbers of a latent belong to each level of a hierarchy, the top one first; empty for
             a model without levels.
@@ -176,6 +178,7 @@ class LatentModel(nn.Module, abc.ABC):
     prior: Callable[..., Distribution]
     condition: int = 0
     dropped: bool = True
+    copies: ClassVar[bool] = False
     classifies: ClassVar[bool] = False
     levels: tuple[int, ...] = ()
     strides: tuple[int, ...] = ()

@@ -63,6 +63,8 @@ class Dataset:
         pictures: the whole pictures in memory, of which `x` has the middle and training sees random crops;
             None where `x` is no crops, or cuts them itself (`Crops`).
         flip: training mirrors every other image.
+        encoded: of latents that `latentia encode` made, which `latents` they are (mean, sample, moments,
+            codes) and a text that changes with the `model` that gave them; empty for others.
     """
 
     name: str
@@ -87,6 +89,7 @@ class Dataset:
     schema: Schema | None = None
     pictures: Pictures | None = None
     flip: bool = False
+    encoded: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.x)
@@ -118,6 +121,11 @@ class Dataset:
             return _ends(np.array([_ends(picture) for picture in self.pictures.over(train)]))
         ends = [_ends(self.x[part]) for part in np.array_split(train, -(-len(train) // CHUNK))]
         return _ends(np.array(ends))
+
+    @property
+    def moments(self) -> bool:
+        """Whether examples are moments of latents: means, then log variances, in the channels."""
+        return self.encoded.get("latents") == "moments"
 
     @property
     def holes(self) -> bool:

@@ -120,6 +120,7 @@ class Raw:
         schema: what the columns of a table hold.
         pictures: the whole pictures in memory that `x` are crops of; None where it is no crops, or cuts them
             itself.
+        encoded: of latents, which `latents` they are and the `model` that gave them; empty for others.
     """
 
     x: Examples
@@ -139,6 +140,7 @@ class Raw:
     notes: tuple[str, ...] = ()
     schema: Schema | None = None
     pictures: Pictures | None = None
+    encoded: Mapping[str, str] = field(default_factory=dict)
 
 
 def consecutive(counts: Mapping[str, int]) -> dict[str, np.ndarray]:

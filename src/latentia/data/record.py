@@ -35,6 +35,7 @@ class DataRecord:
         schema: what the columns of a table hold; None for what is no table, or was recorded before there were
             schemas.
         options: the settings of `load` that other data are read with, too.
+        encoded: of latents, which they are and what gave them; see `Dataset`.
     """
 
     name: str
@@ -48,6 +49,7 @@ class DataRecord:
     ranges: tuple[tuple[float, float], ...] = ((0.0, 1.0),)
     schema: Schema | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    encoded: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def whole(self) -> bool:
@@ -104,6 +106,7 @@ class DataRecord:
             _ranges(dataset, train),
             dataset.schema,
             {key: value for key, value in (options or {}).items() if key not in OWN},
+            dict(dataset.encoded),
         )
 
     def table(self) -> dict[str, Any]:

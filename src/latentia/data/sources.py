@@ -252,6 +252,7 @@ def _dataset(
         notes=raw.notes,
         schema=_fitted(raw, splits["train"]) if options.schema is None else raw.schema,
         pictures=raw.pictures,
+        encoded=raw.encoded,
         flip=options.flip,
     )
 

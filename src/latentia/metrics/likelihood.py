@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from latentia.core.errors import ConfigError
+from latentia.core.needs import PRIOR_DENSITY
 from latentia.core.noise import seeded
 from latentia.core.types import Batch, LatentModel
 from latentia.data.loader import Loader
@@ -173,6 +174,22 @@ def _estimates(sums: _Sums, samples: int) -> np.ndarray:
     log_p = (sums.first - math.log(samples)).numpy()
     effective = (2 * sums.first - sums.second).exp().numpy()
     return np.stack([log_p, effective, pareto_k(sums.largest), sums.logs.numpy() / samples])
+
+
+def unweighted(model: LatentModel) -> str:
+    """Say why latents of a model cannot be weighed by p(x|z) p(z) / q(z|x), if that is so.
+
+    Args:
+        model: the model.
+
+    Returns:
+        The reason; empty where they can.
+    """
+    if model.copies:
+        return "the latent is the example itself: log p(x) is that of the prior alone, and the ELBO bounds it"
+    if PRIOR_DENSITY not in getattr(model.prior, "gives", frozenset({PRIOR_DENSITY})):
+        return "of log p(z) this prior knows a lower bound alone, which gives no weights; the ELBO is a bound"
+    return ""
 
 
 def unsound(model: LatentModel, transform: Transform, given: np.ndarray) -> str:

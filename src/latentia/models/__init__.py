@@ -3,6 +3,7 @@
 from latentia.models.autoencoder import Autoencoder
 from latentia.models.conditional import ConditionalVAE
 from latentia.models.denoising import DenoisingAutoencoder, MaskedAutoencoder
+from latentia.models.diffusion import ConditionalDiffusionModel, DiffusionModel
 from latentia.models.gmvae import GMVAE
 from latentia.models.hierarchical import HierarchicalVAE
 from latentia.models.rae import RAE
@@ -16,8 +17,10 @@ __all__ = [
     "VAE",
     "VQVAE",
     "Autoencoder",
+    "ConditionalDiffusionModel",
     "ConditionalVAE",
     "DenoisingAutoencoder",
+    "DiffusionModel",
     "HierarchicalVAE",
     "MaskedAutoencoder",
     "SemiSupervisedVAE",

@@ -13,27 +13,7 @@ from latentia.core.errors import ConfigError
 from latentia.core.registry import register
 from latentia.models.decoding import ModelParts
 from latentia.models.vae import VAE
-from latentia.networks import Network
-
-
-class Embedding(nn.Module):
-    """Maps a condition to a vector, an unknown one (a row of NaN) to a learned vector of its own."""
-
-    def __init__(self, condition: int, width: int) -> None:
-        """Build the map.
-
-        Args:
-            condition: how many numbers the condition has.
-            width: how many numbers the vector has.
-        """
-        super().__init__()
-        self.known = nn.Linear(condition, width)
-        self.unknown = nn.Parameter(torch.zeros(width))
-
-    def forward(self, c: Tensor) -> Tensor:
-        """Map `(*batch, C)` to `(*batch, width)`."""
-        missing = c.isnan().any(dim=-1, keepdim=True)
-        return torch.where(missing, self.unknown, self.known(c.nan_to_num()))
+from latentia.networks import Embedding, Network
 
 
 class Merge(nn.Module):

@@ -11,7 +11,7 @@ from torch.distributions import Distribution, Normal
 
 from latentia.core.errors import ConfigError
 from latentia.core.event import Event
-from latentia.core.needs import CONTINUOUS, DENSITY, Words
+from latentia.core.needs import CONTINUOUS, DENSITY, PRIOR_DENSITY, Words
 from latentia.core.registry import register
 from latentia.core.types import Batch, Pass
 from latentia.models.decoding import DecodingModel, check_sizes
@@ -71,7 +71,7 @@ class HierarchicalVAE(DecodingModel):
 
     defaults: ClassVar[dict[str, str]] = {"objective": "elbo"}
     # A level reaches the decoder and the levels below before z is whole: no `PATH` is given.
-    gives: ClassVar[Words] = frozenset({CONTINUOUS, DENSITY})
+    gives: ClassVar[Words] = frozenset({CONTINUOUS, DENSITY, PRIOR_DENSITY})
 
     def __init__(
         self,

@@ -2,7 +2,7 @@
 
 A network is a recipe for a pair: `encoder(event, features)` maps `(B, *event)` to
 `(B, *features)`, `decoder(latent, event)` maps `(B, *latent)` to `(B, *event)`. A ladder is a recipe for
-a pair with several levels.
+a pair with several levels. A denoiser is a recipe for one network that maps noisy latents to latents.
 """
 
 from latentia.networks.base import Network, begin_at, centre, recompute
@@ -11,8 +11,13 @@ from latentia.networks.causal3d import Causal3d
 from latentia.networks.codec import Codec, begin_linear
 from latentia.networks.conv import Conv
 from latentia.networks.deep_codec import DeepCodec
+from latentia.networks.denoiser import Denoiser, DenoiserMLP, usual_denoiser
+from latentia.networks.denoiser_dit import DenoiserDiT
+from latentia.networks.denoiser_unet import DenoiserUNet
+from latentia.networks.embedding import Embedding
 from latentia.networks.features import ConvFeatures, Features, LiteFeatures, VGGFeatures, unit_distance
 from latentia.networks.grid import Grid
+from latentia.networks.identity import Identity
 from latentia.networks.inputs import Columns, Inputs, Masked
 from latentia.networks.kl_codec import KLCodec
 from latentia.networks.ladder import Ladder
@@ -31,8 +36,14 @@ __all__ = [
     "Conv",
     "ConvFeatures",
     "DeepCodec",
+    "Denoiser",
+    "DenoiserDiT",
+    "DenoiserMLP",
+    "DenoiserUNet",
+    "Embedding",
     "Features",
     "Grid",
+    "Identity",
     "Inputs",
     "KLCodec",
     "Ladder",
@@ -55,4 +66,5 @@ __all__ = [
     "reflected",
     "through",
     "unit_distance",
+    "usual_denoiser",
 ]

@@ -194,6 +194,8 @@ class Network(abc.ABC):
     kind: ClassVar[str] = "network"
     convolutional: ClassVar[bool] = False
     """Whether encoder and decoder work on images of any size."""
+    any_event: ClassVar[bool] = False
+    """Whether it suits whatever data a model has that names it as its usual one."""
     link: ClassVar[str | None] = None
     """The likelihood's link that its outputs suit, where that is so whatever the data."""
 

@@ -6,6 +6,7 @@ from latentia.objectives.base import Objective
 from latentia.objectives.capacity import Capacity
 from latentia.objectives.code_entropy import CodeEntropy
 from latentia.objectives.control_vae import ControlVAE
+from latentia.objectives.density import Density
 from latentia.objectives.elbo import ELBO
 from latentia.objectives.function import LossFunction
 from latentia.objectives.geco import GECO
@@ -38,6 +39,7 @@ __all__ = [
     "Cosine",
     "Cyclical",
     "DReG",
+    "Density",
     "FactorVAE",
     "InfoVAE",
     "Linear",

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from latentia.core.needs import PATH, STEERED, Words
+from latentia.core.needs import PATH, PRIOR_DENSITY, STEERED, Words
 from latentia.core.registry import register
 from latentia.core.types import Pass, Terms
 from latentia.objectives.base import Objective, at_least
@@ -30,6 +30,8 @@ class IWAE(Objective):
     References:
         Yuri Burda, Roger Grosse, Ruslan Salakhutdinov, "Importance Weighted Autoencoders", 2016.
     """
+
+    needs: Words = Objective.needs | {PRIOR_DENSITY}
 
     def __init__(self, samples: int = 50) -> None:
         """Set the number of samples.

@@ -4,6 +4,8 @@ from latentia.probability.bernoulli import Bernoulli, ContinuousBernoulli, bce
 from latentia.probability.codes import CodeChoice, Coded, UniformChoice, UniformCodes, codes_drawn, codes_of
 from latentia.probability.columns import Columns
 from latentia.probability.delta import Delta
+from latentia.probability.diffused import Diffused, DiffusionPrior
+from latentia.probability.diffusion import Diffusion
 from latentia.probability.discrepancy import discrepancy
 from latentia.probability.divergence import factors, kl_per_dimension, path_log_prob
 from latentia.probability.flows import (
@@ -52,6 +54,7 @@ from latentia.probability.quantisers import (
 )
 from latentia.probability.rotation import RotationCodebook
 from latentia.probability.scales import GaussianDiagonal, StudentT, StudentTDiagonal
+from latentia.probability.solvers import Solver, Walk
 
 __all__ = [
     "FSQ",
@@ -67,6 +70,9 @@ __all__ = [
     "Delta",
     "DeltaPosterior",
     "DiagonalGaussian",
+    "Diffused",
+    "Diffusion",
+    "DiffusionPrior",
     "DiscretisedLogistic",
     "DiscretisedLogisticMixture",
     "EMACodebook",
@@ -95,6 +101,7 @@ __all__ = [
     "RotationCodebook",
     "SharedGaussian",
     "SoftBits",
+    "Solver",
     "SplinePosterior",
     "SplinePrior",
     "StandardNormal",
@@ -103,6 +110,7 @@ __all__ = [
     "UniformChoice",
     "UniformCodes",
     "VampPrior",
+    "Walk",
     "Walked",
     "bce",
     "blended",

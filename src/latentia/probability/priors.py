@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, Normal
 
-from latentia.core.needs import CONDITION, CONTINUOUS, Words
+from latentia.core.needs import CONDITION, CONTINUOUS, PRIOR_DENSITY, Words
 from latentia.core.registry import register
 from latentia.probability.normal import UnitNormal
 from latentia.probability.precision import exact
@@ -25,6 +25,8 @@ class Prior(nn.Module):
     kind: ClassVar[str] = "prior"
     needs: ClassVar[Words] = frozenset({CONTINUOUS})
     """What the other parts of a run must give; see `latentia.core.needs`."""
+    gives: ClassVar[Words] = frozenset({PRIOR_DENSITY})
+    """What it gives to them."""
 
     def __init__(self, latent: tuple[int, ...]) -> None:
         """Remember the latent shape.
@@ -52,6 +54,16 @@ class Prior(nn.Module):
         Args:
             encode: gives q(z|x) of examples `(B, *event)`. Whoever keeps it must not register it as a
                 part: its weights are the model's.
+        """
+
+    def fit_scale(self, z: Tensor) -> None:
+        """Take the scale of latents that are there before training starts; most priors learn it.
+
+        Args:
+            z: latents, shape `(N, *latent)`.
+
+        Raises:
+            ConfigError: if there is no density of such latents.
         """
 
     def begin(self, x: Tensor) -> None:

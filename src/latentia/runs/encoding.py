@@ -65,7 +65,8 @@ def encode(
         run: the folder of the run.
         source: what `load` takes; the run's own data by default.
         out: the folder, new or of an earlier call with the same weights, data and settings.
-        latents: 'mean' of the posterior, 'sample' for a draw from it, or 'codes' of a model that has codes.
+        latents: 'mean' of the posterior, 'sample' for a draw from it, 'moments' for its means and log
+            variances, of which a `diffusion` draws anew in each step, or 'codes' of a model that has codes.
         seed: seed of the draws.
         whole: encode whole pictures, each of its own size, instead of the crops that the model was trained
             on; the folder's latents then have sizes of their own, of which training takes crops.
@@ -127,11 +128,13 @@ class Encoding:
         Raises:
             ConfigError: if there are no such latents, or no whole pictures to encode.
         """
-        if latents not in ("mean", "sample", "codes"):
-            raise ConfigError(f"latents is '{latents}'; known: mean, sample, codes")
+        if latents not in ("mean", "sample", "moments", "codes"):
+            raise ConfigError(f"latents is '{latents}'; known: mean, sample, moments, codes")
         self.run, self.latents, self.seed = run, latents, seed
         coder = run.coder if latents == "codes" else None
         self.event = run.latent if coder is None else coder.code_shape or (1,)
+        if latents == "moments":
+            self.event = (2 * run.latent[0], *run.latent[1:])
         self.dtype = np.dtype(np.uint8 if coder is not None and coder.size <= 256 else np.float32)
         self.dataset = data = run.streamed(source)
         self.pictures = self._whole(latents) if whole else None
@@ -145,6 +148,7 @@ class Encoding:
             "label_names": data.label_names,
             "columns": (),
             "factor_names": data.factor_names,
+            "encoded": {"latents": latents, "model": model_of(run)},
             **({"uneven": True} if whole else {}),
         }
 
@@ -176,13 +180,14 @@ class Encoding:
             "data": RunError(f"{self.dataset.source} holds other data than {folder} was begun with; {other}"),
         }
         recipe = {
-            "model": _model_of(self.run),
+            "model": model_of(self.run),
             "data": _data_of(self.dataset, self.shards),
             "latents": self.latents,
             "seed": self.seed if self.latents == "sample" else None,
             **({"whole": True} if self.pictures is not None else {}),
         }
-        options = {"mean": "", "sample": f" --sample --seed {self.seed}", "codes": " --codes"}[self.latents]
+        options = "" if self.latents == "mean" else f" --{self.latents}"
+        options += f" --seed {self.seed}" * (self.latents == "sample")
         options += " --whole" * (self.pictures is not None)
         again = f"latentia encode {shell(where)} {shell(self.dataset.source)} -o {shell(folder)}{options}"
         with claims.held(0, wait=True):
@@ -255,6 +260,8 @@ class Encoding:
             given = x[at] if pictures is None else pictures.whole(int(at[0]))[None]
             if self.latents == "codes":
                 found = self.run.inference.codes(given, c).reshape(-1, *self.event)
+            elif self.latents == "moments":
+                found = moments(self.run, given, c)
             else:
                 noise = mixed(self.seed, number, start)
                 found = self.run.inference.encode(given, c, sample=self.latents == "sample", seed=noise)
@@ -279,6 +286,30 @@ class Encoding:
         return True
 
 
+def moments(run: Run, x: Any, c: Any = None) -> np.ndarray:
+    """Give the moments of posteriors, of which latents can be drawn.
+
+    Args:
+        run: the model.
+        x: examples, in the project's own order of axes.
+        c: their conditions.
+
+    Returns:
+        Means, then log variances, side by side in the channels, `(N, 2 C, ...)`, float32.
+
+    Raises:
+        ConfigError: if the posterior is no Gaussian with a variance for each number.
+    """
+    mean, deviation = run.inference.posterior(x, c)
+    if deviation is None or not (deviation > 0).all():
+        name = run.recipe.get("posterior", {"name": "its own"})["name"]
+        raise ConfigError(
+            f"moments are means and variances, and posterior '{name}' of {run.folder.path} has no variances; "
+            "encode its means, without --moments"
+        )
+    return np.concatenate([mean, 2 * np.log(deviation)], axis=1).astype(np.float32)
+
+
 def _packed(data: Dataset) -> list[Planned]:
     """Give the shards of packed data."""
     shards: list[Planned] = []
@@ -289,8 +320,15 @@ def _packed(data: Dataset) -> list[Planned]:
     return shards
 
 
-def _model_of(run: Run) -> str:
-    """Give a text that changes with a model's weights and with what they are the weights of."""
+def model_of(run: Run) -> str:
+    """Give a text that changes with a model's weights and with what they are the weights of.
+
+    Args:
+        run: the run.
+
+    Returns:
+        Hexadecimal digits.
+    """
     recipe = zlib.crc32(json.dumps(run.recipe, sort_keys=True).encode())
     return f"{recipe:08x}{storage.checksum(run.model.state_dict()):08x}"
 

@@ -14,6 +14,7 @@ from latentia.core import storage
 from latentia.core.errors import ConfigError, LatentiaError, RunError
 from latentia.data.conditions import Labels
 from latentia.metrics import LatentStatistics, latent_statistics
+from latentia.networks.identity import CERTAIN
 from latentia.runs import hub
 from latentia.runs.applied import Applied
 from latentia.runs.partial import given_row, rows_given
@@ -22,6 +23,8 @@ from latentia.training.folder import RunFolder
 
 FITTED_ON = 10_000
 """How many training examples the aggregate posterior is estimated from."""
+MOMENTS = 1 << 26
+"""Numbers of moments that are kept in memory."""
 KEPT_OF = 1_000
 """How many training examples the spread of the latents is estimated from that is kept beside the weights."""
 
@@ -86,6 +89,23 @@ class Run(Applied):
         return self.encode_examples(self.examples("train", FITTED_ON), sample=True)
 
     @cached_property
+    def moments(self) -> np.ndarray:
+        """Moments of the posteriors of training examples, as many as make 64 million numbers at the most.
+
+        Means, then log variances, side by side in the channels, `(N, 2 C, ...)`; of posteriors without
+        variances draws instead, whose variance is nothing.
+        """
+        rows = self.examples("train", max(1, MOMENTS // (2 * int(np.prod(self.latent)))))
+        x, c = self.dataset.part(rows), self.conditions_at(rows)
+        mean, deviation = self.inference.posterior(x, c)
+        if deviation is None:
+            mean = self.inference.encode(x, c, sample=True)
+            deviation = np.zeros_like(mean)
+        with np.errstate(divide="ignore"):
+            variances = np.maximum(2 * np.log(deviation), CERTAIN)
+        return np.concatenate([mean, variances], axis=1).astype(np.float32)
+
+    @cached_property
     def known_codes(self) -> np.ndarray:
         """The codes of the training split, shape `(N, *code_shape)`, of a model that has codes."""
         rows = self.dataset.splits["train"]
@@ -97,7 +117,8 @@ class Run(Applied):
         A fit is kept in the run folder and used again while weights and settings stay the same.
 
         Args:
-            name: 'prior', 'mixture', 'flow', 'two_stage', or 'autoregressive' for a model with codes.
+            name: 'prior', 'mixture', 'flow', 'two_stage', 'diffusion', 'run' for another run that was trained
+                on this one's latents, or 'autoregressive' for a model with codes.
             quiet: show no progress bar.
             settings: the sampler's own: `components=20`, `truncation=1.5`.
 
@@ -151,14 +172,15 @@ class Run(Applied):
             condition: for a conditional model, one or several, as `conditions` takes them, repeated as often
                 as it takes; those of training examples, drawn at random, by default.
             sampler: 'prior', or one fitted to the aggregate posterior: 'mixture', 'flow', 'two_stage',
-                or 'autoregressive' for a model with codes.
+                'diffusion', or 'autoregressive' for a model with codes; or 'run', another run at `path`.
             given: values of some columns of a table, by name, which all rows have; the others go with them.
             noise: draw from the likelihood instead of taking its mean; by default only for tables of columns,
                 whose means are no rows.
             seed: seed of the draws.
             quiet: show no progress bar while a sampler is fitted.
             settings: the sampler's own: `truncation` and `temperature` of the prior, `components` of the
-                mixture, `steps` of the others.
+                mixture, `steps` of flow and two_stage; `steps`, `solver` and, with a condition, `guidance` of
+                whatever draws by diffusion.
 
         Returns:
             Data, `(n, *shape)`, in the data's units, order of axes and types; a data frame of a table of

@@ -3,6 +3,7 @@
 from latentia.sampling.ancestral import PriorSampler, sample_prior
 from latentia.sampling.autoregressive import AutoregressiveSampler
 from latentia.sampling.base import Sampler, Source, checked, fitted, kept
+from latentia.sampling.diffusion import DiffusionSampler
 from latentia.sampling.interpolation import interpolate, linear, spherical
 from latentia.sampling.learned import FlowSampler, TwoStageSampler
 from latentia.sampling.mixture import MixtureSampler
@@ -10,6 +11,7 @@ from latentia.sampling.traversal import traverse
 
 __all__ = [
     "AutoregressiveSampler",
+    "DiffusionSampler",
     "FlowSampler",
     "MixtureSampler",
     "PriorSampler",

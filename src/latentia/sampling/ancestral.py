@@ -12,7 +12,7 @@ from torch.distributions import Distribution, Independent, Normal
 
 from latentia.core.errors import ConfigError
 from latentia.core.registry import register
-from latentia.probability import Hierarchy, UniformChoice
+from latentia.probability import Diffused, Hierarchy, Solver, UniformChoice, Walk
 from latentia.sampling.base import Sampler, Source
 
 
@@ -73,7 +73,13 @@ class PriorSampler(Sampler):
     kept: ClassVar[bool] = False
 
     def __init__(
-        self, latent: tuple[int, ...], truncation: float | None = None, temperature: float = 1.0
+        self,
+        latent: tuple[int, ...],
+        truncation: float | None = None,
+        temperature: float = 1.0,
+        steps: int | None = None,
+        solver: Solver | None = None,
+        guidance: float = 1.0,
     ) -> None:
         """Set how to draw; see `sample_prior`.
 
@@ -81,9 +87,14 @@ class PriorSampler(Sampler):
             latent: shape of one latent.
             truncation: limit on each coordinate, in the prior's standard deviations.
             temperature: factor on the distance from the prior's mean.
+            steps: steps of a diffusion; those of its recipe by default.
+            solver: how a diffusion takes a step; see `latentia.probability.Walk`.
+            guidance: of a diffusion with a condition; see `latentia.probability.Walk`.
         """
         super().__init__(latent)
         self.truncation, self.temperature = truncation, temperature
+        self.steps, self.guidance = steps, guidance
+        self.solver: Solver | None = solver
         self.prior: Callable[..., Distribution] | None = None
 
     def fit(self, source: Source, quiet: bool = True) -> None:
@@ -94,4 +105,17 @@ class PriorSampler(Sampler):
         """Draw from the prior; see `Sampler`."""
         if self.prior is None:
             raise TypeError("a PriorSampler draws from the prior of the run that it was fitted to")
-        return sample_prior(self.prior(c), n, truncation=self.truncation, temperature=self.temperature)
+        prior = self._walking(self.prior(c))
+        return sample_prior(prior, n, truncation=self.truncation, temperature=self.temperature)
+
+    def _walking(self, prior: Distribution) -> Distribution:
+        """Let a diffusion walk as was asked; others have nothing to walk."""
+        if isinstance(prior, Diffused):
+            walk = Walk(self.steps or prior.walk.steps, self.solver or prior.walk.solver, self.guidance)
+            return prior.by(walk, self.quiet)
+        if self.steps is not None or self.solver is not None or self.guidance != 1.0:
+            raise ConfigError(
+                "steps, solver and guidance are of a diffusion, and this run's prior is none; leave them "
+                "out, or use --sampler diffusion"
+            )
+        return prior

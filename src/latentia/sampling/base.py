@@ -48,6 +48,11 @@ class Source(Protocol):
         ...
 
     @cached_property
+    def moments(self) -> np.ndarray:
+        """Moments of posteriors: means, then log variances, side by side in the channels."""
+        ...
+
+    @cached_property
     def known_codes(self) -> np.ndarray:
         """The codes of the training split, shape `(N, *code_shape)`, of a model that has codes."""
         ...
@@ -62,6 +67,10 @@ class Sampler(nn.Module):
     kind: ClassVar[str] = "sampler"
     kept: ClassVar[bool] = True
     """Whether there is a fit worth keeping."""
+    free: ClassVar[frozenset[str]] = frozenset()
+    """Settings of the draw alone: a fit is good for all of their values."""
+    quiet: bool = True
+    """Whether a long draw shows no progress bar."""
 
     def __init__(self, latent: tuple[int, ...]) -> None:
         """Remember the latent shape.
@@ -155,6 +164,7 @@ def fitted(source: Source, table: Mapping[str, Any], path: Path, quiet: bool = T
     """
     with seeded(stream(SEED, "sampler")):
         sampler = _built(source, table)
+        sampler.quiet = quiet
         if not sampler.kept:
             sampler.fit(source, quiet)
             return sampler
@@ -170,7 +180,9 @@ def fitted(source: Source, table: Mapping[str, Any], path: Path, quiet: bool = T
 def _label(source: Source, table: Mapping[str, Any]) -> dict[str, Any]:
     """Say what a fit belongs to: settings, weights and data."""
     weights = storage.checksum(source.model.state_dict())
-    return {"settings": dict(table), "weights": weights, "data": source.data_key}
+    free = getattr(registry.lookup("sampler", table["name"]), "free", frozenset())
+    settings = {key: value for key, value in table.items() if key not in free}
+    return {"settings": settings, "weights": weights, "data": source.data_key}
 
 
 def _built(source: Source, table: Mapping[str, Any]) -> Sampler:
@@ -223,6 +235,8 @@ def learn(
     quiet: bool,
     batch: int = 256,
     held: int | None = None,
+    lr: float = LEARNING_RATE,
+    ema: float = 0.0,
 ) -> None:
     """Train a part of a sampler on latents, and leave it as it was when held-out latents liked it best.
 
@@ -235,10 +249,12 @@ def learn(
         quiet: show no progress bar.
         batch: latents in a step.
         held: latents that are held out at the most; a tenth of them is.
+        lr: the highest learning rate.
+        ema: decay of the average of the weights; 0 takes the weights themselves.
     """
     aside = min(len(codes) // 10, held or len(codes))
     codes = codes.to(next(module.parameters()).device)
     train_in_memory(
-        module, objective, codes, steps=steps, batch_size=batch, lr=LEARNING_RATE, held_out=aside,
+        module, objective, codes, steps=steps, batch_size=batch, lr=lr, held_out=aside, ema=ema,
         clip=CLIP, seed=SEED, title=what, quiet=quiet,
     )  # fmt: skip

@@ -34,6 +34,7 @@ def train_in_memory(
     held_out: int = 0,
     warmup: float = 0.0,
     clip: float | None = None,
+    ema: float = 0.0,
     seed: int = 0,
     title: str = "",
     quiet: bool = True,
@@ -55,6 +56,7 @@ def train_in_memory(
         held_out: how many examples to choose the weights by, at the most a half of them; drawn by the seed.
         warmup: share of the steps over which the learning rate rises.
         clip: largest norm of the gradient.
+        ema: decay of the average of the weights, which is what is left; 0 leaves the weights themselves.
         seed: seed of order and noise.
         title: what the progress bar is called.
         quiet: show no progress bar.
@@ -70,6 +72,7 @@ def train_in_memory(
         lr=lr,
         schedule=Cosine(warmup),
         clip=clip,
+        ema=ema,
         validate_every=max(1, LOOK // epoch),
         seed=seed,
         **PLAIN,

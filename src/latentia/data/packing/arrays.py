@@ -35,6 +35,7 @@ class ArrayJob(Job):
             "label": dataset.label,
             "left_out": dict(dataset.left_out),
             **({} if dataset.schema is None else {"schema": dataset.schema.record()}),
+            **({"encoded": dict(dataset.encoded)} if dataset.encoded else {}),
         }
         beside = {"labels": dataset.labels, "factors": dataset.factors}
         self.beside = {name: values for name, values in beside.items() if values is not None}

@@ -135,6 +135,7 @@ def read(folder: Path, options: Options) -> Raw:
             label=index.get("label", ""),
             left_out=index.get("left_out", {}),
             schema=Schema.from_record(index["schema"]) if "schema" in index else None,
+            encoded=index.get("encoded", {}),
         )
     except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
         raise DataError(f"{folder / INDEX}: is damaged; write it again with: {redo}") from error

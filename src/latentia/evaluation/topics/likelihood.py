@@ -14,7 +14,15 @@ from latentia.evaluation.subject import Subject, flops
 from latentia.evaluation.topics.bounds import code_prior, convention, elbo
 from latentia.metrics.annealing import annealed
 from latentia.metrics.figures import Better, Figure, Unmeasurable, mean_and_error
-from latentia.metrics.likelihood import CERTAIN, Estimates, Score, importance_weighted, scorer, unsound
+from latentia.metrics.likelihood import (
+    CERTAIN,
+    Estimates,
+    Score,
+    importance_weighted,
+    scorer,
+    unsound,
+    unweighted,
+)
 from latentia.metrics.tails import HEAVY, tail_length
 from latentia.metrics.terms import stored_bits
 from latentia.objectives import BOUND
@@ -65,7 +73,7 @@ def likelihood(subject: Subject) -> None:
         if coder.certain:
             subject.ledger.missing.update(dict.fromkeys(sampled, CERTAIN))
             return
-    if reason := _too_long(subject):
+    if reason := unweighted(subject.run.model) or _too_long(subject):
         subject.ledger.missing.update(dict.fromkeys(sampled, reason))
         return
     estimates = _importance(subject, terms["elbo"])

@@ -1,0 +1,98 @@
+"""The sampler `run`: another run, whose data are the latents of this one."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from latentia.core.errors import ConfigError, RunError, shell
+from latentia.core.registry import register
+from latentia.probability import Solver
+from latentia.runs.encoding import model_of
+from latentia.runs.run import Run
+from latentia.sampling import Sampler, Source
+
+
+@register("sampler", "run")
+class RunSampler(Sampler):
+    """Latents that another run draws, one that was trained on `latentia encode` of this run.
+
+    A diffusion over stored latents is such a run, and so is a second VAE, or whatever else generates arrays
+    of that shape. The two have to belong together: the latents have to be those of these weights.
+    """
+
+    kept: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        latent: tuple[int, ...],
+        path: str,
+        condition: str | int | None = None,
+        sampler: str = "prior",
+        steps: int | None = None,
+        solver: Solver | None = None,
+        guidance: float = 1.0,
+    ) -> None:
+        """Remember what to draw with.
+
+        Args:
+            latent: shape of one latent.
+            path: the folder of the run.
+            condition: a label of that run, or several such as 0,1,2, taken in turn; all takes every label.
+            sampler: the sampler of that run.
+            steps: steps of its diffusion; those of its recipe by default.
+            solver: how its diffusion takes a step; see `latentia.probability.Walk`.
+            guidance: how far its diffusion goes towards the condition; see `latentia.probability.Walk`.
+        """
+        super().__init__(latent)
+        self.path, self.said, self.name = path, condition, sampler
+        walk = {"steps": steps, "solver": solver, "guidance": None if guidance == 1.0 else guidance}
+        self.settings: dict[str, Any] = {key: value for key, value in walk.items() if value is not None}
+        self.other: Run | None = None
+
+    def fit(self, source: Source, quiet: bool = True) -> None:
+        """Open the run, and see that it fits; see `Sampler`.
+
+        Args:
+            source: the run whose latents are drawn.
+            quiet: show no progress bar.
+
+        Raises:
+            ConfigError: if it draws something else than latents of this run.
+            RunError: if it cannot be opened, or was trained on latents of other weights.
+        """
+        other = Run.open(self.path)
+        drawn = other.latent if _moments(other) else other.event
+        if tuple(drawn) != self.latent:
+            theirs, own = ("x".join(map(str, shape)) for shape in (drawn, self.latent))
+            raise ConfigError(
+                f"{self.path} draws arrays of {theirs}, and the latents of this run are of {own}; give a run "
+                "that was trained on latentia encode of this one"
+            )
+        gave = other.record.encoded.get("model")
+        if gave is not None and isinstance(source, Run) and gave != model_of(source):
+            raise RunError(
+                f"{self.path} was trained on latents of other weights than {source.folder.path} has; encode "
+                f"anew with: latentia encode {shell(source.folder.path)} DATA FOLDER, and train on that"
+            )
+        self.other = other.to(source.device)
+
+    def draw(self, n: int, c: Tensor | None = None) -> Tensor:
+        """Draw with the other run; see `Sampler`."""
+        if self.other is None:
+            raise TypeError("a RunSampler draws with the run that it was fitted with")
+        other, seed = self.other, int(torch.randint(2**31, ()))
+        rows = other.conditions_for(n, other.conditions(self.said), seed)
+        sampler = other.sampler(self.name, quiet=self.quiet, **self.settings)
+        if _moments(other):
+            z = other.draw(n, rows, sampler, seed=seed)
+        else:
+            z = other.made(n, rows, sampler, seed=seed)
+        return torch.from_numpy(z).to(other.device)
+
+
+def _moments(run: Run) -> bool:
+    """Say whether a run's examples are moments of latents, and its latents the latents themselves."""
+    return run.record.encoded.get("latents") == "moments"
