@@ -89,7 +89,9 @@ def test_with_nothing_missing_log_p_is_what_it_was():
 
 
 @pytest.mark.parametrize("shape", [(6,), (1, 8, 8)], ids=str)
-@pytest.mark.parametrize("name", registry.names("model"))
+@pytest.mark.parametrize(
+    "name", [name for name in registry.names("model") if not registry.lookup("model", name).copies]
+)
 def test_every_family_learns_from_data_with_holes(name, shape):
     _, x = holed(150, math.prod(shape))
     x[0] = np.nan  # an example of which nothing is known
@@ -110,6 +112,13 @@ def test_every_family_learns_from_data_with_holes(name, shape):
     terms.loss.mean().backward()
     for key, parameter in parts.model.named_parameters():
         assert parameter.grad is not None and torch.isfinite(parameter.grad).all(), key
+
+
+@pytest.mark.parametrize("model", ["diffusion", "conditional_diffusion"])
+def test_a_prior_alone_refuses_holes(model):
+    data = dataset_of(holed(40)[1], labels=np.arange(40) % 2, label_names=("a", "b"))
+    with pytest.raises(ConfigError, match=r"has no encoder that could see missing values; fill them in"):
+        assembly.complete({"model": {"name": model}, "data": {}}, data, Training)
 
 
 def test_what_a_masked_autoencoder_hides_is_as_missing_as_a_hole():

@@ -16,8 +16,14 @@ from latentia.probability import MixturePrior
 from latentia.sampling import MixtureSampler, sample_prior
 
 CODED = {"autoregressive"}  # of models with codes: tests/truth/test_quantisers.py
-FITTED = sorted(set(registry.names("sampler")) - {"prior"} - CODED)
-QUICK = {"flow": {"steps": 150, "hidden": [32, 32], "transforms": 2}, "two_stage": {"steps": 500}}
+FITTED = sorted(set(registry.names("sampler")) - {"prior", "run"} - CODED)
+QUICK = {
+    "flow": {"steps": 150, "hidden": [32, 32], "transforms": 2},
+    "two_stage": {"steps": 500},
+    "diffusion": {"fit_steps": 600, "denoiser": {"name": "denoiser_mlp", "width": 64, "blocks": 2}},
+}
+LENGTH = {"flow": "steps", "two_stage": "steps", "diffusion": "fit_steps"}
+"""What the steps of a fit are called."""
 SHARE, APART = 0.3, 4.0
 
 
@@ -31,10 +37,12 @@ def modes(count, seed=0):
 def source(codes=None):
     torch.manual_seed(0)
     model = VAE((6,), 2, network=MLP(hidden=(4,))).eval()
+    codes = modes(4000) if codes is None else codes
     return SimpleNamespace(
         model=model,
         device=torch.device("cpu"),
-        aggregate=modes(4000) if codes is None else codes,
+        aggregate=codes,
+        moments=np.concatenate([codes, np.full_like(codes, -20)], axis=1),
         data_key="4000x2-abc",
     )
 
@@ -67,7 +75,7 @@ def test_a_sampler_recovers_two_gaussians_and_comes_back_from_its_file_the_same(
 
 @pytest.mark.parametrize("name", FITTED)
 def test_a_fit_is_repeated_bit_for_bit_and_disturbs_no_generator(name, tmp_path):
-    settings = {} if name == "mixture" else {"steps": 5}
+    settings = {} if name == "mixture" else {LENGTH[name]: 5}
     given = source()
     torch.manual_seed(5)
     state = torch.get_rng_state()
@@ -87,7 +95,8 @@ def test_a_sampler_gives_latents_of_any_shape_and_number(name, tmp_path):
     given.model = SimpleNamespace(
         latent=(2, 1, 2), coder=None, prior=MixturePrior((2, 1, 2), 3), state_dict=given.model.state_dict
     )
-    made = fit(name, tmp_path / "s", given, **({"steps": 3} if name in QUICK else {}))
+    other = {"denoiser": "denoiser_dit"} if name == "diffusion" else {}
+    made = fit(name, tmp_path / "s", given, **({LENGTH[name]: 3, **other} if name in QUICK else {}))
     for count in (1, 7):
         assert made.sample(count).shape == (count, 2, 1, 2)
     assert np.isfinite(made.sample(7)).all()
@@ -137,10 +146,14 @@ def test_a_folder_that_cannot_be_written_can_be_sampled_from(tmp_path):
         ("mixture", {"components": 0}, "'components' must be at least 1, not 0"),
         ("mixture", {"truncation": 1.0}, "'truncation' belongs to the sampler 'prior', not to 'mixture'"),
         (
-            "prior",
+            "mixture",
             {"steps": 3},
-            "'steps' belongs to the sampler 'autoregressive', 'flow' and",
+            "'steps' belongs to the sampler 'autoregressive', 'diffusion', 'flow', ",
         ),
+        ("diffusion", {"steps": 0}, "'steps' must be at least 1, not 0"),
+        ("diffusion", {"solver": "euler"}, "'sampler.solver' must be one of 'ddim', 'heun'"),
+        ("diffusion", {"fit_steps": 0}, r"'sampler\.fit_steps' must be at least 1, not 0"),
+        ("run", {}, r"'sampler\.path' is missing"),
         ("flow", {"nonsense": 1}, r"unknown key 'sampler\.nonsense'"),
         ("flow", {"steps": 0}, r"'sampler\.steps' must be at least 1, not 0"),
         ("flow", {"transforms": 0}, r"'sampler\.transforms' must be at least 1, not 0"),

@@ -171,6 +171,8 @@ def _adversary(part: Part, around: Around) -> str:
 
 
 def _complete(part: Part, around: Around) -> str:
+    if needs.ALONE in part.gives:
+        return f"{part.title} has no encoder that could see missing values; fill them in, or use --model vae"
     return (
         f"{part.title} compares whole examples, and some of these have missing values; use "
         "objective.name=elbo, or fill them in"

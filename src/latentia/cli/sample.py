@@ -28,9 +28,19 @@ from latentia.cli.output import (
     "--sampler",
     default="prior",
     show_default=True,
-    help="prior, or one fitted to the data's latents: mixture, flow, two_stage, autoregressive (for codes).",
+    help="prior, or one fitted to the data's latents: mixture, flow, two_stage, diffusion, autoregressive (for "
+    "codes); or run, for --with.",
+)
+@click.option(
+    "--with",
+    "latent_run",
+    metavar="RUN",
+    help="The run that the sampler run draws latents with: one that was trained on latents of this one.",
 )
 @click.option("--components", type=int, help="Gaussians of the mixture.  [default: 10]")
+@click.option("--steps", type=int, help="Steps of a diffusion; of flow and two_stage, of the fit.")
+@click.option("--solver", help="How a diffusion takes a step: dpm, heun, ddim or ancestral.  [default: dpm]")
+@click.option("--guidance", type=float, help="How far a diffusion goes towards its condition.  [default: 1]")
 @click.option("--truncation", type=float, help="Keep each coordinate within this many standard deviations.")
 @click.option("--temperature", type=float, help="Factor on the distance from the prior's mean.  [default: 1]")
 @click.option(
@@ -54,6 +64,7 @@ def command(
     count: int,
     condition: str | None,
     sampler: str,
+    latent_run: str | None,
     pairs: tuple[str, ...],
     noise: bool | None,
     seed: int,
@@ -71,7 +82,13 @@ def command(
 
     chosen = {name: value for name, value in settings.items() if value is not None}
     chosen |= {".".join(path): value for path, value in map(parse_override, words)}
+    if (latent_run is not None) != (sampler == "run"):
+        raise click.UsageError("--sampler run and --with RUN belong together; give both")
     opened = open_run(run, device=device)
+    if latent_run is not None:
+        chosen["path"] = latent_run
+        if not opened.model.condition:  # it is the other run that is told
+            chosen, condition = chosen | ({} if condition is None else {"condition": condition}), None
     rows = opened.conditions(condition)
     c = opened.conditions_for(count, rows, seed)
     given = dict(_pair(pair) for pair in pairs)

@@ -32,7 +32,7 @@ SHUFFLED = ("likelihood", "health")
 """Topics that look at the examples in the order of the loader; the others do in that of the split."""
 OWN: Mapping[str, tuple[str, ...]] = {
     "likelihood": ("samples", "limit", "ais"),
-    "generation": ("inception", "samplers"),
+    "generation": ("inception", "samplers", "latent_run"),
 }
 """The settings that one topic alone depends on: a change of them leaves the other topics as they are."""
 

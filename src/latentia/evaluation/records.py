@@ -33,6 +33,7 @@ class Settings:
         seed: seed of everything random.
         inception: a safetensors file with the weights of the Inception network, for the feature space.
         samplers: where the latents of samples come from whose quality is measured.
+        latent_run: the run that the sampler 'run' draws latents with.
         only: the topics to assess; all by default.
         compile: whether to compile the decoding for log p(x): 'auto' where it pays, 'always' or 'never'. It
             changes the time alone, and figures by no more than float accuracy.
@@ -47,6 +48,7 @@ class Settings:
     seed: int = 0
     inception: str | None = None
     samplers: tuple[str, ...] = ("prior", "mixture")
+    latent_run: str | None = None
     only: tuple[str, ...] = TOPICS
     compile: Choice = "auto"
 
@@ -64,6 +66,11 @@ class Settings:
             raise ConfigError(f"no such file: {self.inception}; give the Inception weights as .safetensors")
         for name in self.samplers:
             registry.lookup("sampler", name)
+        if ("run" in self.samplers) != (self.latent_run is not None):
+            raise ConfigError(
+                "the sampler 'run' and the run that it draws with belong together; give both, such as "
+                "--samplers prior,run --with RUN"
+            )
         for topic in self.only:
             if topic not in TOPICS:
                 raise ConfigError(f"unknown topic '{topic}'{nearest(topic, TOPICS)}")

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from latentia.core.errors import ConfigError
-from latentia.core.needs import ALONE, SCORES_PRIOR, Words
+from latentia.core.needs import ALONE, COMPLETE, SCORES_PRIOR, Words
 from latentia.core.registry import register
 from latentia.models.decoding import ModelParts
 from latentia.models.vae import VAE
@@ -35,7 +35,7 @@ class DiffusionModel(VAE):
         "likelihood": "mse",
     }
 
-    needs: ClassVar[Words] = frozenset({SCORES_PRIOR})
+    needs: ClassVar[Words] = frozenset({SCORES_PRIOR, COMPLETE})
     gives: ClassVar[Words] = VAE.gives | {ALONE}
     copies: ClassVar[bool] = True
 

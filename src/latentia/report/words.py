@@ -34,6 +34,7 @@ _WORDS = {
 }
 """Words of names that are written otherwise."""
 _ENDS = {
+    "diffusion": "samples of the diffusion",
     "flow": "samples of the flow",
     "iw": "importance-weighted",
     "mixture": "samples of the mixture",
@@ -41,9 +42,11 @@ _ENDS = {
     "midpoint": "midpoints of two examples",
     "pca": "of PCA",
     "pixels": "of the data themselves",
+    "posterior": "draws from posteriors of training examples",
     "prior": "samples of the prior",
     "real": "other real examples",
     "reconstructed": "reconstructions",
+    "run": "samples of the run on its latents",
     "two_stage": "samples of the second stage",
 }
 """Last words of names that say what is measured."""

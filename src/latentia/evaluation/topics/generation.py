@@ -12,6 +12,8 @@ from latentia.metrics.figures import Figure
 
 GENERATED = 10_000
 """Samples of each kind at the most."""
+POSTERIOR = "posterior"
+"""Latents drawn from posteriors of training examples: samples of the best prior that there could be."""
 MIDPOINT = "midpoint"
 """Latents halfway between those of two examples, in the place of a sampler's."""
 
@@ -48,7 +50,7 @@ def _kinds(subject: Subject) -> tuple[str, ...]:
     """Say where the latents of samples come from: of a model with codes, nowhere but from codes."""
     asked = subject.settings.samplers
     if subject.run.model.coder is None:
-        return (*asked, MIDPOINT)
+        return asked if subject.run.model.copies else (*asked, POSTERIOR, MIDPOINT)
     fit = ["autoregressive"] if subject.run.kept_sampler("autoregressive") else []
     return tuple(dict.fromkeys([name for name in asked if name in ("prior", "autoregressive")] + fit))
 
@@ -56,11 +58,17 @@ def _kinds(subject: Subject) -> tuple[str, ...]:
 def _generated(subject: Subject, kind: str, count: int) -> np.ndarray:
     """Decode latents of one kind to the likelihood's means, in the data's units."""
     seed = subject.settings.seed
+    if kind == POSTERIOR:
+        rows = subject.run.examples("train", count)
+        c = subject.run.conditions_at(rows)
+        z = subject.run.inference.encode(subject.run.dataset.part(rows), c, sample=True, seed=seed)
+        return subject.run.inference.decode(z, c)
     if kind != MIDPOINT:
         c = subject.run.conditions_for(count, seed=seed)
         # A fit to codes takes minutes, and is known by its file; others are those of default settings.
         sampler = (subject.run.kept_sampler(kind) if kind == "autoregressive" else None) or kind
-        return subject.run.made(count, c, sampler, seed=seed, quiet=subject.quiet)
+        settings = {"path": subject.settings.latent_run} if kind == "run" else {}
+        return subject.run.made(count, c, sampler, seed=seed, quiet=subject.quiet, **settings)
     order = np.random.default_rng([seed, 1]).permutation(len(subject.codes))  # not the one of the data
     halfway = 0.5 * (subject.codes[order] + subject.codes[np.roll(order, 1)])[:count]
     c = subject.run.conditions_at(
