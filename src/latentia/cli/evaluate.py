@@ -36,12 +36,12 @@ def settings_options(function: click.decorators.FC) -> click.decorators.FC:
             ),
             click.option(
                 "--samplers", metavar="NAME,...",
-                help="prior, mixture, flow, two_stage, diffusion, run, autoregressive (for codes).  [default: "
-                "prior,mixture]",
+                help="prior, mixture, flow, two_stage, diffusion, run, autoregressive (for codes).  "
+                "[default: prior,mixture]",
             ),
             click.option(
                 "--with", "latent_run", metavar="RUN",
-                help="The run whose latents the sampler run decodes: one that was trained on latents of this one.",
+                help="The run whose draws the sampler run decodes: one trained on latents of this one.",
             ),
             click.option(
                 "--compile", type=click.Choice(["auto", "always", "never"]), default="auto",

@@ -28,8 +28,8 @@ from latentia.cli.output import (
     "--sampler",
     default="prior",
     show_default=True,
-    help="prior, or one fitted to the data's latents: mixture, flow, two_stage, diffusion, autoregressive (for "
-    "codes); or run, for --with.",
+    help="prior, or one fitted to the data's latents: mixture, flow, two_stage, diffusion, autoregressive "
+    "(for codes); or run, for --with.",
 )
 @click.option(
     "--with",
