@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -67,7 +68,7 @@ def _generated(subject: Subject, kind: str, count: int) -> np.ndarray:
         c = subject.run.conditions_for(count, seed=seed)
         # A fit to codes takes minutes, and is known by its file; others are those of default settings.
         sampler = (subject.run.kept_sampler(kind) if kind == "autoregressive" else None) or kind
-        settings = {"path": subject.settings.latent_run} if kind == "run" else {}
+        settings: dict[str, Any] = {"path": subject.settings.latent_run} if kind == "run" else {}
         return subject.run.made(count, c, sampler, seed=seed, quiet=subject.quiet, **settings)
     order = np.random.default_rng([seed, 1]).permutation(len(subject.codes))  # not the one of the data
     halfway = 0.5 * (subject.codes[order] + subject.codes[np.roll(order, 1)])[:count]
