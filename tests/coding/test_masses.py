@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from latentia.coding import bitsback
 from latentia.coding.exact import OUT_BITS
-from latentia.coding.likelihoods import symbols_of
+from latentia.coding.levels import levels_of
 from latentia.coding.masses import Listed, Table, cost
 from latentia.coding.stack import Stack
 from latentia.core.errors import ConfigError
+from latentia.data.transforms import Scale
 from latentia.probability import (
     Bernoulli,
     BetaBinomial,
@@ -32,6 +33,12 @@ LIKELIHOODS = {
 }
 
 
+def coded(likelihood):
+    found = levels_of(likelihood, Scale())
+    found.tables = found.compute(None)
+    return found
+
+
 def decoded(likelihood, count, spread=1.5, seed=0):
     """Decoder outputs of entries in two channels, in the grid's units."""
     shape = likelihood.features((2, 3))
@@ -42,14 +49,14 @@ def decoded(likelihood, count, spread=1.5, seed=0):
 @pytest.mark.parametrize("name", LIKELIHOODS)
 def test_the_code_lengths_are_those_of_the_likelihood(name):
     likelihood = LIKELIHOODS[name]
-    found = symbols_of(likelihood)
+    found = coded(likelihood)
     h = decoded(likelihood, 400)
     p = likelihood(torch.from_numpy(h / 2**OUT_BITS), 2)
     with torch.no_grad():
         x = p.sample()
         want = -p.log_prob(x).numpy() / math.log(2)
     symbols = (x * (found.n - 1)).round().long().numpy().reshape(400, -1)
-    got = cost(*found.masses(h.reshape(400, *likelihood.features((2, 3))), found.tables()).choices(symbols))
+    got = cost(*found.masses(h.reshape(400, *likelihood.features((2, 3)))).choices(symbols))
     assert got.mean() == pytest.approx(want.mean(), rel=5e-4)
     assert np.abs(got - want).max() < 0.05 * want.max()
 
@@ -57,8 +64,8 @@ def test_the_code_lengths_are_those_of_the_likelihood(name):
 @pytest.mark.parametrize("name", LIKELIHOODS)
 def test_all_symbols_together_have_a_mass_of_one_and_none_is_impossible(name):
     likelihood = LIKELIHOODS[name]
-    found = symbols_of(likelihood)
-    masses = found.masses(decoded(likelihood, 3, spread=30.0), found.tables())
+    found = coded(likelihood)
+    masses = found.masses(decoded(likelihood, 3, spread=30.0))
     borders = [np.zeros(masses.shape)]
     borders += [masses.below(np.full(masses.shape, float(k))) for k in range(1, found.n)]
     borders.append(np.broadcast_to(masses.total, masses.shape))
@@ -78,9 +85,9 @@ def test_all_symbols_together_have_a_mass_of_one_and_none_is_impossible(name):
 def test_whatever_is_pushed_is_popped_again(data):
     name = data.draw(st.sampled_from(sorted(LIKELIHOODS)))
     likelihood, seed = LIKELIHOODS[name], data.draw(st.integers(0, 2**32 - 1))
-    found, rng = symbols_of(likelihood), np.random.default_rng(seed)
+    found, rng = coded(likelihood), np.random.default_rng(seed)
     h = decoded(likelihood, 2, spread=data.draw(st.sampled_from([0.1, 3.0, 1e3])), seed=seed)
-    masses = found.masses(h, found.tables())
+    masses = found.masses(h)
     symbols = rng.integers(0, found.n, masses.shape)
     stacks = [Stack(), Stack()]
     bits, chances = masses.choices(symbols)
@@ -108,4 +115,4 @@ def test_a_single_symbol_costs_nothing():
 
 def test_a_density_is_refused():
     with pytest.raises(ConfigError, match=r"'Gaussian' is a density.*discretised_logistic_mixture"):
-        symbols_of(Gaussian())
+        levels_of(Gaussian(), Scale())

@@ -1,5 +1,6 @@
 """Files without loss, from Python and from the command line."""
 
+import io
 import math
 import os
 import shutil
@@ -57,12 +58,12 @@ def test_all_examples_come_back_near_the_bound(levels, x, tmp_path):
 
 def test_the_exact_network_keeps_the_bound(levels, x):
     found = levels.compressor
-    z = found.mean(found.posterior(found.symbols(x)))
+    z = found.mean(found.posterior(found.symbols.of(x.reshape(len(x), -1))))
     middle = torch.from_numpy((2 * z + 1 - found.cells) * 2.0 ** (-found.cell_bits - 1)).float()
     with torch.no_grad():
         p = levels.model.decode(middle)
         want = -p.log_prob(torch.cat(list(levels.prepare(x)))).double().numpy() / math.log(2)
-    got = compression.bitsback.cost(*found.p(z).choices(found.symbols(x)))
+    got = compression.bitsback.cost(*found.p(z).choices(found.symbols.of(x.reshape(len(x), -1))))
     assert got.mean() == pytest.approx(want.mean(), rel=5e-4)
 
 
@@ -184,3 +185,49 @@ def test_without_the_extra_it_says_what_to_install(levels, x, monkeypatch):
     monkeypatch.setitem(sys.modules, "constriction", None)
     with pytest.raises(latentia.core.errors.MissingExtra, match=r"pip install 'latentia\[compression\]'"):
         levels.compress(x[:2])
+
+
+@pytest.fixture(scope="module")
+def table(mixed_table, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("table") / "table"
+    return latentia.train(mixed_table, out=folder, likelihood={"numbers": "histogram"}, quiet=True, **QUICK)
+
+
+def test_a_table_comes_back_with_its_types_its_words_and_its_holes(table, mixed_table, tmp_path, capsys):
+    pandas = pytest.importorskip("pandas")
+    rows = table.other(mixed_table).x
+    found = table.decompress(table.compress(rows))
+    pandas.testing.assert_frame_equal(found, table.record.schema.frame(rows))
+    file, run = tmp_path / "x.lat", table.folder.path
+    code, out, _ = said(capsys, "compress", run, mixed_table, "-o", file, "--compare")
+    assert code == 0 and "1,797 examples in" in out and "xz -9e" in out
+    code, _, _ = said(capsys, "decompress", file, "--run", run, "-o", tmp_path / "x.csv")
+    assert code == 0
+    assert (tmp_path / "x.csv").read_text() == mixed_table.read_text().replace("\r\n", "\n")
+
+
+def test_a_number_in_no_cell_is_coded_and_a_category_that_is_none_is_refused(table, mixed_table):
+    rows = np.array(table.other(mixed_table).x)[:4]
+    rows[0, :2] = 12345.6, 10_000_019
+    content = compression.to_bytes(table.compressor, rows)
+    found = np.concatenate(list(Compressed(table, io.BytesIO(content), "x").read()))
+    assert np.array_equal(found, rows, equal_nan=True)
+    for column, value, name in ((2, 3, "city"), (1, 2.5, "count"), (0, 1e12, "size"), (4, 2, "member")):
+        wrong = rows.copy()
+        wrong[1, column] = value
+        with pytest.raises(DataError, match=f"example 1: column '{name}' holds .* has no probability of"):
+            compression.to_bytes(table.compressor, wrong)
+
+
+def test_a_column_with_a_density_is_refused_by_name(mixed_table, tmp_path):
+    run = latentia.train(
+        mixed_table,
+        out=tmp_path / "run",
+        likelihood={"numbers": "gaussian"},
+        quiet=True,
+        **{**QUICK, "epochs": 1},
+    )
+    with pytest.raises(
+        ConfigError, match=r"column 'size' has the family gaussians.*likelihood\.numbers=histogram"
+    ):
+        run.compress(np.zeros((1, 6)))

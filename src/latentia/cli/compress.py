@@ -18,6 +18,7 @@ from latentia.cli.output import run_argument, skip_bad_option
 @click.option("-n", "count", default=0, help="How many examples; all by default.")
 @click.option("--block", default=1024, show_default=True, help="Examples that are read back together.")
 @click.option("--resume", is_flag=True, help="Go on with what was interrupted.")
+@click.option("--compare", is_flag=True, help="Say what gzip, bz2, xz, PNG and WebP make of the examples.")
 @skip_bad_option
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), required=True, help="The file, such as digits.lat."
@@ -29,6 +30,7 @@ def command(
     count: int,
     block: int,
     resume: bool,
+    compare: bool,
     skip_bad: bool,
     output: Path,
 ) -> None:
@@ -37,9 +39,12 @@ def command(
     'latentia decompress' gives them back, value by value, on any machine that has RUN's folder.
     """
     from latentia.api import open_run
-    from latentia.runs.compression import compress
+    from latentia.runs.compression import compared, compress
 
     opened = open_run(run, device="cpu")
     x, _ = opened.take(source, split, count or None, skip_bad=skip_bad)
     written = compress(opened, x, output, block=block, resume=resume, quiet=False)
     click.echo(f"{output}: {written.summary()}")
+    if compare:
+        for line in compared(opened, x):
+            click.echo(line)

@@ -3,6 +3,6 @@
 Everything that becomes a probability is computed in whole numbers, so that a file decodes on any machine.
 """
 
-from latentia.coding.compressor import Compressor
+from latentia.coding.compressor import Compressor, symbols_of
 
-__all__ = ["Compressor"]
+__all__ = ["Compressor", "symbols_of"]

@@ -67,6 +67,10 @@ class Model(abc.ABC):
     def p(self, z: np.ndarray) -> Masses:
         """Give the likelihood's masses, of shape `(B, entries)`, from latents `(B, D)`."""
 
+    def rest(self, found: np.ndarray) -> Masses | None:
+        """Give the masses of what the symbols of `p` leave open, from those; None where nothing is open."""
+        return None
+
     def coarse(self, z: np.ndarray, rounds: int) -> np.ndarray:
         """Keep the first binary choices of latents, and take the middle of what is left."""
         width = 1 << (self.prior_rounds - rounds)
@@ -95,11 +99,12 @@ def encode(
         active = [lane for lane in lanes if at < len(lane.x)]
         rows = np.stack([lane.row(at) for lane in active])
         z, drawn = _drawn(model, active, rows, at)
-        bits, chances = model.p(z).choices(np.stack([lane.x[at] for lane in active]))
+        parts = _parts(model, z, np.stack([lane.x[at] for lane in active]))
         z_bits, z_chances = model.prior(len(active)).choices(z)
-        costs = cost(bits, chances) + cost(z_bits, z_chances) - cost(*model.q(rows).choices(z))
+        costs = sum(cost(*part) for part in parts) + cost(z_bits, z_chances) - cost(*model.q(rows).choices(z))
         for number, lane in enumerate(active):
-            lane.stack.push(bits[:, number].ravel(), chances[:, number].ravel())
+            for bits, chances in reversed(parts):
+                lane.stack.push(bits[:, number].ravel(), chances[:, number].ravel())
             rounds = model.prior_rounds if drawn[number] else lane.block.rounds
             lane.stack.push(z_bits[:rounds, number].ravel(), z_chances[:rounds, number].ravel())
             lane.block.bound += costs[number] if drawn[number] else 0.0
@@ -108,6 +113,15 @@ def encode(
     for lane in lanes:
         lane.block.content = lane.stack.content
     return [lane.block for lane in lanes]
+
+
+def _parts(model: Model, z: np.ndarray, x: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Give the binary choices of examples: of their symbols, and of what these leave open."""
+    masses = model.p(z)
+    count = masses.shape[1]
+    found = [masses.choices(x[:, :count])]
+    rest = model.rest(x[:, :count])
+    return found if rest is None else [*found, rest.choices(x[:, count:])]
 
 
 class _Lane:
@@ -148,13 +162,13 @@ def _best_rounds(model: Model, row: np.ndarray, x: np.ndarray) -> int:
     """Choose how finely an example's latent is best given where all of it has to be paid for."""
     mean = model.mean(row[None])
     z = np.concatenate([model.coarse(mean, turn + 1) for turn in range(model.prior_rounds)])
-    data = cost(*model.p(z).choices(np.broadcast_to(x, (len(z), *x.shape))))
+    data = sum(cost(*part) for part in _parts(model, z, np.broadcast_to(x, (len(z), *x.shape))))
     bits, chances = model.prior(len(z)).choices(z)
     turns = np.arange(model.prior_rounds)
     latent = [
         cost(bits[: turn + 1, turn : turn + 1], chances[: turn + 1, turn : turn + 1])[0] for turn in turns
     ]
-    return int(np.argmin(data + np.array(latent))) + 1
+    return int(np.argmin(np.array(latent) + data)) + 1
 
 
 def popped(masses: Masses, stacks: Sequence[Stack], rounds: int | None = None) -> np.ndarray:
@@ -201,7 +215,11 @@ def decode(
     for at in range(max(counts, default=0) - 1, -1, -1):
         active = [number for number, count in enumerate(counts) if at < count]
         z = _latents(model, blocks, chosen, stacks, active, at)
-        x = popped(model.p(z), [stacks[number] for number in active])
+        own = [stacks[number] for number in active]
+        x = popped(model.p(z), own)
+        rest = model.rest(x)
+        if rest is not None:
+            x = np.concatenate([x, popped(rest, own)], axis=1)
         for number, row in zip(active, x, strict=True):
             found[number].append(row)
         drawn = [place for place, number in enumerate(active) if at not in chosen[number]]

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from latentia.coding.bitsback import Model
+from latentia.coding.columns import TableSymbols
 from latentia.coding.curves import (
     COARSE,
     FULL,
@@ -27,11 +28,12 @@ from latentia.coding.curves import (
     powers,
 )
 from latentia.coding.exact import OUT_BITS, WEIGHT_BITS, ExactNetwork, activations_of
-from latentia.coding.likelihoods import symbols_of
+from latentia.coding.levels import levels_of
 from latentia.coding.masses import RARE, Located, Masses, Table
-from latentia.core.errors import ConfigError, DataError, RunError
-from latentia.data.transforms import Binarise, Identity, Scale
-from latentia.probability import DiagonalGaussian, StandardNormal
+from latentia.coding.symbols import Symbols
+from latentia.core.errors import ConfigError, RunError
+from latentia.data.schema import Schema
+from latentia.probability import Columns, DiagonalGaussian, StandardNormal
 
 FORMAT = 1
 """Of the coder: what its numbers are and how they are used. It changes with whatever changes a file."""
@@ -45,6 +47,8 @@ INVERSE_BITS = 20
 """1 / sigma is a multiple of 2^-20."""
 CELL_BITS = (3, 9)
 """The grid of the latents is 2^-3 at the coarsest, and 2^-9 at the finest."""
+SHOWN = 500
+"""Training examples that say how fine the latents' grid has to be."""
 PROBES = 4
 """Examples whose coding is compared when a coder is opened."""
 
@@ -53,114 +57,72 @@ class Compressor(Model):
     """Codes the examples of a VAE with a Gaussian posterior and a standard normal prior.
 
     Attributes:
+        symbols: what examples are in a file.
         tables: whole numbers by name, computed once.
         cell_bits: latents are on a grid of 2^-cell_bits.
-        n: how many values an entry may have.
         event: shape of one example.
     """
 
-    def __init__(self, model: Any, transform: Any, cell_bits: int, tables: Mapping[str, np.ndarray]) -> None:
+    def __init__(
+        self, model: Any, symbols: Symbols, cell_bits: int, tables: Mapping[str, np.ndarray]
+    ) -> None:
         """Round a model.
 
         Args:
             model: the trained model.
-            transform: between stored data and the model.
+            symbols: what `symbols_of` gave.
             cell_bits: how fine the grid of the latents is.
-            tables: what `tables_of` gave.
+            tables: the symbols' own, and what `tables_of` gave.
 
         Raises:
-            ConfigError: if it cannot be coded by, naming the part and the setting to change.
+            ConfigError: naming a layer that cannot be computed exactly.
         """
-        check_model(model, transform)
-        self.tables, self.cell_bits = dict(tables), cell_bits
+        self.symbols, self.cell_bits = symbols, cell_bits
+        # They are stored as narrow as may be, and computed with as wide as they come.
+        self.tables = {name: table.astype(np.int64) for name, table in tables.items()}
+        symbols.tables = self.tables
         self.event, self._latent = tuple(model.event), tuple(model.latent)
-        self._symbols = symbols_of(model.likelihood)
-        self.n = self._symbols.n
-        self._low, self._high = float(transform.low), float(transform.high)
         self.cells = 1 << (cell_bits + REACH_BITS + 1)
         self.prior_rounds = cell_bits + REACH_BITS + 1
 
         def tabled(name: str) -> Any:
             return activation(name, self.tables[f"activation.{name}"])
 
-        unit = 1 << GRID_BITS
-        self._encoder = ExactNetwork(model.encoder, tabled, "encoder", unit)
-        self._decoder = ExactNetwork(model.decoder, tabled, "decoder", unit << REACH_BITS)
-        level = np.arange(self.n, dtype=np.int64)
-        self._seen = ((2 * level * unit + self.n - 1) // (2 * (self.n - 1))).astype(np.float64)
+        self._encoder = ExactNetwork(model.encoder, tabled, "encoder", symbols.reach)
+        self._decoder = ExactNetwork(model.decoder, tabled, "decoder", 1 << (GRID_BITS + REACH_BITS))
+        self._entrance = tuple(model.entrance)
         self._prior = self.tables["prior"]
         self._normal = Curve(self.tables["normal"])
         self._inverse = Powers(self.tables["inverse_sigma"], int(LOG_VARIANCES[0] * COARSE))
 
     @classmethod
-    def make(cls, model: Any, transform: Any, x: np.ndarray | None = None) -> Compressor:
+    def make(cls, model: Any, symbols: Symbols, x: np.ndarray | None = None) -> Compressor:
         """Make the coder of a trained model.
 
         Args:
             model: the trained model.
-            transform: between stored data and the model.
-            x: training examples, which say how fine the latents' grid has to be.
+            symbols: what `symbols_of` gave.
+            x: training examples, shape `(N, *event)`, which say how fine the latents' grid has to be.
 
         Returns:
             The coder.
 
         Raises:
-            ConfigError: if it cannot be coded by, naming the part and the setting to change.
+            ConfigError: naming a layer that cannot be computed exactly.
         """
-        check_model(model, transform)
-        found = cls(model, transform, 6, tables_of(model, 6))
-        if x is None or not len(x):
+        flat = None if x is None or not len(x) else x.reshape(len(x), -1)
+        own = symbols.compute(flat)
+        found = cls(model, symbols, 6, {**own, **tables_of(model, 6)})
+        if flat is None:
             return found
-        log_variance = found.posterior(found.symbols(x)).reshape(len(x), 2, -1)[:, 1] / 2.0**OUT_BITS
-        narrow = float(np.quantile(np.exp(0.5 * log_variance), 0.01))
+        log_variance = found.posterior(symbols.of(flat[:SHOWN])).reshape(len(flat[:SHOWN]), 2, -1)[:, 1]
+        narrow = float(np.quantile(np.exp(0.5 * log_variance / 2.0**OUT_BITS), 0.01))
         bits = int(np.clip(np.ceil(-np.log2(narrow)), *CELL_BITS))
-        return cls(model, transform, bits, tables_of(model, bits))
-
-    def symbols(self, raw: np.ndarray, first: int = 0) -> np.ndarray:
-        """Write examples as symbols.
-
-        Args:
-            raw: data in their own units, shape `(N, *event)`.
-            first: the number of the first one, for messages.
-
-        Returns:
-            Whole numbers from 0 to n - 1, shape `(N, entries)`, int64.
-
-        Raises:
-            DataError: if a value is none of those that the likelihood gives a probability.
-        """
-        flat = np.asarray(raw).reshape(len(raw), -1)
-        scaled = (flat.astype(np.float64) - self._low) / (self._high - self._low) * (self.n - 1)
-        found = np.clip(np.rint(np.nan_to_num(scaled)), 0, self.n - 1).astype(np.int64)
-        wrong = self.values(found, flat.dtype) != flat
-        if wrong.any():
-            row, entry = np.argwhere(wrong)[0]
-            known = f"{self.n} values from {self._low:g} to {self._high:g} alone"
-            raise DataError(
-                f"example {first + row} holds {flat[row, entry]:g}, and the run's likelihood has "
-                "probabilities of "
-                + (f"{self._low:g} and {self._high:g} alone" if self.n == 2 else known)
-                + "; bring the data to these values"
-                + ", or train with --likelihood discretised_logistic_mixture" * (self.n == 2)
-            )
-        return found
-
-    def values(self, symbols: np.ndarray, dtype: Any = np.float32) -> np.ndarray:
-        """Give the values that symbols stand for, in the data's units; see `symbols`.
-
-        Args:
-            symbols: whole numbers from 0 to n - 1.
-            dtype: the type to give them in.
-
-        Returns:
-            Same shape.
-        """
-        return (self._low + symbols * (self._high - self._low) / (self.n - 1)).astype(dtype)
+        return cls(model, symbols, bits, {**own, **tables_of(model, bits)})
 
     def posterior(self, x: np.ndarray) -> np.ndarray:
         """Give means and log variances side by side, in units of 2^-14; see `Model`."""
-        seen = self._seen.take(np.minimum(x, self.n - 1))
-        return self._through(self._encoder, seen, self.event)
+        return self._through(self._encoder, self.symbols.seen(x), self._entrance)
 
     def q(self, rows: np.ndarray) -> Masses:
         """Give N(mu, sigma^2) on the grid; see `Model`."""
@@ -184,7 +146,11 @@ class Compressor(Model):
     def p(self, z: np.ndarray) -> Masses:
         """Decode the middles of cells; see `Model`."""
         middle = (2 * z + 1 - self.cells) * 2.0 ** (GRID_BITS - self.cell_bits - 1)
-        return self._symbols.masses(self._through(self._decoder, middle, self._latent), self.tables)
+        return self.symbols.masses(self._through(self._decoder, middle, self._latent))
+
+    def rest(self, found: np.ndarray) -> Masses | None:
+        """Give the masses of what symbols leave open; see `Model`."""
+        return self.symbols.rest(found)
 
     @staticmethod
     def _through(network: ExactNetwork, x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -198,8 +164,7 @@ class Compressor(Model):
             "cell_bits": self.cell_bits,
             "bits": [WEIGHT_BITS, GRID_BITS, OUT_BITS, VALUE_BITS, RARE, REACH_BITS],
             "event": list(self.event),
-            "values": [self._low, self._high, self.n],
-            "symbols": type(self._symbols).__name__.strip("_").lower(),
+            **self.symbols.header(),
         }
 
     @cached_property
@@ -219,12 +184,15 @@ class Compressor(Model):
         Returns:
             The SHA-256 in hexadecimal digits.
         """
-        entries, size = int(np.prod(self.event)), int(np.prod(self._latent))
-        x = np.arange(PROBES * entries).reshape(PROBES, entries) * 7919 % self.n
+        size = int(np.prod(self._latent))
         z = np.arange(PROBES * size).reshape(PROBES, size) * 104729 % (self.cells // 2) + self.cells // 4
+        masses = self.p(z)
+        x = np.arange(np.prod(masses.shape)).reshape(masses.shape) * 7919 % masses.n
+        rest = self.rest(x)
+        whole = x if rest is None else np.concatenate([x, np.zeros_like(x)], axis=1)
         found = hashlib.sha256()
-        rows = self.posterior(x)
-        for part in (rows, *self.q(rows).choices(z), *self.p(z).choices(x), *self.prior(PROBES).choices(z)):
+        rows = self.posterior(whole)
+        for part in (rows, *self.q(rows).choices(z), *masses.choices(x), *self.prior(PROBES).choices(z)):
             found.update(np.ascontiguousarray(part).astype("<f8").tobytes())
         return found.hexdigest()
 
@@ -261,7 +229,6 @@ def tables_of(model: Any, cell_bits: int) -> dict[str, np.ndarray]:
     rare = np.arange(cells + 1) * 2.0 ** (VALUE_BITS - RARE)
     names = activations_of(model.encoder) | activations_of(model.decoder)
     return {
-        **symbols_of(model.likelihood).tables(),
         "normal": curve(normal, NORMAL_REACH).values,
         "prior": (np.rint(borders * FULL) + rare).astype(np.int64),
         "inverse_sigma": powers(-0.5, *LOG_VARIANCES, INVERSE_BITS).values,
@@ -269,12 +236,16 @@ def tables_of(model: Any, cell_bits: int) -> dict[str, np.ndarray]:
     }
 
 
-def check_model(model: Any, transform: Any) -> None:
-    """Refuse what no file without loss can be made of.
+def symbols_of(model: Any, transform: Any, schema: Schema | None = None) -> Symbols:
+    """Find what examples of a model are in a file, and refuse what no file without loss can be made of.
 
     Args:
         model: the trained model.
         transform: between stored data and the model.
+        schema: what the columns of a table hold.
+
+    Returns:
+        The symbols, without their tables.
 
     Raises:
         ConfigError: naming the part and the setting to change.
@@ -291,12 +262,11 @@ def check_model(model: Any, transform: Any) -> None:
         raise ConfigError(
             "a conditional model cannot be coded by: its files would need the conditions as well"
         )
-    symbols_of(model.likelihood)
-    if getattr(model, "inputs", None) is not None or getattr(model, "fill", None) is not None:
+    if isinstance(model.likelihood, Columns):
+        return TableSymbols(model, transform, schema)
+    found = levels_of(model.likelihood, transform)
+    if model.inputs is not None:
         raise ConfigError(
-            "data with holes, and tables of several types, cannot be coded yet; train on examples without "
-            "missing values, or columns of one kind"
+            "arrays and pictures with holes cannot be coded; train on examples without missing values"
         )
-    if type(transform) not in (Scale, Binarise, Identity):
-        name = type(transform).__name__.lower()
-        raise ConfigError(f"transform '{name}' has no levels to code; train with --transform scale")
+    return found

@@ -69,8 +69,8 @@ class Header:
 
 
 def crc(symbols: np.ndarray) -> int:
-    """Give the CRC-32 of symbols, as numbers of 16 bits."""
-    return zlib.crc32(np.ascontiguousarray(symbols, "<u2").tobytes())
+    """Give the CRC-32 of symbols, as numbers of 32 bits."""
+    return zlib.crc32(np.ascontiguousarray(symbols, "<u4").tobytes())
 
 
 def packed(block: Block, check: int) -> bytes:

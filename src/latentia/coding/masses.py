@@ -117,7 +117,7 @@ class Bisection:
             upper: 1 where a symbol lies in the upper half, of the entries' shape.
         """
         high = upper.astype(bool)
-        self.start += self._width * upper
+        self.start += float(self._width) * upper
         self._low = np.where(high, self._middle, self._low)
         self._high = np.where(high, self._high, self._middle)
 

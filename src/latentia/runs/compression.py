@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 import torch
 
-from latentia.coding import Compressor, bitsback
+from latentia.coding import Compressor, bitsback, symbols_of
 from latentia.coding.container import MOST, Header, Reader, crc, packed
+from latentia.coding.symbols import Symbols
 from latentia.core import storage
 from latentia.core.errors import ConfigError, DataError, LatentiaError, RunError, shell
 
@@ -27,8 +28,8 @@ BLOCK = 1024
 """Examples of a block: its own costs are about 20 bytes."""
 LANES = 16
 """Blocks that are worked on side by side."""
-SHOWN = 500
-"""Training examples that say how fine the latents' grid has to be."""
+SHOWN = 10_000
+"""Training examples that say how often values are missing, and how fine the latents' grid has to be."""
 FILE = "compressor.safetensors"
 
 
@@ -58,7 +59,7 @@ def compressor_of(run: Applied) -> Compressor:
     except LatentiaError:
         shown = None  # the data are gone
     coder = Compressor.make(
-        run.model, run.transform, None if shown is None else _known(run, np.asarray(shown[:SHOWN]))
+        run.model, _symbols(run), None if shown is None else _known(run, np.asarray(shown[:SHOWN]))
     )
     header = {**coder.header(), "name": coder.name.hex(), "weights": weights, "probe": coder.probe()}
     tables = {name: torch.from_numpy(_narrow(table)) for name, table in coder.tables.items()}
@@ -75,7 +76,7 @@ def _narrow(table: np.ndarray) -> np.ndarray:
 def _kept(run: Applied, header: dict[str, Any], tables: dict[str, np.ndarray]) -> Compressor:
     place = run.folder.path / FILE
     try:
-        coder = Compressor(run.model, run.transform, int(header["cell_bits"]), tables)
+        coder = Compressor(run.model, _symbols(run), int(header["cell_bits"]), tables)
         named = coder.name.hex() == header["name"] and coder.header() == {
             key: header[key] for key in coder.header()
         }
@@ -89,6 +90,10 @@ def _kept(run: Applied, header: dict[str, Any], tables: dict[str, np.ndarray]) -
             "new ones"
         )
     return coder
+
+
+def _symbols(run: Applied) -> Symbols:
+    return symbols_of(run.model, run.transform, run.record.schema)
 
 
 def _known(run: Applied, x: np.ndarray) -> np.ndarray:
@@ -173,6 +178,31 @@ def compress(
     return Written(header.count, size, int(np.prod(coder.event)), bound)
 
 
+def compared(run: Applied, x: Examples) -> list[str]:
+    """Say what other compressors make of examples, all of which are taken into memory.
+
+    Args:
+        run: the run.
+        x: examples in the data's units, shape `(N, *event)`.
+
+    Returns:
+        One line for each.
+    """
+    from latentia.coding.peers import peers
+
+    examples, schema = np.asarray(x), run.record.schema
+    if schema is not None:
+        two, content = False, schema.frame(examples).to_csv(index=False).encode()
+    else:
+        two = bool(run.model.binary)
+        bits = np.packbits(examples > 0.5 * (examples.min() + examples.max())) if two else examples
+        content = np.ascontiguousarray(bits).tobytes()
+    return [
+        f"  {name:8} {size:>12,} bytes, {8 * size / examples.size:.4f} bits per dimension"
+        for name, size in peers(examples, content, two).items()
+    ]
+
+
 def to_bytes(coder: Compressor, x: np.ndarray, *, block: int = BLOCK) -> bytes:
     """Give the content that `compress` would write.
 
@@ -210,12 +240,16 @@ def _write(
         for first in range(started, header.blocks, LANES):
             numbers = range(first, min(first + LANES, header.blocks))
             rows = [header.rows(number) for number in numbers]
-            parts = [coder.symbols(np.asarray(x[low:high]), low) for low, high in rows]
+            parts = [_read(coder, x, low, high) for low, high in rows]
             for symbols, block in zip(parts, bitsback.encode(coder, parts, advance), strict=True):
                 handle.write(packed(block, crc(symbols)))
                 cost, drawn = cost + block.bound, drawn + len(symbols) - len(block.chosen)
             handle.flush()
     return cost / drawn * header.count if drawn else float("nan")
+
+
+def _read(coder: Compressor, x: Examples, low: int, high: int) -> np.ndarray:
+    return coder.symbols.of(np.asarray(x[low:high]).reshape(high - low, -1), low)
 
 
 def _left(part: Path, coder: Compressor, header: Header, x: Examples) -> tuple[int, int]:
@@ -235,7 +269,7 @@ def _left(part: Path, coder: Compressor, header: Header, x: Examples) -> tuple[i
 
         def same(number: int, block: bitsback.Block, check: int) -> bool:
             low, high = header.rows(number)
-            return crc(coder.symbols(np.asarray(x[low:high]), low)) == check
+            return crc(_read(coder, x, low, high)) == check
 
         return reader.whole(same)
 
@@ -299,7 +333,7 @@ class Compressed:
                 symbols = self._decoded(group, advance)
                 low = max(first - group[0] * self.header.block, 0)
                 high = end - group[0] * self.header.block
-                values = self._coder.values(symbols[low:high], self._run.record.dtype or np.float32)
+                values = self._coder.symbols.values(symbols[low:high], self._run.record.dtype or np.float32)
                 yield values.reshape(-1, *self.header.event)
 
     def save(self, path: Path, first: int, end: int, *, quiet: bool = True) -> tuple[int, ...]:
