@@ -7,7 +7,7 @@
 #   make clean     remove everything made here, but not runs/
 
 PYTHON ?= python3
-EXTRAS := images,tables,excel,hdf5,medical,maps,metrics,flows,datasets,tensorboard,serve,onnx,hub,perceptual,diffusers,compression,dev
+EXTRAS := images,video,tables,excel,hdf5,medical,maps,metrics,flows,datasets,tensorboard,serve,onnx,hub,perceptual,diffusers,compression,dev
 
 BIN := .venv/bin
 ENV := .venv/.installed

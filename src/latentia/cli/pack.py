@@ -23,6 +23,9 @@ from latentia.core.errors import shell
     "their shorter side.",
 )
 @click.option("--crop", help="Keep pictures whole, of any sizes, for a training on crops of this size.")
+@click.option("--frames", type=int, help="Frames of a window of a clip; 17 by default.")
+@click.option("--stride", type=int, help="Frames from one window to the next; as many by default.")
+@click.option("--rate", type=float, help="Frames per second that clips are brought to.")
 @click.option("--skip-bad", is_flag=True, help="Leave out images that cannot be read.")
 @click.option("--label", help="The column, array or factor that holds the labels.")
 @click.option(

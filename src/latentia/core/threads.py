@@ -32,6 +32,11 @@ LOOK = 0.2
 """Seconds that the cores are watched for."""
 
 
+def cores() -> int:
+    """Count the cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def let_sleep() -> None:
     """Let waiting threads spin briefly and then sleep, unless the environment says how they wait.
 

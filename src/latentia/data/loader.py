@@ -273,5 +273,5 @@ def loaders(
     data = torch.from_numpy(array).to(device)
     variation = None
     if dataset.pictures is not None or dataset.flip:
-        variation = Variation(dataset.pictures, dataset.event[1:], dataset.flip, data.device)
+        variation = Variation(dataset.pictures, dataset.event[-2:], dataset.flip, data.device)
     return {name: Loader(data, at, transform, told, variation) for name, at in rows.items()}

@@ -37,6 +37,9 @@ def make_options(
     labels: str | None = None,
     crop: int | Sequence[int] | None = None,
     flip: bool = False,
+    frames: int | None = None,
+    stride: int | None = None,
+    rate: float | None = None,
 ) -> Options:
     """Check the settings of `load`, which says what each of them is, and give those that readers need."""
     _require_share("validation", validation)
@@ -77,7 +80,22 @@ def make_options(
         labels=labels,
         crop=cut,
         flip=flip,
+        frames=_count("frames", frames),
+        stride=_count("stride", stride),
+        rate=_rate(rate),
     )
+
+
+def _count(name: str, count: int | None) -> int | None:
+    if count is not None and (not isinstance(count, int) or isinstance(count, bool) or count < 1):
+        raise ConfigError(f"data.{name} is {count!r}; a whole number of frames from 1 on is needed")
+    return count
+
+
+def _rate(rate: float | None) -> float | None:
+    if rate is not None and (not isinstance(rate, (int, float)) or not 0 < rate < 1e4):
+        raise ConfigError(f"data.rate is {rate!r}; a number of frames per second above 0 is needed")
+    return rate
 
 
 def _names(names: str | Sequence[str] | None) -> tuple[str, ...]:

@@ -26,20 +26,24 @@ class Pictures:
         channels: int,
         sizes: np.ndarray,
         starts: np.ndarray | None = None,
+        frames: int | None = None,
     ) -> None:
         """Take pictures.
 
         Args:
             values: all of their values, shape `(total,)`; or pictures of one size in files,
-                `(N, C, H, W)`.
+                `(N, C, H, W)`, or clips, `(N, C, T, H, W)`.
             channels: C.
             sizes: their heights and widths, `(N, 2)`.
             starts: where in the values each begins, `(N,)`; they follow each other by default.
+            frames: T, where they are clips, `(C, T, H, W)` each.
         """
         self.values = values
         self.channels = channels
+        self.frames = frames
+        self.planes = channels * (frames or 1)
         self.sizes = sizes.astype(np.int64, copy=False)
-        counts = channels * self.sizes.prod(axis=1)
+        counts = self.planes * self.sizes.prod(axis=1)
         self.starts = np.cumsum(counts) - counts if starts is None else starts.astype(np.int64, copy=False)
 
     @classmethod
@@ -47,16 +51,16 @@ class Pictures:
         """Take pictures of one size.
 
         Args:
-            x: shape `(N, C, H, W)`.
+            x: shape `(N, C, H, W)`, or clips, `(N, C, T, H, W)`.
 
         Returns:
             The same pictures.
         """
-        count, channels, height, width = x.shape
+        count, channels, *between, height, width = x.shape
         sizes = np.tile(np.array([[height, width]]), (count, 1))
         values = x if isinstance(x, Shards) else np.ascontiguousarray(x).reshape(-1)
         starts = np.arange(count) if isinstance(x, Shards) else None
-        return cls(values, channels, sizes, starts)
+        return cls(values, channels, sizes, starts, between[0] if between else None)
 
     def __len__(self) -> int:
         """Count the pictures."""
@@ -70,7 +74,12 @@ class Pictures:
     @property
     def nbytes(self) -> int:
         """What all of them take in memory."""
-        return int(self.channels * self.sizes.prod(axis=1).sum()) * self.dtype.itemsize
+        return int(self.planes * self.sizes.prod(axis=1).sum()) * self.dtype.itemsize
+
+    @property
+    def lead(self) -> tuple[int, ...]:
+        """The shape of one before its height and width: channels, and frames where it is a clip."""
+        return (self.channels,) if self.frames is None else (self.channels, self.frames)
 
     @property
     def state(self) -> str:
@@ -86,16 +95,16 @@ class Pictures:
             position: which one.
 
         Returns:
-            Shape `(C, H, W)`.
+            Shape `(C, H, W)`, or `(C, T, H, W)`.
         """
         start, (height, width) = int(self.starts[position]), self.sizes[position].tolist()
         if isinstance(self.values, Shards):
-            if self.values.ndim == 4:
+            if self.values.ndim > 1:
                 return self.values[start]
-            found = self.values.span(start, self.channels * height * width)
+            found = self.values.span(start, self.planes * height * width)
         else:
-            found = self.values[start : start + self.channels * height * width]
-        return found.reshape(self.channels, height, width)
+            found = self.values[start : start + self.planes * height * width]
+        return found.reshape(*self.lead, height, width)
 
     def over(self, rows: np.ndarray) -> Pictures:
         """Give some of the pictures.
@@ -106,7 +115,7 @@ class Pictures:
         Returns:
             Pictures over the same values.
         """
-        return Pictures(self.values, self.channels, self.sizes[rows], self.starts[rows])
+        return Pictures(self.values, self.channels, self.sizes[rows], self.starts[rows], self.frames)
 
     def __iter__(self) -> Iterator[np.ndarray]:
         """Give one whole picture after the other."""
@@ -131,7 +140,7 @@ def corners(sizes: np.ndarray, crop: tuple[int, int], draws: np.ndarray | None =
 
 
 class Crops(Shards):
-    """The crops around the middle of pictures as one array, `(N, C, height, width)`, cut when it is read."""
+    """Crops around the middle of pictures as one array, `(N, *lead, height, width)`, cut when it is read."""
 
     def __init__(
         self, pictures: Pictures, crop: tuple[int, int], observed: tuple[float, float] | None = None
@@ -143,7 +152,7 @@ class Crops(Shards):
             crop: height and width in pixels.
             observed: the smallest and the largest value, where they are known.
         """
-        super().__init__((), (pictures.channels, *crop), pictures.dtype, observed=observed)
+        super().__init__((), (*pictures.lead, *crop), pictures.dtype, observed=observed)
         self.pictures = pictures
         self.crop = crop
         self._rows = np.arange(len(pictures))
@@ -168,7 +177,7 @@ class Crops(Shards):
         for place in np.argsort(self.pictures.starts[rows], kind="stable").tolist():
             top, left = tops[place].tolist()
             whole = self.pictures.whole(int(rows[place]))
-            block[place] = whole[:, top : top + height, left : left + width]
+            block[place] = whole[..., top : top + height, left : left + width]
         if not self._plain:
             found[:] = self._convert(block)
 

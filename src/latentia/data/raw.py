@@ -71,6 +71,9 @@ class Options(NamedTuple):
         labels: a table of the names of picture files and their labels, or None.
         crop: (height, width) of the part of an image that a model sees, or None for all of it.
         flip: whether training mirrors every other image.
+        frames: of a window of a clip, or None for the usual number where there are clips.
+        stride: frames from the beginning of a window to that of the next, or None for its length.
+        rate: frames per second that clips are brought to, or None for their own.
         inherited: they were given for other data, so that one that does not apply is passed over.
     """
 
@@ -92,6 +95,9 @@ class Options(NamedTuple):
     labels: str | None = None
     crop: tuple[int, int] | None = None
     flip: bool = False
+    frames: int | None = None
+    stride: int | None = None
+    rate: float | None = None
     inherited: bool = False
 
 
@@ -121,6 +127,8 @@ class Raw:
         pictures: the whole pictures in memory that `x` are crops of; None where it is no crops, or cuts them
             itself.
         encoded: of latents, which `latents` they are and the `model` that gave them; empty for others.
+        groups: which examples belong together, `(N,)` int64, such as the windows of a film, so that no split
+            that is drawn parts them; None where each is by itself.
     """
 
     x: Examples
@@ -141,6 +149,7 @@ class Raw:
     schema: Schema | None = None
     pictures: Pictures | None = None
     encoded: Mapping[str, str] = field(default_factory=dict)
+    groups: np.ndarray | None = None
 
 
 def consecutive(counts: Mapping[str, int]) -> dict[str, np.ndarray]:

@@ -19,7 +19,7 @@ from latentia.data.dataset import Dataset
 from latentia.data.options import Types, make_options
 from latentia.data.raw import SPLITS, Options, Raw
 from latentia.data.readers import arrays, hub, outside, shaping, tables
-from latentia.data.readers.kinds import HUB, IMAGES, KNOWN, WORDS, reader_for, stem
+from latentia.data.readers.kinds import CLIPS, HUB, IMAGES, KNOWN, WORDS, Reader, reader_for, stem
 from latentia.data.schema import Schema
 from latentia.data.splits import make_splits
 
@@ -58,6 +58,9 @@ def load(
     labels: str | None = None,
     crop: int | Sequence[int] | None = None,
     flip: bool = False,
+    frames: int | None = None,
+    stride: int | None = None,
+    rate: float | None = None,
 ) -> Dataset:
     """Load data from wherever they are.
 
@@ -104,6 +107,10 @@ def load(
             then be of any sizes: training takes it from a random place, anew in each epoch, everything else
             around the middle. Pictures with a shorter side are enlarged to it.
         flip: training mirrors each image, left to right, in half of the epochs, at random.
+        frames: how many a window of a clip has, 17 by default; of a folder of pictures, that each of its
+            folders is a clip, and with 1 that each picture is one. Films, as `.mp4`, are clips anyway.
+        stride: frames from the beginning of a window to that of the next; as many as it has by default.
+        rate: frames per second that clips are brought to, by repeating and leaving out; their own by default.
 
     Returns:
         The data with their splits.
@@ -169,7 +176,7 @@ def _loaded(
             f"{where}: holds {len(raw.x)} example{'s' * (len(raw.x) != 1)}; at least 2 are needed"
         )
     if raw.given is None:
-        splits = make_splits(len(raw.x), raw.parts, validation, test, seed, where)
+        splits = make_splits(len(raw.x), raw.parts, validation, test, seed, where, raw.groups)
         given = {part for part, at in raw.parts.items() if len(at)}
     else:
         splits, given = dict(raw.parts), set(raw.given)
@@ -213,7 +220,9 @@ def load_other(
         raise DataError(f"{where}: holds no example; at least 1 is needed")
     parts = {part: at for part, at in raw.parts.items() if len(at)}
     if draw and raw.given is None:
-        splits = make_splits(len(raw.x), raw.parts, given["validation"], given["test"], where=where)
+        splits = make_splits(
+            len(raw.x), raw.parts, given["validation"], given["test"], where=where, groups=raw.groups
+        )
     else:
         splits = {part: parts.get(part, np.empty(0, np.int64)) for part in SPLITS}
     return _dataset(name, where, raw, splits, set(parts if raw.given is None else raw.given), options)
@@ -281,7 +290,7 @@ def _read(source: Source, options: Options) -> tuple[str, str, Raw]:
         path = Path(os.path.abspath(Path(source).expanduser())) if str(source).strip() else None
         if path is None:
             raise DataError(f"no source of data is given; latentia reads {KNOWN}")
-        reader, path = reader_for(path, bare=isinstance(source, str) and os.sep not in source)
+        reader, path = reader_for(path, isinstance(source, str) and os.sep not in source, _as_clips(options))
         _require_taken(options, reader.takes, str(path))
         try:
             return stem(path), str(path), reader.read(path, options)
@@ -348,23 +357,33 @@ def _require_taken(options: Options, takes: frozenset[str], where: str) -> None:
         "drop",
         "types",
         "labels",
+        "frames",
+        "stride",
+        "rate",
     ):
         if getattr(options, name) != Options._field_defaults[name] and name not in takes:
             raise ConfigError(f"data.{name}={getattr(options, name)} does not apply to {where}; leave it out")
 
 
-def images_of(source: Source) -> Path | None:
-    """Find out whether a source is one of image files.
+def _as_clips(options: Options) -> bool:
+    """Tell whether what could be pictures is to be read as clips."""
+    return options.frames is not None
+
+
+def files_of(source: Source, options: Options) -> tuple[Reader, Path] | None:
+    """Find out whether a source is one of image files, or of clips.
 
     Args:
         source: what `load` would be given.
+        options: frames is used.
 
     Returns:
-        The folder or archive, or None for other sources.
+        `IMAGES` or `CLIPS`, and the file, folder or archive; None for other sources.
     """
     if not isinstance(source, (str, os.PathLike)) or not str(source).strip():
         return None
     if str(source) in WORDS or str(source).startswith(HUB) or registry.is_dotted(str(source)):
         return None
-    reader, path = reader_for(Path(os.path.abspath(Path(source).expanduser())), bare=False)
-    return path if reader is IMAGES else None
+    place = Path(os.path.abspath(Path(source).expanduser()))
+    reader, path = reader_for(place, bare=False, clips=_as_clips(options))
+    return (reader, path) if reader in (IMAGES, CLIPS) else None

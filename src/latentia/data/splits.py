@@ -20,6 +20,7 @@ def make_splits(
     test: float = 0.1,
     seed: int = 0,
     where: str = "the data",
+    groups: np.ndarray | None = None,
 ) -> dict[str, np.ndarray]:
     """Complete the splits that a source brings.
 
@@ -35,6 +36,8 @@ def make_splits(
         test: share of the training examples that is held out as test, in [0, 1).
         seed: seed of the draw; the same seed gives the same splits.
         where: the source, for the error message.
+        groups: which examples belong together, `(N,)`, numbered from 0, and are drawn together; shares are
+            then of groups, and so is the number from which on there is something to hold out.
 
     Returns:
         'train', 'validation' and 'test': sorted, disjoint int64 positions.
@@ -42,6 +45,10 @@ def make_splits(
     Raises:
         DataError: if the source brings splits but no training examples.
     """
+    if groups is not None:
+        owners = {name: np.unique(groups[at]) for name, at in parts.items()}
+        drawn = make_splits(int(groups.max()) + 1, owners, validation, test, seed, where)
+        return {name: np.flatnonzero(np.isin(groups, at)) for name, at in drawn.items()}
     train = np.asarray(parts.get("train", () if parts else np.arange(count)), dtype=np.int64)
     if not len(train):
         raise DataError(f"{where}: brings {' and '.join(parts)} but no training examples; add a train part")

@@ -33,7 +33,8 @@ class Variation:
         self.sizes = torch.from_numpy(pictures.sizes).to(device)
         self.room = self.sizes - torch.tensor(crop, device=device)
         self.width = crop[1]
-        self.planes = torch.arange(pictures.channels, device=device).view(-1, 1)
+        self.lead = pictures.lead
+        self.planes = torch.arange(pictures.planes, device=device).view(-1, 1)
         self.lines = torch.arange(crop[0], device=device)
 
     def __call__(self, data: Tensor, index: Tensor, draws: Tensor) -> Tensor:
@@ -64,4 +65,5 @@ class Variation:
         begin = self.starts.index_select(0, index) + left
         at = begin.view(-1, 1, 1) + line * width.view(-1, 1, 1)
         stretches = values.unfold(0, self.width, 1)  # a view: every stretch of a crop's width
-        return stretches.index_select(0, at.view(-1)).view(*at.shape, self.width)
+        lines = stretches.index_select(0, at.view(-1))
+        return lines.view(len(at), *self.lead, len(self.lines), self.width)

@@ -20,18 +20,21 @@ import numpy as np
 
 from latentia.core import storage
 from latentia.core.errors import ConfigError, DataError, nearest, reason
+from latentia.core.threads import cores
 from latentia.data.options import make_options
 from latentia.data.packing.arrays import ArrayJob
+from latentia.data.packing.clips import ClipJob
 from latentia.data.packing.folder import begin, refuse_other, write_index
 from latentia.data.packing.images import ImageJob, Split, UnevenJob
 from latentia.data.packing.workers import decoders
 from latentia.data.packing.writer import Job, Planned, plan, recorded
 from latentia.data.raw import Options
-from latentia.data.readers import cache, packed
+from latentia.data.readers import cache, clips, packed
 from latentia.data.readers.files import open_files
+from latentia.data.readers.kinds import CLIPS
 from latentia.data.readers.pages import paged
 from latentia.data.readers.streams import READ_ERRORS
-from latentia.data.sources import Source, asked, images_of, load, usual
+from latentia.data.sources import Source, asked, files_of, load, usual
 from latentia.data.splits import make_splits
 
 FEW = 1000
@@ -80,16 +83,21 @@ def pack(
         raise ConfigError(f"shard_mb is {shard_mb} and workers is {workers}; numbers from 1 on are needed")
     recipe = {**_recorded(settings), "shard_mb": shard_mb}
     folder = Path(out).expanduser()
-    images = images_of(source)
+    reader, images = files_of(source, options) or (None, None)
     _make_folder(source, folder)
     with storage.exclusive(folder), contextlib.ExitStack() as stack:
         for left in folder.glob(".*.part"):
             left.unlink(missing_ok=True)
-        if images:
+        drawn = {name: settings[name] for name in ("validation", "test", "seed")}
+        split = partial(make_splits, where=str(images), **drawn)
+        if images and reader is CLIPS:
             where = str(images)
-            drawn = {name: settings[name] for name in ("validation", "test", "seed")}
-            split = partial(make_splits, where=where, **drawn)
-            job: Job = _image_job(images, folder, options, split, recipe, workers or _cores(), stack)
+            found = clips.find(images, options.frames)
+            _begin(folder, {"source": where, "state": clips.state_of(found), **recipe})
+            job: Job = ClipJob(found, options, where, split, workers or cores())
+        elif images:
+            where = str(images)
+            job = _image_job(images, folder, options, split, recipe, workers or cores(), stack)
         elif options.crop:
             raise ConfigError(
                 f"crop={settings['crop']} keeps files of pictures at their sizes; {source} is packed whole: "
@@ -252,7 +260,3 @@ def _files(path: Path) -> Iterator[tuple[str, int, int]]:
         if each.is_file():
             about = each.stat()
             yield str(each), about.st_size, about.st_mtime_ns
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -173,6 +173,7 @@ def write_shard(
     beside: Mapping[str, np.ndarray],
     *,
     uneven: bool = False,
+    found: Callable[[], tuple[list[int], Mapping[str, Any]]] | None = None,
 ) -> Record:
     """Write a shard that is never whole in memory, what belongs to it, and last its record.
 
@@ -184,6 +185,8 @@ def write_shard(
         dtype: the type of the numbers.
         beside: arrays with a row for each position of the source, by name.
         uneven: whether each has a height and a width of its own, which are written beside its values.
+        found: gives the positions of the examples that it holds, and what else its record says, once all
+            blocks were given; by default they are those of the shard.
 
     Returns:
         The record.
@@ -201,12 +204,13 @@ def write_shard(
     about = {
         "event": list(event),
         "dtype": str(dtype),
-        "low": min(low for low, _ in ends),
-        "high": max(high for _, high in ends),
+        "low": min((low for low, _ in ends), default=np.inf),
+        "high": max((high for _, high in ends), default=-np.inf),
         "skipped": [],
     }
-    own = {"sizes": np.array(sizes, np.int64)} if uneven else None
-    return record(shard, folder, beside, shard.rows, about, own)
+    own = {"sizes": np.array(sizes, np.int64).reshape(-1, 2)} if uneven else None
+    kept, more = (shard.rows, {}) if found is None else found()
+    return record(shard, folder, beside, np.array(kept, np.int64), {**about, **more}, own)
 
 
 def recorded(shard: Planned, folder: Path, *, content: bool = True) -> Record | None:

@@ -30,13 +30,14 @@ from latentia.data.readers.files import walk
 _FORMAT = 4  # counts up when decoding or layout changes, which makes older entries unused
 
 
-def entry(path: Path, options: Options, labels: str = "") -> Path | None:
+def entry(path: Path, options: Options, labels: str = "", state: str | None = None) -> Path | None:
     """Name the cache entry of a source as it is now.
 
     Args:
         path: a folder or an archive of images.
         options: size, fit, crop and pages are used.
         labels: changes with what labels come from a table beside the source.
+        state: changes with the source; that of a source of images by default.
 
     Returns:
         The path of the entry without a suffix, or None if the cache is off.
@@ -46,8 +47,10 @@ def entry(path: Path, options: Options, labels: str = "") -> Path | None:
         return None
     wanted = f"{_FORMAT}\0{path}\0{options.size}\0{options.fit}\0{options.pages}"
     wanted += f"\0{labels}" * bool(labels) + f"\0crop {options.crop}" * bool(options.crop)
+    if state is not None:
+        wanted += f"\0clips {options.frames} {options.stride} {options.rate}"
     place = hashlib.sha256(wanted.encode("utf-8", "surrogateescape"))
-    return home / f"{place.hexdigest()[:16]}-{state_of(path)[:24]}"
+    return home / f"{place.hexdigest()[:16]}-{(state or state_of(path))[:24]}"
 
 
 def state_of(path: Path, names: Iterable[str] | None = None) -> str:
@@ -95,6 +98,7 @@ def load(kept: Path) -> Raw | None:
             label=about["label"],
             left_out=about["left_out"],
             notes=tuple(about.get("notes", ())),
+            groups=None if about.get("groups") is None else np.array(about["groups"], np.int64),
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
@@ -102,7 +106,8 @@ def load(kept: Path) -> Raw | None:
 
 def _crops(values: np.ndarray, about: Mapping[str, Any]) -> Crops:
     sizes, starts = np.array(about["sizes"], np.int64).reshape(-1, 2), np.array(about["starts"], np.int64)
-    return Crops(Pictures(values, about["channels"], sizes, starts), tuple(about["crop"]))
+    pictures = Pictures(values, about["channels"], sizes, starts, about.get("frames"))
+    return Crops(pictures, tuple(about["crop"]))
 
 
 def save(kept: Path, raw: Raw) -> None:
@@ -125,11 +130,18 @@ def save(kept: Path, raw: Raw) -> None:
         "label": raw.label,
         "left_out": dict(raw.left_out),
         "notes": raw.notes,
+        "groups": None if raw.groups is None else raw.groups.tolist(),
     }
     if isinstance(raw.x, Crops) and pictures is not None:
         crop = raw.x.crop
         sizes, starts = pictures.sizes.tolist(), pictures.starts.tolist()
-        about["pictures"] = {"channels": pictures.channels, "sizes": sizes, "starts": starts, "crop": crop}
+        about["pictures"] = {
+            "channels": pictures.channels,
+            "frames": pictures.frames,
+            "sizes": sizes,
+            "starts": starts,
+            "crop": crop,
+        }
     # The cache is a convenience: a full disk or a read-only home costs time, not the run.
     with contextlib.suppress(OSError, LatentiaError):
         with atomic_write(kept.with_suffix(".npy")) as handle:

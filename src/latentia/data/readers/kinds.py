@@ -12,6 +12,7 @@ from latentia.core.errors import DataError, nearest, reason
 from latentia.data.raw import Options, Raw
 from latentia.data.readers import (
     arrays,
+    clips,
     containers,
     digits,
     idx,
@@ -24,6 +25,7 @@ from latentia.data.readers import (
     tables,
     volumes,
 )
+from latentia.data.readers.clips import ANIMATIONS, holds_films
 from latentia.data.readers.files import walk
 from latentia.data.readers.formats import SUFFIXES
 
@@ -41,6 +43,7 @@ class Reader(NamedTuple):
 
 
 IMAGES = Reader(images.read, frozenset({"pages", "labels", "label"}))
+CLIPS = Reader(clips.read, frozenset({"frames", "stride", "rate"}))
 _PACKED = Reader(packed.read)
 _IDX_FILE = Reader(idx.read_file, frozenset({"channels"}))
 _IDX_FOLDER = Reader(idx.read_folder, frozenset({"channels"}))
@@ -62,6 +65,7 @@ _READERS = {
     **dict.fromkeys(containers.MATLAB, Reader(containers.read_mat, _NPZ.takes)),
     **dict.fromkeys(containers.HDF5, Reader(containers.read_hdf5, _NPZ.takes)),
     **{suffix: reader for suffixes, reader in _IN_FOLDERS.items() for suffix in suffixes},
+    **dict.fromkeys(clips.FILMS, CLIPS),
     ".zip": IMAGES,
     ".tar": IMAGES,
     ".tar.gz": IMAGES,
@@ -73,17 +77,18 @@ WORDS = {
 }
 HUB = "hf:"
 KNOWN = (
-    "digits, sprites, folders of images, .zip, .tar, .tar.gz, IDX files, .npy, .npz, .csv, .tsv, "
-    ".parquet, .feather, .xlsx, .mat, .h5, .wav, .nii, .dcm and hf:owner/name"
+    "digits, sprites, folders of images, .zip, .tar, .tar.gz, .mp4 and other films, IDX files, .npy, .npz, "
+    ".csv, .tsv, .parquet, .feather, .xlsx, .mat, .h5, .wav, .nii, .dcm and hf:owner/name"
 )
 
 
-def reader_for(path: Path, bare: bool) -> tuple[Reader, Path]:
+def reader_for(path: Path, bare: bool, clips: bool = False) -> tuple[Reader, Path]:
     """Choose by kind and name; a folder with a single data file stands for that file.
 
     Args:
         path: absolute.
         bare: what was given is a word without a folder, which may have meant a built-in source.
+        clips: pictures and animations are frames.
 
     Returns:
         The reader, and what it is to read.
@@ -92,9 +97,11 @@ def reader_for(path: Path, bare: bool) -> tuple[Reader, Path]:
         DataError: if there is no such file, or nothing that can be read.
     """
     if path.is_dir():
-        return _reader_for_folder(path)
+        return _reader_for_folder(path, clips)
     if not path.exists():
         raise DataError(f"no such file or folder: {path}{_near(path, bare)}")
+    if clips and path.suffix.lower() in ANIMATIONS:
+        return CLIPS, path
     reader = _reader_for_file(path)
     if reader is IMAGES and _holds_tables(path):
         return _ZIPPED_TABLES, path
@@ -123,14 +130,18 @@ def _holds_tables(path: Path) -> bool:
     return not pictures and bool(table_files.tables_in(names))
 
 
-def _reader_for_folder(folder: Path) -> tuple[Reader, Path]:
+def _reader_for_folder(folder: Path, clips: bool) -> tuple[Reader, Path]:
     try:
         if packed.is_packed(folder):
             return _PACKED, folder
         if idx.find(folder):
             return _IDX_FOLDER, folder
+        if clips:
+            return CLIPS, folder
         if next(walk(folder), None):
             return IMAGES, folder
+        if holds_films(folder):
+            return CLIPS, folder
         inside = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     except OSError as error:
         raise DataError(f"{folder}: cannot be read ({reason(error)}); check its permissions") from error

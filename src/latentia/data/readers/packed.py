@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -114,7 +115,7 @@ def read(folder: Path, options: Options) -> Raw:
         every = [shard for split in SPLITS for shard in shards[split]]
         event, dtype, ends = tuple(index["event"]), np.dtype(index["dtype"]), index["observed"]
         if index.get("uneven"):
-            x = _open_uneven(folder, every, event[0], dtype, ends, options, redo)
+            x = _open_uneven(folder, every, event, dtype, ends, options, redo)
         else:
             x = _open(folder, every, event, dtype, ends, redo)
         labels = _beside(folder, every, "labels", redo) if index["labels"] else None
@@ -162,7 +163,7 @@ def _open(
 def _open_uneven(
     folder: Path,
     every: Sequence[Mapping[str, Any]],
-    channels: int,
+    lead: Sequence[int],
     dtype: np.dtype,
     observed: Sequence[float],
     options: Options,
@@ -171,22 +172,23 @@ def _open_uneven(
     """Open pictures of their own sizes; they stay in their files unless they fit into the buffer."""
     sizes = [_beside(folder, [record], "sizes", redo).reshape(-1, 2) for record in every]
     parts: list[Shard] = []
+    planes, frames = math.prod(lead), lead[1] if len(lead) > 1 else None
     for record, own in zip(every, sizes, strict=True):
         path = _whole(folder, record["files"]["x"], redo)
         shard, shape, kind = open_shard(path)
-        if (shard.rows, shape, kind) != (channels * int(own.prod(axis=1).sum()), (), dtype):
+        if (shard.rows, shape, kind) != (planes * int(own.prod(axis=1).sum()), (), dtype):
             raise DataError(f"{path}: is another array than {INDEX} says; write it again with: {redo}")
         parts.append(shard)
     values, every_size = Shards(parts, (), dtype), np.concatenate(sizes)
     crop = _fitting_crop(folder, every_size, options)
-    pictures = Pictures(values, channels, every_size)
+    pictures = Pictures(values, lead[0], every_size, frames=frames)
     if pictures.nbytes <= options.buffer:
         _check(folder, every, redo)
         edges = np.cumsum([0, *(part.rows for part in parts)]).tolist()
         held = np.empty(edges[-1], dtype)
         for start, stop in itertools.pairwise(edges):
             held[start:stop] = values.span(start, stop - start)
-        pictures = Pictures(held, channels, every_size)
+        pictures = Pictures(held, lead[0], every_size, frames=frames)
     return Crops(pictures, crop, (float(observed[0]), float(observed[1])))
 
 

@@ -99,18 +99,24 @@ def resized(raw: Raw, options: Options, where: str) -> Raw:
     x, size, how = raw.x, options.size, options.fit
     if size is None or isinstance(x, Crops):  # of pictures that were brought to it when they were decoded
         return raw
-    if x.ndim != 4:
+    if x.ndim not in (4, 5):
         raise ConfigError(f"data.size applies to images, but {where} holds examples of shape {x.shape[1:]}")
     if how == "short":
-        size = target(x.shape[2:], options._replace(crop=None))
-    if isinstance(x, Shards) and x.shape[2:] != size:
+        size = target(x.shape[-2:], options._replace(crop=None))
+    if isinstance(x, Shards) and x.shape[-2:] != size:
         raise ConfigError(
             f"data.size does not apply to {where}, which is larger than data.buffer; pack it with --size"
         )
-    if isinstance(x, Shards) or x.shape[2:] == size:
+    if isinstance(x, Shards) or x.shape[-2:] == size:
         return raw
-    lost = noted({"cut": len(x)}) if how == "crop" and cuts(x.shape[2:], size) else {}
-    return replace(raw, x=resize_all(x, size, how), left_out={**raw.left_out, **lost})
+    lost = noted({"cut": len(x)}) if how == "crop" and cuts(x.shape[-2:], size) else {}
+    return replace(raw, x=_resized(x, size, how), left_out={**raw.left_out, **lost})
+
+
+def _resized(x: np.ndarray, size: tuple[int, int], how: str) -> np.ndarray:
+    """Bring images to a size, or each frame of clips."""
+    flat = x.reshape(len(x), -1, *x.shape[-2:])
+    return resize_all(flat, size, how).reshape(*x.shape[:-2], *size)
 
 
 def cropped(raw: Raw, options: Options, where: str) -> Raw:
@@ -128,22 +134,22 @@ def cropped(raw: Raw, options: Options, where: str) -> Raw:
         ConfigError: if it holds no images, or images in files that are smaller than the crop.
     """
     x, shape, crop = raw.x, raw.x.shape[1:], options.crop
-    if crop is None or (shape[1:] == crop and not isinstance(x, Crops)):
-        if options.flip and len(shape) != 3 and not options.inherited:
+    if crop is None or (shape[-2:] == crop and not isinstance(x, Crops)):
+        if options.flip and len(shape) not in (3, 4) and not options.inherited:
             raise ConfigError(f"data.flip applies to images, but {where} holds examples of shape {shape}")
         return raw
     if not isinstance(x, Crops):
-        if len(shape) != 3:
+        if len(shape) not in (3, 4):
             raise ConfigError(f"data.crop applies to images, but {where} holds examples of shape {shape}")
-        least = target(shape[1:], Options(crop=crop))
-        if least != shape[1:]:
+        least = target(shape[-2:], Options(crop=crop))
+        if least != shape[-2:]:
             if isinstance(x, Shards):
                 raise ConfigError(
                     f"data.crop={crop[0]}x{crop[1]} is larger than the images of {where}, "
-                    f"{shape[1]}x{shape[2]}; give a smaller one, or pack them with a larger --size"
+                    f"{shape[-2]}x{shape[-1]}; give a smaller one, or pack them with a larger --size"
                 )
             raw = replace(raw, notes=(*raw.notes, *enlarged({"small": len(x)})))
-            x = resize_all(x, least, "short")
+            x = _resized(x, least, "short")
         x = Crops(Pictures.even(x), crop, x.observed if isinstance(x, Shards) else None)
     if isinstance(x.pictures.values, Shards) or x.nbytes > options.buffer:
         return replace(raw, x=x)
