@@ -117,7 +117,7 @@ def test_a_clip_of_any_length_and_size_goes_in_and_comes_back():
         assert model.decode(q.mean).mean.shape == (1, 3, 13, 24, 32)
 
 
-def test_components_of_blocks_are_principal_ones():
+def test_components_of_blocks_are_orthonormal_and_say_what_they_miss():
     generator = torch.Generator().manual_seed(0)
     drawn = torch.randn(300, 3, generator=generator) * torch.tensor([3.0, 2.0, 1.0])
     directions = torch.linalg.qr(torch.randn(2 * 2 * 4 * 4, 3, generator=generator)).Q
@@ -125,9 +125,12 @@ def test_components_of_blocks_are_principal_ones():
     found = components(blocks, 3)
     flat = found.basis.flatten(1)
     assert torch.allclose(flat @ flat.T, torch.eye(3).double(), atol=1e-5)
-    kept = (blocks.flatten(1).double() @ flat.T) @ flat
-    assert float((kept - blocks.flatten(1)).abs().max()) < 1e-4
-    assert float(found.rest) == pytest.approx(0, abs=1e-6)
+    given = blocks.flatten(1).double()
+    z = given @ flat.T
+    assert torch.allclose(z.square().mean(dim=0), found.variances, rtol=1e-4)
+    error = (given - z @ flat).square().mean()
+    assert float(found.rest) == pytest.approx(float(error), rel=1e-4)
+    assert float(error) < 0.7 * float(given.square().mean())
     clip = torch.arange(2 * 1 * 4 * 4 * 4).view(2, 1, 4, 4, 4).float()
     assert torch.equal(blocks_of(clip, (2, 2, 2))[1], clip[0, :, :2, :2, 2:])
 
