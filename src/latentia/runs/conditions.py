@@ -13,7 +13,7 @@ from latentia.core.config import parse_value
 from latentia.core.errors import ConfigError
 from latentia.data.conditions import Condition, ConditionRows, Labels, as_condition_rows
 from latentia.data.shards import Examples, as_examples
-from latentia.runs.inputs import CHUNK, Inputs
+from latentia.runs.inputs import Inputs
 
 
 class Conditioned(Inputs):
@@ -186,8 +186,8 @@ class Conditioned(Inputs):
 
     def _chunks(self, c: Any, count: int) -> Iterator[Tensor | None]:
         rows = self.condition_tensor(c, count)
-        for start in range(0, count, CHUNK):
-            yield None if rows is None else rows[start : start + CHUNK]
+        for start in range(0, count, self.chunk):
+            yield None if rows is None else rows[start : start + self.chunk]
 
 
 def _read(text: str) -> Any:

@@ -15,7 +15,6 @@ from latentia.data.shards import Examples, as_examples
 from latentia.metrics.terms import stream
 from latentia.probability import Hierarchy, MixturePrior, codes_of
 from latentia.runs.conditions import Conditioned
-from latentia.runs.inputs import CHUNK
 
 
 class Inference(Conditioned):
@@ -221,8 +220,8 @@ class Inference(Conditioned):
         z = self.as_latents(z)
         out, chunks = [], self._chunks(c, len(z))
         with seeded(stream(seed, "decoder")):  # not the noise that the latents were drawn with
-            for start in range(0, len(z), CHUNK):
-                p = self.model.decode(self.tensor(z[start : start + CHUNK]), next(chunks))
+            for start in range(0, len(z), self.chunk):
+                p = self.model.decode(self.tensor(z[start : start + self.chunk]), next(chunks))
                 out.append(self.transform.invert(p.sample() if noise else p.mean).cpu().numpy())
         return self.outward(np.concatenate(out) if len(out) > 1 else out[0])
 

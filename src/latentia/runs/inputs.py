@@ -20,6 +20,7 @@ from latentia.data.readers.values import require_finite
 from latentia.data.shards import Examples, as_examples
 
 CHUNK = 512
+VALUES = 1 << 26
 """Examples that are computed at once."""
 
 
@@ -69,6 +70,11 @@ class Inputs:
         if len(shape) != len(self.event) or tuple(shape[:fixed]) != self.event[:fixed]:
             return False
         return all(side > 0 for side in shape[fixed:])
+
+    @property
+    def chunk(self) -> int:
+        """How many examples are worked on together: fewer where they are large, as clips are."""
+        return max(1, min(CHUNK, VALUES // math.prod(self.event)))
 
     def count(self, x: Examples) -> int:
         """Say how many examples these are: one may come without N."""
@@ -125,8 +131,8 @@ class Inputs:
         if not self.fits(x.shape[1:]):
             want, got = ("x".join(map(str, shape)) for shape in (self.event, x.shape[1:]))
             raise DataError(f"the model was trained on examples of shape {want}, and these have {got}")
-        for start in range(0, len(x), CHUNK):
-            block = np.asarray(x[start : start + CHUNK])
+        for start in range(0, len(x), self.chunk):
+            block = np.asarray(x[start : start + self.chunk])
             if block.dtype.kind == "f":
                 require_finite(self._whole(block), "the examples given", start)
             yield self.transform.expected(self.tensor(block))

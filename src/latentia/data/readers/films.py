@@ -250,52 +250,61 @@ def ahead(
         Each item and an iterator of its pieces, which raises what `make` raised, and is to be used up first.
     """
     stop = threading.Event()
-
-    def work(item: Item, queue: Queue[Any]) -> None:
-        def put(piece: Any) -> bool:
-            while not stop.is_set():
-                try:
-                    queue.put(piece, timeout=0.1)
-                    return True
-                except Full:
-                    continue
-            return False
-
-        try:
-            for piece in make(item):
-                if not put((piece, None)):
-                    return
-        except BaseException as error:  # for the thread that asked
-            put((_END, error))
-        else:
-            put((_END, None))
-
-    def taken(queue: Queue[Any], thread: threading.Thread) -> Iterator[Made]:
-        while True:
-            try:
-                piece, error = queue.get(timeout=1)
-            except Empty:
-                if thread.is_alive():
-                    continue
-                return
-            if error is not None:
-                raise error
-            if piece is _END:
-                return
-            yield piece
-
     begun: deque[tuple[Item, Queue[Any], threading.Thread]] = deque()
     left = iter(items)
+    more = True
     try:
         while True:
-            while len(begun) < workers and (item := next(left, _END)) is not _END:
-                queue: Queue[Any] = Queue(AHEAD)
-                thread = threading.Thread(target=work, args=(item, queue), daemon=True)
-                thread.start()
-                begun.append((item, queue, thread))  # pyright: ignore[reportArgumentType]
+            while more and len(begun) < workers:
+                for item in left:
+                    queue: Queue[Any] = Queue(AHEAD)
+                    thread = threading.Thread(target=_work, args=(item, make, queue, stop), daemon=True)
+                    thread.start()
+                    begun.append((item, queue, thread))
+                    break
+                else:
+                    more = False
             if not begun:
                 return
             item, queue, thread = begun.popleft()
-            yield item, taken(queue, thread)
+            yield item, _taken(queue, thread)
     finally:
         stop.set()
+
+
+def _work(item: Any, make: Callable[[Any], Iterable[Any]], queue: Queue[Any], stop: threading.Event) -> None:
+    """Put what is made of an item into a queue, and last how it ended."""
+
+    def put(piece: Any) -> bool:
+        while not stop.is_set():
+            try:
+                queue.put(piece, timeout=0.1)
+            except Full:
+                continue
+            return True
+        return False
+
+    try:
+        for piece in make(item):
+            if not put((piece, None)):
+                return
+    except BaseException as error:  # for the thread that asked
+        put((_END, error))
+    else:
+        put((_END, None))
+
+
+def _taken(queue: Queue[Any], thread: threading.Thread) -> Iterator[Any]:
+    """Take what another thread puts into a queue."""
+    while True:
+        try:
+            piece, error = queue.get(timeout=1)
+        except Empty:
+            if thread.is_alive():
+                continue
+            return
+        if error is not None:
+            raise error
+        if piece is _END:
+            return
+        yield piece
