@@ -82,9 +82,7 @@ def open_film(path: Path, run: Run) -> Film:
     """
     if not streams(run):
         name = run.recipe["network"]["name"]
-        raise ConfigError(
-            f"network '{name}' does not take films piece by piece; train with network.name=causal3d"
-        )
+        raise ConfigError(f"network '{name}' does not take whole films; train with network.name=causal3d")
     known = run.record.options
     size = known.get("size")
     options = Options(
@@ -106,9 +104,7 @@ def _facts(path: Path) -> tuple[float, int | None]:
             rate = float(stream.average_rate or stream.guessed_rate or RATE)
             length = stream.frames or (container.duration or 0) / av.time_base * rate
     except (av.FFmpegError, OSError, IndexError) as error:
-        raise DataError(
-            f"{path}: cannot be used: it has no video stream, or is damaged ({reason(error)})"
-        ) from error
+        raise DataError(f"{path}: cannot be used: no video stream can be read ({reason(error)})") from error
     return rate, round(length) or None
 
 
@@ -279,7 +275,8 @@ def _write_h264(place: Path, path: Path, frames: Iterable[np.ndarray], rate: flo
     kind = "matroska" if path.suffix.lower() == ".mkv" else "mp4"
     with av.open(str(place), "w", format=kind) as out:
         stream: Any = None
-        for count, frame in enumerate(frames, start=1):
+        for frame in frames:
+            count += 1
             if stream is None:
                 height, width = frame.shape[1:]
                 stream = out.add_stream("libx264", rate=Fraction(rate).limit_denominator(1001))
@@ -287,10 +284,8 @@ def _write_h264(place: Path, path: Path, frames: Iterable[np.ndarray], rate: flo
                 stream.height, stream.width = height, width
                 stream.pix_fmt = "yuv444p" if height % 2 or width % 2 else "yuv420p"
             pixels = np.repeat(frame, 3, axis=0) if len(frame) == 1 else frame[:3]
-            image = av.VideoFrame.from_ndarray(
-                np.ascontiguousarray(pixels.transpose(1, 2, 0)), format="rgb24"
-            )
-            out.mux(stream.encode(image))
+            pixels = np.ascontiguousarray(pixels.transpose(1, 2, 0))
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
         if stream is not None:
             out.mux(stream.encode())
     return count

@@ -20,8 +20,9 @@ from latentia.data.readers.values import require_finite
 from latentia.data.shards import Examples, as_examples
 
 CHUNK = 512
+"""Examples that are computed at once, at the most."""
 VALUES = 1 << 26
-"""Examples that are computed at once."""
+"""Numbers of examples that are computed at once, about, at the most."""
 
 
 UNUSED_TO_HOLES = (
