@@ -6,6 +6,7 @@ import math
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from latentia.networks.causal import Causal, Past, Streamed
@@ -25,6 +26,54 @@ SMALLEST_SHARE = 1e-6
 Sides = tuple[int, int, int]
 
 
+class BlockConv(nn.Conv3d):
+    """A convolution whose stride is its kernel, and whose weights are kept in multiples of their usual size.
+
+    A step of Adam changes every weight by about the learning rate, whatever its size. Those of 24,576 inputs
+    are a thousand times smaller than that, and one step would undo what they begin at.
+    """
+
+    gain: Tensor
+
+    def __init__(self, before: int, after: int, sides: Sides) -> None:
+        """Build it.
+
+        Args:
+            before: channels in.
+            after: channels out.
+            sides: frames, height and width of a block.
+        """
+        super().__init__(before, after, sides, sides)
+        self.register_buffer("gain", torch.ones(()))
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Map `(B, C, T, H, W)` to a place for each block."""
+        return F.conv3d(input, self.weight * self.gain, self.bias, self.stride)  # pyright: ignore
+
+
+class BlockTranspose(nn.ConvTranspose3d):
+    """What leads back from places to blocks; see `BlockConv`."""
+
+    gain: Tensor
+
+    def __init__(self, before: int, after: int, sides: Sides, bias: bool = True) -> None:
+        """Build it; see `BlockConv`."""
+        super().__init__(before, after, sides, sides, bias=bias)
+        self.register_buffer("gain", torch.ones(()))
+
+    def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
+        """Map places to `(B, C, T, H, W)`."""
+        return F.conv_transpose3d(input, self.weight * self.gain, self.bias, self.stride)  # pyright: ignore
+
+
+@torch.no_grad()
+def _set(layer: BlockConv | BlockTranspose, weight: Tensor) -> None:
+    """Let a layer have some weights; rows beyond them are zero."""
+    layer.gain.copy_(weight.square().mean().sqrt().clamp(min=torch.finfo(torch.float32).tiny))
+    layer.weight.zero_()
+    layer.weight[: len(weight)] = (weight / layer.gain).to(layer.weight)
+
+
 class BlocksIn(Causal):
     """A linear map of each block of a clip to a place of its grid, and of blocks of the first frame alone."""
 
@@ -38,9 +87,9 @@ class BlocksIn(Causal):
             first: whether the first frame of a clip has blocks of its own.
         """
         super().__init__()
-        flat = (1, *sides[1:])
-        self.image = nn.Conv3d(before, after, flat, flat) if first else None
-        self.clip = nn.Conv3d(before, after, sides, sides)
+        flat = (1, sides[1], sides[2])
+        self.image = BlockConv(before, after, flat) if first else None
+        self.clip = BlockConv(before, after, sides)
 
     def forward(self, x: Tensor, past: Past = None) -> tuple[Tensor, Past]:
         """Map the next frames; see `Causal`."""
@@ -56,10 +105,10 @@ class BlocksOut(Causal):
     def __init__(self, before: int, after: int, sides: Sides, first: bool) -> None:
         """Build it; see `BlocksIn`."""
         super().__init__()
-        flat = (1, *sides[1:])
+        flat = (1, sides[1], sides[2])
         # The bias is the colour in the middle, for both; the layer that holds it is the last one.
-        self.image = nn.ConvTranspose3d(before, after, flat, flat, bias=False) if first else None
-        self.clip = nn.ConvTranspose3d(before, after, sides, sides)
+        self.image = BlockTranspose(before, after, flat, bias=False) if first else None
+        self.clip = BlockTranspose(before, after, sides)
 
     def forward(self, x: Tensor, past: Past = None) -> tuple[Tensor, Past]:
         """Map the next latents; see `Causal`."""
@@ -213,17 +262,16 @@ def begin_blocks(encoder: WithBlocks, decoder: WithBlocks, x: Tensor) -> None:
     back.clip.bias.copy_(mean)  # pyright: ignore[reportOptionalMemberAccess]
 
 
-def _begin(inward: nn.Conv3d, outward: nn.ConvTranspose3d, found: Components, mean: Tensor) -> None:
+def _begin(inward: BlockConv, outward: BlockTranspose, found: Components, mean: Tensor) -> None:
     """Set one pair of maps."""
     dim, count = outward.weight.shape[0], len(found.variances)
     total = found.variances.sum() + found.rest * found.basis[0].numel()
     floor = max(float(total) * SMALLEST_SHARE, torch.finfo(torch.float32).tiny)
     kept = found.variances.clamp(min=floor)
     deviation = kept.sqrt().view(-1, 1, 1, 1, 1)
-    inward.weight.zero_()
-    inward.weight[:count] = (found.basis / deviation).to(inward.weight)
+    _set(inward, found.basis / deviation)
     bias = torch.zeros(inward.weight.shape[0], dtype=torch.float64)
-    bias -= inward.weight.sum(dim=(2, 3, 4)).double() @ mean
+    bias[:count] -= (found.basis / deviation).sum(dim=(2, 3, 4)) @ mean
     rest = found.rest.clamp(min=floor / found.basis[0].numel())
     numbers = inward.weight.shape[0] - dim
     if numbers == dim:
@@ -231,5 +279,4 @@ def _begin(inward: nn.Conv3d, outward: nn.ConvTranspose3d, found: Components, me
     elif numbers == 1:
         bias[dim] = (NOISE * rest * found.basis[0].numel() / kept.sum()).log().clamp(max=0)
     inward.bias.copy_(bias)  # pyright: ignore[reportOptionalMemberAccess]
-    outward.weight.zero_()
-    outward.weight[:count] = (found.basis * deviation).to(outward.weight)
+    _set(outward, found.basis * deviation)
