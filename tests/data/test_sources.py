@@ -77,7 +77,7 @@ def test_missing_paths_suggest_a_name(tmp_path, refused, monkeypatch):
 
 
 def test_kinds_that_are_not_read(tmp_path, refused):
-    for name in ("a.pkl", "a.xyz", "a", "clip.mp4"):
+    for name in ("a.pkl", "a.xyz", "a", "clip.mp9"):
         (tmp_path / name).write_bytes(b"x")
         refused(tmp_path / name, tmp_path / name, "cannot be read", ".npz")
     (tmp_path / "a.png").write_bytes(b"x")

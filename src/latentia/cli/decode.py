@@ -7,10 +7,12 @@ from pathlib import Path
 import click
 
 from latentia.cli.output import (
+    WRITTEN,
     check_output,
     device_option,
     output_option,
     run_argument,
+    streamed,
     write_examples,
 )
 
@@ -35,5 +37,13 @@ def command(
 
     opened = open_run(run, device=device)
     c = opened.conditions(condition)
-    made = opened.inference.decode(read_array(codes), c, noise=noise, seed=seed)
+    z = read_array(codes)
+    if output.suffix.lower() in WRITTEN and not noise and len(z) == 1:
+        from latentia.runs.films import RATE, decoded, streams
+
+        if streams(opened):
+            frames, count = decoded(opened, z)
+            streamed(output, frames, opened, opened.record.options.get("rate") or RATE, count)
+            return
+    made = opened.inference.decode(z, c, noise=noise, seed=seed)
     write_examples(output, opened, made, labels=opened.classes_of(c, len(made)))

@@ -65,7 +65,8 @@ def command(
 ) -> None:
     """Encode examples of SOURCE, or of the data that RUN was trained on.
 
-    Into a folder, all of them are encoded shard by shard; torchrun shares the shards out among processes, and
+    A film as SOURCE is encoded whole, whatever its length, into a .npy file. Into a folder, all examples are
+    encoded shard by shard; torchrun shares the shards out among processes, and
     what was interrupted goes on with the same command.
     """
     if output.is_dir() or not output.suffix:
@@ -88,10 +89,17 @@ def command(
     check_output(output)
     from latentia.api import open_run
     from latentia.core.processes import refuse_several
+    from latentia.data.readers.clips import is_film
 
     refuse_several("'encode' into a file")
 
     opened = open_run(run, device=device)
+    if source is not None and is_film(source) and output.suffix == ".npy" and not sample:
+        from latentia.runs.films import open_film, write_latents
+
+        count, shape = write_latents(output, opened, open_film(Path(source), opened))
+        click.echo(f"{output}: {count} frames as {'x'.join(map(str, shape))}")
+        return
     if split == "each":
         write_splits(output, opened.encode_splits(source, sample=sample, seed=seed, skip_bad=skip_bad))
         return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from latentia.data.schema import Schema
     from latentia.runs.run import Run
 
-ENDINGS = (".png", ".npy", ".npz", ".csv", ".parquet")
+WRITTEN = (".mp4", ".mkv", ".gif")
+"""Endings of films."""
+ENDINGS = (".png", ".npy", ".npz", ".csv", ".parquet", *WRITTEN)
 
 
 def check_output(path: Path) -> Path:
@@ -178,6 +180,8 @@ def write_examples(
         low, high = run.image_range
         save_png(grid(examples, low=low, high=high, columns=per_row), path)
         click.echo(f"{path}: {len(examples)} images")
+    elif ending in WRITTEN:
+        write_clips(path, run, examples)
     elif record.schema is not None and ending in (".csv", ".parquet"):
         _write_table(path, record.schema, examples, record.label if labels is not None else "", labels, clip)
     elif ending == ".csv" and (run.event.kind == "vector" or record.layout.axes == "flat"):
@@ -192,6 +196,48 @@ def write_examples(
     else:
         # What has words is written as its codes where a file has no place for words.
         write_array(path, record.layout.restore(examples))
+
+
+def write_clips(path: Path, run: Run, clips: np.ndarray) -> None:
+    """Write clips as a film that shows them side by side.
+
+    Args:
+        path: the file.
+        run: where they come from.
+        clips: in the data's units, `(N, C, T, H, W)`.
+
+    Raises:
+        ConfigError: if the run's examples are no clips.
+    """
+    from latentia.plots.images import grid
+    from latentia.runs.films import RATE, write_film
+
+    if run.event.kind != "video":
+        raise ConfigError(f"'{path}' is a film, and the run's examples are no clips; end it in .npy")
+    low, high = run.image_range
+    shown = (grid(clips[:, :, at], low=low, high=high) for at in range(clips.shape[2]))
+    frames = (np.asarray(picture.convert("RGB")).transpose(2, 0, 1) for picture in shown)
+    count = write_film(path, frames, run.record.options.get("rate") or RATE, (0.0, 255.0))
+    click.echo(f"{path}: {len(clips)} clips of {count} frames")
+
+
+def streamed(path: Path, frames: Iterable[np.ndarray], run: Run, rate: float, total: int | None) -> None:
+    """Write a film while it is made, with a bar that says frames per second.
+
+    Args:
+        path: the file.
+        frames: `(C, H, W)` each, in the data's units.
+        run: where they come from.
+        rate: frames per second.
+        total: how many there will be, about.
+    """
+    from tqdm import tqdm
+
+    from latentia.runs.films import write_film
+
+    bar = tqdm(frames, path.name, total, unit=" frames", disable=None)
+    count = write_film(path, bar, rate, run.image_range)
+    click.echo(f"{path}: {count} frames")
 
 
 def _write_table(
@@ -249,7 +295,7 @@ output_option = click.option(
     "--output",
     type=click.Path(path_type=Path),
     required=True,
-    help="A .png, .npy, .npz, .csv or .parquet file.",
+    help="A .png, .npy, .npz, .csv or .parquet file; of clips a .mp4, .mkv or .gif, too.",
 )
 device_option = click.option(
     "--device",

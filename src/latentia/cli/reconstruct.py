@@ -7,11 +7,13 @@ from pathlib import Path
 import click
 
 from latentia.cli.output import (
+    WRITTEN,
     check_output,
     device_option,
     output_option,
     run_argument,
     skip_bad_option,
+    streamed,
     write_examples,
 )
 
@@ -41,16 +43,25 @@ def command(
 ) -> None:
     """Reconstruct examples of SOURCE, or of the data that RUN was trained on.
 
-    A picture shows the originals over their reconstructions; an array holds the reconstructions.
+    A picture shows the originals over their reconstructions; an array holds the reconstructions. A film as
+    SOURCE becomes one of any length, the original left of its reconstruction.
     """
     check_output(output)
     import numpy as np
 
     from latentia.api import open_run
+    from latentia.data.readers.clips import is_film
 
     drawn = output.suffix.lower() == ".png"
     count = 16 * drawn if count is None else count  # a table or an array is asked for whole
     opened = open_run(run, device=device)
+    if source is not None and is_film(source) and output.suffix.lower() in WRITTEN:
+        from latentia.runs.films import open_film, pairs
+
+        film = open_film(Path(source), opened)
+        shown = (np.concatenate(pair, axis=-1) for pair in pairs(opened, film))
+        streamed(output, shown, opened, film.rate, film.count)
+        return
     changed = opened.conditions(edit)
     original, c = opened.take(source, split, count or None, skip_bad=skip_bad)
     made = opened.inference.reconstruct(original, c, edit=changed)

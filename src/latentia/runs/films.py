@@ -14,14 +14,11 @@ from torch import Tensor
 from latentia.core import storage
 from latentia.core.errors import ConfigError, DataError, reason
 from latentia.data.raw import Options
-from latentia.data.readers.clips import ANIMATIONS, FILMS
 from latentia.data.readers.films import Footage, Frames, pyav
 from latentia.networks import Streamed, cropped, reflected
 from latentia.networks.causal import piece
 from latentia.runs.run import Run
 
-WRITTEN = (".mp4", ".mkv", ".gif")
-"""Endings of films that are written."""
 RATE = 25.0
 """Frames per second of a film whose rate nobody knows."""
 
@@ -38,19 +35,6 @@ class Film(NamedTuple):
     frames: Iterable[np.ndarray]
     rate: float
     count: int | None
-
-
-def is_film(path: str | Path | None) -> bool:
-    """Tell whether a path is that of a single film.
-
-    Args:
-        path: what was given as a source, or to write.
-
-    Returns:
-        Whether its ending says so.
-    """
-    suffix = Path(path).suffix.lower() if path is not None else ""
-    return suffix in FILMS or suffix in ANIMATIONS
 
 
 def streams(run: Run) -> bool:
@@ -214,7 +198,7 @@ def _parts(
         yield np.stack(held), True
 
 
-def reconstruct(run: Run, film: Film, size: int | None = None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def pairs(run: Run, film: Film, size: int | None = None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Encode and decode a film.
 
     Args:
@@ -238,6 +222,49 @@ def reconstruct(run: Run, film: Film, size: int | None = None) -> Iterator[tuple
             return
         given = waiting.pop(0)
         yield given, cropped(torch.from_numpy(made), torch.from_numpy(given)[None, None]).numpy()
+
+
+def write_latents(path: Path, run: Run, film: Film) -> tuple[int, tuple[int, ...]]:
+    """Encode a film into a `.npy` file of one example, with a bar that says frames per second.
+
+    Args:
+        path: the file.
+        run: the run.
+        film: what `open_film` gave.
+
+    Returns:
+        How many frames were encoded, and the shape of the array, `(1, D, t, h, w)`.
+    """
+    from tqdm import tqdm
+
+    count = 0
+
+    def counted() -> Iterator[np.ndarray]:
+        nonlocal count
+        for count, frame in enumerate(film.frames, start=1):  # noqa: B007 - for whoever asks afterwards
+            yield frame
+
+    bar = tqdm(counted(), path.name, film.count, unit=" frames", disable=None)
+    z = np.concatenate([part.cpu().numpy() for part in Codec(run).latents(bar)], axis=2)
+    with storage.atomic_write(path) as handle:
+        np.save(handle, z, allow_pickle=False)
+    return count, z.shape
+
+
+def decoded(run: Run, z: np.ndarray) -> tuple[Iterator[np.ndarray], int]:
+    """Decode the latents of one film.
+
+    Args:
+        run: the run.
+        z: what `write_latents` wrote, `(1, D, t, h, w)`.
+
+    Returns:
+        Frames `(C, H, W)`, in the data's units, and how many there are.
+    """
+    lead = run.model.lead
+    latents = torch.from_numpy(run.inference.as_latents(z))
+    count = lead + (latents.shape[2] - lead) * run.model.strides[0]
+    return Codec(run).frames([latents]), count
 
 
 def write_film(path: Path, frames: Iterable[np.ndarray], rate: float, ends: tuple[float, float]) -> int:

@@ -96,6 +96,19 @@ def _numbers(name: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
 
 
+def is_film(path: str | Path | None) -> bool:
+    """Tell whether a path is that of a single film.
+
+    Args:
+        path: what was given as a source, or to write.
+
+    Returns:
+        Whether its ending says so.
+    """
+    suffix = Path(path).suffix.lower() if path is not None else ""
+    return suffix in FILMS or suffix in ANIMATIONS
+
+
 def holds_films(folder: Path) -> bool:
     """Tell whether there is a film in a folder or below it.
 
