@@ -88,7 +88,7 @@ class DenoiserUNet(Denoiser):
         Jonathan Ho, Ajay Jain, Pieter Abbeel, "Denoising Diffusion Probabilistic Models", 2020.
     """
 
-    def __init__(self, widths: tuple[int, ...] = (64, 128), blocks: int = 2) -> None:
+    def __init__(self, widths: tuple[int, ...] = (64, 64), blocks: int = 1) -> None:
         """Describe the network.
 
         Args:
