@@ -9,6 +9,7 @@ from torch.distributions import Categorical, Independent, MixtureSameFamily, Mul
 from latentia.core.noise import seeded
 from latentia.networks import DenoiserMLP
 from latentia.probability import Diffusion, DiffusionPrior, Walk
+from latentia.probability.diffusion import Levels
 from latentia.probability.noising import CURVES, Schedule, amounts, noised, split, target_of
 
 TARGETS = ("v", "eps", "x", "flow")
@@ -110,6 +111,35 @@ def test_the_bound_of_a_gaussian_is_its_density(target):
     error = found.std(dim=1) / math.sqrt(found.shape[1])
     assert (error < 0.05).all()
     assert ((found.mean(dim=1) - exact.log_prob(x)).abs() < 4 * error + 2e-3).all()
+
+
+def test_levels_are_drawn_where_the_integrand_is_large_and_their_density_is_known():
+    levels = Levels(-10.0, 12.0)
+    u = (torch.arange(100_000) + 0.5) / 100_000
+    level, density = levels.draw(u)
+    assert torch.allclose(level, -10 + 22 * u, atol=1e-3) and torch.allclose(density, torch.tensor(1 / 22))
+    noise = torch.Generator().manual_seed(0)
+    for _ in range(200):
+        level, _ = levels.draw(torch.rand(64, generator=noise))
+        levels.observe(level, 5 * torch.exp(-(level**2) / 8) * torch.randn(64, generator=noise))
+    level, density = levels.draw(u)
+    assert torch.equal(level, level.sort().values)
+    # An even grid of u is an exact quadrature: E[f / density] is the integral of f over lambda.
+    points = torch.linspace(-10, 12, 22_001)
+    whole = (torch.ones_like(points), torch.cos(points), points**2)
+    want = [float(torch.trapezoid(values, points)) for values in whole]
+    found = [float((f / density).mean()) for f in (torch.ones_like(level), torch.cos(level), level**2)]
+    assert found == pytest.approx(want, rel=2e-2, abs=0.05)
+    near = level.abs() < 3
+    assert float(near.float().mean()) > 0.7 and float(density[level > 8].max()) < 0.02
+    assert float(density.min()) > 0.09 / 22  # no part is forgotten
+
+
+def test_a_network_that_gives_zeros_draws_levels_evenly():
+    prior = DiffusionPrior((4,)).train()
+    for _ in range(20):
+        prior().log_prob(torch.randn(64, 4))
+    assert torch.allclose(prior.process.levels.draw(torch.rand(9))[1], torch.tensor(1 / 22))
 
 
 def test_the_bound_of_a_mixture_holds_and_draws_from_the_schedule_agree():

@@ -52,7 +52,7 @@ class Density(Objective):
                 "objective.weighting=bound"
             )
         bound, error = (each.mean(dim=0) for each in p.scored(z))
-        if p.levels > 1:  # outside of training the bound is to be told as well as it can be
+        if not p.process.training:  # outside of training the bound is to be told as well as it can be
             bound = p.log_prob(z).mean(dim=0)
         rate = known - bound
         return Terms(rate.new_zeros(()).expand_as(rate), rate, error - rate)

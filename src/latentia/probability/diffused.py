@@ -21,7 +21,7 @@ from latentia.probability.priors import Prior
 from latentia.probability.solvers import Solver, Walk
 
 LEVELS = 8
-"""Noise levels, one in each of as many equal parts of lambda, behind a log density outside of training."""
+"""Noise levels behind a log density outside of training."""
 MEASURED, MEASURED_STEPS = 128, 10
 """Draws, and steps of each, behind the moments of a diffusion."""
 TOGETHER = 256
@@ -183,6 +183,7 @@ class DiffusionPrior(Prior):
         shift: float = 1.0,
         target: Literal["v", "eps", "x", "flow"] = "v",
         drop: float = 0.1,
+        levels: int = 2,
         steps: int = 50,
         solver: Solver = "dpm",
     ) -> None:
@@ -196,6 +197,7 @@ class DiffusionPrior(Prior):
             shift: more noise for values over 1; see `Schedule`.
             target: what the denoiser is asked for; see `target_of`.
             drop: share of the training examples whose condition is hidden, which guidance needs.
+            levels: noise levels at which each example is looked at in a step of training on the bound.
             steps: steps of a draw.
             solver: how a step is taken; see `Walk`.
 
@@ -205,7 +207,9 @@ class DiffusionPrior(Prior):
         super().__init__(latent)
         if not 0 <= drop < 1:
             raise ConfigError(f"'prior.drop' is a share of the examples, at least 0 and below 1, not {drop}")
-        self.drop, self.condition = drop, condition
+        if levels < 1:
+            raise ConfigError(f"'prior.levels' must be at least 1, not {levels}")
+        self.drop, self.condition, self.levels = drop, condition, levels
         self.walk = Walk(steps, solver)
         recipe = denoiser or config.build("denoiser", {"name": usual_denoiser(latent)})
         net = recipe.build(tuple(latent), condition)
@@ -234,5 +238,5 @@ class DiffusionPrior(Prior):
         c = c if self.condition else None
         if c is not None and self.training and self.drop:
             c = c.masked_fill(torch.rand(len(c), 1, device=c.device) < self.drop, math.nan)
-        levels = 1 if self.training else LEVELS
+        levels = self.levels if self.training else max(LEVELS, self.levels)
         return Diffused(self.process, self.shift, self.scale, c, self.walk, levels)
