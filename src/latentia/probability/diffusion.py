@@ -37,7 +37,6 @@ from latentia.probability.noising import (
 )
 from latentia.probability.solvers import Field, Walk, flow_log_prob, inverted, walked
 
-
 PARTS = 22
 """Parts of lambda in each of which levels are as likely as any other."""
 EVENLY = 0.1
