@@ -27,7 +27,7 @@ from latentia.coding.curves import (
     normal,
     powers,
 )
-from latentia.coding.exact import OUT_BITS, WEIGHT_BITS, ExactNetwork, activations_of
+from latentia.coding.exact import OUT_BITS, WEIGHT_BITS, ExactNetwork, activations_of, check_layers
 from latentia.coding.levels import levels_of
 from latentia.coding.masses import RARE, Located, Masses, Table
 from latentia.coding.symbols import Symbols
@@ -262,6 +262,8 @@ def symbols_of(model: Any, transform: Any, schema: Schema | None = None) -> Symb
         raise ConfigError(
             "a conditional model cannot be coded by: its files would need the conditions as well"
         )
+    check_layers(model.encoder, "encoder")
+    check_layers(model.decoder, "decoder")
     if isinstance(model.likelihood, Columns):
         return TableSymbols(model, transform, schema)
     found = levels_of(model.likelihood, transform)

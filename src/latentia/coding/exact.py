@@ -43,6 +43,10 @@ CONVOLUTIONS: dict[type[nn.Module], Callable[..., Tensor]] = {
 }
 
 
+SIMPLE = (nn.ReLU, nn.LeakyReLU, Resize)
+"""Layers that whole numbers pass through without a table."""
+
+
 class _Affine(nn.Module):
     """A linear layer or a convolution of whole numbers, whose sums are divided by a power of two."""
 
@@ -191,6 +195,33 @@ def activations_of(network: nn.Module) -> set[str]:
     return {name for module in network.modules() if (name := type(module).__name__.lower()) in ACTIVATIONS}
 
 
+def check_layers(network: nn.Module, name: str) -> None:
+    """Refuse a network that cannot be computed in whole numbers.
+
+    Args:
+        network: any module.
+        name: what messages call it.
+
+    Raises:
+        ConfigError: naming the first such layer.
+    """
+    for label, part in _leaves(network, name):
+        if isinstance(part, ResidualBlock):
+            check_layers(part.body, f"{label}.body")
+            continue
+        known = _is_affine(part) or _shapes_only(part) or isinstance(part, SIMPLE)
+        if not known and type(part).__name__.lower() not in ACTIVATIONS:
+            raise _refused(part, label)
+
+
+def _refused(part: nn.Module, name: str) -> ConfigError:
+    return ConfigError(
+        f"layer '{name}' is a {type(part).__name__}, which cannot be computed in whole numbers, so that "
+        "files of this model would not decode elsewhere; train with network.name=conv or network.name=mlp, "
+        f"whose activations may be {', '.join(['relu', 'leaky_relu', *ACTIVATIONS])}"
+    )
+
+
 def _leaves(module: nn.Module, name: str) -> Iterator[tuple[str, nn.Module]]:
     """Give the parts of a chain, each with its name."""
     if type(module) is nn.Sequential:
@@ -232,8 +263,4 @@ def _step(
             step, inner = _step(module, label, tables, False, inner)
             steps += [step] * (step is not None)
         return _Sum(nn.Sequential(*steps)), min(limit + inner, REACH)
-    raise ConfigError(
-        f"layer '{name}' is a {type(part).__name__}, which cannot be computed in whole numbers, so that "
-        "files of this model would not decode elsewhere; train with network.name=conv or network.name=mlp, "
-        f"whose activations may be {', '.join(['relu', 'leaky_relu', *ACTIVATIONS])}"
-    )
+    raise _refused(part, name)

@@ -17,6 +17,7 @@ from latentia.evaluation import Assessment
 from latentia.explorer.encoded import measured
 from latentia.explorer.view import View
 from latentia.probability.codes import nearest
+from latentia.runs.compression import to_bytes
 from latentia.serving.bodies import read_npy
 from latentia.serving.rows import read
 from latentia.serving.validation import numbers, picture
@@ -125,6 +126,24 @@ def exported(view: View, rows: np.ndarray) -> bytes:
     file = io.BytesIO()
     np.savez_compressed(file, **arrays)  # pyright: ignore[reportArgumentType]
     return file.getvalue()
+
+
+def compressed(view: View, rows: np.ndarray) -> bytes:
+    """Write a selection of examples as `latentia compress` does.
+
+    Args:
+        view: the run.
+        rows: positions, in the order that the examples are written in.
+
+    Returns:
+        The file.
+
+    Raises:
+        LatentiaError: if the run's model cannot write such files, or not of these values.
+    """
+    rows = view.rows(rows, len(view.run.dataset))
+    with view.lock:
+        return to_bytes(view.run.compressor, np.asarray(view.run.dataset.part(rows)))
 
 
 def place(

@@ -77,7 +77,7 @@ def build(views: Sequence[View], title: str, axis: Mapping[str, Any] | None = No
 
     @app.get("/explore/state")
     def state() -> Any:
-        can = ["sample", "select", "export", "place", "health"]
+        can = ["sample", "select", "export", "compress", "place", "health"]
         return {"title": title, "axis": axis, "can": can, "runs": [view.state() for view in views]}
 
     @app.websocket("/explore/live")
@@ -163,6 +163,11 @@ def _rows(view_of: Callable[[int], View]) -> APIRouter:
     @routes.post("/export")
     async def export(number: int, request: Request) -> Response:
         file = await run_in_threadpool(asked.exported, view_of(number), await rows_of(request))
+        return Response(file, media_type="application/octet-stream")
+
+    @routes.post("/compress")
+    async def compress(number: int, request: Request) -> Response:
+        file = await run_in_threadpool(asked.compressed, view_of(number), await rows_of(request))
         return Response(file, media_type="application/octet-stream")
 
     return routes

@@ -92,6 +92,22 @@ def _kept(run: Applied, header: dict[str, Any], tables: dict[str, np.ndarray]) -
     return coder
 
 
+def codable(run: Applied) -> bool:
+    """Say whether files without loss can be made by a run; make nothing yet.
+
+    Args:
+        run: the run.
+
+    Returns:
+        Whether its model is of the kind.
+    """
+    try:
+        _symbols(run)
+    except ConfigError:
+        return False
+    return True
+
+
 def _symbols(run: Applied) -> Symbols:
     return symbols_of(run.model, run.transform, run.record.schema)
 

@@ -71,6 +71,11 @@ def gridded(trained):
 
 
 @pytest.fixture(scope="session")
+def lossless(trained):
+    return trained("lossless", model={"latent_dim": 2}, likelihood="discretised_logistic")
+
+
+@pytest.fixture(scope="session")
 def coded(trained):
     return trained("coded", model={"name": "vqvae"}, network={"name": "grid"})
 
@@ -119,8 +124,8 @@ def served():
 
 
 @pytest.fixture(scope="session")
-def address(served, plane, wide, point, conditional, hierarchical, coded, table, series, gridded):
-    return served(plane, wide, point, conditional, hierarchical, coded, table, series, gridded)
+def address(served, plane, wide, point, conditional, hierarchical, coded, table, series, gridded, lossless):
+    return served(plane, wide, point, conditional, hierarchical, coded, table, series, gridded, lossless)
 
 
 @pytest.fixture(scope="session")
@@ -131,7 +136,18 @@ def crowd(trained, tmp_path_factory):
     return trained("crowd", str(path), model={"latent_dim": 2}, epochs=1, batch_size=2048)
 
 
-RUNS = ("plane", "wide", "point", "conditional", "hierarchical", "coded", "table", "series", "gridded")
+RUNS = (
+    "plane",
+    "wide",
+    "point",
+    "conditional",
+    "hierarchical",
+    "coded",
+    "table",
+    "series",
+    "gridded",
+    "lossless",
+)
 
 
 @pytest.fixture

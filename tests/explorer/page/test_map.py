@@ -190,8 +190,7 @@ def test_a_map_is_computed_once_and_kept(visit, table):
     assert (table.folder.path / "explorer" / "tsne.safetensors").is_file()
 
 
-def test_a_lasso_shows_mean_and_spread_and_exports(visit, plane):
-    page = visit(mode="lasso")
+def lassoed(page):
     x, y = middle(page)
     page.mouse.move(x - 150, y - 150)
     page.mouse.down()
@@ -199,6 +198,20 @@ def test_a_lasso_shows_mean_and_spread_and_exports(visit, plane):
         page.mouse.move(x + dx, y + dy, steps=4)
     page.mouse.up()
     page.wait_for_selector(".selection table")
+
+
+def test_a_selection_of_a_lossless_run_is_downloaded_compressed(visit, lossless):
+    page = visit("lossless", mode="lasso")
+    lassoed(page)
+    with page.expect_download() as got:
+        page.click("text=Download compressed")
+    found = lossless.decompress(got.value.path().read_bytes())
+    assert f"{len(found):,} of 1,797" in page.locator(".selection").inner_text()
+
+
+def test_a_lasso_shows_mean_and_spread_and_exports(visit, plane):
+    page = visit(mode="lasso")
+    lassoed(page)
     with page.expect_download() as got:
         page.click("text=Export .npz")
     found = np.load(io.BytesIO(got.value.path().read_bytes()))

@@ -218,6 +218,16 @@ def test_a_selection_is_described_and_exported(client, table):
     assert file["labels"].tolist() == table.dataset.labels[[0, 3, 4]].tolist()
 
 
+def test_a_selection_is_compressed_where_the_model_can(plane, lossless):
+    with TestClient(app_of([lossless, plane], quick=False), base_url="http://localhost") as opened:
+        runs = opened.get("/explore/state").json()["runs"]
+        assert [run["lossless"] for run in runs] == [True, False]
+        file = opened.post("/explore/0/compress", content=rows(5, 3, 4)).content
+        assert (lossless.decompress(file) == lossless.dataset.x[[5, 3, 4]]).all()
+        refused = opened.post("/explore/1/compress", content=rows(0))
+        assert refused.status_code == 422 and "only probabilities of values" in refused.json()["error"]
+
+
 def test_maps_are_kept_for_these_weights_alone(wide):
     folder = wide.folder.path / "explorer"
     ticks = []

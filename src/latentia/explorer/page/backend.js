@@ -12,7 +12,8 @@
 //             schema: null | [{kind, words: [categories], decimals | null, origin: milliseconds | null, day}]
 //             bound, samplers: [names], levels: [sizes], codes: {shape: grid, size} | null,
 //             condition: null | { size, options: [{name, row: [numbers]}] },
-//             rate_distortion: {rate, distortion, mse, split} }  (null where unknown)
+//             rate_distortion: {rate, distortion, mse, split} (null where unknown),
+//             lossless: whether examples can be written without loss }
 //
 //   All arrays are Float32Array, one example per row, flat, in the units of the data; rows of examples are
 //   positions 0..count-1. All methods are async and throw Error with a readable message.
@@ -34,6 +35,7 @@
 //               { x: Float32Array, n, z, codes: Int32Array | null, shapes: {codes: [n, levels, ...grid]} }
 //   backend.select(id, rows) -> { n, mean: [D], std: [D] }
 //   backend.export(id, rows) -> Blob (.npz)
+//   backend.compress(id, rows) -> Blob (.lat), for runs that are lossless
 //   backend.place(id, blob, {invert, condition: number of an option | ""}) -> { x, z, c, reconstruction, point: {way: [x, y]}, error, error_rank, rate, rate_rank }
 //   backend.health(id) -> { figures, missing, diagnosis, warnings, about } | { command }
 
@@ -182,6 +184,10 @@ class Server {
 
   async export(id, rows) {
     return (await ask(`${id}/export`, post(Int32Array.from(rows)))).blob();
+  }
+
+  async compress(id, rows) {
+    return (await ask(`${id}/compress`, post(Int32Array.from(rows)))).blob();
   }
 
   place(id, blob, { invert = false, condition = "" } = {}) {

@@ -41,8 +41,25 @@ async function described(tab, inside) {
     buttons.append(h("button", { type: "button", onclick: async () => save(await app.backend.export(look.run.id, rows), "selection.npz") }, "Export .npz"));
   }
   buttons.append(h("button", { type: "button", onclick: () => csv(look, rows) }, "Export .csv"));
+  if (look.run.lossless && app.can("compress")) buttons.append(compressButton(app, look, rows));
   parts.push(h("div", { class: "scroll", tabIndex: 0, role: "group", "aria-label": "Latents of the selection" }, table), buttons);
   return parts;
+}
+
+/** A button that writes the examples themselves, without loss. */
+function compressButton(app, look, rows) {
+  const told = h("span", { "aria-live": "polite" });
+  const button = h("button", { type: "button", onclick: async () => {
+    button.disabled = true;
+    try {
+      save(await app.backend.compress(look.run.id, rows), "selection.lat");
+      told.replaceChildren();
+    } catch (error) {
+      told.replaceChildren(failure(error));
+    }
+    button.disabled = false;
+  } }, "Download compressed");
+  return h("span", {}, button, told);
 }
 
 /** Say how many of each label are in the selection. */
