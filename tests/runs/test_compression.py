@@ -58,7 +58,7 @@ def test_all_examples_come_back_near_the_bound(levels, x, tmp_path):
 
 def test_the_exact_network_keeps_the_bound(levels, x):
     found = levels.compressor
-    z = found.mean(found.posterior(found.symbols.of(x.reshape(len(x), -1))))
+    z = found.walk(found.posterior(found.symbols.of(x.reshape(len(x), -1)))).mean()
     middle = torch.from_numpy((2 * z + 1 - found.cells) * 2.0 ** (-found.cell_bits - 1)).float()
     with torch.no_grad():
         p = levels.model.decode(middle)
@@ -185,6 +185,31 @@ def test_without_the_extra_it_says_what_to_install(levels, x, monkeypatch):
     monkeypatch.setitem(sys.modules, "constriction", None)
     with pytest.raises(latentia.core.errors.MissingExtra, match=r"pip install 'latentia\[compression\]'"):
         levels.compress(x[:2])
+
+
+@pytest.mark.parametrize(
+    ("network", "sizes"),
+    [("ladder_mlp", [2, 3, 4]), ("ladder_conv", [2, 1])],
+    ids=["dense", "convolutional"],
+)
+def test_a_hierarchy_is_coded_level_by_level_near_its_bound(network, sizes, x, tmp_path):
+    model = {"name": "hierarchical_vae", "levels": sizes}
+    run = latentia.train(
+        "digits", out=tmp_path / "run", model=model, network=network, likelihood="discretised_logistic",
+        epochs=8, quiet=True,
+    )  # fmt: skip
+    written = compress(run, x[:600], tmp_path / "x.lat")
+    assert (run.decompress((tmp_path / "x.lat").read_bytes()) == x[:600]).all()
+    with torch.no_grad():
+        part = torch.cat(list(run.prepare(x[:600])))
+        q = run.model.encode(part)
+        draws = [q.rsample() for _ in range(4)]
+        terms = [
+            q.log_prob(z) - run.model.prior(None).log_prob(z) - run.model.decode(z).log_prob(part)
+            for z in draws
+        ]
+    bound = float(torch.stack(terms).double().mean(0).sum()) / math.log(2)
+    assert 8 * written.size == pytest.approx(bound, rel=0.01)
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,8 @@ def command(file: Path, run: Path | None, rows: str | None, output: Path) -> Non
     import numpy as np
 
     from latentia.api import open_run
-    from latentia.runs.compression import Compressed, run_of
+    from latentia.runs.coder import run_of
+    from latentia.runs.compression import Compressed
 
     opened = open_run(run_of(file) if run is None else run, device="cpu")
     check_pictures(output, opened)

@@ -41,6 +41,28 @@ class Block:
     bound: float = 0.0
 
 
+class Walk(abc.ABC):
+    """The latents of some examples, found level by level: each level's posterior knows those above.
+
+    Attributes:
+        z: the latents so far, `(B, D)`, int64.
+    """
+
+    z: np.ndarray
+
+    @abc.abstractmethod
+    def q(self) -> Masses | None:
+        """Give the masses of the next level's latents, of shape `(B, D_l)`; None behind the last one."""
+
+    @abc.abstractmethod
+    def mean(self) -> np.ndarray:
+        """Give the latents next to the means of that level, `(B, D_l)`, int64."""
+
+    @abc.abstractmethod
+    def take(self, z: np.ndarray) -> None:
+        """Go on with latents of that level."""
+
+
 class Model(abc.ABC):
     """What bits-back coding asks of a model: masses in whole numbers, the same on every machine."""
 
@@ -52,12 +74,8 @@ class Model(abc.ABC):
         """Give what `q` reads of examples, one row each, from their symbols `(B, entries)`."""
 
     @abc.abstractmethod
-    def q(self, rows: np.ndarray) -> Masses:
-        """Give the posterior's masses, of shape `(B, D)`, from rows of `posterior`."""
-
-    @abc.abstractmethod
-    def mean(self, rows: np.ndarray) -> np.ndarray:
-        """Give the latents next to the means of q(z|x), `(B, D)`, int64, from rows of `posterior`."""
+    def walk(self, rows: np.ndarray) -> Walk:
+        """Begin to find latents of examples, whose rows of `posterior` these are."""
 
     @abc.abstractmethod
     def prior(self, count: int) -> Masses:
@@ -71,7 +89,7 @@ class Model(abc.ABC):
         """Give the masses of what the symbols of `p` leave open, from those; None where nothing is open."""
         return None
 
-    def coarse(self, z: np.ndarray, rounds: int) -> np.ndarray:
+    def coarse(self, z: np.ndarray, rounds: int | np.ndarray) -> np.ndarray:
         """Keep the first binary choices of latents, and take the middle of what is left."""
         width = 1 << (self.prior_rounds - rounds)
         return z // width * width + width // 2
@@ -98,10 +116,10 @@ def encode(
     for at in range(max(map(len, blocks))):
         active = [lane for lane in lanes if at < len(lane.x)]
         rows = np.stack([lane.row(at) for lane in active])
-        z, drawn = _drawn(model, active, rows, at)
+        z, drawn, spent = _drawn(model, active, rows, at)
         parts = _parts(model, z, np.stack([lane.x[at] for lane in active]))
         z_bits, z_chances = model.prior(len(active)).choices(z)
-        costs = sum(cost(*part) for part in parts) + cost(z_bits, z_chances) - cost(*model.q(rows).choices(z))
+        costs = sum(cost(*part) for part in parts) + cost(z_bits, z_chances) - spent
         for number, lane in enumerate(active):
             for bits, chances in reversed(parts):
                 lane.stack.push(bits[:, number].ravel(), chances[:, number].ravel())
@@ -141,30 +159,47 @@ class _Lane:
         return self._rows[at - self._from]
 
 
-def _drawn(model: Model, lanes: list[_Lane], rows: np.ndarray, at: int) -> tuple[np.ndarray, list[bool]]:
-    """Pop latents from the stacks, and choose them where a stack holds too little; say which were popped."""
-    plenty = 24 * model.prior_rounds * rows.shape[1] + 2 * LEAST  # enough for any latent at all
+def _drawn(
+    model: Model, lanes: list[_Lane], rows: np.ndarray, at: int
+) -> tuple[np.ndarray, list[bool], np.ndarray]:
+    """Pop latents from the stacks, and choose them where a stack holds too little.
+
+    Gives the latents, which of them were popped, and the bits that these took from the stacks.
+    """
+    plenty = 24 * model.prior_rounds * model.prior(1).shape[1] + 2 * LEAST  # enough for any latent at all
     before = [lane.stack.copy() if lane.stack.size < plenty else None for lane in lanes]
-    z = popped(model.q(rows), [lane.stack for lane in lanes])
-    drawn = [True] * len(lanes)
+    walk, spent = model.walk(rows), np.zeros(len(lanes))
+    while (masses := walk.q()) is not None:
+        found = popped(masses, [lane.stack for lane in lanes])
+        spent += cost(*masses.choices(found))
+        walk.take(found)
+    z, drawn = walk.z, [True] * len(lanes)
     for number, (lane, kept) in enumerate(zip(lanes, before, strict=True)):
         if kept is None or lane.stack.size >= LEAST:
             continue
         drawn[number], lane.stack = False, kept
+        row = rows[number : number + 1]
         if not lane.block.chosen:
-            lane.block.rounds = _best_rounds(model, rows[number], lane.x[at])
+            lane.block.rounds = _best_rounds(model, row, lane.x[at])
         lane.block.chosen.append(at)
-        z[number] = model.coarse(model.mean(rows[number : number + 1]), lane.block.rounds)[0]
-    return z, drawn
+        z[number] = _chosen(model, row, np.array([[lane.block.rounds]]))[0]
+    return z, drawn, spent
+
+
+def _chosen(model: Model, rows: np.ndarray, rounds: np.ndarray) -> np.ndarray:
+    """Give latents next to the means, as fine as so many binary choices of each row, `(B, 1)`, say."""
+    walk = model.walk(rows)
+    while walk.q() is not None:
+        walk.take(model.coarse(walk.mean(), rounds))
+    return walk.z
 
 
 def _best_rounds(model: Model, row: np.ndarray, x: np.ndarray) -> int:
     """Choose how finely an example's latent is best given where all of it has to be paid for."""
-    mean = model.mean(row[None])
-    z = np.concatenate([model.coarse(mean, turn + 1) for turn in range(model.prior_rounds)])
+    turns = np.arange(model.prior_rounds)
+    z = _chosen(model, np.repeat(row, len(turns), axis=0), turns[:, None] + 1)
     data = sum(cost(*part) for part in _parts(model, z, np.broadcast_to(x, (len(z), *x.shape))))
     bits, chances = model.prior(len(z)).choices(z)
-    turns = np.arange(model.prior_rounds)
     latent = [
         cost(bits[: turn + 1, turn : turn + 1], chances[: turn + 1, turn : turn + 1])[0] for turn in turns
     ]
@@ -224,13 +259,24 @@ def decode(
             found[number].append(row)
         drawn = [place for place, number in enumerate(active) if at not in chosen[number]]
         if drawn:
-            bits, chances = model.q(model.posterior(x[drawn])).choices(z[drawn])
-            for place, lane in enumerate(drawn):
-                stacks[active[lane]].push(bits[:, place].ravel(), chances[:, place].ravel())
+            _give_back(model, x[drawn], z[drawn], [own[place] for place in drawn])
         if advance is not None:
             advance(len(active))
     whole = zip(stacks, found, strict=True)
     return [np.stack(rows[::-1]) if stack.empty and rows else None for stack, rows in whole]
+
+
+def _give_back(model: Model, x: np.ndarray, z: np.ndarray, stacks: Sequence[Stack]) -> None:
+    """Push latents under q(z|x): what was popped last is pushed first."""
+    walk, parts, start = model.walk(model.posterior(x)), [], 0
+    while (masses := walk.q()) is not None:
+        own = z[:, start : start + masses.shape[1]]
+        parts.append(masses.choices(own))
+        walk.take(own)
+        start += masses.shape[1]
+    for bits, chances in reversed(parts):
+        for number, stack in enumerate(stacks):
+            stack.push(bits[:, number].ravel(), chances[:, number].ravel())
 
 
 def _stack(content: bytes) -> Stack:

@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from latentia.coding.bitsback import Model
+from latentia.coding.bitsback import Model, Walk
 from latentia.coding.columns import TableSymbols
 from latentia.coding.curves import (
     COARSE,
@@ -27,22 +26,27 @@ from latentia.coding.curves import (
     normal,
     powers,
 )
-from latentia.coding.exact import OUT_BITS, WEIGHT_BITS, ExactNetwork, activations_of, check_layers
+from latentia.coding.descent import (
+    LATENT_BITS,
+    LOG_VARIANCES,
+    Steps,
+    activations_in,
+    check_parts,
+    descent_of,
+)
+from latentia.coding.exact import OUT_BITS, WEIGHT_BITS
 from latentia.coding.levels import levels_of
 from latentia.coding.masses import RARE, Located, Masses, Table
 from latentia.coding.symbols import Symbols
 from latentia.core.errors import ConfigError, RunError
 from latentia.data.schema import Schema
+from latentia.networks.ladder import TopDown
 from latentia.probability import Columns, DiagonalGaussian, StandardNormal
 
 FORMAT = 1
 """Of the coder: what its numbers are and how they are used. It changes with whatever changes a file."""
-REACH_BITS = 3
-"""Latents lie on a grid from -2^3 to 2^3."""
 NORMAL_REACH = 6
 """Beyond plus and minus this the normal distribution function counts as 0 and 1."""
-LOG_VARIANCES = (-16.0, 8.0)
-"""Range of log sigma^2 of the posterior."""
 INVERSE_BITS = 20
 """1 / sigma is a multiple of 2^-20."""
 CELL_BITS = (3, 9)
@@ -82,14 +86,13 @@ class Compressor(Model):
         self.tables = {name: table.astype(np.int64) for name, table in tables.items()}
         symbols.tables = self.tables
         self.event, self._latent = tuple(model.event), tuple(model.latent)
-        self.cells = 1 << (cell_bits + REACH_BITS + 1)
-        self.prior_rounds = cell_bits + REACH_BITS + 1
+        self.cells = 1 << (cell_bits + LATENT_BITS + 1)
+        self.prior_rounds = cell_bits + LATENT_BITS + 1
 
         def tabled(name: str) -> Any:
             return activation(name, self.tables[f"activation.{name}"])
 
-        self._encoder = ExactNetwork(model.encoder, tabled, "encoder", symbols.reach)
-        self._decoder = ExactNetwork(model.decoder, tabled, "decoder", 1 << (GRID_BITS + REACH_BITS))
+        self._networks = descent_of(model, tabled, symbols.reach)
         self._entrance = tuple(model.entrance)
         self._prior = self.tables["prior"]
         self._normal = Curve(self.tables["normal"])
@@ -115,29 +118,51 @@ class Compressor(Model):
         found = cls(model, symbols, 6, {**own, **tables_of(model, 6)})
         if flat is None:
             return found
-        log_variance = found.posterior(symbols.of(flat[:SHOWN])).reshape(len(flat[:SHOWN]), 2, -1)[:, 1]
-        narrow = float(np.quantile(np.exp(0.5 * log_variance / 2.0**OUT_BITS), 0.01))
+        spread = found.log_variances(symbols.of(flat[:SHOWN]))
+        narrow = float(np.quantile(np.exp(0.5 * spread), 0.01))
         bits = int(np.clip(np.ceil(-np.log2(narrow)), *CELL_BITS))
         return cls(model, symbols, bits, {**own, **tables_of(model, bits)})
 
     def posterior(self, x: np.ndarray) -> np.ndarray:
-        """Give means and log variances side by side, in units of 2^-14; see `Model`."""
-        return self._through(self._encoder, self.symbols.seen(x), self._entrance)
+        """Give the encoder's features; see `Model`."""
+        seen = torch.from_numpy(np.ascontiguousarray(self.symbols.seen(x), np.float64))
+        return self._networks.features(seen.reshape(len(x), *self._entrance)).numpy()
 
-    def q(self, rows: np.ndarray) -> Masses:
-        """Give N(mu, sigma^2) on the grid; see `Model`."""
-        mean, log_variance = rows.reshape(len(rows), 2, -1).swapaxes(0, 1)
+    def walk(self, rows: np.ndarray) -> Walk:
+        """Begin at the top level; see `Model`."""
+        return _Walk(self, self._networks.start(torch.from_numpy(rows)))
+
+    def log_variances(self, x: np.ndarray) -> np.ndarray:
+        """Give log sigma^2 of q(z|x) at the means, `(B, D)`, from symbols."""
+        steps, found = self._networks.start(torch.from_numpy(self.posterior(x))), []
+        while (numbers := steps.numbers()) is not None:
+            found.append(numbers[:, 1].numpy() / 2.0**OUT_BITS)
+            steps.take((numbers[:, 0] * 2.0 ** (GRID_BITS - OUT_BITS)).floor())
+        return np.concatenate(found, axis=1)
+
+    def masses(self, numbers: np.ndarray) -> Masses:
+        """Give N(mu, sigma^2) on the grid.
+
+        Args:
+            numbers: mean and log variance in units of 2^-14, shape `(B, 2, D)`.
+
+        Returns:
+            Masses of shape `(B, D)`.
+        """
         spacing = 1 << (OUT_BITS - self.cell_bits)
-        ends = 2.0 ** (OUT_BITS + REACH_BITS)
-        centre = np.clip(mean, -ends, ends) + (self.cells / 2 - 1) * spacing
+        ends = 2.0 ** (OUT_BITS + LATENT_BITS)
+        centre = np.clip(numbers[:, 0], -ends, ends) + (self.cells / 2 - 1) * spacing
         shift = OUT_BITS + INVERSE_BITS - 20
-        return Located(self._normal, centre, self._inverse(log_variance), self.cells, spacing, shift)
+        return Located(self._normal, centre, self._inverse(numbers[:, 1]), self.cells, spacing, shift)
 
-    def mean(self, rows: np.ndarray) -> np.ndarray:
-        """Give the cells that the means are in; see `Model`."""
-        mean = rows.reshape(len(rows), 2, -1)[:, 0]
+    def cell(self, mean: np.ndarray) -> np.ndarray:
+        """Give the cells that means are in, int64, from units of 2^-14."""
         at = np.floor(mean * 2.0 ** (self.cell_bits - OUT_BITS)) + self.cells // 2
         return np.clip(at, 0, self.cells - 1).astype(np.int64)
+
+    def middle(self, z: np.ndarray) -> torch.Tensor:
+        """Give the middles of cells, in units of 2^-12."""
+        return torch.from_numpy((2 * z + 1 - self.cells) * 2.0 ** (GRID_BITS - self.cell_bits - 1))
 
     def prior(self, count: int) -> Masses:
         """Give N(0, I) on the grid; see `Model`."""
@@ -145,24 +170,18 @@ class Compressor(Model):
 
     def p(self, z: np.ndarray) -> Masses:
         """Decode the middles of cells; see `Model`."""
-        middle = (2 * z + 1 - self.cells) * 2.0 ** (GRID_BITS - self.cell_bits - 1)
-        return self.symbols.masses(self._through(self._decoder, middle, self._latent))
+        return self.symbols.masses(self._networks.outputs(self.middle(z)).flatten(1).numpy())
 
     def rest(self, found: np.ndarray) -> Masses | None:
         """Give the masses of what symbols leave open; see `Model`."""
         return self.symbols.rest(found)
-
-    @staticmethod
-    def _through(network: ExactNetwork, x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-        inputs: Tensor = torch.from_numpy(np.ascontiguousarray(x, np.float64)).reshape(len(x), *shape)
-        return network(inputs).flatten(1).numpy()
 
     def header(self) -> dict[str, Any]:
         """Say what the coder's numbers are, of plain values."""
         return {
             "format": FORMAT,
             "cell_bits": self.cell_bits,
-            "bits": [WEIGHT_BITS, GRID_BITS, OUT_BITS, VALUE_BITS, RARE, REACH_BITS],
+            "bits": [WEIGHT_BITS, GRID_BITS, OUT_BITS, VALUE_BITS, RARE, LATENT_BITS],
             "event": list(self.event),
             **self.symbols.header(),
         }
@@ -173,7 +192,7 @@ class Compressor(Model):
         found = hashlib.sha256(json.dumps(self.header(), sort_keys=True).encode())
         for key in sorted(self.tables):
             found.update(key.encode() + self.tables[key].astype("<i8").tobytes())
-        for network in (self._encoder, self._decoder):
+        for network in self._networks.modules():
             for key, value in sorted(network.state_dict().items()):
                 found.update(key.encode() + value.numpy().astype("<i8").tobytes())
         return found.digest()[:8]
@@ -192,7 +211,14 @@ class Compressor(Model):
         whole = x if rest is None else np.concatenate([x, np.zeros_like(x)], axis=1)
         found = hashlib.sha256()
         rows = self.posterior(whole)
-        for part in (rows, *self.q(rows).choices(z), *masses.choices(x), *self.prior(PROBES).choices(z)):
+        walk, start = self.walk(rows), 0
+        parts = [rows]
+        while (drawn := walk.q()) is not None:
+            own = z[:, start : start + drawn.shape[1]]
+            parts += drawn.choices(own)
+            walk.take(own)
+            start += own.shape[1]
+        for part in (*parts, *masses.choices(x), *self.prior(PROBES).choices(z)):
             found.update(np.ascontiguousarray(part).astype("<f8").tobytes())
         return found.hexdigest()
 
@@ -213,6 +239,26 @@ class Compressor(Model):
             )
 
 
+class _Walk(Walk):
+    def __init__(self, coder: Compressor, steps: Steps) -> None:
+        self._coder, self._steps = coder, steps
+        self._numbers = steps.numbers()
+        self.z = np.empty((0 if self._numbers is None else len(self._numbers), 0), np.int64)
+
+    def q(self) -> Masses | None:
+        return None if self._numbers is None else self._coder.masses(self._numbers.numpy())
+
+    def mean(self) -> np.ndarray:
+        if self._numbers is None:
+            raise TypeError("there is no level behind the last one")
+        return self._coder.cell(self._numbers[:, 0].numpy())
+
+    def take(self, z: np.ndarray) -> None:
+        self.z = np.concatenate([self.z, z], axis=1)
+        self._steps.take(self._coder.middle(z))
+        self._numbers = self._steps.numbers()
+
+
 def tables_of(model: Any, cell_bits: int) -> dict[str, np.ndarray]:
     """Compute the tables of a coder.
 
@@ -223,16 +269,15 @@ def tables_of(model: Any, cell_bits: int) -> dict[str, np.ndarray]:
     Returns:
         Whole numbers by name.
     """
-    cells = 1 << (cell_bits + REACH_BITS + 1)
+    cells = 1 << (cell_bits + LATENT_BITS + 1)
     borders = normal((np.arange(cells + 1) - cells // 2) / (1 << cell_bits))
     borders[0], borders[-1] = 0.0, 1.0
     rare = np.arange(cells + 1) * 2.0 ** (VALUE_BITS - RARE)
-    names = activations_of(model.encoder) | activations_of(model.decoder)
     return {
         "normal": curve(normal, NORMAL_REACH).values,
         "prior": (np.rint(borders * FULL) + rare).astype(np.int64),
         "inverse_sigma": powers(-0.5, *LOG_VARIANCES, INVERSE_BITS).values,
-        **{f"activation.{name}": activation_table(name) for name in sorted(names)},
+        **{f"activation.{name}": activation_table(name) for name in activations_in(model)},
     }
 
 
@@ -250,20 +295,21 @@ def symbols_of(model: Any, transform: Any, schema: Schema | None = None) -> Symb
     Raises:
         ConfigError: naming the part and the setting to change.
     """
-    if model.coder is not None or not isinstance(getattr(model, "posterior", None), DiagonalGaussian):
+    ladder = isinstance(getattr(model, "decoder", None), TopDown)
+    gaussian = ladder or isinstance(getattr(model, "posterior", None), DiagonalGaussian)
+    if model.coder is not None or not gaussian:
         raise ConfigError(
             "files without loss need a VAE with a Gaussian posterior; train with --model vae "
             "posterior.name=diagonal_gaussian"
         )
-    if type(model.prior) is not StandardNormal:
+    if not ladder and type(model.prior) is not StandardNormal:
         name = type(model.prior).__name__
         raise ConfigError(f"prior '{name}' cannot be coded; train with --prior standard_normal")
     if model.condition:
         raise ConfigError(
             "a conditional model cannot be coded by: its files would need the conditions as well"
         )
-    check_layers(model.encoder, "encoder")
-    check_layers(model.decoder, "decoder")
+    check_parts(model)
     if isinstance(model.likelihood, Columns):
         return TableSymbols(model, transform, schema)
     found = levels_of(model.likelihood, transform)

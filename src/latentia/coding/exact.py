@@ -143,7 +143,13 @@ class ExactNetwork(nn.Module):
     """
 
     def __init__(
-        self, network: nn.Module, tables: Callable[[str], Activation], name: str, inputs: float = REACH
+        self,
+        network: nn.Module,
+        tables: Callable[[str], Activation],
+        name: str,
+        inputs: float = REACH,
+        *,
+        inner: bool = False,
     ) -> None:
         """Round a network.
 
@@ -152,6 +158,7 @@ class ExactNetwork(nn.Module):
             tables: gives the table of an activation by its name.
             name: what messages call the network.
             inputs: inputs lie within plus and minus this, in units of 2^-12.
+            inner: outputs are in units of 2^-12, as another network reads them.
 
         Raises:
             ConfigError: naming a layer that cannot be computed exactly, or whose sums could grow too large.
@@ -159,14 +166,15 @@ class ExactNetwork(nn.Module):
         super().__init__()
         parts = list(_leaves(network, name))
         layers = [place for place, (_, part) in enumerate(parts) if _is_affine(part)]
-        ends = layers[-1] if layers and all(_shapes_only(part) for _, part in parts[layers[-1] + 1 :]) else -1
+        last = bool(layers) and all(_shapes_only(part) for _, part in parts[layers[-1] + 1 :])
+        ends = layers[-1] if last and not inner else -1
         self.steps = nn.ModuleList()
         limit = inputs
         for place, (label, part) in enumerate(parts):
             step, limit = _step(part, label, tables, place == ends, limit)
             if step is not None:
                 self.steps.append(step)
-        self.last_shift = 0 if ends >= 0 else OUT_BITS - GRID_BITS
+        self.last_shift = 0 if ends >= 0 or inner else OUT_BITS - GRID_BITS
 
     @torch.no_grad()
     def forward(self, x: Tensor) -> Tensor:
@@ -176,7 +184,7 @@ class ExactNetwork(nn.Module):
             x: whole numbers in float64, in units of 2^-12, shape `(B, ...)`.
 
         Returns:
-            Whole numbers in float64, in units of 2^-14, shape `(B, ...)`.
+            Whole numbers in float64, in units of 2^-14, shape `(B, ...)`; of 2^-12 for an inner network.
         """
         for step in self.steps:
             x = step(x)

@@ -20,7 +20,7 @@ from latentia.explorer.encoded import Encoded, encode_all, label_of
 from latentia.explorer.jobs import Job, Tick
 from latentia.explorer.planes import Plane
 from latentia.plots.projection import TOLD
-from latentia.runs.compression import codable
+from latentia.runs.coder import codable
 from latentia.runs.run import Run
 from latentia.serving.errors import Gone, NotThere, TooMuch
 from latentia.serving.service import Decode, Service

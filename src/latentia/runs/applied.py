@@ -14,7 +14,7 @@ import torch
 from latentia.coding import Compressor
 from latentia.core import storage
 from latentia.core.errors import LatentiaError
-from latentia.runs import compression
+from latentia.runs import coder, compression
 from latentia.runs.anomaly import HELD_OUT, REFERENCES, AnomalyScorer, Explanation
 from latentia.runs.data import Owned
 from latentia.runs.exchange import is_frame
@@ -148,8 +148,8 @@ class Applied(Owned):
 
     @cached_property
     def compressor(self) -> Compressor:
-        """What codes examples without loss; see `latentia.runs.compression.compressor_of`."""
-        return compression.compressor_of(self)
+        """What codes examples without loss; see `latentia.runs.coder.compressor_of`."""
+        return coder.compressor_of(self)
 
     def compress(self, x: Any) -> bytes:
         """Write examples without loss, as `latentia compress` writes a file; see `latentia.runs.compression`.

@@ -1,0 +1,136 @@
+"""The coder of a run: made of its model once, and kept in its folder, whose tables belong to every file."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from latentia.coding import Compressor, symbols_of
+from latentia.coding.container import Reader
+from latentia.coding.symbols import Symbols
+from latentia.core import storage
+from latentia.core.errors import ConfigError, DataError, LatentiaError, RunError, shell
+
+if TYPE_CHECKING:
+    from latentia.data.shards import Examples
+    from latentia.runs.applied import Applied
+
+SHOWN = 10_000
+"""Training examples that say how often values are missing, and how fine the latents' grid has to be."""
+FILE = "compressor.safetensors"
+
+
+def compressor_of(run: Applied) -> Compressor:
+    """Give the coder of a run: made once, and kept in its folder, whose tables belong to every file.
+
+    Args:
+        run: the run.
+
+    Returns:
+        The coder.
+
+    Raises:
+        ConfigError: if the model cannot be coded by, naming the part and the setting to change.
+        RunError: if the kept one is damaged, or this machine computes otherwise.
+    """
+    path, weights = run.folder.path / FILE, str(storage.checksum(run.model.state_dict()))
+    if path.is_file():
+        tensors, header = storage.load_tensors(path)
+        if header.get("weights") == weights:
+            tables = {name: tensor.numpy() for name, tensor in tensors.items()}
+            coder = _kept(run, header, tables)
+            coder.check(header["probe"])
+            return coder
+    try:
+        shown: Examples | None = run.dataset.part(run.examples("train", SHOWN))
+    except LatentiaError:
+        shown = None  # the data are gone
+    coder = Compressor.make(
+        run.model, _symbols(run), None if shown is None else _known(run, np.asarray(shown[:SHOWN]))
+    )
+    header = {**coder.header(), "name": coder.name.hex(), "weights": weights, "probe": coder.probe()}
+    tables = {name: torch.from_numpy(_narrow(table)) for name, table in coder.tables.items()}
+    with contextlib.suppress(LatentiaError):  # a folder that cannot be written to can be compressed by
+        storage.save_tensors(path, tables, header)
+    return coder
+
+
+def _narrow(table: np.ndarray) -> np.ndarray:
+    types = (np.int16, np.int32, np.int64)
+    return table.astype(next(kind for kind in types if np.abs(table).max() <= np.iinfo(kind).max))
+
+
+def _kept(run: Applied, header: dict[str, Any], tables: dict[str, np.ndarray]) -> Compressor:
+    place = run.folder.path / FILE
+    try:
+        coder = Compressor(run.model, _symbols(run), int(header["cell_bits"]), tables)
+        named = coder.name.hex() == header["name"] and coder.header() == {
+            key: header[key] for key in coder.header()
+        }
+    except KeyError as error:
+        raise RunError(
+            f"{place} is damaged: it lacks {error}; delete it, and files can be written anew"
+        ) from error
+    if not named:
+        raise RunError(
+            f"{place} was made by another version; use that version for its files, or delete it to write "
+            "new ones"
+        )
+    return coder
+
+
+def codable(run: Applied) -> bool:
+    """Say whether files without loss can be made by a run; make nothing yet.
+
+    Args:
+        run: the run.
+
+    Returns:
+        Whether its model is of the kind.
+    """
+    try:
+        _symbols(run)
+    except ConfigError:
+        return False
+    return True
+
+
+def _symbols(run: Applied) -> Symbols:
+    return symbols_of(run.model, run.transform, run.record.schema)
+
+
+def _known(run: Applied, x: np.ndarray) -> np.ndarray:
+    """Bring grey values to the two that a binarised run has: what is drawn in training has no file."""
+    if run.model.binary:
+        low, high = float(run.transform.low), float(run.transform.high)  # pyright: ignore
+        return np.where(x > 0.5 * (low + high), high, low).astype(x.dtype)
+    return x
+
+
+def run_of(path: Path) -> Path:
+    """Find the run that wrote a file, among the runs here and beside the file.
+
+    Args:
+        path: the file.
+
+    Returns:
+        The run's folder.
+
+    Raises:
+        DataError: if there is none.
+    """
+    with path.open("rb") as handle:
+        name = Reader(handle, str(path)).header.name.hex()
+    places = [Path(), Path("runs"), path.parent, path.parent / "runs"]
+    for place in dict.fromkeys(place.resolve() for place in places):
+        for kept in sorted(place.glob(f"*/{FILE}")):
+            with contextlib.suppress(LatentiaError):
+                if storage.load_tensors(kept)[1].get("name") == name:
+                    return kept.parent
+    raise DataError(
+        f"no run here wrote {shell(path)} (coder {name}): give its folder, which holds {FILE}, by --run"
+    )
