@@ -19,7 +19,14 @@ from latentia.cli.output import device_option, run_argument
     required=True,
     help="onnx: encoder.onnx, decoder.onnx and model.json, compared with torch. hub: the folder that "
     "from_pretrained reads, with a model card. diffusers: an image codec as AutoencoderKL, VQModel or "
-    "AutoencoderDC.",
+    "AutoencoderDC; or, with --with, a diffusion of its latents as a pipeline.",
+)
+@click.option(
+    "--with",
+    "codec_run",
+    type=click.Path(path_type=Path),
+    metavar="RUN",
+    help="The codec whose latents RUN, a diffusion, draws: both become a DiTPipeline or an LDMPipeline.",
 )
 @click.option(
     "-o",
@@ -29,11 +36,14 @@ from latentia.cli.output import device_option, run_argument
     metavar="DIR",
     help="A new folder, which appears whole or not at all.",
 )
-def command(run: Path, target: str, device: str, output: Path) -> None:
+def command(run: Path, target: str, codec_run: Path | None, device: str, output: Path) -> None:
     """Write the model of RUN into a folder for other programs."""
     from latentia.api import open_run
     from latentia.export import TARGETS
 
+    if codec_run is not None and target != "diffusers":
+        raise click.UsageError(f"--with makes a pipeline of diffusers, and --to is {target}; leave it out")
     opened = open_run(run, device=device)
-    for line in TARGETS[target](opened, output, lambda line: click.echo(f"note: {line}", err=True)):
+    more = {} if codec_run is None else {"codec": open_run(codec_run, device=device)}
+    for line in TARGETS[target](opened, output, lambda line: click.echo(f"note: {line}", err=True), **more):
         click.echo(line)

@@ -178,7 +178,7 @@ def measured(run: Run, model: LatentModel) -> Latents:
     return Latents(mean, deviation.clamp(min=torch.finfo(torch.float32).tiny), len(rows), of, held)
 
 
-def exported(run: Run) -> Exported:
+def exported(run: Run, white: tuple[Tensor, Tensor] | None = None) -> Exported:
     """Bring a run's codec into diffusers' form.
 
     The latents of `AutoencoderKL` are whitened: mean 0 and deviation 1 in each channel, by its 1x1
@@ -188,6 +188,8 @@ def exported(run: Run) -> Exported:
 
     Args:
         run: the run.
+        white: what is taken from each channel of the latents, `(D,)`, and what it is then multiplied with,
+            for an `AutoencoderKL` whose scale is decided already; measured by default.
 
     Returns:
         Configuration and weights.
@@ -199,10 +201,12 @@ def exported(run: Run) -> Exported:
     weights, channels = dict(model.state_dict()), run.latent[0]
     start = run.spec.get("start", {})
     kept = "scaling_factor" in start and is_frozen("encoder", run.spec["training"].get("frozen", ()))
-    latents = None if kept else measured(run, model)
-    shift, scale = torch.zeros(channels).double(), torch.ones(channels).double()
+    latents = None if kept or white else measured(run, model)
+    shift, scale = white or (torch.zeros(channels).double(), torch.ones(channels).double())
     factor, notes = 1.0, list[str]()
-    if latents is None:
+    if white is not None:
+        weights = rescaled(weights, shift, scale)
+    elif latents is None:
         factor = float(start["scaling_factor"])
     elif counterpart is KL:
         shift, scale = latents.mean, 1 / latents.deviation

@@ -205,22 +205,24 @@ def checked(graph: Graph, model: bytes, given: tuple[Tensor, ...], what: str) ->
     return found
 
 
-def require_close(found: Mapping[str, float], what: str, other: str) -> None:
+def require_close(found: Mapping[str, float], what: str, other: str, tolerance: float | None = None) -> None:
     """Refuse what does not compute the same.
 
     Args:
         found: the largest difference of each output.
         what: what it is called, for the message.
         other: what it was compared with.
+        tolerance: the largest difference that is let pass; `TOLERANCE` by default.
 
     Raises:
-        LatentiaError: if one is larger than `TOLERANCE`.
+        LatentiaError: if one is larger.
     """
+    tolerance = TOLERANCE if tolerance is None else tolerance
     for name, value in found.items():
-        if not value <= TOLERANCE:
+        if not value <= tolerance:
             raise LatentiaError(
                 f"the {what}'s '{name}' differs from {other} by {value:.1e} of its largest value, over "
-                f"{TOLERANCE:.0e}; nothing was written"
+                f"{tolerance:.0e}; nothing was written"
             )
 
 

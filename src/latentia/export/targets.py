@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from latentia.core import storage
-from latentia.export import agreement, diffusers
+from latentia.core.errors import ConfigError
+from latentia.core.needs import ALONE
+from latentia.export import agreement, diffusers, drawn, pipelines
 from latentia.export.onnx import write_onnx
 from latentia.runs.run import Run
 
@@ -38,7 +40,15 @@ def _hub(run: Run, folder: Path, say: Say) -> Iterator[str]:
         say("the card has no figures yet; make some with: latentia evaluate RUN, and export again")
 
 
-def _diffusers(run: Run, folder: Path, say: Say) -> Iterator[str]:
+def _diffusers(run: Run, folder: Path, say: Say, codec: Run | None = None) -> Iterator[str]:
+    if codec is not None:
+        yield from _pipeline(run, codec, folder, say)
+        return
+    if ALONE in type(run.model).gives:
+        raise ConfigError(
+            f"{run.folder.path} draws latents, which become pictures by the codec that gave them; name its "
+            "run: --with CODEC_RUN"
+        )
     made = diffusers.exported(run)
     version, gaps, real = agreement.installed(), dict[str, float](), 0
     with storage.new_folder(folder) as target:
@@ -57,13 +67,41 @@ def _diffusers(run: Run, folder: Path, say: Say) -> Iterator[str]:
             f"pictures, in float64, by, of the largest value: {found}"
         )
     else:
-        say("not compared, as diffusers is not installed; compare with: pip install 'latentia[diffusers]'")
+        say(UNCOMPARED)
     yield f"read it with: diffusers.{cls}.from_pretrained({str(folder)!r})"
 
 
-TARGETS: dict[str, Callable[[Run, Path, Say], Iterator[str]]] = {
+def _pipeline(run: Run, codec: Run, folder: Path, say: Say) -> Iterator[str]:
+    made = pipelines.pipelined(run, codec)
+    version, gaps = agreement.installed(), dict[str, float]()
+    with storage.new_folder(folder) as target:
+        pipelines.write(target, made, pipelines.card(run, codec, made))
+        if version:
+            gaps = {
+                **agreement.compared(codec, made.vae, target / made.codec)[0],
+                **drawn.drawn(run, codec, made, target),
+            }
+    for note in made.notes:
+        say(note)
+    yield f"{folder}: model_index.json, {made.denoiser}/, {made.codec}/, scheduler/ and the card README.md"
+    classes = f"; {len(made.labels)} classes" if made.labels else ""
+    yield f"  {made.cls} of {made.config['_class_name']} and {diffusers.summary(made.vae.config)}{classes}"
+    if version:
+        found = ", ".join(f"{name} {gap:.1e}" for name, gap in gaps.items())
+        yield (
+            f"  diffusers {version} opens it, and differs, in float64, from the same noise in {drawn.WALK} "
+            f"steps of DDIM, by, of the largest value: {found}"
+        )
+    else:
+        say(UNCOMPARED)
+    yield f"read it with: diffusers.{made.cls}.from_pretrained({str(folder)!r})"
+
+
+UNCOMPARED = "not compared, as diffusers is not installed; compare with: pip install 'latentia[diffusers]'"
+TARGETS: dict[str, Callable[..., Iterator[str]]] = {
     "onnx": _onnx,
     "hub": _hub,
     "diffusers": _diffusers,
 }
-"""Each writes a run into a folder and gives the lines that say what it wrote."""
+"""Each writes a run into a folder, and gives the lines that say what it wrote; `diffusers` takes the run of a
+codec, too."""

@@ -12,9 +12,15 @@ from latentia.networks.codec import Codec, begin_linear
 from latentia.networks.conv import Conv
 from latentia.networks.deep_codec import DeepCodec
 from latentia.networks.denoiser import Denoiser, DenoiserMLP, usual_denoiser
-from latentia.networks.denoiser_dit import DenoiserDiT
+from latentia.networks.denoiser_diffusers import (
+    DiffusersDiT,
+    DiffusersUNet,
+    DiTOfDiffusers,
+    UNetOfDiffusers,
+)
+from latentia.networks.denoiser_dit import DenoiserDiT, DiT
 from latentia.networks.denoiser_unet import DenoiserUNet
-from latentia.networks.embedding import Embedding
+from latentia.networks.embedding import FREQUENCIES, SLOWEST, Embedding
 from latentia.networks.features import ConvFeatures, Features, LiteFeatures, VGGFeatures, unit_distance
 from latentia.networks.grid import Grid
 from latentia.networks.identity import Identity
@@ -29,7 +35,9 @@ from latentia.networks.resnet import ResNet
 from latentia.networks.tiles import cropped, reflected, through
 
 __all__ = [
+    "FREQUENCIES",
     "MLP",
+    "SLOWEST",
     "Causal3d",
     "Codec",
     "Columns",
@@ -40,6 +48,10 @@ __all__ = [
     "DenoiserDiT",
     "DenoiserMLP",
     "DenoiserUNet",
+    "DiT",
+    "DiTOfDiffusers",
+    "DiffusersDiT",
+    "DiffusersUNet",
     "Embedding",
     "Features",
     "Grid",
@@ -55,6 +67,7 @@ __all__ = [
     "Network",
     "ResNet",
     "Streamed",
+    "UNetOfDiffusers",
     "VGGFeatures",
     "begin_at",
     "begin_linear",

@@ -13,7 +13,7 @@ from latentia.core.errors import ConfigError
 from latentia.core.registry import register
 from latentia.networks.base import Shape, check_positive
 from latentia.networks.denoiser import Denoiser, check_multiples, silent
-from latentia.networks.embedding import SLOWEST, NoiseLevel
+from latentia.networks.embedding import FREQUENCIES, SLOWEST, NoiseLevel
 
 INNER = 4
 """How many times wider than its tokens a block is inside."""
@@ -98,7 +98,8 @@ class DiT(nn.Module):
         channels, *sides = shape
         self.sides = tuple(side // patch for side in sides)
         values = channels * patch ** len(sides)
-        self.told = NoiseLevel(width, condition)
+        # Waves as diffusers' DiTTransformer2DModel has them, which an export can become then.
+        self.told = NoiseLevel(width, condition, FREQUENCIES - 1)
         self.first = nn.Linear(values, width)
         self.blocks = nn.ModuleList([_Block(width, heads) for _ in range(blocks)])
         self.told_last = silent(nn.Linear(width, 2 * width))

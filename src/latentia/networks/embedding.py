@@ -38,7 +38,7 @@ class Embedding(nn.Module):
 class NoiseLevel(nn.Module):
     """Maps a noise level t in [0, 1], and a condition where there is one, to a vector.
 
-    t is seen through cosines and sines of 1000 t w_k, with w_k from 1 down to 1e-4 in equal ratios.
+    t is seen through cosines and sines of 1000 t w_k, with w_k = 1e-4^(k / ratios) for k from 0 to 127.
 
     References:
         Jonathan Ho, Ajay Jain, Pieter Abbeel, "Denoising Diffusion Probabilistic Models", 2020.
@@ -47,26 +47,27 @@ class NoiseLevel(nn.Module):
 
     waves: Tensor
 
-    def __init__(self, width: int, condition: int = 0) -> None:
+    def __init__(self, width: int, condition: int = 0, ratios: int = FREQUENCIES) -> None:
         """Build the map.
 
         Args:
             width: how many numbers the vector has.
             condition: how many numbers the condition has; 0 for none.
+            ratios: equal ratios between the longest wave and the shortest one.
         """
         super().__init__()
-        exponents = torch.arange(FREQUENCIES, dtype=torch.float32) / FREQUENCIES
-        self.register_buffer("waves", torch.exp(-math.log(SLOWEST) * exponents), persistent=False)
+        # In the order of diffusers: what is rounded otherwise here is 1000 times as much in an angle.
+        exponents = -math.log(SLOWEST) * torch.arange(FREQUENCIES, dtype=torch.float32) / ratios
+        self.register_buffer("waves", torch.exp(exponents), persistent=False)
         self.linear_1 = nn.Linear(2 * FREQUENCIES, width)
         self.linear_2 = nn.Linear(width, width)
         self.condition = Embedding(condition, width) if condition else None
 
     def forward(self, t: Tensor, c: Tensor | None = None) -> Tensor:
         """Map `(N,)` and `(N, C)` to `(N, width)`; a condition of None is one that is not known."""
-        angles = LEVELS * t[:, None].float() * self.waves
-        told = self.linear_2(
-            nn.functional.silu(self.linear_1(torch.cat([angles.cos(), angles.sin()], dim=1)))
-        )
+        angles = (LEVELS * t[:, None]).float() * self.waves
+        waves = torch.cat([angles.cos(), angles.sin()], dim=1).to(self.linear_1.weight.dtype)
+        told = self.linear_2(nn.functional.silu(self.linear_1(waves)))
         if self.condition is None:
             return told
         return told + (self.condition.unknown if c is None else self.condition(c))

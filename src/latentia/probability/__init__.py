@@ -36,6 +36,7 @@ from latentia.probability.likelihoods import (
 from latentia.probability.lookup_free import LookupFree, SoftBits
 from latentia.probability.mixtures import Mixture, MixturePrior, VampPrior
 from latentia.probability.moving import Moving
+from latentia.probability.noising import Schedule
 from latentia.probability.observed import Observed, blended, entries, observed
 from latentia.probability.posteriors import (
     DeltaPosterior,
@@ -99,6 +100,7 @@ __all__ = [
     "Quantiser",
     "ResidualCodebook",
     "RotationCodebook",
+    "Schedule",
     "SharedGaussian",
     "SoftBits",
     "Solver",

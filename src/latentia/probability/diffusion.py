@@ -133,7 +133,7 @@ class Diffusion(nn.Module):
 
     def _told(self, z: Tensor, level: Tensor, t: Tensor, c: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         """Run the denoiser; give its output, and what x and what eps it means."""
-        out = self.denoiser(z, t, c if self.condition else None).float()
+        out = self.denoiser(z, t, c if self.condition else None).to(z.dtype)
         return out, *split(self.target, out, z, level)
 
     def gained(self, x: Tensor, c: Tensor | None, t: Tensor, density: Tensor) -> tuple[Tensor, Tensor]:

@@ -64,19 +64,7 @@ class RunSampler(Sampler):
             RunError: if it cannot be opened, or was trained on latents of other weights.
         """
         other = Run.open(self.path)
-        drawn = other.latent if _moments(other) else other.event
-        if tuple(drawn) != self.latent:
-            theirs, own = ("x".join(map(str, shape)) for shape in (drawn, self.latent))
-            raise ConfigError(
-                f"{self.path} draws arrays of {theirs}, and the latents of this run are of {own}; give a run "
-                "that was trained on latentia encode of this one"
-            )
-        gave = other.record.encoded.get("model")
-        if gave is not None and isinstance(source, Run) and gave != model_of(source):
-            raise RunError(
-                f"{self.path} was trained on latents of other weights than {source.folder.path} has; encode "
-                f"anew with: latentia encode {shell(source.folder.path)} DATA FOLDER, and train on that"
-            )
+        check_latents(other, self.latent, source)
         self.other = other.to(source.device)
 
     def draw(self, n: int, c: Tensor | None = None) -> Tensor:
@@ -91,6 +79,34 @@ class RunSampler(Sampler):
         else:
             z = other.made(n, rows, sampler, seed=seed)
         return torch.from_numpy(z).to(other.device)
+
+
+def check_latents(other: Run, latent: tuple[int, ...], source: Source) -> None:
+    """Refuse a run that does not draw the latents of another.
+
+    Args:
+        other: the run that draws.
+        latent: shape of one latent that is wanted.
+        source: whose latents they are.
+
+    Raises:
+        ConfigError: if it draws something of another shape.
+        RunError: if it was trained on latents of other weights.
+    """
+    path = other.folder.path
+    drawn = other.latent if _moments(other) else other.event
+    if tuple(drawn) != tuple(latent):
+        theirs, own = ("x".join(map(str, shape)) for shape in (drawn, latent))
+        raise ConfigError(
+            f"{path} draws arrays of {theirs}, and the latents of this run are of {own}; give a run "
+            "that was trained on latentia encode of this one"
+        )
+    gave = other.record.encoded.get("model")
+    if gave is not None and isinstance(source, Run) and gave != model_of(source):
+        raise RunError(
+            f"{path} was trained on latents of other weights than {source.folder.path} has; encode "
+            f"anew with: latentia encode {shell(source.folder.path)} DATA FOLDER, and train on that"
+        )
 
 
 def _moments(run: Run) -> bool:
