@@ -165,6 +165,28 @@ def test_what_has_no_counterpart_is_refused_with_the_setting_to_change(latents, 
     assert not (tmp_path / "folder").exists()
 
 
+def test_conditions_that_are_no_labels_or_too_many_are_refused(runs, codec, monkeypatch):
+    run = runs["denoiser_dit"]
+    monkeypatch.setattr(run.model.prior, "condition", 1001)
+    with pytest.raises(
+        ConfigError, match=r"a condition of 1,001 classes has no counterpart .* 1,000 classes"
+    ):
+        pipelines.pipelined(run, codec)
+    monkeypatch.setattr(run, "condition", object())
+    with pytest.raises(ConfigError, match=r"condition 'labels' has .*; train with condition\.name=labels"):
+        pipelines.pipelined(run, codec)
+
+
+def test_latents_that_are_not_square_are_refused(tmp_path):
+    codec = trained(tmp_path / "codec", source=pictures(48)[:, :, :8], training={"epochs": 1})
+    out = latentia.encode(codec.folder.path, pictures(48)[:, :, :8], tmp_path / "out", latents="moments")
+    run = diffusion(out, tmp_path / "run", {"prior": {"denoiser": {"name": "denoiser_dit", **DIT}}})
+    with pytest.raises(
+        ConfigError, match=r"a latent of 8x4 has no counterpart .*; train with square pictures"
+    ):
+        pipelines.pipelined(run, codec)
+
+
 def test_runs_that_do_not_belong_together_are_refused(runs, codec, tmp_path):
     run = runs["denoiser_dit"]
 
