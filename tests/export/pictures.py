@@ -19,6 +19,18 @@ DC = {
     "network": {"name": "deep_codec", "channels": [8, 8, 16], "blocks": [0, 1, 1], "linear": False},
     "model": {"name": "autoencoder", "latent_dim": 3},
 }
+LTX = {
+    "network": {
+        "name": "causal3d",
+        "channels": [8, 12, 16],
+        "blocks": [1, 1, 1, 1],
+        "patch": 2,
+        "linear": False,
+    },
+    "posterior": "shared_gaussian",
+    "likelihood": "mse",
+    "model": {"name": "vae", "latent_dim": 3},
+}
 CODECS = {"AutoencoderKL": KL, "VQModel": VQ, "AutoencoderDC": DC}
 
 
@@ -27,6 +39,13 @@ def pictures(count=96, side=16, seed=0):
     coarse = torch.from_numpy(np.random.default_rng(seed).random((count, 3, 5, 5), dtype=np.float32))
     smooth = torch.nn.functional.interpolate(coarse, size=(side, side), mode="bilinear")
     return (smooth.permute(0, 2, 3, 1) * 255).round().byte().numpy()
+
+
+def clips(count=24, frames=9, side=16, seed=0):
+    """Smooth colour clips, uint8, shape `(count, 3, frames, side, side)`."""
+    coarse = torch.from_numpy(np.random.default_rng(seed).random((count, 3, 3, 5, 5), dtype=np.float32))
+    smooth = torch.nn.functional.interpolate(coarse, size=(frames, side, side), mode="trilinear")
+    return (smooth * 255).round().byte().numpy()
 
 
 def trained(out, settings=KL, source=None, training=None, **more):

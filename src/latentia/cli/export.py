@@ -18,8 +18,8 @@ from latentia.cli.output import device_option, run_argument
     type=click.Choice(["onnx", "hub", "diffusers"]),
     required=True,
     help="onnx: encoder.onnx, decoder.onnx and model.json, compared with torch. hub: the folder that "
-    "from_pretrained reads, with a model card. diffusers: an image codec as AutoencoderKL, VQModel or "
-    "AutoencoderDC; or, with --with, a diffusion of its latents as a pipeline.",
+    "from_pretrained reads, with a model card. diffusers: a codec as AutoencoderKL, VQModel, "
+    "AutoencoderDC or AutoencoderKLLTXVideo; or, with --with, a diffusion of its latents as a pipeline.",
 )
 @click.option(
     "--with",

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from latentia.core.noise import seeded
 from latentia.export import parity
-from latentia.export.diffusers import KL, VQ, Exported
+from latentia.export.diffusers import KL, LTX, VQ, Exported
 from latentia.probability import codes_of
 from latentia.runs.run import Run
 
@@ -60,7 +60,8 @@ def compared(run: Run, made: Exported, folder: str | os.PathLike[str]) -> tuple[
     channels, *sides = run.event
     with seeded(0):
         drawn = 2 * torch.rand(DRAWN, *run.event).double() - 1
-        large = 2 * torch.rand(DRAWN, channels, *(2 * side for side in sides)).double() - 1
+        larger = [*sides[:-2], *(2 * side for side in sides[-2:])]  # a clip's frames stay as many
+        large = 2 * torch.rand(DRAWN, channels, *larger).double() - 1
     gaps: dict[str, float] = {}
     for x in (torch.cat([drawn, real]), large):
         want, z, given = _ours(model, made, x)
@@ -74,22 +75,23 @@ def compared(run: Run, made: Exported, folder: str | os.PathLike[str]) -> tuple[
 
 def _ours(model: Any, made: Exported, x: Tensor) -> tuple[dict[str, Tensor], Tensor, Tensor]:
     """Give what a folder says of pictures, latents to decode, and what these are in the folder's scale."""
-    features, shift, scale = model.encoder(x), made.shift.view(-1, 1, 1), made.scale.view(-1, 1, 1)
+    features = model.encoder(x)
+    shift, scale = (each.view(-1, *[1] * (x.dim() - 2)) for each in (made.shift, made.scale))
     if made.counterpart is VQ:
         q = model.posterior(features)
         return {"encoded": features, "codes": codes_of(q)}, q.mean, q.mean
     z = features[:, : len(made.shift)]
     found = {"encoded": (z - shift) * scale}
-    if made.counterpart is KL:
+    if made.counterpart in (KL, LTX):
         log_variance = features[:, len(made.shift) :] + 2 * scale.log()
-        found["deviation"] = (log_variance.clamp(LOWEST, HIGHEST) / 2).exp()
+        found["deviation"] = (log_variance.clamp(LOWEST, HIGHEST) / 2).exp().expand_as(z)
     return found, z, found["encoded"]
 
 
 def _theirs(codec: Any, made: Exported, x: Tensor, z: Tensor) -> dict[str, Tensor]:
     """Let diffusers compute the same."""
     said, decoded = codec.encode(x), codec.decode(z).sample
-    if made.counterpart is KL:
+    if made.counterpart in (KL, LTX):
         q = said.latent_dist
         return {"encoded": q.mean, "deviation": q.std, "decoded": decoded}
     if made.counterpart is VQ:

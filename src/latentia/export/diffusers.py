@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,12 +17,13 @@ from latentia.core.errors import ConfigError
 from latentia.core.event import Event
 from latentia.core.types import LatentModel
 from latentia.export.graphs import on_the_cpu
-from latentia.networks import DeepCodec, KLCodec
+from latentia.networks import Causal3d, DeepCodec, KLCodec
 from latentia.runs.diffusers import (
     CONFIG,
     COUNTERPARTS,
     DC,
     KL,
+    LTX,
     VERSION,
     VQ,
     WEIGHTS,
@@ -114,7 +114,9 @@ def counterpart_of(run: Run) -> Counterpart:
     if found is None:
         fits = " or ".join(f"posterior.name={each.posterior} ({each.cls})" for each in alike)
         raise _refused(f"posterior '{posterior}' after network '{network}'", fits)
-    _check_pixels(run)
+    if found is LTX and not recipe["network"]["first"]:
+        raise _refused("a first frame that does not stand alone", "network.first=true")
+    _check_pixels(run, "video" if found is LTX else "image")
     return found
 
 
@@ -122,15 +124,15 @@ def _refused(what: str, setting: str) -> ConfigError:
     return ConfigError(f"{what} has no counterpart in diffusers; train with {setting}")
 
 
-def _check_pixels(run: Run) -> None:
+def _check_pixels(run: Run, kind: str) -> None:
     """Refuse what does not read pictures from -1 to 1, or does not give the decoder's output as one.
 
     A change of units would have to go into convolutions that see zeros beyond the edge, which are black in
     one unit and grey in the other: at the borders it would be another function.
     """
     ends, shape = run.transform.range(*run.image_range), Event.from_record(run.recipe["event"])
-    if shape.kind != "image":
-        raise _refused(f"an example of kind '{shape.kind}'", "pictures")
+    if shape.kind != kind:
+        raise _refused(f"an example of kind '{shape.kind}'", "clips" if kind == "video" else "pictures")
     if run.transform.random or max(abs(ends[0] + 1), abs(ends[1] - 1)) > 1e-6:
         name = run.recipe["transform"]["name"]
         raise _refused(
@@ -170,7 +172,7 @@ def measured(run: Run, model: LatentModel) -> Latents:
             if features.shape[1] > run.latent[0]:
                 logs = features[:, run.latent[0] :]
                 held += float((logs.abs() > HELD).double().mean()) * len(part) / len(rows)
-                variance = logs.clamp(-HELD, HELD).exp().transpose(0, 1).flatten(1)
+                variance = logs.clamp(-HELD, HELD).exp().expand_as(means).transpose(0, 1).flatten(1)
             seen = torch.stack([channels, channels.square(), variance]).mean(dim=2)
             total += seen.numpy() * len(part) / len(rows)
     mean, square, within = torch.from_numpy(total)
@@ -208,6 +210,8 @@ def exported(run: Run, white: tuple[Tensor, Tensor] | None = None) -> Exported:
         weights = rescaled(weights, shift, scale)
     elif latents is None:
         factor = float(start["scaling_factor"])
+    elif counterpart is LTX:
+        weights |= {"latents_mean": latents.mean.float(), "latents_std": latents.deviation.float()}
     elif counterpart is KL:
         shift, scale = latents.mean, 1 / latents.deviation
         weights = rescaled(weights, shift, scale)
@@ -282,7 +286,37 @@ def _dc(run: Run) -> dict[str, Any]:
     return config
 
 
-CONFIGS = {KL: _kl, VQ: _vq, DC: _dc}
+def _ltx(run: Run) -> dict[str, Any]:
+    network = Causal3d(**{key: value for key, value in run.recipe["network"].items() if key != "name"})
+    levels = len(network.channels)
+    halved, none = [True] * (levels - 1) + [False], [False] * (levels + 1)
+    return {
+        "in_channels": run.event[0],
+        "out_channels": run.event[0],
+        "latent_channels": run.latent[0],
+        "block_out_channels": list(network.channels),
+        "decoder_block_out_channels": list(network.channels),
+        "layers_per_block": list(network.blocks),
+        "decoder_layers_per_block": list(network.blocks),
+        "spatio_temporal_scaling": halved,
+        "decoder_spatio_temporal_scaling": halved,
+        "down_block_types": ["LTXVideoDownBlock3D"] * levels,
+        "downsample_type": ["conv"] * levels,
+        "decoder_inject_noise": none,
+        "upsample_residual": none[1:],
+        "upsample_factor": [1] * levels,
+        "timestep_conditioning": False,
+        "patch_size": network.patch,
+        "patch_size_t": 1,
+        "resnet_norm_eps": 1e-6,
+        "encoder_causal": True,
+        "decoder_causal": True,
+        "spatial_compression_ratio": network.stride[1],
+        "temporal_compression_ratio": network.stride[0],
+    }
+
+
+CONFIGS = {KL: _kl, VQ: _vq, DC: _dc, LTX: _ltx}
 
 
 def write(folder: str | os.PathLike[str], made: Exported, card: str) -> None:
@@ -296,76 +330,3 @@ def write(folder: str | os.PathLike[str], made: Exported, card: str) -> None:
     storage.write_json(os.path.join(folder, CONFIG), made.config)
     storage.save_tensors(os.path.join(folder, WEIGHTS), made.weights)
     storage.write_text(os.path.join(folder, "README.md"), card)
-
-
-def card(run: Run, made: Exported) -> str:
-    """Say what the folder is, and how to use it.
-
-    Args:
-        run: the run.
-        made: what became files.
-
-    Returns:
-        Markdown.
-    """
-    cls, strides = made.counterpart.cls, run.model.strides
-    encoded = {KL: "latent_dist.mean", VQ: "latents", DC: "latent"}[made.counterpart]
-    shape = "x".join(map(str, run.event))
-    low, high = run.image_range
-    return "\n".join(
-        [
-            "---",
-            "library_name: diffusers",
-            "tags: [latentia, autoencoder, latent-space]",
-            "---",
-            "",
-            f"# {cls} for pictures of {run.event[0]} channels, trained on {shape}",
-            "",
-            "```python",
-            f"from diffusers import {cls}",
-            "from diffusers.image_processor import VaeImageProcessor",
-            "",
-            f'codec = {cls}.from_pretrained("FOLDER").eval()',
-            f"processor = VaeImageProcessor(vae_scale_factor={strides[0]})",
-            f"z = codec.encode(processor.preprocess(image)).{encoded}",
-            "images = processor.postprocess(codec.decode(z).sample.detach())",
-            "```",
-            "",
-            f"Pixels go in and come out from -1 (stored as {low:g}) to 1 ({high:g}); sides are multiples of "
-            f"{strides[0]}, and the latent has {run.latent[0]} channels.",
-            "",
-            f"Scale of the latents: {scale_line(made)}.",
-            "",
-        ]
-    )
-
-
-def scale_line(made: Exported) -> str:
-    """Say how the latents are scaled.
-
-    Args:
-        made: what becomes files.
-
-    Returns:
-        A clause.
-    """
-    factor = f"scaling_factor {made.config['scaling_factor']:.6g}"
-    if made.latents is None:
-        return f"as they were in the folder that training began at, as the encoder was frozen; {factor}"
-    over = f"over {made.latents.examples:,} of {made.latents.of:,} training examples"
-    if made.counterpart is KL:
-        return f"mean 0 and deviation 1 in each channel {over}, by the weights; {factor}, no shift_factor"
-    return f"{factor}, one over their deviation {over}"
-
-
-def summary(config: Mapping[str, Any]) -> str:
-    """Say in a few words what a configuration describes.
-
-    Args:
-        config: of any of the classes.
-
-    Returns:
-        The class and its channels.
-    """
-    levels = config.get("block_out_channels") or config.get("encoder_block_out_channels")
-    return f"{config['_class_name']} of channels {' '.join(map(str, levels or ()))}"

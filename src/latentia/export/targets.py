@@ -8,7 +8,7 @@ from pathlib import Path
 from latentia.core import storage
 from latentia.core.errors import ConfigError
 from latentia.core.needs import ALONE
-from latentia.export import agreement, diffusers, drawn, pipelines
+from latentia.export import agreement, card, diffusers, drawn, pipelines
 from latentia.export.onnx import write_onnx
 from latentia.runs.run import Run
 
@@ -52,14 +52,14 @@ def _diffusers(run: Run, folder: Path, say: Say, codec: Run | None = None) -> It
     made = diffusers.exported(run)
     version, gaps, real = agreement.installed(), dict[str, float](), 0
     with storage.new_folder(folder) as target:
-        diffusers.write(target, made, diffusers.card(run, made))
+        diffusers.write(target, made, card.card(run, made))
         if version:
             gaps, real = agreement.compared(run, made, target)
     for note in made.notes:
         say(note)
     cls = made.counterpart.cls
     yield f"{folder}: {diffusers.CONFIG}, {diffusers.WEIGHTS} and the card README.md"
-    yield f"  {diffusers.summary(made.config)}; latents: {diffusers.scale_line(made)}"
+    yield f"  {card.summary(made.config)}; latents: {card.scale_line(made)}"
     if version:
         found = ", ".join(f"{name} {gap:.1e}" for name, gap in gaps.items())
         yield (

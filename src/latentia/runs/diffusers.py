@@ -1,7 +1,7 @@
 """What diffusers calls the codecs that this package has, too: classes, configurations, names of weights.
 
-The networks `kl_codec` and `deep_codec` have diffusers' layers under diffusers' names, so that a folder of
-either side is the other's up to a prefix, a table of settings, and the scale of the latents.
+The networks `kl_codec`, `deep_codec` and `causal3d` have diffusers' layers under diffusers' names, so that a
+folder of either side is the other's up to a prefix, a table of settings, and the scale of the latents.
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ class Counterpart:
 KL = Counterpart("AutoencoderKL", "kl_codec", "diagonal_gaussian", "vae")
 VQ = Counterpart("VQModel", "kl_codec", "ema_codebook", "vqvae")
 DC = Counterpart("AutoencoderDC", "deep_codec", "delta", "autoencoder")
-COUNTERPARTS = (KL, VQ, DC)
+LTX = Counterpart("AutoencoderKLLTXVideo", "causal3d", "shared_gaussian", "vae")
+COUNTERPARTS = (KL, VQ, DC, LTX)
 
 
 def outward(name: str) -> str | None:
@@ -66,7 +67,7 @@ def outward(name: str) -> str | None:
     for here, there in MOVED.items():
         if name.startswith(here):
             return there + name[len(here) :]
-    return name if name.startswith(("encoder.", "decoder.")) else None
+    return name if name.startswith(("encoder.", "decoder.")) or name in SCALES else None
 
 
 def inward(name: str) -> str:
@@ -114,7 +115,7 @@ def rescaled(weights: Mapping[str, Tensor], shift: Tensor, scale: Tensor) -> dic
     return {**weights, **{name: value.to(torch.float32) for name, value in changed}}
 
 
-FACTORS = {"AutoencoderKL": 0.18215, "VQModel": 0.18215, "AutoencoderDC": 1.0}
+FACTORS = {"AutoencoderKL": 0.18215, "VQModel": 0.18215, "AutoencoderDC": 1.0, "AutoencoderKLLTXVideo": 1.0}
 """The `scaling_factor` of a configuration that names none."""
 LAYERS = {
     "down_block_types": ("DownEncoderBlock2D",),
@@ -133,6 +134,13 @@ DEEP_LAYERS = {
     "decoder_conv_act_fn": ("relu",),
 }
 """The same of `AutoencoderDC`."""
+LTX_LAYERS = {
+    "down_block_types": ("LTXVideoDownBlock3D",),
+    "downsample_type": ("conv",),
+}
+"""The same of `AutoencoderKLLTXVideo`."""
+SCALES = ("latents_mean", "latents_std")
+"""Buffers of `AutoencoderKLLTXVideo` that say how its latents are scaled for other models."""
 
 
 def settings_of(config: Mapping[str, Any], where: str) -> tuple[Counterpart, dict[str, Any]]:
@@ -153,7 +161,7 @@ def settings_of(config: Mapping[str, Any], where: str) -> tuple[Counterpart, dic
     if found is None:
         known = ", ".join(each.cls for each in COUNTERPARTS)
         raise ConfigError(f"{where} is of class {name}, and training can begin at: {known}")
-    network, latent = (_deep_layers if found is DC else _layers)(config, where)
+    network, latent = {DC: _deep_layers, LTX: _video_layers}.get(found, _layers)(config, where)
     settings: dict[str, Any] = {
         "network": {"name": found.network, **network, "linear": False},
         "model": {"name": found.model, "latent_dim": latent},
@@ -202,6 +210,36 @@ def _deep_layers(config: Mapping[str, Any], where: str) -> tuple[dict[str, Any],
     return {"channels": channels, "blocks": blocks}, latent
 
 
+def _video_layers(config: Mapping[str, Any], where: str) -> tuple[dict[str, Any], int]:
+    _check_layers(config, where, LTX_LAYERS)
+
+    def given(key: str, usual: Any) -> Any:
+        value = config.get(key, usual)
+        return list(value) if isinstance(value, (list, tuple)) else value
+
+    wide, deep = [128, 256, 512, 512], [4, 3, 3, 3, 4]
+    channels, blocks = given("block_out_channels", wide), given("layers_per_block", deep)
+    levels = len(channels)
+    halved, usual = [True] * (levels - 1) + [False], [True, True, True, False]
+    fits: dict[str, tuple[Any, Any]] = {
+        "encoder_causal": (True, True),
+        "decoder_causal": (False, True),
+        "timestep_conditioning": (False, False),
+        "out_channels": (3, given("in_channels", 3)),
+        "patch_size_t": (1, 1),
+        "spatio_temporal_scaling": (usual, halved),
+        "decoder_spatio_temporal_scaling": (usual, halved),
+        "decoder_block_out_channels": (wide, channels),
+        "decoder_layers_per_block": (deep, blocks),
+        "decoder_inject_noise": ([False] * (levels + 1), [False] * (levels + 1)),
+        "upsample_residual": ([False] * levels, [False] * levels),
+        "upsample_factor": ([1] * levels, [1] * levels),
+    }
+    _check_same(where, {key: (given(key, unsaid), fit) for key, (unsaid, fit) in fits.items()})
+    network = {"channels": channels, "blocks": blocks, "patch": given("patch_size", 4), "first": True}
+    return network, given("latent_channels", 128)
+
+
 def _check_layers(config: Mapping[str, Any], where: str, known: Mapping[str, tuple[str, ...]]) -> None:
     """Refuse kinds of layers that the networks here have not."""
     for key, fits in known.items():
@@ -236,7 +274,7 @@ def weights_of(
     Returns:
         Weights by their names here, float32, and the factor that is left.
     """
-    weights = {inward(name): tensor.float() for name, tensor in tensors.items()}
+    weights = {inward(name): tensor.float() for name, tensor in tensors.items() if name not in SCALES}
     factor = float(config.get("scaling_factor") or FACTORS[counterpart.cls])
     if counterpart is not KL:
         return weights, factor
