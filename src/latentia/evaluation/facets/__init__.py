@@ -8,12 +8,21 @@ from __future__ import annotations
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from latentia.evaluation.facets import channels, classes, clusters, codec, codes, conditions, corruption
+from latentia.evaluation.facets import (
+    channels,
+    classes,
+    clips,
+    clusters,
+    codec,
+    codes,
+    conditions,
+    corruption,
+)
 
 if TYPE_CHECKING:
     from latentia.runs.run import Run
 
-FACETS: tuple[ModuleType, ...] = (codes, channels, conditions, classes, clusters, corruption, codec)
+FACETS: tuple[ModuleType, ...] = (codes, channels, conditions, classes, clusters, corruption, codec, clips)
 
 
 def of_topic(run: Run, topic: str) -> list[ModuleType]:

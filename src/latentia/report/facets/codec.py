@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from latentia.evaluation.facets import codec
+from latentia.metrics.figures import Figure
 from latentia.metrics.spectrum import noise_spectrum
 from latentia.plots.charts import Curve, lines
 from latentia.plots.exhibits import Exhibit, Panel, Row, Section, Words
@@ -130,13 +131,25 @@ def busiest(image: np.ndarray, side: int) -> tuple[int, int]:
 def _table(study: Study) -> tuple[Row, ...]:
     """Write a row for each code; nothing where the run was not evaluated."""
     figures = {} if study.assessment is None else study.assessment.figures
-    found = [figures[name] for name in COLUMNS if name in figures]
+    return cells(study, [figures.get(name) for name in COLUMNS])
+
+
+def cells(study: Study, columns: Sequence[Figure | None]) -> tuple[Row, ...]:
+    """Write a row for each code that figures have parts for.
+
+    Args:
+        study: the run, whose own code is the first.
+        columns: the figures, None where one was not measured.
+
+    Returns:
+        The rows; none where nothing was measured.
+    """
+    found = [figure for figure in columns if figure is not None]
     if not found:
         return ()
     rows = []
     for place, code in enumerate(found[0].parts):
-        cells = [_cell(figures.get(name), place) for name in COLUMNS]
-        rows.append(Row(code if place else study.title, tuple(cells)))
+        rows.append(Row(code if place else study.title, tuple(_cell(each, place) for each in columns)))
     return tuple(rows)
 
 
