@@ -45,6 +45,9 @@ def test_a_run_is_measured_and_its_report_plays(run):
     figures = latentia.evaluate(run, only=["reconstruction"]).figures
     table = figures["clip_psnr"]
     assert table.parts == ("this run", "cosines", "trilinear")
+    x = run.dataset.x[run.dataset.splits["test"]].astype(np.float32)
+    apart = np.square((run.inference.reconstruct(x).clip(0, 255) - x) / 255).mean(axis=(1, 2, 3, 4))
+    assert table.value[0] == pytest.approx(psnr(apart).mean(), rel=1e-3)
     halves = [np.array(figures[f"clip_psnr_{half}"].value) for half in ("still", "moving")]
     shares = np.array([figures[f"clip_psnr_{half}"].examples for half in ("still", "moving")])
     mean = (shares[0] * halves[0] + shares[1] * halves[1]) / shares.sum()

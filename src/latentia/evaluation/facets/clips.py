@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
 from latentia.data.splits import spread
 from latentia.evaluation.facets.codec import OWN, compared
@@ -55,7 +56,7 @@ def _figures(subject: Subject) -> Mapping[str, Figure]:
     run, dataset = subject.run, subject.dataset
     rows = compared(subject)
     found = reconstructed(run, dataset.x[rows], run.conditions_at(rows, dataset), keep=True)
-    given = subject.unit(np.asarray(found.given)).astype(np.float32)
+    given = _unit(run, np.asarray(found.given)).astype(np.float32)
     codes, hows = _codes(subject, given, np.asarray(found.decoded))
     moved = movement(given)
     moving = moved > np.median(moved) if len(given) > 1 else np.ones(len(given), bool)
@@ -106,12 +107,12 @@ def _codes(
     run = subject.run
     strides, lead = run.model.strides, run.model.lead
     ratio = math.prod(run.event) / math.prod(run.latent)
-    codes = {OWN: np.clip(subject.unit(decoded), 0, 1).astype(np.float32)}
+    codes = {OWN: np.clip(_unit(run, decoded), 0, 1).astype(np.float32)}
     hows = {OWN: f"a latent of {'x'.join(map(str, run.latent))}, {ratio:.0f} times fewer numbers than values"}
     own = subject.own
     if len(strides) == 3 and not own.unlike_numbers:
         rows = spread(subject.known_rows, max(1, VALUES // math.prod(own.dataset.event)))
-        known = subject.unit(subject.scaled(own.dataset.x[rows])).astype(np.float32)
+        known = _unit(run, subject.scaled(own.dataset.x[rows])).astype(np.float32)
         sides = (strides[0], strides[1], strides[2])
         back = cosine_code(known, given, sides, lead, run.latent[0])
         codes["cosines"] = np.clip(back, 0, 1)
@@ -123,3 +124,9 @@ def _codes(
     codes["trilinear"] = np.clip(back, 0, 1)
     hows["trilinear"] = f"clips of {'x'.join(map(str, size))}, scaled up again"
     return codes, hows
+
+
+def _unit(run: Run, x: np.ndarray) -> np.ndarray:
+    """Bring clips from the model's units to those in which 1 is the data's range."""
+    low, high = run.image_range
+    return (run.transform.invert(torch.from_numpy(x)).numpy() - low) / ((high - low) or 1.0)
