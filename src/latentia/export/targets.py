@@ -85,7 +85,7 @@ def _pipeline(run: Run, codec: Run, folder: Path, say: Say) -> Iterator[str]:
         say(note)
     yield f"{folder}: model_index.json, {made.denoiser}/, {made.codec}/, scheduler/ and the card README.md"
     classes = f"; {len(made.labels)} classes" if made.labels else ""
-    yield f"  {made.cls} of {made.config['_class_name']} and {diffusers.summary(made.vae.config)}{classes}"
+    yield f"  {made.cls} of {made.config['_class_name']} and {card.summary(made.vae.config)}{classes}"
     if version:
         found = ", ".join(f"{name} {gap:.1e}" for name, gap in gaps.items())
         yield (
