@@ -41,6 +41,8 @@ PARTS = 22
 """Parts of lambda in each of which levels are as likely as any other."""
 EVENLY = 0.1
 """Share of the levels that are drawn evenly."""
+TOGETHER = 1 << 18
+"""Numbers of examples that are denoised at all of their levels in one call."""
 WINDOW = 50
 """Batches that a part's second moment looks back on."""
 
@@ -180,8 +182,14 @@ class Diffusion(nn.Module):
         part = torch.rand(levels, len(x), device=x.device) + torch.arange(levels, device=x.device)[:, None]
         level, density = self.levels.draw(part / levels)
         t = self.schedule.time(level)
-        found = [self.gained(x, c, *each)[0] for each in zip(t, density, strict=True)]
-        return found[0] if levels == 1 else torch.stack(found).mean(dim=0)
+        if levels * x.numel() <= TOGETHER:  # of small latents calls cost more than arithmetic
+            every, told = (
+                None if each is None else each.repeat(levels, *[1] * (each.dim() - 1)) for each in (x, c)
+            )
+            found = self.gained(every, told, t.flatten(), density.flatten())[0].view(levels, -1)
+        else:
+            found = torch.stack([self.gained(x, c, *each)[0] for each in zip(t, density, strict=True)])
+        return found.mean(dim=0)
 
     def scored(self, x: Tensor, c: Tensor | None) -> tuple[Tensor, Tensor]:
         """Estimate the bound and score the target at one level, drawn evenly over the schedule's t.
