@@ -2,8 +2,8 @@
 
 python -m benchmarks.latent_cost
 
-Each size has a process of its own, so that its memory is its own. The lecture's sizes: 3 x 512 x 512 pixels, and
-the 4 x 64 x 64 latents of a codec that is eight times smaller along each side.
+Each size has a process of its own, so that its memory is its own. The lecture's sizes: 3 x 512 x 512 pixels,
+and the 4 x 64 x 64 latents of a codec that is eight times smaller along each side.
 """
 
 from __future__ import annotations
