@@ -183,9 +183,8 @@ class Diffusion(nn.Module):
         level, density = self.levels.draw(part / levels)
         t = self.schedule.time(level)
         if levels * x.numel() <= TOGETHER:  # of small latents calls cost more than arithmetic
-            every, told = (
-                None if each is None else each.repeat(levels, *[1] * (each.dim() - 1)) for each in (x, c)
-            )
+            every = x.repeat(levels, *[1] * (x.dim() - 1))
+            told = None if c is None else c.repeat(levels, 1)
             found = self.gained(every, told, t.flatten(), density.flatten())[0].view(levels, -1)
         else:
             found = torch.stack([self.gained(x, c, *each)[0] for each in zip(t, density, strict=True)])
