@@ -13,10 +13,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import latentia
+from latentia.coding.exact import REACH, WEIGHT_BITS, _Affine
 from latentia.core.errors import LatentiaError
 from latentia.runs.compression import Compressed, to_bytes
 
@@ -62,6 +64,20 @@ def test_it_decodes_and_is_written_the_same_again(runs, contents, name):
     holes = want.dtype.kind == "f"
     assert found.dtype == want.dtype and np.array_equal(found, want.reshape(found.shape), equal_nan=holes)
     assert to_bytes(runs[name].compressor, found, block=64) == contents[name]
+
+
+@pytest.mark.parametrize("name", ["levels", "table"])
+def test_the_networks_are_those_of_64_bit_integers(runs, name, monkeypatch):
+    def forward(self, x):
+        weight, bias, x = (part.numpy().astype(np.int64) for part in (self.weight, self.bias, x))
+        sums = x @ weight.T + bias
+        whole = sums + (1 << (self.shift - 1)) >> self.shift
+        ends = REACH if self.shift == WEIGHT_BITS else np.inf
+        return torch.from_numpy(whole.astype(np.float64)).clamp(-ends, ends)
+
+    want = runs[name].compressor.probe()
+    monkeypatch.setattr(_Affine, "forward", forward)
+    assert runs[name].compressor.probe() == want
 
 
 @pytest.mark.parametrize(("setting", "threads", "lanes"), [("plain", 2, 3), ("avx2", 1, 1)])

@@ -43,7 +43,11 @@ def command(
 
     opened = open_run(run, device="cpu")
     x, _ = opened.take(source, split, count or None, skip_bad=skip_bad)
-    written = compress(opened, x, output, block=block, resume=resume, quiet=False)
+    try:
+        written = compress(opened, x, output, block=block, resume=resume, quiet=False)
+    except KeyboardInterrupt:
+        click.echo("interrupted; what is done stays: go on with the same command and --resume", err=True)
+        click.get_current_context().exit(130)
     click.echo(f"{output}: {written.summary()}")
     if compare:
         for line in compared(opened, x):

@@ -6,6 +6,7 @@ that it is missing. Which of a cell's numbers it is stands in a second symbol, a
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,7 +74,8 @@ class TableSymbols(Symbols):
             raise ConfigError(
                 "a table is coded by its columns; train on a table, with --transform standardise"
             )
-        self._transform, self._inputs = transform, model.inputs
+        # A copy on the CPU, wherever the model computes.
+        self._transform, self._inputs = transform, copy.deepcopy(model.inputs).cpu() if model.inputs else None
         self._kinds = _kinds(model.likelihood, schema)
         self._likelihood = model.likelihood
         self.size = max(len(kind.at) for kind in self._kinds) + 2
