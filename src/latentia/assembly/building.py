@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -130,6 +131,8 @@ SHOWN = 1000
 """Training examples that a model sees before a run starts."""
 LOOKED, VALUES = 100_000, 1 << 24
 """Of a typed table so many, and so many values, at the most."""
+FEWEST, CLIPS = 8, 1 << 27
+"""Of clips so many at the least, and beyond them so many values at the most."""
 
 
 def begin(parts: Parts, dataset: Dataset, seed: int) -> None:
@@ -142,6 +145,8 @@ def begin(parts: Parts, dataset: Dataset, seed: int) -> None:
     """
     # The cells and the categories of a table are known by many examples.
     shown = SHOWN if dataset.schema is None else max(SHOWN, min(LOOKED, VALUES // dataset.event[0]))
+    if dataset.event.kind == "video":
+        shown = max(FEWEST, min(SHOWN, CLIPS // math.prod(dataset.event)))
     rows = np.random.default_rng(seed).permutation(dataset.splits["train"])[:shown]
     with seeded(seed):
         parts.model.begin(parts.transform(torch.from_numpy(dataset.x[rows])))
