@@ -86,9 +86,14 @@ RUNS = {
     "crops": settings(training={"epochs": 2}, data={"crop": 6, "flip": True}),
     "table": settings(data={"label": "none"}),  # of words, dates and numbers, with holes
     "three parts": settings(training={"accumulate": 3, "batch_size": 255, "frozen": ["encoder"]}),
+    "diffusion": settings("conditional_diffusion", "density", "identity", training={"epochs": 1}),
 }
 for name, more in (("patches", {"lecam": 0.01}), ("patches in shards", {"start": 0.0})):
     RUNS[name]["objective"] |= {"layers": 1, "channels": 8, **more}
+RUNS["diffusion"]["prior"] = {
+    "name": "diffusion",
+    "denoiser": {"name": "denoiser_unet", "widths": [16], "blocks": 1},
+}
 RUNS["codes"]["network"] |= {"channels": 8, "blocks": 1}
 RUNS["codes"]["posterior"] = {"name": "ema_codebook", "size": 16}
 RUNS["shards of blocks"] |= {"model": {"name": "hierarchical_vae", "levels": [2, 2]}}

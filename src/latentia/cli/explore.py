@@ -33,6 +33,13 @@ from latentia.cli.output import device_option
     metavar="DIR",
     help="For --export: the folder with ONNX Runtime Web's files; else they are found or fetched by npm.",
 )
+@click.option(
+    "--with",
+    "partner",
+    type=click.Path(path_type=Path),
+    metavar="RUN",
+    help="Another run that was trained on latents of this one, as a sampler of the tab Sample.",
+)
 @device_option
 def command(
     runs: tuple[Path, ...],
@@ -42,6 +49,7 @@ def command(
     no_browser: bool,
     folder: Path | None,
     runtime: Path | None,
+    partner: Path | None,
     device: str,
 ) -> None:
     """Show the latents of RUN, of several runs, or of a sweep, on a page in the browser."""
@@ -54,6 +62,8 @@ def command(
     opened_runs = [open_run(path, device=device) for path in folders]
     title = "" if axis is None else runs[0].resolve().name
     if folder is not None:
+        if partner is not None:
+            raise click.UsageError("--with needs the server, and --export makes a page without one; give one")
         from latentia.explorer.site import write_site
 
         size = write_site(
@@ -61,6 +71,8 @@ def command(
         )
         click.echo(f"{folder}: {size / 2**20:.1f} MB; open its index.html, or put the folder on any web host")
         return
+
+    other = None if partner is None else open_run(partner, device=device)
 
     def opened(address: str) -> None:
         click.echo(f"explore: {address} (Ctrl-C ends)")
@@ -70,5 +82,7 @@ def command(
             webbrowser.open(address)
 
     with listen(host, port) as bound:  # first: what a taken port ends must not have begun anything
-        app = app_of(opened_runs, labels=labels, axis=axis, title=title, host=host, allow=allow_host)
+        app = app_of(
+            opened_runs, labels=labels, axis=axis, title=title, host=host, allow=allow_host, partner=other
+        )
         serve(app, host, bound, opened)

@@ -14,8 +14,16 @@ from latentia.cli.output import device_option
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="The file; RUN/report.html for one run."
 )
+@click.option(
+    "--with",
+    "partner",
+    type=click.Path(path_type=Path),
+    metavar="RUN",
+    help="The run that draws latents for this one; or, of a run that was trained on latents, the one that "
+    "decodes them.",
+)
 @device_option
-def command(runs: tuple[Path, ...], output: Path | None, device: str) -> None:
+def command(runs: tuple[Path, ...], output: Path | None, partner: Path | None, device: str) -> None:
     """Write one self-contained HTML file about RUN, or about several runs side by side."""
     from latentia.api import open_run
     from latentia.core.errors import ConfigError
@@ -23,6 +31,7 @@ def command(runs: tuple[Path, ...], output: Path | None, device: str) -> None:
     if len(runs) > 1 and output is None:
         raise ConfigError("a report of several runs needs a place: give -o FILE.html")
     opened = [open_run(run, device=device) for run in runs]
+    other = None if partner is None else open_run(partner, device=device)
     from latentia.report import build
 
-    click.echo(f"report: {build(opened, output)}")
+    click.echo(f"report: {build(opened, output, partner=other)}")

@@ -28,10 +28,13 @@ if TYPE_CHECKING:
 
 KNOWN = 10_000
 """Training examples that probes, PCA and reference samples are given at the most."""
-
-
 READINGS = 32
 """Conditions over which the latents of an example are averaged, at the most."""
+ITSELF = "the latent is the example itself: evaluate the run that encoded it"
+MOMENTS = (
+    "the examples are moments of latents, and its samples are latents: evaluate the run that encoded them "
+    "with --samplers run --with this one"
+)
 
 
 @dataclass
@@ -98,6 +101,11 @@ class Subject:
     def split(self) -> str:
         """The name of the split; 'all' of other data, unless one is asked for."""
         return self.settings.split or ("test" if self.settings.data is None else "all")
+
+    @property
+    def of_moments(self) -> bool:
+        """Whether examples are moments of latents, which nothing that is made can be compared with."""
+        return self.run.model.copies and self.run.event != self.run.latent
 
     @property
     def bound(self) -> bool:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from latentia.core.errors import MissingExtra
+from latentia.core.errors import MissingExtra, RunError
 from latentia.explorer.view import View
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ def app_of(
     host: str = "127.0.0.1",
     allow: Sequence[str] = (),
     quick: bool = True,
+    partner: Run | None = None,
 ) -> Any:
     """Make the guarded app that shows runs.
 
@@ -37,13 +38,18 @@ def app_of(
         host: what the server is bound to.
         allow: further names under which the page may be asked for.
         quick: make a quicker decoder of each run beside the page, which takes some seconds.
+        partner: of a single run, another one that was trained on its latents and draws such.
 
     Returns:
         The ASGI app.
 
     Raises:
+        ConfigError: if a run is a prior alone, or the partner draws something else than latents of the run.
         MissingExtra: if the packages of the extra `serve` are not installed.
+        RunError: if there are several runs and a partner, or it was trained on latents of other weights.
     """
+    if partner is not None and len(runs) > 1:
+        raise RunError("--with is about one run; explore each alone")
     try:
         import fastapi  # noqa: F401
         import uvicorn  # noqa: F401
@@ -54,7 +60,9 @@ def app_of(
     from latentia.serving.guard import Guard, allowed_hosts
 
     names = labels or [""] * len(runs)
-    views = [View(run, number, label) for number, (run, label) in enumerate(zip(runs, names, strict=True))]
+    views = [
+        View(run, number, label, partner) for number, (run, label) in enumerate(zip(runs, names, strict=True))
+    ]
     for view in views:
         view.prepared()
         if quick:

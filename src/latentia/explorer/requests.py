@@ -14,6 +14,7 @@ from latentia.core import storage
 from latentia.core.errors import ConfigError, DataError, shell
 from latentia.core.event import Event
 from latentia.evaluation import Assessment
+from latentia.explorer.drawn import STRIPS
 from latentia.explorer.encoded import measured
 from latentia.explorer.view import View
 from latentia.probability.codes import nearest
@@ -40,8 +41,12 @@ FIELDS = (
     SEED,
     *(replace(field, high=100) for field in (TEMPERATURE, TRUNCATION)),
     Field("kept", int, 0, 0, 100),
+    Field("steps", int, low=1, high=1000),
+    Field("guidance", float, high=100),
+    Field("path", int, 0, 0, 32),
 )
-"""What may be asked of samples; `kept`: the levels of a hierarchy that all of them share."""
+"""What may be asked of samples; `kept`: the levels of a hierarchy that all of them share; `path`: at how many
+steps of a diffusion to look."""
 CLOSE = 1e-3
 """How far a latent may lie from the vectors of its codes."""
 
@@ -51,30 +56,44 @@ def sample(view: View, asked: dict[str, Any]) -> tuple[dict[str, np.ndarray | No
 
     Args:
         view: the run.
-        asked: `n`, `seed`, `sampler`, `truncation`, `temperature`, `noise`, `condition` (a row of numbers),
-            and `kept`; see `FIELDS`. Each may be left out.
+        asked: `n`, `seed`, `sampler`, `truncation`, `temperature`, `steps`, `guidance`, `noise`, `condition`
+            (a row of numbers; of the sampler `run` a name), `kept` and `path`; see `FIELDS`. Each may be left
+            out.
 
     Returns:
         Arrays: the data `x`, the latents `z`, flat, the `codes` of a model that has codes, `(n, levels,
-        *grid)`. Plain values: `n` and `shape`.
+        *grid)`, and what the first samples were taken for on their way from noise, `path`, `(samples, looks,
+        *event)`, where it was asked for. Plain values: `n` and `shape`.
 
     Raises:
         ConfigError: for a setting that does not exist or does not fit.
     """
     asked = checked(FIELDS, asked)
     n, seed, name, kept, condition = (asked[key] for key in ("n", "seed", "sampler", "kept", "condition"))
-    if name not in view.samplers:
+    if name not in view.drawn.samplers:
         raise ConfigError(f"this run has no sampler '{name[:40]}' here")
-    settings = {key: asked[key] for key in ("truncation", "temperature") if asked[key] is not None}
-    run = view.run
+    own = ("truncation", "temperature", "steps", "guidance")
+    settings = {key: asked[key] for key in own if asked[key] is not None}
+    run, path = view.run, None
+    if name == "run" and condition is not None:
+        settings, condition = (
+            {**settings, "condition": str(condition)},
+            None,
+        )  # it is the other run that is told
     with view.lock:
         c = run.conditions_for(n, None if condition is None else run.condition_rows(condition), seed)
-        sampler = run.sampler(name, **settings) if settings else run.sampler_as_fitted(name)
-        z = run.draw(n, c, sampler, seed=seed)
+        sampler = view.drawn.sampler(name, settings)
+        if asked["path"]:
+            seen = view.drawn.path(sampler, n, c, seed, asked["path"])
+            z, first = seen[-1], seen[:, :STRIPS]
+            told = None if c is None else c[:STRIPS]
+            path = np.stack([run.inference.decode(look, told) for look in first], axis=1)
+        else:
+            z = run.draw(n, c, sampler, seed=seed)
         if kept:
             z = run.redraw(np.repeat(z[:1], n, axis=0), kept, seed=seed + 1)
         x = run.inference.decode(z, c, noise=asked["noise"], seed=seed)
-    arrays = {"x": x, "z": z.reshape(n, -1), "codes": _codes(view, z)}
+    arrays = {"x": x, "z": z.reshape(n, -1), "codes": _codes(view, z), "path": path}
     return arrays, {"n": n, "shape": [n, *run.event]}
 
 

@@ -19,6 +19,7 @@ from latentia.core.errors import LatentiaError
 from latentia.data.splits import spread
 from latentia.explorer import requests as asked
 from latentia.explorer import runtime
+from latentia.explorer.drawn import FITTED
 from latentia.explorer.routes import PAGE, packed
 from latentia.explorer.view import View
 from latentia.export.decoder import kept_graph
@@ -97,13 +98,13 @@ def _state(view: View) -> dict[str, Any]:
     if state["condition"] is not None:
         known = run.model.dropped and not run.model.classifies
         state["condition"] = {**state["condition"], "unknown": known}
-    state["samplers"] = list(_samplers(run))
+    state["samplers"], state["walks"] = list(_samplers(run)), {}  # here nothing is denoised
     return state
 
 
 def _samplers(run: Run) -> tuple[str, ...]:
-    """Name the samplers whose latents travel: the prior, and the mixture where it was fitted before."""
-    return ("prior",) if run.kept_sampler("mixture") is None else ("prior", "mixture")
+    """Name the samplers whose latents travel: the prior, and those that were fitted before."""
+    return ("prior", *(name for name in ("mixture", *FITTED) if run.kept_sampler(name) is not None))
 
 
 def _is_normal(run: Run) -> bool:

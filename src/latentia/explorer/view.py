@@ -16,6 +16,7 @@ from latentia.data.column import column_names
 from latentia.data.dataset import Dataset
 from latentia.data.splits import spread
 from latentia.explorer import planes
+from latentia.explorer.drawn import Drawn
 from latentia.explorer.encoded import Encoded, encode_all, label_of
 from latentia.explorer.jobs import Job, Tick
 from latentia.explorer.planes import Plane
@@ -40,15 +41,22 @@ ENCODING, ARRANGING, QUICKENING = threading.Lock(), threading.Lock(), threading.
 class View:
     """One run under the eyes of the page. Methods may be called from any thread."""
 
-    def __init__(self, run: Run, number: int, label: str = "") -> None:
+    def __init__(self, run: Run, number: int, label: str = "", partner: Run | None = None) -> None:
         """Look at a run.
 
         Args:
             run: the run.
             number: its place among the runs of the page.
             label: what it is called in a sweep; its name by default.
+            partner: another run, which was trained on latents of this one and draws such.
+
+        Raises:
+            ConfigError: if there is nothing to look at, or the partner draws something else.
+            RunError: if the partner was trained on latents of other weights.
         """
+        run.needs_decoder("explore")
         self.run = run
+        self.drawn = Drawn(run, partner)
         self.number = number
         self.label = label or run.name
         self.service = Service(run)
@@ -94,7 +102,8 @@ class View:
             "schema": _schema(run),
             "ranges": self._ranges,
             "bound": run.objective.bound,
-            "samplers": self.samplers,
+            "samplers": self.drawn.samplers,
+            "walks": self.drawn.walks(),
             "levels": run.model.levels,
             "codes": None if coder is None else {"shape": run.latent[1:], "size": coder.size},
             "condition": self.condition,
@@ -109,13 +118,6 @@ class View:
         x = self.run.dataset.x[spread(np.arange(len(self.run.dataset)), RANGED)]
         low, high = np.fmin.reduce(x, axis=0), np.fmax.reduce(x, axis=0)
         return [(float(a), float(b)) for a, b in zip(np.nan_to_num(low), np.nan_to_num(high))]
-
-    @property
-    def samplers(self) -> list[str]:
-        """Where samples can come from without a fit that takes minutes."""
-        if self.run.model.coder is None:
-            return ["prior", "mixture"]
-        return ["prior"] + ["autoregressive"] * (self.run.kept_sampler("autoregressive") is not None)
 
     @cached_property
     def condition(self) -> dict[str, Any] | None:

@@ -48,6 +48,7 @@ def write_onnx(
     Raises:
         LatentiaError: if neither can be written, or ONNX Runtime does not compute what torch computes.
     """
+    run.needs_decoder("export")
     need("exporting to ONNX")
     model = on_the_cpu(run.model)
     encoder_inputs, decoder_inputs, real = parity.inputs(run, model)

@@ -28,7 +28,8 @@ class Averages:
         distortion: E_q[-log p(x|z)], in nats.
         rate: KL(q(z|x) || p(z)), in nats.
         penalty: the rest of the loss, in nats.
-        mse: squared error per dimension of the decoded posterior mean, in the model's units.
+        mse: squared error per dimension of the decoded posterior mean, in the model's units; None of a model
+            whose latent is the example itself.
         bits_per_dim: -ELBO in bits per dimension of the stored data; None without a bound.
         kl: KL of each latent dimension, in nats; empty without a rate.
         rate_by_level: the rate of each level of a hierarchy, in nats; empty for a model without levels.
@@ -41,7 +42,7 @@ class Averages:
     distortion: float
     rate: float
     penalty: float
-    mse: float
+    mse: float | None
     bits_per_dim: float | None
     kl: tuple[float, ...]
     rate_by_level: tuple[float, ...]
@@ -60,7 +61,7 @@ class Averages:
         return {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in asdict(self).items()
-            if name not in same and (name != BOUND or value is not None)
+            if name not in same and (name not in ("mse", BOUND) or value is not None)
         }
 
 
@@ -134,8 +135,10 @@ def stored_bits(nats: float, model: LatentModel, loader: Loader) -> float:
 
     Returns:
         Bits per dimension, or per observed value where some are missing. Values of a discrete kind, such as
-        categories, are probabilities already.
+        categories, are probabilities already. Moments of latents are as many dimensions as the latents.
     """
+    if model.copies:
+        return bits_per_dim(nats, math.prod(model.latent), loader.transform.log2_unit)
     unit, share, there = (
         0.0 if model.discrete else loader.transform.log2_unit,
         model.densities,
@@ -307,10 +310,10 @@ def average_terms(
     levels = tuple(by_level(kl, model.levels).tolist())
     means = dict(zip(MEANS, values.tolist(), strict=True))
     bits = stored_bits(means["distortion"] + means["rate"], model, loader) if objective.bound else None
-    tighter = means.pop(BOUND)
+    tighter, mse = means.pop(BOUND), means.pop("mse")
     return Averages(
-        **means, kl=tuple(kl.tolist()), rate_by_level=levels, bits_per_dim=bits, examples=count,
-        iwae_bound=None if math.isnan(tighter) else tighter,
+        **means, mse=None if model.copies else mse, kl=tuple(kl.tolist()), rate_by_level=levels,
+        bits_per_dim=bits, examples=count, iwae_bound=None if math.isnan(tighter) else tighter,
     )  # fmt: skip
 
 

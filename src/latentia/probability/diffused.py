@@ -119,9 +119,31 @@ class Diffused(Distribution):
     def sample(self, sample_shape: torch.Size | tuple[int, ...] = ()) -> Tensor:
         """Draw, shape `(*sample_shape, *batch, *latent)`."""
         shape = torch.Size((*sample_shape, *self.batch_shape, *self.event_shape))
-        noise = torch.randn(shape, device=self.shift.device).reshape(-1, *self.event_shape)
-        c = None if self.c is None else self.c.repeat(len(noise) // max(1, len(self.c)), 1)
+        noise, c = self._begun(shape)
         return (self._walked(noise, c) * self.scale + self.shift).view(shape)
+
+    def _begun(self, shape: torch.Size) -> tuple[Tensor, Tensor | None]:
+        """Draw the noise that a walk begins at, with a condition for each."""
+        noise = torch.randn(shape, device=self.shift.device).reshape(-1, *self.event_shape)
+        return noise, None if self.c is None else self.c.repeat(len(noise) // max(1, len(self.c)), 1)
+
+    @torch.no_grad()
+    def path(self, sample_shape: torch.Size | tuple[int, ...] = (), looks: int = 8) -> Tensor:
+        """Draw as `sample` does, and look at some steps at what the denoiser makes of the noise there.
+
+        Args:
+            sample_shape: of the draws.
+            looks: how many, spread evenly over the steps, the last one being the draw itself; fewer where a
+                walk has fewer steps.
+
+        Returns:
+            Shape `(looks, *sample_shape, *batch, *latent)`.
+        """
+        shape = torch.Size((*sample_shape, *self.batch_shape, *self.event_shape))
+        at = looked_at(self.walk.steps, looks)
+        noise, c = self._begun(shape)
+        seen = [x for step, (_, x) in enumerate(self.process.path(noise, c, self.walk)) if step in at]
+        return (torch.stack(seen) * self.scale + self.shift).view(len(seen), *shape)
 
     def _walked(self, noise: Tensor, c: Tensor | None) -> Tensor:
         """Walk from noise, so many at a time as fit into the caches of a processor."""
@@ -156,6 +178,27 @@ class Diffused(Distribution):
     def variance(self) -> Tensor:
         """Their variance, shape `(*batch, *latent)`."""
         return self._measured().var(dim=0)
+
+
+def looked_at(steps: int, looks: int) -> tuple[int, ...]:
+    """Choose steps of a walk to look at: the first, the last, and others evenly between them.
+
+    Args:
+        steps: how many there are.
+        looks: how many to choose; fewer where there are not so many.
+
+    Returns:
+        Their numbers, from 0.
+
+    Raises:
+        ConfigError: if there is none to choose.
+    """
+    if looks < 1:
+        raise ConfigError(f"'looks' must be at least 1, not {looks}")
+    if looks == 1:
+        return (steps - 1,)
+    count = min(looks, steps)
+    return tuple(round(k * (steps - 1) / max(1, count - 1)) for k in range(count))
 
 
 @register("prior", "diffusion")

@@ -115,6 +115,8 @@ def tiles(study: Study) -> list[Fact]:
     if not row:
         return []
     noisy = "against values with the transform's noise" if study.run.transform.random else "per value"
+    if study.copies:
+        return _of_prior(study)
     what = f"squared error of the reconstruction, {noisy}, {_units(study)}"
     if "mse_of_mean" in row:
         what += f"; the mean of the training examples has {number(row['mse_of_mean'])}"
@@ -134,6 +136,17 @@ def tiles(study: Study) -> list[Fact]:
             "Distortion", number(row["distortion"]), "expected −log p(x|z): what reconstruction costs", "nats"
         ),
         Fact("Rate", number(row["rate"]), "KL(q(z|x) ‖ p(z)): what the latent carries", "nats"),
+    ]
+
+
+def _of_prior(study: Study) -> list[Fact]:
+    """Give the key figures of a prior alone, which has no other terms than its bound."""
+    row = study.test
+    note = "upper bound on −log p of a latent, mean over examples; lower is better"
+    bits = "−ELBO for each number of a latent, in bits; a density's, so it may be negative"
+    return [
+        Fact("−ELBO", number(row["distortion"] + row["rate"]), note, "nats"),
+        Fact("Bits per dimension", number(row["bits_per_dim"]), bits, "bits"),
     ]
 
 
@@ -277,7 +290,11 @@ def outcome(study: Study) -> list[Fact]:
     size = f"{len(study.inputs.encoded):,} {study.inputs.split} {study.inputs.noun}, without noise"
     return [
         Fact("MSE", number(mse), f"{size}, {_units(study)}"),
-        Fact("Variance explained", minus(f"{100 * explained:.1f} %"), "1 − MSE / variance of the data"),
+        Fact(
+            "Variance explained",
+            NONE if math.isnan(explained) else minus(f"{100 * explained:.1f} %"),
+            "1 − MSE / variance of the data",
+        ),
         Fact("−ELBO, nats", number(elbo), "logged on the test split; an autoencoder has no bound"),
         Fact("Distortion, nats", number(row.get("distortion")), "comparable between equal likelihoods only"),
         Fact("Rate, nats", number(row.get("rate") if bound else None)),

@@ -128,6 +128,7 @@ def gather(
     assessments: Sequence[Assessment] = (),
     axis: Axis | None = None,
     points: int | None = None,
+    partner: Run | None = None,
 ) -> Group:
     """Prepare runs: on the same data, each with a name of its own.
 
@@ -137,6 +138,7 @@ def gather(
         assessments: what the evaluation says of each, or none.
         axis: what a sweep changes from run to run; a single run has none.
         points: points of each latent map; by default fewer where many runs have to be mapped.
+        partner: of a single run, the one that draws its latents or decodes them; or None.
 
     Returns:
         The group.
@@ -150,7 +152,7 @@ def gather(
     stems = _told_apart([_stem(title if axis is None else f"{axis.short}-{title}") for title in titles])
     given = assessments or [None] * len(runs)
     studies = tuple(
-        Study(run, title, f"{stem}-" if len(runs) > 1 else "", inputs, seed, assessment)
+        Study(run, title, f"{stem}-" if len(runs) > 1 else "", inputs, seed, assessment, partner)
         for run, title, stem, assessment in zip(runs, titles, stems, given, strict=True)
     )
     return Group(studies, VIEWS[inputs.kind](dataset), axis)

@@ -36,6 +36,7 @@ def build(
     assessments: Sequence[Assessment] = (),
     axis: Axis | None = None,
     points: int | None = None,
+    partner: Run | None = None,
     quiet: bool = False,
 ) -> Path:
     """Write the report on one run, on several side by side, or on a sweep.
@@ -53,14 +54,17 @@ def build(
             that on any run.
         points: points of each latent map, at most 10,000; by default 3,000, or fewer where many runs
             have to be mapped.
+        partner: of a single run, the one that draws latents for it; or, where it is a prior alone, the one
+            that decodes them. One of the two was trained on latents of the other.
         quiet: show no progress bar, not even on a terminal.
 
     Returns:
         The HTML file.
 
     Raises:
-        RunError: if there is no run, the runs are of different data, or there is not one assessment or
-            one value of the axis for each run.
+        ConfigError: if a partner draws something else than latents of the run.
+        RunError: if there is no run, the runs are of different data, there is not one assessment or
+            one value of the axis for each run, or a partner is of other weights.
         LatentiaError: if a file cannot be written.
     """
     check_comparable(runs)
@@ -68,7 +72,9 @@ def build(
     if len(runs) == 1 and not assessments and (known := latest(runs[0])) is not None:
         assessments = [known]
     path = Path(out) if out is not None else runs[0].folder.report_file
-    group = gather(runs, seed, assessments, axis, points)
+    if partner is not None:
+        _check_partner(runs, partner)
+    group = gather(runs, seed, assessments, axis, points, partner)
     figures = _folder(path.parent / "figures")
     with _maps(group, quiet):
         parts = sections(group)
@@ -112,6 +118,14 @@ def _check(runs: Sequence[Run], assessments: Sequence[Assessment], axis: Axis | 
         )
     if axis is not None and len(axis.values) != len(runs):
         raise RunError(f"{axis.name} has {len(axis.values)} values for {len(runs)} runs; give one for each")
+
+
+def _check_partner(runs: Sequence[Run], partner: Run) -> None:
+    """Refuse a partner that has nothing to do with the run."""
+    if len(runs) > 1:
+        raise RunError("--with is about one run; write a report for each")
+    codec, other = (partner, runs[0]) if runs[0].model.copies else (runs[0], partner)
+    codec.sampler("run", path=str(other.folder.path))
 
 
 @contextlib.contextmanager

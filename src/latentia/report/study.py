@@ -39,6 +39,7 @@ class Study:
         inputs: the examples that are shown.
         seed: seed of everything random.
         assessment: what the evaluation says of it, if it was evaluated.
+        partner: the run that draws latents for this one, or decodes those that this one draws; or None.
         flattened: the latents of `inputs.mapped` in the plane, by the way they came there; computed beside
             everything else, because they take the longest.
     """
@@ -49,6 +50,7 @@ class Study:
     inputs: Inputs
     seed: int
     assessment: Assessment | None = None
+    partner: Run | None = None
     flattened: dict[str, Future[Flattened]] = field(default_factory=dict)
 
     @property
@@ -65,6 +67,11 @@ class Study:
     def coded(self) -> bool:
         """Whether latents are codes."""
         return self.run.model.coder is not None
+
+    @property
+    def copies(self) -> bool:
+        """Whether the model is a prior alone, whose latents are its examples."""
+        return self.run.model.copies
 
     @property
     def flat(self) -> bool:
@@ -126,7 +133,12 @@ class Study:
 
     @cached_property
     def accuracy(self) -> tuple[float, float]:
-        """Mean squared error and share of the variance explained, over up to 1,000 held-out examples."""
+        """Mean squared error and share of the variance explained, over up to 1,000 held-out examples.
+
+        NaN of a prior alone, which reconstructs nothing.
+        """
+        if self.copies:
+            return float("nan"), float("nan")
         errors, variance = self.errors(self.inputs.encoded)
         mse = float(errors.mean())
         return mse, 1 - mse / variance if variance > 0 else float("nan")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -69,16 +70,34 @@ class RunSampler(Sampler):
 
     def draw(self, n: int, c: Tensor | None = None) -> Tensor:
         """Draw with the other run; see `Sampler`."""
+        other, sampler, rows, seed = self._begun(n)
+        z = other.draw(n, rows, sampler, seed=seed)
+        return torch.from_numpy(latents_of(other, z, rows)).to(other.device)
+
+    @property
+    def denoises(self) -> bool:
+        """Whether the other run's sampler does; see `Sampler`."""
+        return self._drawing()[1].denoises
+
+    def on_the_way(self, n: int, c: Tensor | None = None, looks: int = 8) -> Tensor:
+        """Look at the other run's sampler on its way; see `Sampler`."""
+        other, sampler, rows, seed = self._begun(n)
+        seen = sampler.denoising(n, seed, other.condition_tensor(rows, n), looks)
+        x = np.stack([latents_of(other, z, rows) for z in seen])
+        return torch.from_numpy(x).to(other.device)
+
+    def _drawing(self) -> tuple[Run, Sampler]:
+        """Give the other run and its sampler."""
         if self.other is None:
             raise TypeError("a RunSampler draws with the run that it was fitted with")
-        other, seed = self.other, int(torch.randint(2**31, ()))
-        rows = other.conditions_for(n, other.conditions(self.said), seed)
-        sampler = other.sampler(self.name, quiet=self.quiet, **self.settings)
-        if _moments(other):
-            z = other.draw(n, rows, sampler, seed=seed)
-        else:
-            z = other.made(n, rows, sampler, seed=seed)
-        return torch.from_numpy(z).to(other.device)
+        sampler = self.other.sampler(self.name, quiet=self.quiet, **self.settings)
+        return self.other, sampler.to(self.other.device)
+
+    def _begun(self, n: int) -> tuple[Run, Sampler, np.ndarray | None, int]:
+        """Choose what is drawn: the other run, its sampler, its conditions and the seed of its draw."""
+        other, sampler = self._drawing()
+        seed = int(torch.randint(2**31, ()))
+        return other, sampler, other.conditions_for(n, other.conditions(self.said), seed), seed
 
 
 def check_latents(other: Run, latent: tuple[int, ...], source: Source) -> None:
@@ -94,7 +113,7 @@ def check_latents(other: Run, latent: tuple[int, ...], source: Source) -> None:
         RunError: if it was trained on latents of other weights.
     """
     path = other.folder.path
-    drawn = other.latent if _moments(other) else other.event
+    drawn = other.latent if of_moments(other) else other.event
     if tuple(drawn) != tuple(latent):
         theirs, own = ("x".join(map(str, shape)) for shape in (drawn, latent))
         raise ConfigError(
@@ -109,6 +128,27 @@ def check_latents(other: Run, latent: tuple[int, ...], source: Source) -> None:
         )
 
 
-def _moments(run: Run) -> bool:
-    """Say whether a run's examples are moments of latents, and its latents the latents themselves."""
+def latents_of(other: Run, z: np.ndarray, c: np.ndarray | None) -> np.ndarray:
+    """Turn what a run that was trained on latents draws into these latents.
+
+    Args:
+        other: the run.
+        z: its own latents, `(N, *latent)`.
+        c: their conditions, `(N, C)`, or None.
+
+    Returns:
+        Latents of the run whose latents it was trained on.
+    """
+    return z if of_moments(other) else other.inference.decode(z, c)
+
+
+def of_moments(run: Run) -> bool:
+    """Say whether a run's examples are moments of latents, and its latents the latents themselves.
+
+    Args:
+        run: the run.
+
+    Returns:
+        Whether they are.
+    """
     return run.record.encoded.get("latents") == "moments"

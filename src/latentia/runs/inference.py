@@ -237,11 +237,27 @@ class Inference(Conditioned):
         Returns:
             Data in the data's units, `(N, *event)`, as `outward` gives them.
         """
+        self.needs_decoder("reconstruct")
         examples, c = self.inward(x, c)
         c = self.complete(examples, c)
         z = self.inference.encode(examples, c)
         made = self.inference.decode(z, c if edit is None else edit)
         return self.outward(made[(..., *map(slice, examples.shape[-len(self.event) + 1 :]))], x)
+
+    def needs_decoder(self, verb: str) -> None:
+        """Refuse what says nothing of a model that is a prior alone, whose latents are its examples.
+
+        Args:
+            verb: what is asked.
+
+        Raises:
+            ConfigError: if the model is one.
+        """
+        if self.model.copies:
+            raise ConfigError(
+                f"a model that is a prior alone has nothing to {verb}: its latents are its examples; {verb} "
+                "with the run that encoded them"
+            )
 
     def sample_latents(
         self,
@@ -314,6 +330,7 @@ class Inference(Conditioned):
         Returns:
             Data, `(steps, *event)`, as `outward` gives them.
         """
+        self.needs_decoder("interpolate")
         x = np.concatenate([self.inward(end)[0][:1] for end in (a, b)])
         c = self.complete(x, c)
         ends = torch.from_numpy(self.inference.encode(x, c))
@@ -344,6 +361,7 @@ class Inference(Conditioned):
         Returns:
             Data, `(len(dims), T, *event)`, the last as `outward` gives them; a row for each in a frame.
         """
+        self.needs_decoder("traverse")
         if x is not None:
             x, c = self.inward(x, c)
             c = self.complete(x, c)

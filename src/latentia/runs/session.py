@@ -378,16 +378,16 @@ def _test(
     least = floor(splits[name], mean, objective.samples, model.nominal)
     if name == "test":
         row = {"split": "test", "step": outcome.progress.step, "weights_step": header.get("step")}
-        row |= {**scores.row(), "mse_of_mean": least}
+        row |= scores.row() | ({} if scores.mse is None else {"mse_of_mean": least})
         if processes.first and row not in folder.metrics():
             folder.log(row)
-        figures = [] if model.copies else [f"MSE {scores.mse:.5f} (the mean example's: {least:.5f})"]
+        figures = [] if scores.mse is None else [f"MSE {scores.mse:.5f} (the mean example's: {least:.5f})"]
         if objective.bound:
             bits = f" ({scores.bits_per_dim:.4f} bits/dim)"
             elbo = f"-ELBO {scores.negative_elbo:.2f} nats{bits}"
             figures = [elbo, f"distortion {scores.distortion:.2f}", f"rate {scores.rate:.2f}", *figures]
         say(f"test, {scores.examples:,} examples: " + ", ".join(figures))
-    if model.copies:
+    if scores.mse is None:
         return
     found = below_mean(scores.mse, least, spec, scores.rate if objective.bound else None)
     if found and not (outcome.fault or outcome.warnings):  # which say more

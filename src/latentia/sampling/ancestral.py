@@ -12,7 +12,7 @@ from torch.distributions import Distribution, Independent, Normal
 
 from latentia.core.errors import ConfigError
 from latentia.core.registry import register
-from latentia.probability import Diffused, Hierarchy, Solver, UniformChoice, Walk
+from latentia.probability import Diffused, DiffusionPrior, Hierarchy, Solver, UniformChoice, Walk
 from latentia.sampling.base import Sampler, Source
 
 
@@ -108,10 +108,23 @@ class PriorSampler(Sampler):
         prior = self._walking(self.prior(c))
         return sample_prior(prior, n, truncation=self.truncation, temperature=self.temperature)
 
+    @property
+    def denoises(self) -> bool:
+        """Whether the prior is a diffusion; see `Sampler`."""
+        return isinstance(self.prior, DiffusionPrior)
+
+    def on_the_way(self, n: int, c: Tensor | None = None, looks: int = 8) -> Tensor:
+        """Look at a diffusion on its way; see `Sampler`."""
+        prior = None if self.prior is None else self._walking(self.prior(c))
+        if not isinstance(prior, Diffused):
+            return super().on_the_way(n, c, looks)
+        return prior.path(() if prior.batch_shape else (n,), looks)
+
     def _walking(self, prior: Distribution) -> Distribution:
         """Let a diffusion walk as was asked; others have nothing to walk."""
         if isinstance(prior, Diffused):
-            walk = Walk(self.steps or prior.walk.steps, self.solver or prior.walk.solver, self.guidance)
+            steps = prior.walk.steps if self.steps is None else self.steps
+            walk = Walk(steps, self.solver or prior.walk.solver, self.guidance)
             return prior.by(walk, self.quiet)
         if self.steps is not None or self.solver is not None or self.guidance != 1.0:
             raise ConfigError(

@@ -102,6 +102,30 @@ class Sampler(nn.Module):
         """
         raise TypeError("a sampler defines its own draw")
 
+    @property
+    def denoises(self) -> bool:
+        """Whether a draw is a walk from noise, at whose steps one can look."""
+        return False
+
+    def on_the_way(self, n: int, c: Tensor | None = None, looks: int = 8) -> Tensor:
+        """Draw as `draw` does, and give what is made of the noise on the way as well.
+
+        Args:
+            n: how many.
+            c: a condition for each, shape `(n, C)`.
+            looks: at how many steps to look, the last one being the draw itself.
+
+        Returns:
+            Shape `(looks, n, *latent)`.
+
+        Raises:
+            ConfigError: if a draw is no walk.
+        """
+        raise ConfigError(
+            "these latents are drawn at once, and not step by step from noise; use a prior or a sampler that "
+            "is a diffusion"
+        )
+
     @torch.no_grad()
     def sample(self, n: int, seed: int = 0, c: Tensor | None = None) -> np.ndarray:
         """Draw latents.
@@ -121,6 +145,22 @@ class Sampler(nn.Module):
             raise ConfigError(f"'n' must be positive, not {n}")
         with seeded(seed):
             return self.draw(n, c).float().cpu().numpy()
+
+    @torch.no_grad()
+    def denoising(self, n: int, seed: int = 0, c: Tensor | None = None, looks: int = 8) -> np.ndarray:
+        """Give how the latents of `sample` come out of noise; see `on_the_way`.
+
+        Args:
+            n: how many.
+            seed: seed of the draw.
+            c: a condition for each, shape `(n, C)`.
+            looks: at how many steps to look.
+
+        Returns:
+            Shape `(looks, n, *latent)`, float32; the last are those that `sample` gives.
+        """
+        with seeded(seed):
+            return self.on_the_way(n, c, looks).float().cpu().numpy()
 
 
 def checked(name: str, settings: Mapping[str, Any]) -> config.Table:

@@ -11,7 +11,7 @@ from latentia.assembly import assemble
 from latentia.core.errors import ConfigError
 from latentia.core.registry import register
 from latentia.networks import Denoiser, usual_denoiser
-from latentia.probability import Solver, Walk
+from latentia.probability import Diffused, Solver, Walk
 from latentia.sampling.base import Sampler, Source, learn
 
 EMA = 0.999
@@ -89,5 +89,17 @@ class DiffusionSampler(Sampler):
 
     def draw(self, n: int, c: Tensor | None = None) -> Tensor:
         """Draw noise and denoise it; see `Sampler`."""
+        return self._prior().sample((n,))
+
+    @property
+    def denoises(self) -> bool:
+        """Always; see `Sampler`."""
+        return True
+
+    def on_the_way(self, n: int, c: Tensor | None = None, looks: int = 8) -> Tensor:
+        """Denoise noise, looking at it on the way; see `Sampler`."""
+        return self._prior().path((n,), looks)
+
+    def _prior(self) -> Diffused:
         prior: Any = self.model.prior()
-        return prior.by(self.walk, self.quiet).sample((n,))
+        return prior.by(self.walk, self.quiet)

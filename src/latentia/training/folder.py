@@ -264,10 +264,14 @@ def _summary(folder: RunFolder) -> tuple[str, ...]:
     test = next((row for row in reversed(metrics) if row.get("split") == "test"), None)
     scored = "not finished"
     if test is not None:
-        bound = f"-ELBO {test['distortion'] + test['rate']:.2f}, " if test["bits_per_dim"] is not None else ""
-        scored = f"{bound}MSE {test['mse']:.5f}"
+        found = [f"-ELBO {test['distortion'] + test['rate']:.2f}"] * (test["bits_per_dim"] is not None)
+        if "mse" in test:  # of a prior alone there is none
+            found.append(f"MSE {test['mse']:.5f}")
+        scored = ", ".join(found)
     step = max((row.get("step", 0) for row in metrics), default=0)
     model = spec["model"]
     source = Path(str(spec["data"].get("source", ""))).name
     latents = str(model.get("latent_dim") or "+".join(map(str, model.get("levels", ()))))
+    if spec["network"]["name"] == "identity":
+        latents = "itself"
     return str(folder.path), source, model["name"], latents, str(step), scored

@@ -12,6 +12,7 @@ import pytest
 
 from latentia import api
 from latentia.explorer.explore import app_of
+from latentia.runs.encoding import encode
 
 ROOT = Path(__file__).resolve().parents[3]
 SHOTS = ROOT / "build" / "explorer"
@@ -202,3 +203,18 @@ def until(page, wanted):
             return
         page.wait_for_timeout(50)
     pytest.fail(f"never became true: {wanted}")
+
+
+@pytest.fixture(scope="session")
+def denoised(trained, tmp_path_factory):
+    """A run with a diffusion that was fitted to its latents, and another that was trained on these."""
+    run = trained("denoised", model={"latent_dim": 2})
+    small = {"name": "denoiser_mlp", "width": 16, "blocks": 1}
+    run.sampler("diffusion", fit_steps=20, denoiser=small)
+    folder = encode(run.folder.path, None, tmp_path_factory.mktemp("moments") / "all", latents="moments")
+    prior = {"name": "diffusion", "denoiser": small}
+    other = api.train(
+        str(folder), out=folder.parent / "drawing", model={"name": "conditional_diffusion"}, prior=prior,
+        training={"epochs": 1},
+    )  # fmt: skip
+    return run, other

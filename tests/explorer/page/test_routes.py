@@ -10,6 +10,7 @@ from PIL import Image
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
+from latentia.core.errors import ConfigError, RunError
 from latentia.explorer.encoded import encode_all
 from latentia.explorer.explore import app_of
 from latentia.explorer.planes import plane as plane_of
@@ -267,3 +268,45 @@ def test_a_map_says_whether_its_latents_were_told_of_their_labels(client, number
         if answer["done"]:
             break
     assert ("under its own condition" in answer["result"]["method"]) == told
+
+
+def test_a_diffusion_is_watched_on_its_way(denoised):
+    run, other = denoised
+    with TestClient(app_of([run], quick=False, partner=other), base_url="http://localhost") as opened:
+        state = opened.get("/explore/state").json()["runs"][0]
+        assert state["samplers"] == ["prior", "mixture", "diffusion", "run"]
+        assert state["walks"].keys() == {"diffusion", "run"}
+        assert state["walks"]["run"]["guidance"] and state["walks"]["run"]["conditions"][3] == "3"
+
+        def ask(**asked):
+            return opened.post("/explore/0/sample", content=json.dumps({"n": 6, "seed": 2, **asked}))
+
+        for asked in ({"sampler": "diffusion"}, {"sampler": "run", "condition": "3", "guidance": 2.0}):
+            plain, watched = (unpacked(ask(steps=10, **asked, **more))[0] for more in ({}, {"path": 5}))
+            assert watched["path"].shape == (4, 5, 1, 8, 8)
+            np.testing.assert_array_equal(watched["x"], plain["x"])
+            # Decoding fewer at once may round otherwise.
+            np.testing.assert_allclose(watched["path"][:, -1], plain["x"][:4], rtol=1e-4, atol=1e-4)
+        # A fit that is kept is drawn from with other steps, and not made anew.
+        kept = run.folder.samplers / "diffusion.safetensors"
+        before = kept.stat().st_mtime_ns
+        assert ask(sampler="diffusion", steps=3).status_code == 200 and kept.stat().st_mtime_ns == before
+        for asked, said in (
+            ({"sampler": "prior", "path": 4}, "drawn at once"),
+            ({"sampler": "run", "steps": 0}, "'steps'"),
+            ({"sampler": "run", "condition": "x"}, "x"),
+            ({"sampler": "prior", "guidance": 2.0}, "this run's prior is none"),
+            ({"sampler": "diffusion", "guidance": 2.0}, "without guidance"),
+        ):
+            answer = ask(**asked)
+            assert 400 <= answer.status_code < 500 and said in answer.json()["error"], answer.text
+
+
+def test_what_cannot_be_explored_is_refused(denoised, plane):
+    run, other = denoised
+    with pytest.raises(ConfigError, match="nothing to explore"):
+        app_of([other], quick=False)
+    with pytest.raises(RunError, match="about one run"):
+        app_of([run, plane], quick=False, partner=other)
+    with pytest.raises(RunError, match="latents of other weights"):
+        app_of([plane], quick=False, partner=other)

@@ -239,3 +239,24 @@ def test_a_long_title_keeps_off_the_theme_switch_on_a_phone(visit):
         "return [...range.getClientRects()].some(line => line.right > box.left && line.top < box.bottom)})()"
     )
     assert not page.evaluate(over)
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_samples_come_out_of_noise_step_by_step(visit, served, denoised, width):
+    run, other = denoised
+    at = served(run, partner=other)
+    page = visit(at=at, tab="sample", n=6, sampler="run", width=width)
+    page.wait_for_selector(".samples .picture >> nth=5")
+    page.check("text=from noise, step by step")
+    page.wait_for_selector(".denoising .picture >> nth=31")
+    page.fill(".field:has-text('Guidance') input", "4")
+    page.keyboard.press("Enter")
+    page.select_option(".field:has-text('Class') select", "3")
+    page.wait_for_selector(".samples h3:has-text('3, seed 0')")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.select_option(".tools select >> nth=0", "diffusion")
+    page.wait_for_selector(".samples h3:text-is('seed 0')")
+    assert page.locator(".field:has-text('Guidance')").count() == 0
+    page.select_option(".tools select >> nth=0", "prior")
+    page.until("!document.querySelector('.denoising')")
+    assert page.locator(".field:has-text('Steps')").count() == 0

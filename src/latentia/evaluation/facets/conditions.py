@@ -11,7 +11,7 @@ import numpy as np
 
 from latentia.core.errors import DataError, RunError
 from latentia.data.conditions import Labels
-from latentia.evaluation.subject import Subject
+from latentia.evaluation.subject import MOMENTS, Subject
 from latentia.evaluation.topics.generation import GENERATED
 from latentia.metrics.figures import Figure, Unmeasurable, mean_and_error
 
@@ -40,6 +40,9 @@ def measure(subject: Subject) -> None:
         subject: the run under assessment.
     """
     names = ["condition_accuracy", "condition_accuracy_by_label"]
+    if subject.of_moments:
+        subject.ledger.missing.update(dict.fromkeys(names, MOMENTS))
+        return
     try:
         subject.ledger.measure(names, partial(_recognised, subject))
     except (RunError, DataError) as error:  # the run's own data may be gone

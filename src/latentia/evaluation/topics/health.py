@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from functools import partial
 
-from latentia.evaluation.subject import Subject
+from latentia.evaluation.subject import ITSELF, Subject
 from latentia.evaluation.topics.rate import FITTED, PARTS, divided
 from latentia.metrics.figures import Better, Figure, mean_and_error
 from latentia.metrics.health import Codes, active_units, decoder_use, prior_distance, prior_holes
@@ -18,6 +18,8 @@ CONTINUOUS = (
     *PARTS, *FITTED, "prior_holes", "aggregate_mmd",
 )  # fmt: skip
 """Figures of health that are about continuous latents."""
+LEARNED = ("active_units", *PARTS, *FITTED, "decoder_use")
+"""Those that are about what an encoder and a decoder have learned."""
 
 
 def health(subject: Subject) -> None:
@@ -59,9 +61,14 @@ def health(subject: Subject) -> None:
         ),
     }
     measure = subject.ledger.measure
-    divided(subject, codes)
+    if not model.copies:
+        divided(subject, codes)
     measure(["prior_holes"], partial(_holes, subject, codes))
     measure(["aggregate_mmd"], partial(_distance, subject, codes))
+    if model.copies:
+        del subject.ledger.figures["active_units"]
+        subject.ledger.missing.update(dict.fromkeys(LEARNED, ITSELF))
+        return
     measure(["decoder_use"], partial(_use, subject, codes))
 
 

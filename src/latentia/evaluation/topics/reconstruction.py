@@ -8,13 +8,15 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
-from latentia.evaluation.subject import Subject
+from latentia.evaluation.subject import ITSELF, Subject
 from latentia.metrics.figures import Figure, Unmeasurable, mean_and_error
 from latentia.metrics.floor import CHUNK
 from latentia.metrics.floor import constant as constant_example
 from latentia.metrics.reconstruction import principal_components, reconstruction
 from latentia.metrics.terms import squared_error
 from latentia.runs.scores import reconstructed
+
+MEASURED = ("mse", "mse_mean", "mse_pca")
 
 
 def reconstructions(subject: Subject) -> None:
@@ -24,6 +26,9 @@ def reconstructions(subject: Subject) -> None:
         subject: the run under assessment.
     """
     run = subject.run
+    if run.model.copies:
+        subject.ledger.missing.update(dict.fromkeys(MEASURED, ITSELF))
+        return
     found = reconstructed(run, subject.x, run.conditions_at(subject.rows, subject.dataset), keep=True)
     given, decoded = (subject.unit(np.asarray(values)) for values in (found.given, found.decoded))
     units, dataset = subject.units, subject.dataset

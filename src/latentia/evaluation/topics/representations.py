@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from latentia.evaluation.subject import Subject, named
+from latentia.evaluation.subject import ITSELF, Subject, named
 from latentia.metrics.figures import Unmeasurable
 from latentia.metrics.reconstruction import principal_components
 
@@ -20,6 +20,9 @@ def representation(subject: Subject) -> None:
     """
     from latentia.metrics.probes import STEPS, names_of, probe
 
+    if subject.run.model.copies:
+        subject.ledger.missing.update(dict.fromkeys(names_of(("", "pixels", "pca")), ITSELF))
+        return
     labels = subject.labels(subject.rows)
     if labels is None or subject.dataset.classes < 2:
         reason = "the data have no labels" if labels is None else "all labels are the same"
@@ -75,6 +78,9 @@ def disentanglement(subject: Subject) -> None:
     from latentia.metrics.disentanglement import disentanglement as measure
 
     dataset = subject.dataset
+    if subject.run.model.copies:
+        subject.ledger.missing.update(dict.fromkeys(METRICS, ITSELF))
+        return
     if dataset.factors is None:
         subject.ledger.missing.update(dict.fromkeys(METRICS, "the data have no known factors"))
         return

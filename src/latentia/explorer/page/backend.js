@@ -10,7 +10,8 @@
 //             low, high,                 the values drawn as black and white
 //             columns: [names], ranges: [[low, high]],           of a table
 //             schema: null | [{kind, words: [categories], decimals | null, origin: milliseconds | null, day}]
-//             bound, samplers: [names], levels: [sizes], codes: {shape: grid, size} | null,
+//             bound, samplers: [names], walks: {sampler: {guidance: bool, conditions: [names], title}},   (of diffusions)
+//             levels: [sizes], codes: {shape: grid, size} | null,
 //             condition: null | { size, options: [{name, row: [numbers]}] },
 //             rate_distortion: {rate, distortion, mse, split} (null where unknown),
 //             lossless: whether examples can be written without loss }
@@ -31,8 +32,9 @@
 //               the same stream (> 0) took its place
 //
 //   Optional, listed in state.can:
-//   backend.sample(id, {n, sampler, seed, truncation, temperature, noise, condition, kept}) ->
-//               { x: Float32Array, n, z, codes: Int32Array | null, shapes: {codes: [n, levels, ...grid]} }
+//   backend.sample(id, {n, sampler, seed, truncation, temperature, noise, condition, kept, steps, guidance, path}) ->
+//               { x: Float32Array, n, z, codes: Int32Array | null, shapes: {codes: [n, levels, ...grid]},
+//                 path: Float32Array | null, shapes.path: [samples, looks, ...event] }   what noise is taken for on its way
 //   backend.select(id, rows) -> { n, mean: [D], std: [D] }
 //   backend.export(id, rows) -> Blob (.npz)
 //   backend.compress(id, rows) -> Blob (.lat), for runs that are lossless

@@ -7,6 +7,7 @@ import { gallery } from "./picture.js";
 import { store } from "./store.js";
 
 const PER_ROW = 8;
+const LOOKS = 8;
 
 export async function sampleTab(app, look) {
   const { run } = look;
@@ -29,8 +30,13 @@ export async function sampleTab(app, look) {
     const input = h("input", { type: "number", value: store.get(key), ...properties, onchange: keep });
     return field(name, input, note);
   };
-  const names = { prior: "prior", mixture: "mixture of Gaussians", autoregressive: "autoregressive" };
-  const parts = [field("Latents from", choice(run.samplers.map((name) => [name, names[name] ?? name]), store.get("sampler"), (value) => (store.set("sampler", value), draw())))];
+  const names = { mixture: "mixture of Gaussians", two_stage: "two-stage", run: `the run ${run.walks.run?.title ?? ""}` };
+  const sampler = (value) => {
+    store.set("sampler", value);
+    walk.replaceChildren(...walkFields());
+    draw();
+  };
+  const parts = [field("Latents from", choice(run.samplers.map((name) => [name, names[name] ?? name]), store.get("sampler"), sampler))];
   parts.push(number("n", "How many", { min: 1, max: 256 }));
   const seed = number("seed", "Seed", { min: 0, max: 4294967295 });
   const next = h("button", { type: "button", onclick: () => {
@@ -44,6 +50,20 @@ export async function sampleTab(app, look) {
     parts.push(number("temperature", "Temperature", { min: 0.1, step: 0.1, text: true, placeholder: "1" }, "prior only"));
   }
   parts.push(check("decoder noise", store.get("noise"), (on) => (store.set("noise", on), draw())));
+  const walk = h("div", { class: "tools" });
+  const walkFields = () => {
+    const { guidance, conditions } = walkOf(run) ?? {};
+    if (guidance === undefined) return [];
+    const told = [["", "as in the data"], ["each", "each in turn"], ...(conditions ?? []).map((name, i) => [String(i), name])];
+    return [
+      number("steps", "Steps", { min: 1, max: 1000, step: 1, text: true, placeholder: "usual" }),
+      guidance ? number("guidance", "Guidance", { min: 0, max: 100, step: 0.5, text: true, placeholder: "1" }, "towards the class") : null,
+      conditions.length ? field("Class", choice(told, store.get("class"), (value) => (store.set("class", value), draw()))) : null,
+      check("from noise, step by step", store.get("denoising"), (on) => (store.set("denoising", on), draw())),
+    ].filter(Boolean);
+  };
+  walk.append(...walkFields());
+  parts.push(walk);
   if (run.condition?.options.length) {
     const options = [["", "as in the data"], ["each", "each in turn"], ...run.condition.options.map(({ name }, i) => [String(i), name])];
     parts.push(field("Class", choice(options, store.get("class"), (value) => (store.set("class", value), draw()))));
@@ -58,6 +78,9 @@ export async function sampleTab(app, look) {
   return h("div", { class: "sample" }, h("section", { class: "card tools" }, parts, h("div", { class: "buttons" }, downloads)), result);
 }
 
+/** What is known of a sampler that draws step by step from noise. */
+const walkOf = (run) => run.walks[store.get("sampler")];
+
 /** Ask for samples: one group, one for each class, or one for each level that is kept. */
 async function asked(app, look) {
   const { run } = look;
@@ -66,6 +89,12 @@ async function asked(app, look) {
     n: Math.max(1, Math.min(256, store.get("n"))), seed: store.get("seed"), sampler: store.get("sampler"), noise: store.get("noise"),
     truncation: prior && Number(store.get("truncation")) || null, temperature: prior && Number(store.get("temperature")) || null,
   };
+  const walk = walkOf(run);
+  if (walk) {
+    if (store.get("steps")) options.steps = Number(store.get("steps"));
+    if (walk.guidance && store.get("guidance") !== "") options.guidance = Number(store.get("guidance"));
+    if (store.get("denoising")) options.path = LOOKS;
+  }
   const draw = async (title, more) => ({ title, ...(await app.backend.sample(run.id, { ...options, ...more })) });
   const label = `seed ${options.seed}`;
   if (store.get("kept") > 0 && run.levels.length) {
@@ -76,7 +105,7 @@ async function asked(app, look) {
     }
     return groups;
   }
-  const conditions = run.condition?.options ?? [];
+  const conditions = walk?.conditions.length ? walk.conditions.map((name) => ({ name, row: name })) : (run.condition?.options ?? []);
   if (store.get("class") === "each") {
     const groups = [];
     for (const { name, row } of conditions) groups.push(await draw(name, { condition: row, n: PER_ROW }));
@@ -86,11 +115,22 @@ async function asked(app, look) {
   return [await draw(chosen ? `${chosen.name}, ${label}` : label, chosen ? { condition: chosen.row } : {})];
 }
 
-function shownGroup(run, { title, x, n, codes, shapes }) {
+function shownGroup(run, { title, x, n, codes, path, shapes }) {
   const side = run.kind === "image" ? (n <= 64 ? 72 : 48) : 150;
   const parts = [h("h3", {}, title), gallery(run, x, n, side, `sample, ${title},`)];
   if (codes) parts.push(codeGrid(run, { values: codes, shape: shapes.codes }, Math.min(n, 16)));
+  if (path) parts.push(strips(run, path, shapes.path));
   return h("section", { class: "card" }, parts);
+}
+
+/** What the denoiser takes the first samples for on their way from noise, a strip for each. */
+function strips(run, path, [samples, looks]) {
+  const each = path.length / samples;
+  const rows = Array.from({ length: samples }, (_, i) => [
+    h("span", { class: "label" }, `${i + 1}`),
+    gallery(run, path.subarray(i * each, (i + 1) * each), looks, run.kind === "image" ? 48 : 110, `sample ${i + 1} from noise, step`),
+  ]);
+  return h("div", {}, h("h3", {}, "From noise, step by step"), h("div", { class: "strips denoising" }, rows.flat()));
 }
 
 function saveAll(groups, run, stem) {

@@ -5,7 +5,7 @@ import { settled } from "./dom.js";
 const DEFAULTS = {
   tab: "map", run: 0, way: "", colour: "", mode: "cursor", manifold: false, points: true, condition: "",
   x: null, y: null, zoom: 1, cx: null, cy: null, start: "centre", z: "", a: 0, b: 1, c: 2, t: 0.5, path: "linear",
-  sampler: "prior", n: 36, seed: 0, truncation: "", temperature: "", noise: false, class: "", kept: 0,
+  sampler: "prior", n: 36, seed: 0, truncation: "", temperature: "", steps: "", guidance: "", denoising: false, noise: false, class: "", kept: 0,
 };
 
 class Store {

@@ -27,7 +27,7 @@ def sections(study: Study, view: View) -> list[Section]:
     """
     run = study.run
     names, rows = run.named_conditions()
-    if not names:
+    if not names or study.copies:
         return []
     names, rows = names[:MOST], rows[:MOST]
     c = np.repeat(rows, IN_ROW, axis=0)

@@ -43,12 +43,25 @@ def sections(group: Group) -> list[Section]:
         The sections in the order of the page. A page on a sweep is about what changes: the numbers that do
         not come last.
     """
+    if any(study.copies for study in group.studies):
+        return _of_priors(group)
     if group.axis is None:
         before, after = _written(group, NUMBERS), _written(group, (evaluation, repeat))
     else:
         before, after = _written(group, (rate,)), _written(group, (evaluation, *NUMBERS, repeat))
     own = [] if group.several else own_sections(group.studies[0], group.view)
     return [*before, *_written(group, SHOWN), *own, *_written(group, LATENTS), *after]
+
+
+def _of_priors(group: Group) -> list[Section]:
+    """Write what there is to say where a run is a prior alone: it reconstructs nothing, and moves nothing."""
+    own = [] if group.several else own_sections(group.studies[0], group.view)
+    curve = () if group.axis is None else (rate,)
+    return [
+        *_written(group, (comparison, data, training, *curve, samples)),
+        *own,
+        *_written(group, (latent_map, evaluation, repeat)),
+    ]
 
 
 def _written(group: Group, parts: tuple[ModuleType, ...]) -> list[Section]:

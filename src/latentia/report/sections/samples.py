@@ -5,6 +5,7 @@ from __future__ import annotations
 from latentia.plots.exhibits import Panel, Section, Words
 from latentia.report.facets.codes import coded_samples
 from latentia.report.group import Group
+from latentia.report.latents import of_latents
 from latentia.report.study import COMPONENTS
 from latentia.report.words import listed
 
@@ -18,6 +19,8 @@ def section(group: Group) -> Section:
     Returns:
         The section.
     """
+    if any(study.copies for study in group.studies):
+        return of_latents(group)
     view = group.view
     count = view.samples_joint if group.several else view.samples_drawn
     what = "Samples" if group.several else f"{count} samples"

@@ -19,6 +19,8 @@ TERMS = (
     ("rate", "KL", "KL(q(z|x) ‖ p(z)), nats", 0.0),
 )
 """What training minimises: name, title, unit, and where its axis starts."""
+OF_PRIOR = (("rate", "Bound", "upper bound on −log p(z), nats", None),)
+"""The same for a prior alone, which has nothing to reconstruct."""
 
 
 def section(group: Group) -> Section:
@@ -43,7 +45,7 @@ def _history(study: Study) -> Panel:
     kept = study.test.get("weights_step") or _best(validation)
     best = kept / steps_per_epoch if kept else None
     exhibits = []
-    for term, title, unit, floor in TERMS if study.bound else TERMS[:1]:
+    for term, title, unit, floor in _terms(study):
         words = Words(
             f"{study.prefix}curve-{term}",
             title,
@@ -56,10 +58,15 @@ def _history(study: Study) -> Panel:
     return Panel(study.title, tuple(exhibits), note, remarks(study))
 
 
+def _terms(study: Study) -> tuple[tuple[str, str, str, float | None], ...]:
+    """Give the terms of a run's training."""
+    return OF_PRIOR if study.copies else TERMS if study.bound else TERMS[:1]
+
+
 def _overlaid(group: Group) -> Panel:
     """Draw the training of many runs, all in one chart for each term."""
     exhibits = []
-    for term, title, unit, floor in TERMS:
+    for term, title, unit, floor in OF_PRIOR if all(study.copies for study in group.studies) else TERMS:
         curves = []
         for study, colour in zip(group.studies, group.colours, strict=True):
             rows = study.run.metrics("train")
