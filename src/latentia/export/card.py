@@ -1,4 +1,4 @@
-"""What `README.md` says of a codec that was exported to diffusers."""
+"""What `README.md` says of a codec or a pipeline that was exported to diffusers."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from latentia.export.diffusers import Exported
+from latentia.export.pipelines import STEPS, Pipeline
 from latentia.runs.diffusers import DC, KL, LTX, VQ
 from latentia.runs.run import Run
 
@@ -99,3 +100,41 @@ def summary(config: Mapping[str, Any]) -> str:
     """
     levels = config.get("block_out_channels") or config.get("encoder_block_out_channels")
     return f"{config['_class_name']} of channels {' '.join(map(str, levels or ()))}"
+
+
+def pipeline_card(run: Run, codec: Run, made: Pipeline) -> str:
+    """Say what the folder is, and how to use it.
+
+    Args:
+        run: the diffusion.
+        codec: its codec.
+        made: what became files.
+
+    Returns:
+        Markdown.
+    """
+    shape, latent = ("x".join(map(str, each)) for each in (codec.event, run.latent))
+    first = "batch_size=4, " if made.denoiser == "unet" else "class_labels=[0] * 4, "
+    guided = "guidance_scale=2.0, " if made.labels else "guidance_scale=1.0, " * (not first.startswith("b"))
+    known = f"Classes, by number: {', '.join(made.labels)}." if made.labels else "No classes."
+    return "\n".join(
+        [
+            "---",
+            "library_name: diffusers",
+            "tags: [latentia, diffusion, latent-space]",
+            "---",
+            "",
+            f"# {made.cls}: pictures of {shape} by a diffusion of latents of {latent}",
+            "",
+            "```python",
+            f"from diffusers import {made.cls}",
+            "",
+            f'pipeline = {made.cls}.from_pretrained("FOLDER")',
+            f"images = pipeline({first}{guided}num_inference_steps=50).images",
+            "```",
+            "",
+            f"{known} The number of steps divides {STEPS:,}. The latents are in the scale of the denoiser, "
+            "by the codec's weights; `scaling_factor` is 1.",
+            "",
+        ]
+    )

@@ -75,7 +75,7 @@ def _pipeline(run: Run, codec: Run, folder: Path, say: Say) -> Iterator[str]:
     made = pipelines.pipelined(run, codec)
     version, gaps = agreement.installed(), dict[str, float]()
     with storage.new_folder(folder) as target:
-        pipelines.write(target, made, pipelines.card(run, codec, made))
+        pipelines.write(target, made, card.pipeline_card(run, codec, made))
         if version:
             gaps = {
                 **agreement.compared(codec, made.vae, target / made.codec)[0],
