@@ -26,7 +26,7 @@ from latentia.metrics.figures import Ledger
 if TYPE_CHECKING:
     from latentia.runs.run import Run
 
-FORMAT = 9
+FORMAT = 10
 """Counts up when figures are measured otherwise: what was kept before is measured anew."""
 SHUFFLED = ("likelihood", "health")
 """Topics that look at the examples in the order of the loader; the others do in that of the split."""
