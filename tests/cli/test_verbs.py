@@ -259,7 +259,7 @@ def failure(capsys, *arguments):
         (["train", "--resume", "/nowhere"], "/nowhere does not exist"),
         (["train", "digits", "--device", "abacus"], "device 'abacus' cannot be used here"),
         (["sample", "/nowhere", "-o", "x.png"], "/nowhere does not exist"),
-        (["sample", "/nowhere", "-o", "x.gif"], "cannot write 'x.gif'"),
+        (["sample", "/nowhere", "-o", "x.bmp"], "cannot write 'x.bmp'"),
         (["report", "/nowhere"], "/nowhere does not exist"),
         (["list", "/nowhere"], "/nowhere does not exist"),
     ],
