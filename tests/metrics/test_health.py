@@ -214,3 +214,5 @@ def test_collapse_is_judged_by_rate_and_activity():
     assert collapse(20.0, 16, 16) is None
     assert collapse(0.05, 3, 16).name == "full collapse"
     assert collapse(20.0, 3, 16).name == "partial collapse"
+    # A rate that no latent carries is the distance of one posterior from a prior that has learned otherwise.
+    assert collapse(0.7, 0, 16).name == "full collapse"

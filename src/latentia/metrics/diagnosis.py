@@ -63,12 +63,12 @@ def collapse(rate: float, active: int, latents: int) -> Finding | None:
         latents: all of them.
 
     Returns:
-        Full collapse, partial collapse, or None.
+        Full collapse, where the rate is next to nothing or no latent carries any of it; partial collapse; or None.
 
     References:
         Samuel Bowman et al., "Generating Sentences from a Continuous Space", 2016.
     """
-    if rate < COLLAPSED:
+    if rate < COLLAPSED or not active:
         return Finding(
             "full collapse",
             f"the rate is {rate:.3g} nats and {active} of {latents} latents are active: every example gets "
