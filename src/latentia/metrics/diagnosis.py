@@ -63,7 +63,7 @@ def collapse(rate: float, active: int, latents: int) -> Finding | None:
         latents: all of them.
 
     Returns:
-        Full collapse, where the rate is next to nothing or no latent carries any of it; partial collapse; or None.
+        Full collapse, where there is next to no rate or no latent carries any; partial collapse; or None.
 
     References:
         Samuel Bowman et al., "Generating Sentences from a Continuous Space", 2016.
