@@ -66,4 +66,4 @@ class Variation:
         at = begin.view(-1, 1, 1) + line * width.view(-1, 1, 1)
         stretches = values.unfold(0, self.width, 1)  # a view: every stretch of a crop's width
         lines = stretches.index_select(0, at.view(-1))
-        return lines.view(len(at), *self.lead, len(self.lines), self.width)
+        return lines.view(len(at), *self.lead, at.shape[-1], self.width)
