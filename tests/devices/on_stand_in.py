@@ -30,6 +30,7 @@ FAMILIES = {
     "hierarchical_vae": ["--network", "ladder_mlp"],
     "vqvae": [],
     "masked_autoencoder": DENSE,
+    "diffusion": ["prior.denoiser.name=denoiser_mlp", "prior.denoiser.width=16", "prior.denoiser.blocks=1"],
 }
 
 
@@ -129,6 +130,10 @@ vae: sample --truncation 1 --temperature 0.5 --noise -o s.npy
 vae: sample --sampler mixture -o s.npy
 vae: sample --sampler flow steps=3 -o s.npy
 vae: sample --sampler two_stage steps=3 -o s.npy
+vae: sample --sampler diffusion fit_steps=3 --steps 3 -o s.npy
+diffusion: sample --steps 3 --solver ancestral -o s.npy
+diffusion: evaluate --only likelihood,health --quiet
+diffusion: report
 vae: reconstruct -o r.png
 vae: interpolate --path spherical -o i.png
 vae: traverse --example 1 -o t.png
