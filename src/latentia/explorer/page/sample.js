@@ -13,17 +13,23 @@ export async function sampleTab(app, look) {
   const { run } = look;
   const result = h("div", { class: "samples", "aria-live": "polite" });
   let made = null;
+  let newest = 0;
   const draw = async () => {
+    const own = ++newest; // an answer that was overtaken by a later question is not shown
+    const seed = store.get("seed");
     const bar = loading("Sampling …");
-    const waiting = setTimeout(() => result.replaceChildren(bar), 150);
+    const waiting = setTimeout(() => own === newest && result.replaceChildren(bar), 150);
     try {
-      made = await asked(app, look);
+      const found = await asked(app, look);
+      if (own !== newest) return;
+      made = found;
       result.replaceChildren(...made.map((group) => shownGroup(run, group)));
-      result.dataset.seed = store.get("seed");
+      result.dataset.seed = seed;
     } catch (error) {
-      result.replaceChildren(failure(error));
+      if (own === newest) result.replaceChildren(failure(error));
+    } finally {
+      clearTimeout(waiting);
     }
-    clearTimeout(waiting);
   };
   const number = (key, name, { text, ...properties }, note) => {
     const keep = () => (store.set(key, text ? input.value : Number(input.value)), draw());
