@@ -3,9 +3,9 @@
 python -m benchmarks.diffusion CODEC PRIOR [--guidance 1,1.5,2,3] [--count 10000]
 
 CODEC is a run, PRIOR one that was trained on its latents. Of a `conditional_diffusion` samples of every label
-in equal parts are compared with the test split in the feature space of the classifier of the data, which is also
-asked whether it sees the label. Samples of another one are compared in EfficientNet-Lite2's features, beside
-those of the prior, the mixture and the posteriors, and with how near they come to training images.
+in equal parts are compared with the test split in the feature space of the classifier of the data, which is
+also asked whether it sees the label. Samples of another one are compared in EfficientNet-Lite2's features,
+beside those of the prior, the mixture and the posteriors, and with how near they come to training images.
 """
 
 from __future__ import annotations
