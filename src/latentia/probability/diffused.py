@@ -16,7 +16,6 @@ from latentia.core.registry import register
 from latentia.networks import Denoiser, usual_denoiser
 from latentia.probability.diffusion import Diffusion
 from latentia.probability.noising import Schedule, ScheduleName
-from latentia.probability.precision import exact
 from latentia.probability.priors import Prior
 from latentia.probability.solvers import Solver, Walk
 
@@ -104,8 +103,7 @@ class Diffused(Distribution):
     def log_prob(self, value: Tensor) -> Tensor:
         """Estimate the bound on log p(z), shape of the draws and the batch."""
         x, c = self.whitened(value)
-        with exact(value):
-            found = self.process.bound(x, c, self.levels)
+        found = self.process.bound(x, c, self.levels)
         return (found - self._volume()).view(value.shape[: value.dim() - len(self.event_shape)])
 
     def scored(self, value: Tensor) -> tuple[Tensor, Tensor]:
