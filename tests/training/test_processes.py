@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -30,6 +31,17 @@ for number, job in enumerate(json.loads(sys.argv[1])):
             session.start(job.get("source", "digits"), job["settings"], out=job["out"], quiet=True, say=print)
     except LatentiaError as error:
         print(f"{type(error).__name__} {number}: {error}")
+"""
+
+
+LEAVER = """
+import atexit
+from pathlib import Path
+def left():  # registered first, so it is called last
+    print(sum("gloo" in name.read_text() for name in Path("/proc/self/task").glob("*/comm")))
+atexit.register(left)
+from latentia.core.processes import join
+join().tell("well met")
 """
 
 
@@ -315,6 +327,15 @@ def test_a_signal_that_comes_to_one_process_late_is_not_a_second_one(tmp_path):
     found = [process.communicate("\n", timeout=300) for process in (first, second)]
     assert [process.returncode for process in processes] == [128 + signal.SIGTERM] * 2, found
     assert found[0][1].count("interrupted, and saved") == 1 and found[1][1] == ""
+
+
+@pytest.mark.skipif(
+    not Path("/proc/self/task").is_dir(), reason="threads are counted by /proc, which is not here"
+)
+def test_no_thread_of_the_others_is_left_when_the_interpreter_ends():
+    """One that is left may abort the process after its work is done."""
+    found = ended(spawn(["-c", LEAVER], 2))
+    assert [(code, out.strip()) for code, out, _ in found] == [(0, "0")] * 2, found
 
 
 def test_a_port_in_use_is_one_line():

@@ -352,5 +352,18 @@ def _joined(rank: int, count: int, local: int) -> Several:
             raise ConfigError(f"{place} is in use; give torchrun another --master-port") from error
         reason = str(error).splitlines()[0]
         raise ConfigError(f"process {rank} of {count} cannot join the others at {place}: {reason}") from error
-    atexit.register(distributed.destroy_process_group)
-    return Several(rank, count, local, 0.1, control)
+    several = Several(rank, count, local, 0.1, control)
+    atexit.register(_leave, several)
+    return several
+
+
+def _leave(several: Several) -> None:
+    """Take leave of the others before the interpreter ends.
+
+    Torch forgets its groups then, but the threads of one live as long as a name holds it, and threads that
+    outlive the interpreter abort the process after its work is done.
+    """
+    from torch import distributed
+
+    distributed.destroy_process_group()
+    object.__setattr__(several, "control", None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -13,6 +14,21 @@ from latentia.networks.base import Network, Shape
 
 CERTAIN = -20.0
 """The log variance that stands for none."""
+
+
+def as_moments(mean: np.ndarray, deviation: np.ndarray) -> np.ndarray:
+    """Put means and log variances side by side, as this network takes them.
+
+    Args:
+        mean: shape `(N, C, ...)`.
+        deviation: standard deviations of that shape; 0 becomes the log variance that stands for none.
+
+    Returns:
+        Shape `(N, 2 C, ...)`, float32.
+    """
+    with np.errstate(divide="ignore"):
+        variances = np.maximum(2 * np.log(deviation), CERTAIN)
+    return np.concatenate([mean, variances], axis=1).astype(np.float32)
 
 
 class _Certain(nn.Module):

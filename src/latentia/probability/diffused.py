@@ -93,8 +93,11 @@ class Diffused(Distribution):
     def whitened(self, value: Tensor) -> tuple[Tensor, Tensor | None]:
         """Give latents `(*batch, *latent)` as the diffusion sees them, `(N, *shape)`, with conditions."""
         flat = value.reshape(-1, *self.event_shape)
-        c = None if self.c is None else self.c.repeat(len(flat) // len(self.c), 1)
-        return (flat - self.shift) / self.scale, c
+        return (flat - self.shift) / self.scale, self._conditions(len(flat))
+
+    def _conditions(self, count: int) -> Tensor | None:
+        """Give a condition for each of some latents, draw after draw of the whole batch."""
+        return None if self.c is None else self.c.repeat(count // max(1, len(self.c)), 1)
 
     def _volume(self) -> Tensor:
         """Give the log of the volume that a unit of the diffusion's has."""
@@ -123,7 +126,7 @@ class Diffused(Distribution):
     def _begun(self, shape: torch.Size) -> tuple[Tensor, Tensor | None]:
         """Draw the noise that a walk begins at, with a condition for each."""
         noise = torch.randn(shape, device=self.shift.device).reshape(-1, *self.event_shape)
-        return noise, None if self.c is None else self.c.repeat(len(noise) // max(1, len(self.c)), 1)
+        return noise, self._conditions(len(noise))
 
     @torch.no_grad()
     def path(self, sample_shape: torch.Size | tuple[int, ...] = (), looks: int = 8) -> Tensor:
@@ -269,7 +272,7 @@ class DiffusionPrior(Prior):
             listed = ", ".join(map(str, dead[:5])) + ", ..." * (len(dead) > 5)
             raise ConfigError(
                 f"latents without variance have no density: {len(dead)} of {len(channels)} channels are "
-                f"constant ({listed}); train the codec with fewer latents, or encode with --latents moments"
+                f"constant ({listed}); train the codec with fewer latents, or encode with --moments"
             )
         self.shift.copy_(channels.mean(dim=1).view_as(self.shift))
         self.scale.copy_(deviation.view_as(self.scale))

@@ -51,7 +51,7 @@ class RunSampler(Sampler):
         self.path, self.said, self.name = path, condition, sampler
         walk = {"steps": steps, "solver": solver, "guidance": None if guidance == 1.0 else guidance}
         self.settings: dict[str, Any] = {key: value for key, value in walk.items() if value is not None}
-        self.other: Run | None = None
+        self.drawing: tuple[Run, Sampler] | None = None
 
     def fit(self, source: Source, quiet: bool = True) -> None:
         """Open the run, and see that it fits; see `Sampler`.
@@ -66,7 +66,9 @@ class RunSampler(Sampler):
         """
         other = Run.open(self.path)
         check_latents(other, self.latent, source)
-        self.other = other.to(source.device)
+        other = other.to(source.device)
+        sampler = other.sampler(self.name, quiet=quiet, **self.settings)
+        self.drawing = other, sampler.to(other.device)
 
     def draw(self, n: int, c: Tensor | None = None) -> Tensor:
         """Draw with the other run; see `Sampler`."""
@@ -88,10 +90,9 @@ class RunSampler(Sampler):
 
     def _drawing(self) -> tuple[Run, Sampler]:
         """Give the other run and its sampler."""
-        if self.other is None:
+        if self.drawing is None:
             raise TypeError("a RunSampler draws with the run that it was fitted with")
-        sampler = self.other.sampler(self.name, quiet=self.quiet, **self.settings)
-        return self.other, sampler.to(self.other.device)
+        return self.drawing
 
     def _begun(self, n: int) -> tuple[Run, Sampler, np.ndarray | None, int]:
         """Choose what is drawn: the other run, its sampler, its conditions and the seed of its draw."""

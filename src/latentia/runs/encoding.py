@@ -33,6 +33,7 @@ from latentia.data.pictures import Pictures
 from latentia.data.raw import SPLITS
 from latentia.data.readers import packed
 from latentia.data.shards import Shards
+from latentia.networks.identity import as_moments
 from latentia.runs.run import Run
 
 PAUSE = 0.2
@@ -307,7 +308,7 @@ def moments(run: Run, x: Any, c: Any = None) -> np.ndarray:
             f"moments are means and variances, and posterior '{name}' of {run.folder.path} has no variances; "
             "encode its means, without --moments"
         )
-    return np.concatenate([mean, 2 * np.log(deviation)], axis=1).astype(np.float32)
+    return as_moments(mean, deviation)
 
 
 def _packed(data: Dataset) -> list[Planned]:

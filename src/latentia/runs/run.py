@@ -14,7 +14,7 @@ from latentia.core import storage
 from latentia.core.errors import ConfigError, LatentiaError, RunError
 from latentia.data.conditions import Labels
 from latentia.metrics import LatentStatistics, latent_statistics
-from latentia.networks.identity import CERTAIN
+from latentia.networks.identity import as_moments
 from latentia.runs import hub
 from latentia.runs.applied import Applied
 from latentia.runs.partial import given_row, rows_given
@@ -101,9 +101,7 @@ class Run(Applied):
         if deviation is None:
             mean = self.inference.encode(x, c, sample=True)
             deviation = np.zeros_like(mean)
-        with np.errstate(divide="ignore"):
-            variances = np.maximum(2 * np.log(deviation), CERTAIN)
-        return np.concatenate([mean, variances], axis=1).astype(np.float32)
+        return as_moments(mean, deviation)
 
     @cached_property
     def known_codes(self) -> np.ndarray:

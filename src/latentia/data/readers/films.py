@@ -6,6 +6,7 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from queue import Empty, Full, Queue
 from typing import Any, NamedTuple, TypeVar
@@ -252,22 +253,20 @@ def ahead(
     stop = threading.Event()
     begun: deque[tuple[Item, Queue[Any], threading.Thread]] = deque()
     left = iter(items)
-    more = True
+
+    def begin(count: int) -> None:
+        for item in islice(left, count):
+            queue: Queue[Any] = Queue(AHEAD)
+            thread = threading.Thread(target=_work, args=(item, make, queue, stop), daemon=True)
+            thread.start()
+            begun.append((item, queue, thread))
+
     try:
-        while True:
-            while more and len(begun) < workers:
-                for item in left:
-                    queue: Queue[Any] = Queue(AHEAD)
-                    thread = threading.Thread(target=_work, args=(item, make, queue, stop), daemon=True)
-                    thread.start()
-                    begun.append((item, queue, thread))
-                    break
-                else:
-                    more = False
-            if not begun:
-                return
+        begin(workers)
+        while begun:
             item, queue, thread = begun.popleft()
             yield item, _taken(queue, thread)
+            begin(1)
     finally:
         stop.set()
 
@@ -300,7 +299,7 @@ def _taken(queue: Queue[Any], thread: threading.Thread) -> Iterator[Any]:
         try:
             piece, error = queue.get(timeout=1)
         except Empty:
-            if thread.is_alive():
+            if thread.is_alive() or not queue.empty():
                 continue
             return
         if error is not None:
