@@ -3,11 +3,12 @@
 #   make demo      a first look, from data to report
 #   make test      all tests               make check   style, types, layers, docstrings, examples
 #   make bench     speed and quality against peers, in .venv-bench
+#   make notebooks runs examples/ and keeps what comes out
 #   make lock      renew constraints.txt (needs uv)
 #   make clean     remove everything made here, but not runs/
 
 PYTHON ?= python3
-EXTRAS := images,video,tables,excel,hdf5,medical,maps,metrics,flows,datasets,tensorboard,serve,onnx,hub,perceptual,diffusers,compression,dev
+EXTRAS := images,video,tables,excel,hdf5,medical,maps,metrics,flows,datasets,tensorboard,notebook,serve,onnx,hub,perceptual,diffusers,compression,dev
 
 BIN := .venv/bin
 ENV := .venv/.installed
@@ -22,7 +23,7 @@ PYTHAE := pythae==0.1.2
 PYTHAE_NEEDS := cloudpickle imageio "pydantic>=2"
 
 .DELETE_ON_ERROR:
-.PHONY: install demo test check bench lock clean browser
+.PHONY: install demo test check bench notebooks lock clean browser
 
 install: $(ENV)
 
@@ -46,6 +47,11 @@ check: $(ENV)
 
 bench: $(BENCH_ENV)
 	$(BENCH_BIN)/python -m benchmarks.run
+
+# In place, with outputs and without times, so that what changes is what came out.
+notebooks: $(ENV)
+	$(BIN)/python -m jupyter nbconvert --to notebook --execute --inplace \
+	  --ExecutePreprocessor.record_timing=False $(or $(NOTEBOOK),examples/*.ipynb)
 
 lock:
 	uv pip compile -q pyproject.toml | grep -vE '^(nvidia|cuda|triton)' > constraints.new
