@@ -62,15 +62,7 @@ def complete(settings: Mapping[str, Any], dataset: Dataset, training: type) -> T
     tables = {section: _table(settings.get(section)) for section in SECTIONS}
     model_name = tables["model"].setdefault("name", "vae")
     defaults = getattr(registry.lookup("model", model_name), "defaults", {})
-    if typed(dataset) or (dataset.schema and "likelihood" not in defaults):
-        tables["likelihood"].setdefault("name", "columns")
-    if typed(dataset) and "corruption" in defaults:
-        tables["corruption"].setdefault("name", "dropout")  # there is no noise to add to a name
-    if dataset.moments and defaults.get("network") == "identity":
-        tables["posterior"].setdefault("name", "diagonal_gaussian")
-    for kind in ("posterior", "prior", "objective", "likelihood", "condition", "corruption", "transform"):
-        if kind in defaults:
-            tables[kind].setdefault("name", defaults[kind])
+    _name_usual(tables, defaults, dataset)
     kinds = kinds_of(tables)
     if "name" not in tables["network"]:
         tables["network"]["name"] = usual_network(kinds["network"], defaults, dataset.event)
@@ -113,6 +105,19 @@ def complete(settings: Mapping[str, Any], dataset: Dataset, training: type) -> T
     if tables["start"]:
         spec["start"] = tables["start"]
     return spec
+
+
+def _name_usual(tables: dict[str, Table], defaults: Mapping[str, str], dataset: Dataset) -> None:
+    """Name the parts that nobody named, as the data and then the model would have them."""
+    if typed(dataset) or (dataset.schema and "likelihood" not in defaults):
+        tables["likelihood"].setdefault("name", "columns")
+    if typed(dataset) and "corruption" in defaults:
+        tables["corruption"].setdefault("name", "dropout")  # there is no noise to add to a name
+    if dataset.moments and defaults.get("network") == "identity":
+        tables["posterior"].setdefault("name", "diagonal_gaussian")
+    for kind in ("posterior", "prior", "objective", "likelihood", "condition", "corruption", "transform"):
+        if kind in defaults:
+            tables[kind].setdefault("name", defaults[kind])
 
 
 def _table(value: Any) -> Table:

@@ -44,27 +44,20 @@ def make_options(
     """Check the settings of `load`, which says what each of them is, and give those that readers need."""
     _require_share("validation", validation)
     _require_share("test", test)
+    given: dict[str, Any] = {"fit": fit, "channels": channels, "pages": pages}
+    _require_choices(given)
     if buffer < 1:
         raise ConfigError(f"data.buffer is {buffer}; a number of MiB from 1 on is needed")
-    given: dict[str, Any] = {"fit": fit, "channels": channels, "pages": pages}
-    for name, value in given.items():
-        if value not in _CHOICES[name]:
-            told = " (where arrays have theirs; pictures have as many as their files)" * (name == "channels")
-            raise ConfigError(f"data.{name} is {value!r}; one of {', '.join(_CHOICES[name])} is needed{told}")
     if size is None and fit != "crop":
         raise ConfigError(f"data.fit={fit} says how images come to a size; give data.size with it")
-    if header is not None and not isinstance(header, bool):
-        raise ConfigError(f"data.header is {header!r}; true or false is needed")
-    if not isinstance(flip, bool):
-        raise ConfigError(f"data.flip is {flip!r}; true or false is needed")
+    _require_switches(header=False if header is None else header, flip=flip)
     label, key = (None if name is None else str(name) for name in (label, key))  # a frame's may be numbers
     event = None if shape is None else require_shape(shape)
     sides, cut = _height_and_width("size", size), _height_and_width("crop", crop)
     _require_room(sides, fit, cut)
     chosen, gone = _names(columns), _names(drop)
-    for name in gone:
-        if name in chosen:
-            raise ConfigError(f"data.columns and data.drop both name '{name}'; give it to one of them")
+    if both := [name for name in gone if name in chosen]:
+        raise ConfigError(f"data.columns and data.drop both name '{both[0]}'; give it to one of them")
     return Options(
         sides,
         skip_bad,
@@ -84,6 +77,19 @@ def make_options(
         stride=_count("stride", stride),
         rate=_rate(rate),
     )
+
+
+def _require_choices(given: Mapping[str, Any]) -> None:
+    for name, value in given.items():
+        if value not in _CHOICES[name]:
+            told = " (where arrays have theirs; pictures have as many as their files)" * (name == "channels")
+            raise ConfigError(f"data.{name} is {value!r}; one of {', '.join(_CHOICES[name])} is needed{told}")
+
+
+def _require_switches(**given: Any) -> None:
+    for name, value in given.items():
+        if not isinstance(value, bool):
+            raise ConfigError(f"data.{name} is {value!r}; true or false is needed")
 
 
 def _count(name: str, count: int | None) -> int | None:
