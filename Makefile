@@ -1,19 +1,21 @@
 # Every target sets up what it needs: a fresh machine with Python 3.11 or newer and make is enough.
 #   make install   the package, its extras and the development tools, in .venv
 #   make demo      a first look, from data to report
-#   make test      all tests               make check   style, types, layers, docstrings, examples
+#   make test      all tests               make check   style, types, layers, docstrings, examples, pages
 #   make bench     speed and quality against peers, in .venv-bench
+#   make docs      these pages as a site, in build/site; make links asks the addresses they name
 #   make notebooks runs examples/ and keeps what comes out
 #   make lock      renew constraints.txt (needs uv)
 #   make clean     remove everything made here, but not runs/
 
 PYTHON ?= python3
-EXTRAS := images,video,tables,excel,hdf5,medical,maps,metrics,flows,datasets,tensorboard,notebook,serve,onnx,hub,perceptual,diffusers,compression,dev
+EXTRAS := all,docs,dev
 
 BIN := .venv/bin
 ENV := .venv/.installed
 BENCH_BIN := .venv-bench/bin
 BENCH_ENV := .venv-bench/.installed
+SPHINX := $(BIN)/python -m sphinx -q -W --keep-going -c docs # a warning is an error
 WEB := web/node_modules/.installed
 
 # pythae is installed without its dependencies: it asks for the PyPI package "dataclasses", a copy
@@ -23,7 +25,7 @@ PYTHAE := pythae==0.1.2
 PYTHAE_NEEDS := cloudpickle imageio "pydantic>=2"
 
 .DELETE_ON_ERROR:
-.PHONY: install demo test check bench notebooks lock clean browser
+.PHONY: install demo test check docs links bench notebooks lock clean browser
 
 install: $(ENV)
 
@@ -44,6 +46,7 @@ check: $(ENV)
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/pydoclint src
 	$(BIN)/python -m pytest --doctest-modules src
+	$(SPHINX) -b html . build/site
 
 bench: $(BENCH_ENV)
 	$(BENCH_BIN)/python -m benchmarks.run
@@ -52,6 +55,14 @@ bench: $(BENCH_ENV)
 notebooks: $(ENV)
 	$(BIN)/python -m jupyter nbconvert --to notebook --execute --inplace \
 	  --ExecutePreprocessor.record_timing=False $(or $(NOTEBOOK),examples/*.ipynb)
+
+# Links inside the site are checked as it is built.
+docs: $(ENV)
+	$(SPHINX) -b html . build/site
+	@echo "the site: build/site/docs/index.html"
+
+links: $(ENV)
+	$(SPHINX) -b linkcheck . build/links
 
 lock:
 	uv pip compile -q pyproject.toml | grep -vE '^(nvidia|cuda|triton)' > constraints.new
