@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
@@ -21,7 +22,9 @@ from latentia.evaluation.records import TOPICS, Assessment, Settings
 from latentia.evaluation.subject import Subject
 from latentia.evaluation.topics.topics import MEASURES
 from latentia.metrics.diagnosis import diagnose
-from latentia.metrics.figures import Ledger
+from latentia.metrics.figures import Figure, Ledger
+from latentia.metrics.known import completed
+from latentia.metrics.verdict import verdict
 
 if TYPE_CHECKING:
     from latentia.runs.run import Run
@@ -76,9 +79,10 @@ def assess(
             _place(subject, topic)
             # Another process may have kept other topics meanwhile.
             known = _with(kept(run, about["key"]) or known, topic, own, subject.ledger, subject.warnings)
+            known = diagnosed(run, known)
             if settings.data is None:
                 keep(run, known, say)
-    return _chosen(known, settings.only, run.spec)
+    return _chosen(known, settings.only, run)
 
 
 def _place(subject: Subject, topic: str) -> None:
@@ -191,7 +195,38 @@ def latest(run: Run) -> Assessment | None:
     found = read(run)
     if found is None or found.about.get("weights") != _weights_of(run):
         return None
-    return _chosen(found, found.about["topics"], run.spec)
+    return _chosen(found, found.about["topics"], run)
+
+
+def all_known(run: Run, kept: Assessment | None) -> dict[str, Figure]:
+    """Put together what a run was evaluated to and, where it was not, what its training logged.
+
+    Args:
+        run: the run.
+        kept: its evaluation; None where there is none.
+
+    Returns:
+        Figures by their stable names. What was logged is of the run's own data, and beside no others.
+    """
+    rows = run.metrics("test") if kept is None or "other" not in kept.about else []
+    figures = {} if kept is None else kept.figures
+    size = math.prod(run.latent)
+    return completed(figures, rows[-1] if rows else {}, bound=run.objective.bound, latents=size)
+
+
+def diagnosed(run: Run, kept: Assessment) -> Assessment:
+    """Say what is wrong with a run, by all that is known of it.
+
+    Args:
+        run: the run.
+        kept: its evaluation.
+
+    Returns:
+        The same with its diagnosis and its verdict.
+    """
+    known = all_known(run, kept)
+    findings = diagnose(known, run.spec)
+    return replace(kept, diagnosis=findings, verdict=verdict(known, findings))
 
 
 def _told(run: Run) -> str:
@@ -206,15 +241,17 @@ def _lacks_a_package(kept: Assessment, names: Iterable[str]) -> bool:
     return any("pip install" in kept.missing.get(name, "") for name in names)
 
 
-def _chosen(kept: Assessment, topics: Iterable[str], spec: Mapping[str, Any]) -> Assessment:
+def _chosen(kept: Assessment, topics: Iterable[str], run: Run) -> Assessment:
     """Give the topics that were asked for, with the diagnosis that they allow."""
     names = {name for topic in topics for name in _names(kept, topic)}
     about = {name: value for name, value in kept.about.items() if name not in ("key", "topics")}
     figures = {name: figure for name, figure in kept.figures.items() if name in names}
+    whole = diagnosed(run, kept)  # by all that is known, whatever was asked
     return Assessment(
         about=about,
         figures=figures,
         missing={name: reason for name, reason in kept.missing.items() if name in names},
-        diagnosis=diagnose(kept.figures, spec),  # all that is known, whatever was asked
+        diagnosis=whole.diagnosis,
+        verdict=whole.verdict,
         warnings=tuple(line for line in kept.warnings if line.partition(":")[0] in names),
     )

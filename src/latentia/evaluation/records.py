@@ -12,6 +12,7 @@ from latentia.core.compiling import Choice
 from latentia.core.errors import ConfigError, nearest
 from latentia.metrics.diagnosis import Finding
 from latentia.metrics.figures import Figure
+from latentia.metrics.verdict import Verdict
 
 TOPICS = ("likelihood", "health", "reconstruction", "generation", "representation", "disentanglement")
 """What can be assessed, in the order in which it is."""
@@ -86,6 +87,7 @@ class Assessment:
         missing: why other figures could not be measured.
         diagnosis: what is wrong with the model and what to change; empty where nothing is.
         warnings: which of the figures cannot be trusted, and why.
+        verdict: the diagnosis in a sentence; None of an assessment that is still under way.
     """
 
     about: Mapping[str, Any]
@@ -93,6 +95,7 @@ class Assessment:
     missing: Mapping[str, str]
     diagnosis: tuple[Finding, ...] = ()
     warnings: tuple[str, ...] = ()
+    verdict: Verdict | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Give one object of plain values."""
@@ -100,6 +103,7 @@ class Assessment:
             "about": dict(self.about),
             "figures": {name: figure.as_json() for name, figure in self.figures.items()},
             "missing": dict(self.missing),
+            "verdict": None if self.verdict is None else asdict(self.verdict),
             "diagnosis": [asdict(finding) for finding in self.diagnosis],
             "warnings": list(self.warnings),
         }
@@ -120,4 +124,5 @@ class Assessment:
             missing=table["missing"],
             diagnosis=tuple(Finding(**finding) for finding in table["diagnosis"]),
             warnings=tuple(table["warnings"]),
+            verdict=Verdict(**table["verdict"]) if table.get("verdict") else None,
         )

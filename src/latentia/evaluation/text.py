@@ -39,8 +39,8 @@ def lines(assessment: Assessment) -> Iterator[str]:
         yield f"warning {warning}"
     for finding in assessment.diagnosis:
         yield f"{finding.name}: {finding.what}; {finding.advice}"
-    if not assessment.diagnosis and "active_units" in assessment.figures:
-        yield "diagnosis: nothing wrong with the latents"
+    if not assessment.diagnosis and assessment.verdict is not None:
+        yield f"diagnosis: nothing wrong found: {assessment.verdict.text}"
 
 
 def value_and_error(figure: Figure) -> str:

@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from latentia.core import storage
 from latentia.core.errors import ConfigError, DataError, shell
 from latentia.core.event import Event
-from latentia.evaluation import Assessment
+from latentia.evaluation import latest
 from latentia.explorer.drawn import STRIPS
 from latentia.explorer.encoded import measured
 from latentia.explorer.view import View
@@ -272,16 +271,10 @@ def health(view: View) -> dict[str, Any]:
         view: the run.
 
     Returns:
-        Figures, what is missing, diagnosis and warnings; or the command that makes them.
-
-    Raises:
-        DataError: if what is kept cannot be read.
+        Figures, what is missing, verdict, diagnosis and warnings; or the command that makes them, where there
+        are none of these weights that can be read.
     """
-    path = view.run.folder.evaluation_file
-    command = f"latentia evaluate {shell(view.run.folder.path)}"
-    if not path.is_file():
-        return {"command": command}
-    try:
-        return Assessment.from_json(storage.read_json(path)).as_json()
-    except (KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{path.name} of {view.run.name} is of another version; run: {command}") from error
+    found = latest(view.run)
+    return (
+        {"command": f"latentia evaluate {shell(view.run.folder.path)}"} if found is None else found.as_json()
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,14 @@ from latentia.core.errors import DataError, RunError
 from latentia.data.column import column_names
 from latentia.data.dataset import Dataset
 from latentia.data.splits import spread
+from latentia.evaluation import all_known, latest
 from latentia.explorer import planes
 from latentia.explorer.drawn import Drawn
 from latentia.explorer.encoded import Encoded, encode_all, label_of
 from latentia.explorer.jobs import Job, Tick
 from latentia.explorer.planes import Plane
+from latentia.metrics.diagnosis import diagnose
+from latentia.metrics.verdict import verdict
 from latentia.plots.projection import TOLD
 from latentia.runs.coder import codable
 from latentia.runs.run import Run
@@ -108,6 +111,7 @@ class View:
             "codes": None if coder is None else {"shape": run.latent[1:], "size": coder.size},
             "condition": self.condition,
             "rate_distortion": self._rate_distortion(),
+            "verdict": self._verdict(),
             "lossless": codable(run),
         }
 
@@ -129,6 +133,13 @@ class View:
             "size": self.run.condition.size,
             "options": [{"name": name, "row": row} for name, row in zip(names, rows.tolist())],
         }
+
+    def _verdict(self) -> dict[str, Any]:
+        """Say how the run is, by its last evaluation and, for want of that, by what was logged."""
+        kept = latest(self.run)
+        known = all_known(self.run, kept)
+        found = kept.diagnosis if kept is not None else diagnose(known, self.run.spec)
+        return {**asdict(verdict(known, found)), "evaluated": kept is not None}
 
     def _rate_distortion(self) -> dict[str, Any]:
         for split in ("test", "validation"):

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from latentia.metrics.figures import Figure
+from latentia.metrics.known import Known
 
 COLLAPSED = 0.1
 """A rate under this, in nats, says that all examples get the same latent."""
-CARRIES = 0.01
-"""A latent with less mean KL than this, in nats, carries nothing."""
 IDLE = 0.25
 """More than this share of dead latents is a partial collapse."""
 HOLES = 0.1
@@ -25,6 +24,16 @@ USED = 0.5
 """With less than this share of the codes in use, a codebook is worth a word."""
 UNUSED = 1.0
 """A latent that explains its example by less than this, in nats, better than another's does is not used."""
+THIN = math.log(10)
+"""A rate under this, in nats, tells fewer than ten examples apart."""
+EXPLAINED = 0.5
+"""A model that explains less of the variance than this explains little."""
+LINEAR = 1.5
+"""A squared error this many times that of PCA with as many numbers is more than a network should have."""
+UNLIKE = 0.5
+"""Precision or recall of samples below this share of that of real examples is worth a word."""
+MENDED = 0.5
+"""A sampler that closes this share of the gap between the prior's samples and real examples mends it."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +80,8 @@ def collapse(rate: float, active: int, latents: int) -> Finding | None:
     if rate < COLLAPSED or not active:
         return Finding(
             "full collapse",
-            f"the rate is {rate:.3g} nats and {active} of {latents} latents are active: every example gets "
-            "the same latent",
+            f"the latents carry {rate:.3g} nats and {active} of {latents} are active: every example gets the "
+            "same latent, so reconstructions and samples are one average example",
             LESS_KL,
         )
     idle = latents - active
@@ -118,20 +127,8 @@ def _learn(spec: Mapping[str, Mapping[str, Any]], rate: float | None) -> str:
     if training["lr"] > USUAL_LR:
         advice.insert(0, f"lower training.lr to {USUAL_LR:g} (now {training['lr']:g})")
     if rate is not None and rate < COLLAPSED:
-        advice.append(LESS_KL)
+        advice.append(_less_kl(spec))
     return ", or ".join(advice)
-
-
-def carrying(kl: Sequence[float] | float) -> int:
-    """Count the latents whose mean KL is above 0.01 nats: small latents may carry much.
-
-    Args:
-        kl: mean KL of each latent, in nats.
-
-    Returns:
-        How many.
-    """
-    return sum(value > CARRIES for value in kl) if isinstance(kl, Sequence) else 0
 
 
 def diagnose(
@@ -141,33 +138,115 @@ def diagnose(
 
     Args:
         figures: by their stable names; what is absent is not judged.
-        spec: the run's specification; without it no error is held against the mean's.
+        spec: the run's specification; without it no error is held against the mean's or PCA's.
 
     Returns:
         The findings, the gravest first; none where nothing is wrong.
     """
-
-    def value(name: str) -> float | None:
-        number = figures[name].value if name in figures else None
-        return number if isinstance(number, float) and math.isfinite(number) else None
-
-    found: list[Finding | None] = []
-    rate, active, latents = value("rate"), value("active_units"), value("latents")
-    bound = rate is not None
+    known = Known(figures)
+    rate, active, latents = known.rate, known.active, known.value("latents")
     fallen = None
     if rate is not None and active is not None and latents is not None:
-        kl = figures["kl_per_dimension"].value if "kl_per_dimension" in figures else ()
-        fallen = collapse(rate, max(int(active), carrying(kl)), int(latents))
-        found.append(fallen)
-    mse, floor = value("mse"), value("mse_mean")
+        fallen = collapse(rate, active, int(latents))
+    full = fallen is not None and fallen.name == "full collapse"
+    found: list[Finding | None] = []
+    if fallen is not None and full:  # what follows from it is not said again
+        return (fallen if spec is None else replace(fallen, advice=_less_kl(spec)),)
+    mse, floor = known.value("mse"), known.value("mse_mean")
     if mse is not None and floor is not None and spec is not None:
-        found.insert(0, below_mean(mse, floor, spec, rate))
-    found.append(_idle_codes(value("codebook_use")))
-    if not (fallen and fallen.name == "full collapse"):
-        found.append(_unused(value("decoder_use"), rate))
-        found.append(_scale(value("latent_spread"), bound))
-        found.append(_holes(value("prior_holes")))
+        below = below_mean(mse, floor, spec, rate)
+        found.append(below or _near_collapse(known, spec) or _above_linear(known, spec))
+    found.append(fallen)
+    found.append(_idle_codes(known.value("codebook_use")))
+    found.append(_unused(known.value("decoder_use"), rate))
+    found.append(_scale(known.value("latent_spread"), rate is not None))
+    found.append(_holes(known.value("prior_holes")))
+    found += _samples(known)
     return tuple(finding for finding in found if finding)
+
+
+def _near_collapse(known: Known, spec: Mapping[str, Mapping[str, Any]]) -> Finding | None:
+    """Find a rate that is too small to tell examples apart, where it shows in the reconstructions."""
+    rate, share, latents = known.rate, known.explained, known.value("latents")
+    mse, linear = known.value("mse"), known.value("mse_pca")
+    if rate is None or share is None or latents is None or rate >= THIN or share >= EXPLAINED:
+        return None
+    if mse is not None and linear is not None and mse <= LINEAR * linear:
+        return None  # there is no more to be had with so few numbers
+    return Finding(
+        "near collapse",
+        f"{latents:.0f} latents carry {rate:.3g} nats together, enough to tell {math.exp(rate):.1f} examples "
+        f"apart, and reconstructions explain {share:.1%} of the variance",
+        _more(spec, rate),
+    )
+
+
+def _above_linear(known: Known, spec: Mapping[str, Mapping[str, Any]]) -> Finding | None:
+    """Find an error that PCA with as many numbers beats, though it needs no training."""
+    rate = known.rate
+    mse, linear, latents = (known.value(name) for name in ("mse", "mse_pca", "latents"))
+    if mse is None or linear is None or latents is None or not mse > LINEAR * linear:
+        return None
+    if spec["likelihood"]["name"] in MEDIAN:
+        return None
+    return Finding(
+        "worse than PCA",
+        f"MSE {mse:.3g}, where PCA with as many numbers ({latents:.0f}) has {linear:.3g}",
+        _more(spec, rate),
+    )
+
+
+def _more(spec: Mapping[str, Mapping[str, Any]], rate: float | None) -> str:
+    """Say what lets latents carry more: first what is the likelier cause."""
+    longer = f"train longer (training.epochs, now {spec['training']['epochs']}) or take a larger network"
+    if rate is None:
+        return longer
+    less = _less_kl(spec)
+    return f"{less}; or {longer}" if _pressed(spec) else f"{longer}; or {less}"
+
+
+def _pressed(spec: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Say whether the rate weighs more than a bound on log p(x) has it."""
+    return spec["objective"].get("beta", 1.0) > 1
+
+
+def _less_kl(spec: Mapping[str, Mapping[str, Any]]) -> str:
+    """Say what helps against a rate that presses too hard, of a run whose settings are known."""
+    faster = ""
+    if spec["training"]["lr"] > USUAL_LR:
+        faster = f"; or lower training.lr to {USUAL_LR:g} (now {spec['training']['lr']:g})"
+    if not _pressed(spec):
+        return LESS_KL + faster
+    beta = f"lower objective.beta (now {spec['objective']['beta']:g})"
+    return f"{beta}, or let it rise slowly (objective.schedule=linear){faster}"
+
+
+def _samples(known: Known) -> list[Finding]:
+    """Judge samples of the prior beside other real examples, which no sampler can exceed by much."""
+    words = {
+        "precision": ("samples unlike the data", "{own:.0%} of the prior's samples lie among real examples"),
+        "recall": ("samples lack variety", "the prior's samples cover {own:.0%} of the real examples"),
+    }
+    found = []
+    for metric, (name, sentence) in words.items():
+        own, real, mixture, posterior = (
+            known.value(f"{metric}_{kind}") for kind in ("prior", "real", "mixture", "posterior")
+        )
+        if own is None or real is None or own >= UNLIKE * real:
+            continue
+        mends = own + MENDED * (real - own)
+        if mixture is not None and mixture >= mends:
+            advice = f"sample with --sampler mixture, whose {metric} is {mixture:.0%}"
+        elif posterior is not None and posterior < mends:
+            advice = (
+                f"better latents would not help (from posteriors of data {metric} is {posterior:.0%}): let "
+                "the decoder draw more detail with more latents, a larger network or a longer training"
+            )
+        else:
+            advice = "sample with --sampler two_stage or flow, which fit the latents of data"
+        what = f"{sentence.format(own=own)}, where other real examples have {real:.0%}"
+        found.append(Finding(name, what, advice))
+    return found
 
 
 def _unused(use: float | None, rate: float | None) -> Finding | None:

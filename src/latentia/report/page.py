@@ -19,6 +19,7 @@ from latentia.report import facts
 from latentia.report.axis import Axis
 from latentia.report.group import Group, gather
 from latentia.report.sections import sections
+from latentia.report.verdicts import unlooked, verdicts
 
 if TYPE_CHECKING:
     from latentia.evaluation import Assessment
@@ -48,8 +49,8 @@ def build(
         out: the HTML file; `report.html` in the folder of the first run by default. Figures go
             into `figures/` beside it.
         seed: seed of everything that is drawn at random.
-        assessments: what the evaluation says of each run, in the same order; or none, and the page on a
-            single run has what the last one found.
+        assessments: what the evaluation says of each run, in the same order; or none, and the page has what
+            the last one of each found, where all have one.
         axis: what a sweep changes from run to run: the page is about this. The page on a single run is
             that on any run.
         points: points of each latent map, at most 10,000; by default 3,000, or fewer where many runs
@@ -69,8 +70,9 @@ def build(
     """
     check_comparable(runs)
     _check(runs, assessments, axis)
-    if len(runs) == 1 and not assessments and (known := latest(runs[0])) is not None:
-        assessments = [known]
+    if not assessments:
+        found = [latest(run) for run in runs]
+        assessments = [known for known in found if known is not None] if None not in found else ()
     path = Path(out) if out is not None else runs[0].folder.report_file
     if partner is not None:
         _check_partner(runs, partner)
@@ -203,6 +205,8 @@ def _render(group: Group, parts: Sequence[Section]) -> str:
     return environment.get_template("report.html").render(
         kind=kind,
         title=_title(group),
+        verdicts=verdicts(group),
+        unlooked=unlooked(group),
         summary=group.inputs.dataset.summary(),
         shared=facts.shared_line(group.studies) if group.axis else "",
         runs=[(study.title, facts.model_line(study), facts.tiles(study) if tiled else []) for study in cards],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -9,12 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from latentia.data.splits import spread
 from latentia.plots.projection import Flattened
 from latentia.report.inputs import Inputs
 from latentia.runs.scores import reconstructed
 
 if TYPE_CHECKING:
     from latentia.evaluation import Assessment
+    from latentia.metrics.figures import Figure
+    from latentia.metrics.verdict import Verdict
     from latentia.runs.run import Run
 
 ACTIVE = 0.01
@@ -24,6 +28,9 @@ TRAVERSED = 8
 VALUES = 9
 COMPONENTS = 10
 PRIOR_DRAWS = 10_000
+FITTED = 2_000
+LARGEST = 20_000_000
+"""Training examples, and values of them, that PCA is fitted to for a page, at the most."""
 SIDE = 15
 """Decoded points along each side of the plane."""
 
@@ -142,6 +149,57 @@ class Study:
         errors, variance = self.errors(self.inputs.encoded)
         mse = float(errors.mean())
         return mse, 1 - mse / variance if variance > 0 else float("nan")
+
+    @cached_property
+    def linear(self) -> float:
+        """Mean squared error of PCA with as many numbers as a latent has, over the examples of `accuracy`.
+
+        NaN where it has none: of categories and missing values, of more numbers than it could have.
+        """
+        from latentia.metrics.figures import Unmeasurable
+        from latentia.metrics.reconstruction import principal_components
+
+        data, run = self.inputs.dataset, self.run
+        if self.copies or data.holes or run.model.nominal is not None:
+            return float("nan")
+        values = math.prod(run.event)
+        rows = spread(data.splits["train"], max(1, min(FITTED, LARGEST // values)))
+        known, given = (
+            np.concatenate([part.cpu().numpy() for part in run.prepare(data.x[chosen])])
+            for chosen in (rows, self.inputs.encoded)
+        )
+        try:
+            _, _, back = principal_components(known, given, math.prod(run.latent), self.seed)
+        except Unmeasurable:
+            return float("nan")
+        return float(((back - given) ** 2).mean())
+
+    @cached_property
+    def known(self) -> dict[str, Figure]:
+        """What is known of the run: as it was evaluated, else as this page measures it and as was logged."""
+        from latentia.evaluation import all_known
+        from latentia.metrics.figures import Figure
+
+        found = all_known(self.run, self.assessment)
+        if (self.assessment is None or "mse" not in self.assessment.figures) and not self.copies:
+            mse, share = self.accuracy
+            own = {
+                "mse": mse,
+                "mse_mean": mse / (1 - share) if share < 1 else math.nan,
+                "mse_pca": self.linear,
+            }
+            found |= {name: Figure(float(value), "", self.inputs.split, "") for name, value in own.items()}
+        return found
+
+    @cached_property
+    def verdict(self) -> Verdict:
+        """The diagnosis in a sentence: that of the evaluation, else by what is known without one."""
+        from latentia.metrics.diagnosis import diagnose
+        from latentia.metrics.verdict import verdict
+
+        own = self.assessment
+        findings = diagnose(self.known, self.run.spec) if own is None else own.diagnosis
+        return verdict(self.known, findings)
 
     @cached_property
     def order(self) -> list[int]:

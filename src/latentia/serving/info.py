@@ -97,7 +97,7 @@ def health(run: Run) -> dict[str, Any]:
         run: the run.
 
     Returns:
-        `figures`, `missing`, `diagnosis` and `warnings`.
+        `figures`, `missing`, `verdict`, `diagnosis` and `warnings`.
 
     Raises:
         NotThere: if the run was not evaluated.
@@ -106,7 +106,7 @@ def health(run: Run) -> dict[str, Any]:
     if not run.folder.evaluation_file.is_file():
         raise NotThere("this run has no evaluation yet; make it with: latentia evaluate RUN")
     table = storage.read_json(run.folder.evaluation_file)
-    shown = {key: table.get(key) for key in ("figures", "missing", "diagnosis", "warnings")}
+    shown = {key: table.get(key) for key in ("figures", "missing", "verdict", "diagnosis", "warnings")}
     return plain(without_paths(run, shown))
 
 

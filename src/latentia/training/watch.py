@@ -13,7 +13,8 @@ from latentia.core.processes import Processes
 from latentia.core.types import LatentModel
 from latentia.data.loader import Loader
 from latentia.metrics import average_losses, average_terms, health_summary
-from latentia.metrics.diagnosis import USUAL_LR, carrying, collapse
+from latentia.metrics.diagnosis import USUAL_LR, collapse
+from latentia.metrics.known import carrying
 from latentia.metrics.terms import Averages, stored_bits
 from latentia.objectives import Objective
 from latentia.training.checkpoint import Progress

@@ -1,11 +1,11 @@
 """The other tabs, and what holds for all of them."""
 
 import io
-import json
 
 import numpy as np
 import pytest
 
+import latentia
 from latentia.explorer.view import View
 
 TABS = ("map", "move", "sample", "compare", "health")
@@ -31,6 +31,7 @@ def test_sliders_are_ordered_and_dead_ones_greyed(visit, wide):
     from latentia.explorer.encoded import encode_all
 
     kl = encode_all(wide, wide.folder.path / "explorer", lambda share: None).kl
+    assert kl is not None
     assert names == [f"z{dim}" for dim in np.argsort(-kl, kind="stable")]
     assert page.locator(".slider.dead").count() == int((kl <= 0.01).sum())
     page.locator(".slider input").first.focus()
@@ -166,29 +167,19 @@ def test_an_autoencoder_beside_a_vae_on_the_same_inputs(visit, served, plane, po
 def test_health_is_the_evaluations(visit, wide):
     page = visit("wide", tab="health")
     assert "latentia evaluate" in page.locator("pre").inner_text()
-    figure = {
-        "value": 1.25,
-        "unit": "nats",
-        "split": "test",
-        "protocol": "KL",
-        "error": 0.5,
-        "examples": 9,
-        "better": "",
-        "parts": [],
-    }
-    kept = {
-        "about": {}, "figures": {"rate": figure}, "missing": {"ssim": "too small"},
-        "diagnosis": [{"name": "partial collapse", "what": "3 of 8 <b>dead</b>", "advice": "lower beta"}],
-        "warnings": ["few examples"],
-    }  # fmt: skip
-    wide.folder.evaluation_file.write_text(json.dumps(kept))
+    before = page.locator("#verdict").inner_text()
+    assert "ollapse" in before and "Cure:" in before and "By what training logged" in before
+    found = latentia.evaluate(wide, only=("health", "reconstruction"))
+    assert found.diagnosis and found.verdict is not None
     try:
         page = visit("wide", tab="health")
-        words = page.locator("#panel").inner_text()
+        words, head = page.locator("#panel").inner_text(), page.locator("#verdict").inner_text()
     finally:
         wide.folder.evaluation_file.unlink()
-    for part in ("1.25 ± 0.5", "partial collapse", "<b>dead</b>", "few examples", "too small"):
+    for part in (found.diagnosis[0].name, found.diagnosis[0].advice, "active units", "too small"):
         assert part in words
+    assert found.verdict.text[1:] in head
+    assert "By what training logged" not in head
 
 
 def test_a_deleted_folder_is_said(visit, served, trained):

@@ -1,7 +1,7 @@
 // The page: opens the backend, keeps what was loaded of each run, and shows one tab at a time.
 
 import { open } from "./choice.js";
-import { choice, failure, field, h, loading, shown } from "./dom.js";
+import { capital, choice, failure, field, h, loading, shown } from "./dom.js";
 import { compareTab } from "./compare.js";
 import { healthTab } from "./health.js";
 import { mapTab } from "./map.js";
@@ -133,6 +133,18 @@ class App {
     if (rate !== null) parts.push(`rate ${shown(rate)} nats`, `distortion ${shown(distortion)} nats`);
     else if (mse !== null) parts.push(`MSE ${shown(mse)}`);
     $("facts").textContent = parts.join(" · ") + (split ? ` (${split})` : "");
+    this.verdict();
+  }
+
+  /** Say how the run is, in a sentence, and what to change. */
+  verdict() {
+    const { name, text, cure, evaluated } = this.look.run.verdict;
+    const box = $("verdict");
+    box.className = name ? "wrong" : "sound";
+    const parts = [h("strong", {}, name ? `${capital(name)}. ` : "Nothing wrong found. "), `${capital(text)}.`];
+    if (cure) parts.push(" ", h("strong", {}, "Cure: "), `${cure}.`);
+    if (!evaluated) parts.push(h("small", {}, " By what training logged; the tab Health has the command that looks closer."));
+    box.replaceChildren(...parts);
   }
 
   async show() {

@@ -39,7 +39,7 @@
 //   backend.export(id, rows) -> Blob (.npz)
 //   backend.compress(id, rows) -> Blob (.lat), for runs that are lossless
 //   backend.place(id, blob, {invert, condition: number of an option | ""}) -> { x, z, c, reconstruction, point: {way: [x, y]}, error, error_rank, rate, rate_rank }
-//   backend.health(id) -> { figures, missing, diagnosis, warnings, about } | { command }
+//   backend.health(id) -> { figures, missing, verdict, diagnosis, warnings, about } | { command }
 
 const TYPES = { f4: Float32Array, i4: Int32Array, u1: Uint8Array };
 

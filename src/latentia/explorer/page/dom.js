@@ -56,6 +56,9 @@ export function shown(value, digits = 3) {
   return String(Number(value.toPrecision(digits)));
 }
 
+/** A text that begins a sentence. */
+export const capital = (text) => text.slice(0, 1).toUpperCase() + text.slice(1);
+
 export const percent = (share) => `${Math.round(100 * share)} %`;
 
 /** Say what is wrong, in place of what cannot be shown. */
