@@ -58,6 +58,36 @@ def test_a_run_says_which_clusters_it_found(run):
     assert "By cluster" in build([run], quiet=True).read_text(encoding="utf-8")
 
 
+def test_clusters_begin_at_those_of_the_latents_that_a_run_begins_at(run, tmp_path):
+    plain = latentia.train("digits", out=tmp_path / "vae", latent_dim=4, epochs=3, network=SMALL["network"])
+    at = {"epochs": 1, "lr": 1e-12, "ema": 0}
+    started = latentia.train(
+        "digits", model="gmvae", start=plain.folder.path, training=at, out=tmp_path / "gm"
+    )
+    assert started.latent == (4,) and started.spec["network"] == plain.spec["network"]  # said once
+    rows = plain.dataset.splits["train"]
+    torch.manual_seed(0)
+    z = torch.from_numpy(plain.inference.encode(plain.dataset.part(rows), sample=True))
+    with torch.no_grad():
+        own, fresh = (float(p().log_prob(z).mean()) for p in (started.model.prior, MixturePrior((4,))))
+    fitted = GaussianMixture(10, covariance_type="diag", n_init=5, random_state=0).fit(z).score(z)
+    assert own > fresh + 0.3
+    assert own == pytest.approx(fitted, abs=0.1)
+    again = latentia.train("digits", start=started.folder.path, training=at, out=tmp_path / "again")
+    torch.testing.assert_close(
+        again.model.prior.means, started.model.prior.means
+    )  # its own prior comes along
+
+
+def test_a_mixture_needs_latents_to_begin_at(tmp_path):
+    plain = latentia.train("digits", out=tmp_path / "vae", **SMALL)
+    with pytest.raises(ConfigError, match="that takes two for each component"):
+        MixturePrior((3,), 10).begin_at(lambda: torch.zeros(19, 3))
+    with pytest.raises(ConfigError, match="do not fit the model"):
+        latentia.train("digits", model="gmvae", latent_dim=5, start=plain.folder.path, out=tmp_path / "gm")
+    assert not (tmp_path / "gm").exists()
+
+
 def test_other_priors_have_no_clusters(tmp_path):
     run = latentia.train("digits", out=tmp_path / "vae", **SMALL)
     with pytest.raises(ConfigError, match="train one with --model gmvae"):

@@ -17,6 +17,8 @@ from latentia.probability.priors import Prior
 
 ENTRIES = 4_000_000
 """Values of all components at a time, where no gradient keeps them anyway."""
+TRIES = 5
+"""Fits of expectation-maximisation from other beginnings, of which the likeliest is taken."""
 LIMIT = 10.0
 """log sigma of a component is held within plus and minus this."""
 
@@ -77,6 +79,29 @@ class MixturePrior(Prior):
         self.logits = nn.Parameter(torch.zeros(components))
         self.means = nn.Parameter(torch.randn(components, *latent))
         self.log_sigmas = nn.Parameter(torch.zeros(components, *latent))
+
+    @torch.no_grad()
+    def begin_at(self, latents: Callable[[], Tensor]) -> None:
+        """Start at the mixture that expectation-maximisation fits, the likeliest of some; see `Prior`."""
+        from sklearn.mixture import GaussianMixture
+        from threadpoolctl import threadpool_limits
+
+        z = latents().flatten(1).double().numpy()
+        count, seed = len(self.logits), int(torch.randint(2**31, ()))
+        if len(z) < 2 * count:
+            raise ConfigError(
+                f"'prior.components' is {count}, and a mixture is to be fitted to {len(z)} latents; that "
+                "takes two for each component"
+            )
+        mixture = GaussianMixture(
+            count, covariance_type="diag", n_init=TRIES, random_state=seed, max_iter=200
+        )
+        with threadpool_limits(1, user_api="blas"):  # threads wait, spinning, where others hold the cores
+            mixture.fit(z)
+        self.logits.copy_(torch.from_numpy(mixture.weights_).log())
+        self.means.copy_(torch.from_numpy(mixture.means_).view_as(self.means))
+        sigmas = torch.from_numpy(mixture.covariances_).log() / 2
+        self.log_sigmas.copy_(sigmas.clamp(-LIMIT, LIMIT).view_as(self.log_sigmas))
 
     def components(self, z: Tensor) -> Tensor:
         """Give p(k|z) by Bayes' rule: which cluster a latent belongs to.

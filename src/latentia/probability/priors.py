@@ -73,6 +73,13 @@ class Prior(nn.Module):
             x: transformed examples in random order, shape `(N, *event)`.
         """
 
+    def begin_at(self, latents: Callable[[], Tensor]) -> None:
+        """See where latents of training examples are, before a run starts whose encoder is trained already.
+
+        Args:
+            latents: gives those of some training examples, shape `(N, *latent)`; it takes a while.
+        """
+
 
 @register("prior", "standard_normal")
 class StandardNormal(Prior):

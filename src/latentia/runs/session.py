@@ -97,7 +97,7 @@ def start(
     """
     from latentia.data.identity import fingerprint
     from latentia.runs.data import remember
-    from latentia.runs.start import check_fits, start_of, with_start
+    from latentia.runs.start import check_fits, start_of, with_start, without_prior
     from latentia.training import Training
 
     processes = join()
@@ -114,7 +114,7 @@ def start(
         spec["data"] = {"source": dataset.source, **options, "fingerprint": fingerprint(dataset)}
         parts = _fresh(spec, dataset, processes)
         if begins:
-            check_fits(begins, parts.model)
+            check_fits(without_prior(begins, spec), parts.model)
         return spec, parts
 
     def create() -> str:
@@ -277,7 +277,7 @@ def _work(
     from latentia.data.record import DataRecord
     from latentia.runs.fitting import split_loaders
     from latentia.runs.recipe import describe
-    from latentia.runs.start import begin_at
+    from latentia.runs.start import begin_at, begin_prior, without_prior
     from latentia.training import Trainer, Training
 
     settings = config.construct(Training, spec["training"])
@@ -294,9 +294,12 @@ def _work(
         assembly.begin(parts, dataset, settings.seed)
         if begins:
             say(f"it begins at the weights of {begins.title}")
+            begins = without_prior(begins, spec)
             begin_at(
                 begins, parts.model, settings.batch_of(len(dataset.splits["train"])) // settings.accumulate
             )
+            if not begins.prior:
+                begin_prior(parts, dataset, settings.seed)
         splits = split_loaders(parts, dataset, device)
         model = parts.model.to(device)
         trainer = Trainer(

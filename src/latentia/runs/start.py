@@ -5,17 +5,22 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from latentia.assembly import Parts
 from latentia.assembly.settings import SECTIONS as ALL
-from latentia.core import storage
+from latentia.core import config, registry, storage
 from latentia.core.errors import ConfigError, RunError, nearest
+from latentia.core.noise import seeded
 from latentia.core.types import LatentModel
+from latentia.data.dataset import Dataset
+from latentia.probability.priors import Prior
 from latentia.probability.quantisers import Codebook
 from latentia.runs import diffusers
 from latentia.runs.recipe import read_recipe
@@ -25,6 +30,12 @@ SECTIONS = tuple(name for name in ALL if name not in ("data", "objective", "trai
 """What a run takes over from the folder that it begins at: all that a model is made of."""
 RECORDED = ("folder", "kind", "weights", "scaling_factor")
 """The keys of the section `start`: the folder, and what was found in it."""
+PRIOR = "prior."
+"""How the names of a prior's weights begin."""
+LOOKED = 20_000
+"""At the latents of so many training examples a prior begins."""
+AT_ONCE = 500
+"""Examples that are encoded at once for that."""
 SHOWN = 3
 """How many differences of two sets of weights a message names."""
 
@@ -37,11 +48,13 @@ class Start:
         settings: sections of a run file that go with the weights.
         weights: by their names in a model's state dict.
         record: the section `start` of `run.toml`.
+        prior: whether the weights of a prior are among them; else it begins at the latents of the others.
     """
 
     settings: dict[str, dict[str, Any]]
     weights: dict[str, Tensor]
     record: dict[str, Any]
+    prior: bool = True
 
     @property
     def title(self) -> str:
@@ -116,7 +129,7 @@ def with_start(settings: Mapping[str, Any], start: Start | None) -> dict[str, An
     merged = {key: value for key, value in settings.items() if key != "start"}
     if start is None:
         return merged
-    for section, found in start.settings.items():
+    for section, found in _taken_over(start, merged).items():
         given = merged.get(section) or {}
         given = {"name": given} if isinstance(given, str) else given
         same = given.get("name", found.get("name")) == found.get("name")
@@ -127,6 +140,34 @@ def with_start(settings: Mapping[str, Any], start: Start | None) -> dict[str, An
             "transform.name=signed, or leave it out"
         )
     return {**merged, "start": start.record}
+
+
+def _taken_over(start: Start, settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Give the sections that go along: into another model not the prior, which is that model's own."""
+    given = settings.get("model") or {}
+    name = given if isinstance(given, str) else given.get("name")
+    if start.foreign or name in (None, start.settings["model"]["name"]):
+        return start.settings
+    model = {"name": name}
+    if "latent_dim" in config.parameters(registry.lookup("model", name)):
+        model |= {key: value for key, value in start.settings["model"].items() if key == "latent_dim"}
+    return {**{key: value for key, value in start.settings.items() if key != "prior"}, "model": model}
+
+
+def without_prior(start: Start, spec: Mapping[str, Any]) -> Start:
+    """Leave the weights of a prior behind where a run has another.
+
+    Args:
+        start: what the run begins at.
+        spec: the run's specification.
+
+    Returns:
+        The same without them, or as it is.
+    """
+    if start.foreign or spec.get("prior", {}).get("name") == start.settings.get("prior", {}).get("name"):
+        return start
+    weights = {name: value for name, value in start.weights.items() if not name.startswith(PRIOR)}
+    return replace(start, weights=weights, prior=False)
 
 
 def read_start(folder: str | os.PathLike[str]) -> Start:
@@ -199,6 +240,8 @@ def check_fits(start: Start, model: LatentModel) -> None:
         ConfigError: naming how many differ, and the first of them.
     """
     own = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    if not start.prior:
+        own = {name: shape for name, shape in own.items() if not name.startswith(PRIOR)}
     if start.foreign:
         own = {name: shape for name, shape in own.items() if diffusers.outward(name) is not None}
     given = {name: tuple(value.shape) for name, value in start.weights.items()}
@@ -237,3 +280,27 @@ def begin_at(start: Start, model: LatentModel, examples: int) -> None:
         if isinstance(book, Codebook) and f"{name}.counts" not in start.weights:
             book.counts.fill_(places / len(book.counts))
             book.sums.copy_(book.table * book.counts.unsqueeze(1))
+
+
+def begin_prior(parts: Parts, dataset: Dataset, seed: int) -> None:
+    """Let a prior begin at the aggregate posterior: a draw of q(z|x) for each of some training examples.
+
+    Args:
+        parts: the parts of a model, with the weights that training begins at.
+        dataset: the data.
+        seed: of the examples, of the draws, and of the fit.
+    """
+
+    @torch.no_grad()
+    def latents() -> Tensor:
+        rows = np.sort(np.random.default_rng(seed).permutation(dataset.splits["train"])[:LOOKED])
+        c = torch.from_numpy(parts.condition.of(dataset)[rows]) if parts.condition else None
+        drawn = []
+        for at in range(0, len(rows), AT_ONCE):
+            x = parts.transform(torch.from_numpy(np.asarray(dataset.x[rows[at : at + AT_ONCE]])))
+            drawn.append(parts.model.encode(x, None if c is None else c[at : at + AT_ONCE]).sample())
+        return torch.cat(drawn)
+
+    if isinstance(parts.model.prior, Prior):
+        with seeded(seed):
+            parts.model.prior.begin_at(latents)
