@@ -13,7 +13,7 @@ from latentia.core.errors import ConfigError, MissingExtra
 from latentia.models import VAE
 from latentia.networks import MLP
 from latentia.probability import MixturePrior
-from latentia.sampling import MixtureSampler, sample_prior
+from latentia.sampling import MixtureSampler, kept, sample_prior
 
 CODED = {"autoregressive"}  # of models with codes: tests/truth/test_quantisers.py
 FITTED = sorted(set(registry.names("sampler")) - {"prior", "run"} - CODED)
@@ -118,6 +118,17 @@ def test_a_fit_is_made_anew_for_other_weights_other_settings_and_a_damaged_file(
     path.write_bytes(content[:100])
     assert fit("mixture", path, given).sample(3).shape == (3, 2)
     assert len(path.read_bytes()) > 100
+
+
+def test_a_fit_of_other_settings_stays_beside_the_new_one(tmp_path, monkeypatch):
+    path, given = tmp_path / "s.safetensors", source()
+    one, two = (fit("mixture", path, given, components=count).means for count in (3, 2))
+    assert len(list(tmp_path.iterdir())) == 2
+    monkeypatch.setattr(MixtureSampler, "fit", None)  # nothing is fitted again
+    assert torch.equal(fit("mixture", path, given, components=3).means, one)
+    assert torch.equal(fit("mixture", path, given, components=2).means, two)
+    last = kept(given, path)
+    assert last is not None and torch.equal(last.means, two)
 
 
 def test_a_mixture_of_more_components_than_latents_leaves_some_without_weight(tmp_path):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import json
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -196,7 +198,7 @@ def fitted(source: Source, table: Mapping[str, Any], path: Path, quiet: bool = T
     Args:
         source: the run.
         table: what `checked` gave.
-        path: where the fit is kept.
+        path: where the fit that was made last is kept; beside it those of other settings.
         quiet: show no progress bar.
 
     Returns:
@@ -209,12 +211,32 @@ def fitted(source: Source, table: Mapping[str, Any], path: Path, quiet: bool = T
             sampler.fit(source, quiet)
             return sampler
         label = _label(source, table)
-        if path.is_file() and _read(sampler, path, label):
+        if any(place.is_file() and _read(sampler, place, label) for place in (path, _aside(path, label))):
             return sampler
         sampler.fit(source, quiet)
-    with contextlib.suppress(LatentiaError):  # a folder that cannot be written can be sampled from
+    with contextlib.suppress(LatentiaError, OSError):  # a folder that cannot be written can be sampled from
+        _set_aside(path, label)
         storage.save_tensors(path, sampler.state_dict(), label)
     return sampler.requires_grad_(False)
+
+
+def _aside(path: Path, label: Mapping[str, Any]) -> Path:
+    """Say where a fit is kept once one of other settings has been made."""
+    settings = json.dumps(label["settings"], sort_keys=True)
+    return path.with_stem(f"{path.stem}-{hashlib.sha256(settings.encode()).hexdigest()[:8]}")
+
+
+def _set_aside(path: Path, label: Mapping[str, Any]) -> None:
+    """Make room for another fit without losing the one of other settings, which may have taken minutes."""
+    if not path.is_file():
+        return
+    try:
+        _, known = storage.load_tensors(path)
+    except RunError:
+        return
+    of = ("weights", "data")
+    if all(known.get(key) == label[key] for key in of) and known["settings"] != label["settings"]:
+        path.replace(_aside(path, known))
 
 
 def _label(source: Source, table: Mapping[str, Any]) -> dict[str, Any]:
