@@ -79,11 +79,19 @@ def prior_of(name, latent):
     return prior
 
 
-def make_objective(name, event=(1, 8, 8), model="vae"):
+SEEN = {"temporal": (1, 3, 8, 8)}
+"""What objectives are tested on that are for no images."""
+
+
+def make_objective(name, model="vae"):
     table = {"name": name, **FROM_DATA.get(name, {})}
     if "base" in config.parameters(registry.lookup("objective", name)):
         table["base"] = registry.lookup("model", model).defaults["objective"]
-    return make("objective", table, latent=LATENT, event=event)
+    return make("objective", table, latent=LATENT, event=seen_by(name))
+
+
+def seen_by(objective):
+    return SEEN.get(objective, (1, 8, 8))
 
 
 def data_for(likelihood, shape, seed=0):
@@ -575,12 +583,12 @@ def test_the_density_of_an_example_does_not_depend_on_its_batch(posterior, prior
 @pytest.mark.parametrize(("name", "objective"), PAIRS)
 def test_an_objective_scores_each_example_and_reaches_every_parameter(name, objective):
     torch.manual_seed(0)
-    model = model_of(name, (1, 8, 8))
+    model = model_of(name, seen_by(objective))
     scored = make_objective(objective, model=name)
     for batch, samples in ((1, 1), (1, 3), (4, 1), (4, 3)):
         for progress in (0.0, 0.5, 1.0):
             model.zero_grad()
-            x = torch.rand(batch, 1, 8, 8)
+            x = torch.rand(batch, *seen_by(objective))
             terms = scored(model(batch_of(model, x), samples), progress)
             for part in (terms.distortion, terms.rate, terms.penalty, terms.loss):
                 assert part.shape == (batch,)
@@ -595,9 +603,9 @@ def test_an_objective_scores_each_example_and_reaches_every_parameter(name, obje
 @pytest.mark.parametrize(("name", "objective"), PAIRS)
 def test_the_terms_of_an_example_do_not_depend_on_its_batch(name, objective, monkeypatch):
     torch.manual_seed(0)
-    model = model_of(name, (1, 8, 8), likelihood="gaussian_optimal").eval()
+    model = model_of(name, seen_by(objective), likelihood="gaussian_optimal").eval()
     scored = make_objective(objective, model=name)
-    x = torch.rand(6, 1, 8, 8)
+    x = torch.rand(6, *seen_by(objective))
     noise = torch.randn(2, 6, *model.latent)
 
     batch = batch_of(model, x)

@@ -222,6 +222,19 @@ def test_the_likeliest_class_is_what_is_judged():
     assert objective.adversary.loss(classified)[0].shape == (2,)
 
 
+def test_a_clip_is_judged_frame_by_frame():
+    clip = (3, 4, 12, 12)
+    objective, (state, h) = objective_of(event=clip, start=0.0), passed(event=clip)
+    judged = objective.adversary(state.batch.x)
+    alone = torch.cat([objective.adversary(state.batch.x[:, :, t]) for t in range(4)])
+    assert judged.shape == alone.shape
+    assert torch.allclose(judged, alone, atol=1e-5)
+    (slope,) = torch.autograd.grad(objective(state, 1.0).adversarial.sum(), h)
+    assert (slope.abs().amax(dim=(0, 2, 4, 5)) > 0).all()  # of every frame of every clip
+    losses, right = objective.adversary.loss(state)
+    assert losses.shape == right.shape == (3,)
+
+
 @pytest.mark.parametrize("layers", [1, 2, 3, 4])
 def test_the_least_image_has_one_patch_and_a_smaller_one_none(layers):
     least = least_side(layers)
@@ -260,8 +273,11 @@ def test_a_patch_is_seventy_pixels_wide_and_judged_alike_in_every_batch():
         ({"betas": (0.5,)}, r"'objective\.betas' are two numbers"),
         ({"layers": 3}, r"at least 24 pixels a side, and these have 12; use objective\.layers=2"),
         ({"event": (1, 5, 5)}, r"at least 6 pixels a side, and these have 5; use data\.size=6"),
-        ({"event": (7,)}, r"judges images, .* of shape 7, is of kind 'vector'; use objective\.name=elbo"),
-        ({"event": Event("video", (3, 9, 32, 32))}, r"is of kind 'video'"),
+        (
+            {"event": (7,)},
+            r"judges images and clips, .* of shape 7, is of kind 'vector'; use objective\.name=elbo",
+        ),
+        ({"event": Event("array", (2, 9, 32, 32))}, r"is of kind 'array'"),
         ({"base": FactorVAE((2,))}, r"'objective\.base' has an adversary of its own; use"),
     ],
 )

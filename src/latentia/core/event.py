@@ -79,6 +79,11 @@ class Event(tuple[int, ...]):
         """Whether convolutions over height and width have something to work on, whatever the channels are."""
         return len(self) == 3 and min(self[1:]) >= SMALLEST
 
+    @property
+    def frame(self) -> Event:
+        """What a frame of a clip is; of anything else, the whole of it."""
+        return Event("image", (self[0], *self[2:])) if self.kind == "video" else self
+
     def record(self) -> dict[str, Any]:
         """Give what `from_record` reads, of plain values."""
         return {"kind": self.kind, "shape": list(self)}

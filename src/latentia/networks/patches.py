@@ -1,10 +1,10 @@
-"""Networks that judge the patches of an image, each for itself."""
+"""Networks that judge the patches of an image, each for itself; of a clip those of each frame."""
 
 from __future__ import annotations
 
 import math
 
-from torch import nn
+from torch import Tensor, nn
 
 from latentia.core.errors import ConfigError
 from latentia.networks.base import Shape
@@ -52,6 +52,18 @@ def patches(event: Shape, channels: int, layers: int) -> nn.Sequential:
             nn.LeakyReLU(0.2),
         ]
     return nn.Sequential(*stages, nn.Conv2d(widths[-1], 1, KERNEL, 1, 1))
+
+
+def frames(x: Tensor) -> Tensor:
+    """Make examples of the frames of clips.
+
+    Args:
+        x: `(N, C, T, H, W)`; what has other sides, as images, stays as it is.
+
+    Returns:
+        `(N * T, C, H, W)`, those of a clip one after the other.
+    """
+    return x.transpose(1, 2).flatten(0, 1) if x.dim() == 5 else x
 
 
 def _groups(channels: int) -> int:

@@ -18,6 +18,7 @@ from latentia.objectives.reconstruction import Reconstruction
 from latentia.objectives.regularised import Regularised
 from latentia.objectives.schedules import Constant, Cosine, Cyclical, Linear, Schedule
 from latentia.objectives.semi_supervised import SemiSupervised
+from latentia.objectives.temporal import Temporal
 from latentia.objectives.total_correlation import BetaTC, FactorVAE
 from latentia.objectives.vq import VQ
 from latentia.objectives.wrapper import Wrapper
@@ -53,5 +54,6 @@ __all__ = [
     "Schedule",
     "SemiSupervised",
     "StickingTheLanding",
+    "Temporal",
     "Wrapper",
 ]

@@ -16,7 +16,7 @@ from latentia.core.event import Event
 from latentia.core.needs import ADVERSARY, COMPLETE, DIFFERENTIATES, Words
 from latentia.core.registry import register
 from latentia.core.types import Pass, Terms
-from latentia.networks.patches import patches
+from latentia.networks.patches import frames, patches
 from latentia.objectives.adversary import Adversary, checked_betas
 from latentia.objectives.base import Objective, at_least
 from latentia.objectives.classes import labels
@@ -75,7 +75,7 @@ class PatchDiscriminator(Adversary):
         """Take the network.
 
         Args:
-            network: maps `(B, *event)` to a number for each patch, `(B, 1, ...)`.
+            network: maps images, or the frames of clips, to a number for each patch, `(B, 1, ...)`.
             lr: peak learning rate of its Adam.
             betas: decay of the two moments of its Adam.
             lecam: weight w of LeCam's regularisation; 0 leaves it out.
@@ -88,8 +88,8 @@ class PatchDiscriminator(Adversary):
         self.levels = Levels() if lecam else None
 
     def forward(self, x: Tensor) -> Tensor:
-        """Judge images `(N, *event)`, each patch for itself, shape `(P, N)`."""
-        return self.network(x).flatten(start_dim=1).T.float()
+        """Judge images or clips `(N, *event)`, each patch of each frame for itself, shape `(P, N)`."""
+        return self.network(frames(x)).reshape(len(x), -1).T.float()
 
     def logits(self, state: Pass) -> tuple[Tensor, Tensor]:
         """Judge data and reconstructions; see `Adversary`."""
@@ -135,7 +135,8 @@ LATE = 0.9
 class Adversarial(Wrapper):
     r"""Another objective, and weight * ramp(t) * lambda * -D(E[x|z]) against a discriminator of patches.
 
-    D of an image is the mean over its patches, and over the latent samples. lambda weighs the gradients of
+    D of an image is the mean over its patches, of a clip over those of all of its frames, each judged for
+    itself, and over the latent samples. lambda weighs the gradients of
     both sides of an example against each other where they meet, at the reconstruction:
 
         lambda = ||d(distortion + penalty)/d theta|| / (||d(-D)/d theta|| + 1e-4),
@@ -190,8 +191,8 @@ class Adversarial(Wrapper):
             lecam: weight of LeCam's regularisation of the discriminator; 0 leaves it out.
 
         Raises:
-            ConfigError: if examples are no images or have no patch, the discriminator would have no say, or
-                the other objective has an adversary of its own.
+            ConfigError: if examples are neither images nor clips or have no patch, the discriminator would have
+                no say, or the other objective has an adversary of its own.
         """
         super().__init__(base, weight, Delayed(start, ramp))
         # What the discriminator asks for costs some of the score: the least would be of the time before.
@@ -205,13 +206,14 @@ class Adversarial(Wrapper):
             raise ConfigError(f"with {which} the discriminator has no say; use objective.name=elbo")
         if base.adversary is not None:
             raise ConfigError("'objective.base' has an adversary of its own; use objective.base.name=elbo")
-        if (kind := Event.of(event).kind) != "image":
+        frame = Event.of(event).frame
+        if frame.kind != "image":
             shape = "x".join(map(str, event))
             raise ConfigError(
-                f"objective 'adversarial' judges images, and an example, of shape {shape}, is of kind "
-                f"'{kind}'; use objective.name=elbo"
+                f"objective 'adversarial' judges images and clips, and an example, of shape {shape}, is of "
+                f"kind '{frame.kind}'; use objective.name=elbo"
             )
-        self._adversary = PatchDiscriminator(patches(event, channels, layers), lr, betas, lecam)
+        self._adversary = PatchDiscriminator(patches(frame, channels, layers), lr, betas, lecam)
 
     @property
     def adversary(self) -> PatchDiscriminator:

@@ -1,4 +1,4 @@
-"""Objectives that add a distance of pictures to another objective: multi-scale SSIM and deep features."""
+"""Objectives that add a distance of pictures, or of the frames of clips: multi-scale SSIM, deep features."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from typing import ClassVar
 from torch import Tensor
 
 from latentia.core.errors import ConfigError, MissingExtra
+from latentia.core.event import Event
 from latentia.core.needs import COMPLETE, Words
 from latentia.core.registry import register
 from latentia.core.types import Pass
 from latentia.networks import Features, unit_distance
+from latentia.networks.patches import frames
 from latentia.objectives.base import Objective, at_least
 from latentia.objectives.schedules import Constant, Schedule
 from latentia.objectives.wrapper import Wrapper
@@ -34,7 +36,10 @@ class Compared(Wrapper):
 
     @abc.abstractmethod
     def distance(self, guess: Tensor, x: Tensor) -> Tensor:
-        """Compare decoded means with data, both `(N, *event)`; shape `(N,)`, 0 where equal."""
+        """Compare decoded means with data, both `(N, *event)`; shape `(N,)`, 0 where equal.
+
+        Of clips it is the mean over their frames.
+        """
 
     def added(self, state: Pass) -> Tensor:
         """Give D times the distance, the mean over the latent samples; see `Wrapper`."""
@@ -92,8 +97,9 @@ class MultiScaleSSIM(Compared):
     def distance(self, guess: Tensor, x: Tensor) -> Tensor:
         """Give 1 - MS-SSIM; see `Compared`."""
         # Negative similarities cut at 0, the other way to have powers of them, have no gradient.
-        found = _similarity()(guess.float(), x.float(), reduction="none", normalize="simple", **self.options)
-        return 1 - found.reshape(len(x))
+        pair = frames(guess.float()), frames(x.float())
+        found = _similarity()(*pair, reduction="none", normalize="simple", **self.options)
+        return 1 - found.reshape(len(x), -1).mean(dim=1)
 
 
 def _similarity() -> Callable[..., Tensor]:
@@ -107,6 +113,7 @@ def _similarity() -> Callable[..., Tensor]:
 
 def _check_windows(event: tuple[int, ...], scales: int, window: int) -> None:
     """Refuse what is no window or no picture, or too small a one for the windows of the coarsest scale."""
+    event = Event.of(event).frame
     at_least(1, scales=scales, window=window)
     if scales > len(EXPONENTS):
         raise ConfigError(f"'objective.scales' must be at most {len(EXPONENTS)}, not {scales}")
@@ -157,8 +164,9 @@ class Perceptual(Compared):
             schedule: what the weight is multiplied with along the run.
         """
         super().__init__(base, weight, schedule)
-        self.network = features.network(event).eval()
+        self.network = features.network(Event.of(event).frame).eval()
 
     def distance(self, guess: Tensor, x: Tensor) -> Tensor:
         """Compare feature by feature; see `Compared`."""
-        return unit_distance(self.network(guess), self.network(x))
+        found = unit_distance(self.network(frames(guess)), self.network(frames(x)))
+        return found.view(len(x), -1).mean(dim=1)
