@@ -191,8 +191,8 @@ class Adversarial(Wrapper):
             lecam: weight of LeCam's regularisation of the discriminator; 0 leaves it out.
 
         Raises:
-            ConfigError: if examples are neither images nor clips or have no patch, the discriminator would have
-                no say, or the other objective has an adversary of its own.
+            ConfigError: if examples are neither images nor clips or have no patch, the discriminator would
+                have no say, or the other objective has an adversary of its own.
         """
         super().__init__(base, weight, Delayed(start, ramp))
         # What the discriminator asks for costs some of the score: the least would be of the time before.

@@ -18,13 +18,13 @@ from latentia.objectives.schedules import Constant, Schedule
 class Temporal(Compared):
     r"""Adds weight * D * the mean absolute difference of the changes from frame to frame.
 
-    With x_t a frame, the distance is the mean over entries and t of |(xhat_t - xhat_(t-1)) - (x_t - x_(t-1))|:
-    0 where the error stands still, however large it is. Squared errors forgive what comes and goes, and eyes
-    see it: a codec whose latents stand for eight frames each changes where one place follows another.
+    With e_t the error of a frame, the distance is the mean over entries and t of |e_t - e_(t-1)|: 0 where the
+    error stands still, however large it is. Squared errors forgive what comes and goes, and eyes see it: a
+    codec whose latents stand for eight frames each changes where one place follows another.
 
     References:
-        Wei-Sheng Lai et al., "Learning Blind Video Temporal Consistency", 2018 (which compares with frames that
-        are warped by the optical flow, and by an exponential of how far those are from each other).
+        Wei-Sheng Lai et al., "Learning Blind Video Temporal Consistency", 2018 (there of frames that are
+        warped by the optical flow).
     """
 
     measure: ClassVar[str] = "flicker"
