@@ -3,7 +3,7 @@
 import { failure, h, settled, shown, switcher } from "./dom.js";
 import { exampleChoice } from "./example.js";
 import { Follower } from "./follow.js";
-import { draw, frame, gallery } from "./picture.js";
+import { draw, frame, gallery, pictorial } from "./picture.js";
 import { store } from "./store.js";
 
 const STEPS = 9;
@@ -28,7 +28,7 @@ function mixedCondition(a, b, t) {
 }
 
 export function pathCard(look, ready) {
-  const side = look.run.kind === "image" ? 168 : 200;
+  const side = pictorial(look.run) ? 168 : 200;
   const picture = frame(look.run, side, "A place on the path, decoded");
   const strip = h("div", {});
   const note = h("output", { class: "words" });
@@ -55,7 +55,7 @@ export function pathCard(look, ready) {
         c?.set(mixedCondition(a.c, b.c, t), i * a.c.length);
       }
       const values = await look.decode(z, STEPS, c, 6);
-      if (values) strip.replaceChildren(gallery(look.run, values, STEPS, look.run.kind === "image" ? 44 : 80, "path", STEPS));
+      if (values) strip.replaceChildren(gallery(look.run, values, STEPS, pictorial(look.run) ? 44 : 80, "path", STEPS));
     } catch (error) {
       strip.replaceChildren(failure(error));
     }
@@ -72,7 +72,7 @@ export function pathCard(look, ready) {
 }
 
 export function arithmeticCard(look, ready) {
-  const picture = frame(look.run, look.run.kind === "image" ? 132 : 200, "The result, decoded");
+  const picture = frame(look.run, pictorial(look.run) ? 132 : 200, "The result, decoded");
   const note = h("p", { class: "words" });
   const follower = new Follower((pixels) => draw(picture, look.run, pixels), (error) => (note.textContent = error.message));
   const compute = () =>

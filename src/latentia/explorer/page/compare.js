@@ -2,7 +2,7 @@
 
 import { coloured } from "./colour.js";
 import { failure, h, loading, shown } from "./dom.js";
-import { gallery } from "./picture.js";
+import { gallery, pictorial } from "./picture.js";
 import { Plane } from "./plane.js";
 import { rateChart } from "./rate.js";
 import { store } from "./store.js";
@@ -42,7 +42,7 @@ function sampleCard(app, look) {
   const body = h("div", {}, loading("Sampling …"));
   const { run } = look;
   app.backend.sample(run.id, { n: SAMPLES, seed: store.get("seed"), sampler: "prior" }).then(
-    ({ x, n }) => body.replaceChildren(gallery(run, x, n, run.kind === "image" ? 52 : 100, "sample", run.kind === "image" ? 5 : undefined)),
+    ({ x, n }) => body.replaceChildren(gallery(run, x, n, pictorial(run) ? 52 : 100, "sample", pictorial(run) ? 5 : undefined)),
     (error) => body.replaceChildren(failure(error)),
   );
   return h("section", { class: "card" }, h("h2", {}, `Samples, ${run.label}`), body, h("p", { class: "note" }, `From the prior, seed ${store.get("seed")}, the same for every run.`));
@@ -53,7 +53,7 @@ function inputsCard(app, look, ready) {
   const { run } = look;
   const rows = Array.from({ length: Math.min(INPUTS, ready.count) }, (_, i) => Math.floor((i * ready.count) / INPUTS));
   const body = h("div", { class: "strips" });
-  const side = run.kind === "image" ? 56 : 110;
+  const side = pictorial(run) ? 56 : 110;
   const strip = (values, name) => gallery(run, values, rows.length, side, name, rows.length);
   const fits = app.looks.filter((other) => String(other.run.event) === String(run.event));
   const fill = async () => {

@@ -1,7 +1,7 @@
 // An example of the user's own: dropped, chosen or typed; encoded, put on the map, reconstructed and scored.
 
 import { check, failure, h, percent, shown } from "./dom.js";
-import { draw, frame } from "./picture.js";
+import { draw, frame, pictorial } from "./picture.js";
 import { store } from "./store.js";
 
 export function dropCard(tab) {
@@ -41,7 +41,7 @@ export function dropCard(tab) {
 
 function placed(tab, found) {
   const { run } = tab.look;
-  const side = run.kind === "image" ? 96 : 150;
+  const side = pictorial(run) ? 96 : 150;
   const figure = (values, name) => {
     const canvas = frame(run, side, name);
     draw(canvas, run, values);

@@ -1,13 +1,13 @@
 // A choice of one example: its number, the example drawn at random, its picture.
 
 import { field, h } from "./dom.js";
-import { draw, frame } from "./picture.js";
+import { draw, frame, pictorial } from "./picture.js";
 
 export const random = (count) => Math.floor(Math.random() * count);
 
 /** Make the control; `change(row)` is called with each new choice. */
 export function exampleChoice(look, ready, name, row, change, side = 72) {
-  const picture = frame(look.run, look.run.kind === "image" ? side : 150, name);
+  const picture = frame(look.run, pictorial(look.run) ? side : 150, name);
   const input = h("input", { type: "number", min: 0, max: ready.count - 1, value: row });
   let current = -1;
   const pick = async (value, quiet = false) => {

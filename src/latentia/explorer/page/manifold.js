@@ -1,7 +1,7 @@
 // The decoded plane of two latents: a grid of pictures that fills the view and follows zoom and pan.
 
 import { failure, settled } from "./dom.js";
-import { chart, pixels } from "./picture.js";
+import { chart, framesOf, pictorial, pixels } from "./picture.js";
 
 const CELL = 46;
 const STREAM = 3;
@@ -64,8 +64,8 @@ export class Manifold {
     const { run } = this.tab.look;
     const size = this.tab.look.values;
     const tiles = corners.map((_, i) => {
-      if (run.kind === "image") {
-        const image = pixels(run, values, i * size, run.event);
+      if (pictorial(run)) {
+        const image = run.kind === "image" ? pixels(run, values, i * size, run.event) : framesOf(run, values, i * size)[0];
         const canvas = new OffscreenCanvas(image.width, image.height);
         canvas.getContext("2d").putImageData(image, 0, 0);
         return canvas;

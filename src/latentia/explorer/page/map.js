@@ -6,7 +6,7 @@ import { check, choice, failure, field, h, loading, settled, shown, switcher } f
 import { dropCard } from "./drop.js";
 import { Follower } from "./follow.js";
 import { Manifold } from "./manifold.js";
-import { draw, frame } from "./picture.js";
+import { draw, frame, pictorial } from "./picture.js";
 import { Plane } from "./plane.js";
 import { selectionCard } from "./selection.js";
 import { store } from "./store.js";
@@ -165,7 +165,7 @@ class MapTab {
 
   hoverCard() {
     const { run } = this.look;
-    const [input, made] = ["An example", "Its reconstruction"].map((name) => frame(run, run.kind === "image" ? SMALL : 132, name));
+    const [input, made] = ["An example", "Its reconstruction"].map((name) => frame(run, pictorial(run) ? SMALL : 132, name));
     const words = h("p", { class: "words" }, "Point at a dot to see its example and the reconstruction.");
     const follower = new Follower(({ x, pixels, text }) => {
       draw(input, run, x);

@@ -1,10 +1,14 @@
-// One example drawn into a canvas: an image, the bars of a table's row, the lines of an array, the frames of a video.
+// One example drawn into a canvas: an image, the bars of a table's row, the lines of an array, a clip that plays.
 
+import { clipExtent, play, playable } from "./clip.js";
 import { h, shown } from "./dom.js";
 
 const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const size = (event) => event.reduce((a, b) => a * b, 1);
 const MOST_BARS = 24;
+
+/** Say whether examples are looked at, as images and clips are, and not read off. */
+export const pictorial = (run) => run.kind === "image" || run.kind === "video";
 
 /** Make a canvas for examples of a run, `side` pixels wide. */
 export function frame(run, side, name) {
@@ -12,6 +16,7 @@ export function frame(run, side, name) {
   const { width, height } = extent(run, side);
   canvas.style.width = `${width}px`;
   canvas.style.height = `${height}px`;
+  if (run.kind === "video") playable(canvas, side);
   return canvas;
 }
 
@@ -22,10 +27,7 @@ export function extent(run, side) {
     const factor = side / Math.max(rows, columns);
     return { width: Math.round(columns * factor), height: Math.round(rows * factor) };
   }
-  if (run.kind === "video") {
-    const [, count, rows, columns] = run.event;
-    return { width: Math.round(side * Math.min(4, count) / 2), height: Math.round((side / 2) * (rows / columns)) };
-  }
+  if (run.kind === "video") return clipExtent(run.event, side);
   if (run.kind === "vector" && side >= 120) return { width: side, height: Math.min(MOST_BARS, run.event[0]) * 18 + 4 };
   return { width: side, height: Math.round(side * 0.75) };
 }
@@ -33,7 +35,7 @@ export function extent(run, side) {
 /** Draw the example that starts at `offset` of `values`. */
 export function draw(canvas, run, values, offset = 0) {
   if (run.kind === "image") drawImage(canvas, run, values, offset, run.event);
-  else if (run.kind === "video") drawFrames(canvas, run, values, offset);
+  else if (run.kind === "video") play(canvas, framesOf(run, values, offset));
   else drawChart(canvas, run, values, offset);
 }
 
@@ -62,19 +64,18 @@ function drawImage(canvas, run, values, offset, event) {
   canvas.getContext("2d").putImageData(image, 0, 0);
 }
 
-function drawFrames(canvas, run, values, offset) {
+/** Give the frames of a clip [C, T, H, W], ImageData each. */
+export function framesOf(run, values, offset) {
   const [channels, count, rows, columns] = run.event;
-  canvas.width = count * columns;
-  canvas.height = rows;
   const area = rows * columns;
-  for (let frame = 0; frame < count; frame++) {
+  return Array.from({ length: count }, (_, at) => {
     const one = new Float32Array(channels * area);
     for (let c = 0; c < channels; c++) {
-      const from = offset + (c * count + frame) * area;
+      const from = offset + (c * count + at) * area;
       one.set(values.subarray(from, from + area), c * area);
     }
-    canvas.getContext("2d").putImageData(pixels(run, one, 0, [channels, rows, columns]), frame * columns, 0);
-  }
+    return pixels(run, one, 0, [channels, rows, columns]);
+  });
 }
 
 /** Draw the bars of a row or the lines of an array into a canvas at the screen's resolution. */

@@ -3,7 +3,7 @@
 import { codeGrid } from "./codes.js";
 import { check, choice, failure, field, h, loading } from "./dom.js";
 import { saveNpy, savePng } from "./files.js";
-import { gallery } from "./picture.js";
+import { gallery, pictorial } from "./picture.js";
 import { store } from "./store.js";
 
 const PER_ROW = 8;
@@ -122,7 +122,7 @@ async function asked(app, look) {
 }
 
 function shownGroup(run, { title, x, n, codes, path, shapes }) {
-  const side = run.kind === "image" ? (n <= 64 ? 72 : 48) : 150;
+  const side = pictorial(run) ? (n <= 64 ? 72 : 48) : 150;
   const parts = [h("h3", {}, title), gallery(run, x, n, side, `sample, ${title},`)];
   if (codes) parts.push(codeGrid(run, { values: codes, shape: shapes.codes }, Math.min(n, 16)));
   if (path) parts.push(strips(run, path, shapes.path));
@@ -134,7 +134,7 @@ function strips(run, path, [samples, looks]) {
   const each = path.length / samples;
   const rows = Array.from({ length: samples }, (_, i) => [
     h("span", { class: "label" }, `${i + 1}`),
-    gallery(run, path.subarray(i * each, (i + 1) * each), looks, run.kind === "image" ? 48 : 110, `sample ${i + 1} from noise, step`),
+    gallery(run, path.subarray(i * each, (i + 1) * each), looks, pictorial(run) ? 48 : 110, `sample ${i + 1} from noise, step`),
   ]);
   return h("div", {}, h("h3", {}, "From noise, step by step"), h("div", { class: "strips denoising" }, rows.flat()));
 }

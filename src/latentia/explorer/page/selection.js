@@ -2,7 +2,7 @@
 
 import { failure, h, shown } from "./dom.js";
 import { save } from "./files.js";
-import { draw, frame } from "./picture.js";
+import { draw, frame, pictorial } from "./picture.js";
 
 const LISTED = 12;
 
@@ -26,7 +26,7 @@ async function described(tab, inside) {
   const parts = [h("p", {}, `${rows.length.toLocaleString("en")} of ${tab.ready.count.toLocaleString("en")} examples`)];
   const { c } = look.run.condition ? await look.latent(rows[0]) : { c: null };
   const pixels = await look.decode(Float32Array.from(found.mean), 1, c);
-  const picture = frame(look.run, look.run.kind === "image" ? 96 : 200, "The selection's mean, decoded");
+  const picture = frame(look.run, pictorial(look.run) ? 96 : 200, "The selection's mean, decoded");
   draw(picture, look.run, pixels);
   parts.push(h("figure", {}, picture, h("figcaption", {}, "its mean latent, decoded")), shares(tab, rows));
   const table = h("table", {}, h("thead", {}, h("tr", {}, ["latent", "mean", "spread", "all data"].map((text) => h("th", { scope: "col" }, text)))));

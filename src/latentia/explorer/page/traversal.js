@@ -1,7 +1,7 @@
 // Traversal strips: one latent dimension moves, the others stay where the sliders are.
 
 import { check, failure, h, settled } from "./dom.js";
-import { gallery } from "./picture.js";
+import { gallery, pictorial } from "./picture.js";
 
 const STRIPS = 8;
 const STEPS = 9;
@@ -28,7 +28,7 @@ export function traversalCard(mover, signal) {
       if (!values) return;
       body.replaceChildren(...axes.flatMap(({ label, name }, row) => [
         h("span", { class: "label" }, label),
-        gallery(look.run, values.subarray(row * STEPS * look.values), STEPS, look.run.kind === "image" ? 38 : 80, name, STEPS),
+        gallery(look.run, values.subarray(row * STEPS * look.values), STEPS, pictorial(look.run) ? 38 : 80, name, STEPS),
       ]));
     } catch (error) {
       body.replaceChildren(failure(error));
