@@ -78,14 +78,24 @@ def truncated(path: Path) -> Result:
     rows = []
     for truncation in TRUNCATIONS:
         name = "prior" if truncation is None else f"prior, |z| < {truncation:g}"
-        rows.append(_row(name, real, space(run.made(COUNT, truncation=truncation))))
-    rows.append(_row("mixture", real, space(run.made(COUNT, sampler="mixture"))))
-    rows.append(_row("prior, decoder noise", real, space(run.made(COUNT, noise=True))))
+        rows.append(measured(name, real, space(run.made(COUNT, truncation=truncation))))
+    rows.append(measured("mixture", real, space(run.made(COUNT, sampler="mixture"))))
+    rows.append(measured("prior, decoder noise", real, space(run.made(COUNT, noise=True))))
     notes = [f"{run.name}: {COUNT:,} samples against {COUNT:,} test images, drawn, in {space.name}"]
     return Result("Truncated sampling", rows, notes)
 
 
-def _row(name: str, real: np.ndarray, drawn: np.ndarray) -> dict[str, Cell]:
+def measured(name: str, real: np.ndarray, drawn: np.ndarray) -> dict[str, Cell]:
+    """Compare samples with real examples.
+
+    Args:
+        name: what the samples are.
+        real: features, `(N, F)`.
+        drawn: features, `(M, F)`.
+
+    Returns:
+        Fréchet distance, precision and recall, the latter with their errors.
+    """
     found, _ = shares(precision_recall, real, drawn)
     precision, recall = (f"{value:.3f} ± {error:.3f}" for value, error in found if error is not None)
     return {

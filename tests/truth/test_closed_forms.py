@@ -9,7 +9,7 @@ from torch.distributions import Independent, Normal
 
 from latentia.core.types import Batch, Pass
 from latentia.models import VAE, Autoencoder
-from latentia.networks import LectureTanh, lecture_256_64, lecture_conv
+from latentia.networks import LectureCounted, LectureTanh, lecture_256_64, lecture_conv
 from latentia.objectives import ELBO, Cosine, Cyclical, Linear, Reconstruction
 from latentia.probability import (
     Delta,
@@ -110,6 +110,36 @@ def test_the_convolutional_lecture_pair_differs_by_the_head_of_the_log_variances
     }
     flat = 128 * 3 * 3
     assert count[VAE] - count[Autoencoder] == 16 * flat + 16
+
+
+def test_a_pair_has_the_counts_and_the_megabytes_of_the_lecture_s_tables():
+    event, network = (1, 28, 28), LectureCounted()
+    plain, vae = Autoencoder(event, 16, network=network), VAE(event, 16, network=network)
+    assert (parameters(plain.encoder), parameters(plain.decoder)) == (394_896, 339_009)
+    assert (parameters(vae.encoder), parameters(vae.decoder)) == (427_680, 339_009)
+    assert (parameters(plain), parameters(vae)) == (733_905, 766_689)
+    megabytes = [4 * parameters(model) / 2**20 for model in (plain, vae)]  # of float32, and binary ones
+    assert megabytes == pytest.approx([2.80, 2.92], abs=0.005)
+
+
+def test_a_lecture_s_sign_of_the_kl_would_reward_what_it_should_cost():
+    mu, variance = 1.0, 0.25  # KL to N(0, 1): 0.818 nats
+    printed = -0.5 * (1 + math.log(variance) - mu**2 - variance)  # as it stands behind the log-likelihood
+    q, p = normal([[mu]], [[math.sqrt(variance)]]), normal([0.0], [1.0])
+    kl = float(kl_per_dimension(q, p, q.sample((1,))))
+    assert printed == pytest.approx(kl)  # added, where the bound subtracts it
+    assert printed > 0
+
+
+def test_the_best_guess_between_two_values_is_their_mean_but_for_absolute_error():
+    # Of a pixel that is 0 or 1 with equal probability the decoder may say any h in [0, 1].
+    h = torch.linspace(0.01, 0.99, 99)
+    squared = 0.5 * (h**2 + (1 - h) ** 2)
+    entropy = -0.5 * (h.log() + (1 - h).log())
+    absolute = 0.5 * (h + (1 - h))
+    assert h[squared.argmin()] == pytest.approx(0.5)
+    assert h[entropy.argmin()] == pytest.approx(0.5)
+    assert absolute.max() == pytest.approx(absolute.min())  # every guess between them is as good
 
 
 def test_lecture_compression_ratios():
