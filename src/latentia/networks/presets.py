@@ -74,7 +74,7 @@ def lecture_conv() -> Conv:
 
 @register("network", "lecture-conv-733905")
 class LectureCounted(Network):
-    """Convolutions of 3x3 with exactly the counts that a lecture prints beside no layers, for 16 latents on 28x28.
+    """Convolutions of 3x3 with the very counts that a lecture prints without layers, for 16 latents on 28x28.
 
     394,896 parameters in the encoder and 339,009 in the decoder of an autoencoder, 733,905 in all; the second
     head of a VAE is 16 x 2,048 + 16 more, 766,689. Which layers the lecture had is not known: these are a
