@@ -14,6 +14,7 @@ from latentia.training.folder import free_name
 
 if TYPE_CHECKING:
     from latentia.evaluation import Assessment
+    from latentia.report import Axis
     from latentia.runs.run import Run
 
 from latentia.runs.session import RUNS, Say, check_learned, silent, start
@@ -112,6 +113,7 @@ def compare(
     runs: Sequence[Run | str | os.PathLike[str]],
     out: str | os.PathLike[str],
     *,
+    axis: Axis | None = None,
     device: str | None = None,
     quiet: bool = True,
     say: Say = silent,
@@ -122,6 +124,7 @@ def compare(
     Args:
         runs: the runs, or their folders, trained on the same data.
         out: the HTML file; figures go into `figures/` beside it.
+        axis: what a sweep changes from run to run: the page is about this.
         device: where to compute, as `open_run` takes it; by default where each run is.
         quiet: show no progress bars.
         say: called with each line that a person wants to read.
@@ -144,7 +147,7 @@ def compare(
     for run in opened:
         say(f"{run.folder.path}")
         assessments.append(evaluate(run, quiet=quiet, say=say, **settings))
-    return build(opened, out, seed=settings.get("seed", 0), assessments=assessments, quiet=quiet)
+    return build(opened, out, seed=settings.get("seed", 0), assessments=assessments, axis=axis, quiet=quiet)
 
 
 DEMO = {

@@ -58,7 +58,7 @@ class Member:
 
 
 def parse_axis(text: str) -> tuple[str, list[Any]]:
-    """Read one `section.key=value,value,...`.
+    """Read one `section.key=value,value,...`, or a common setting by the word of its flag: `beta=0,1,4`.
 
     Args:
         text: what the user wrote.
@@ -74,10 +74,21 @@ def parse_axis(text: str) -> tuple[str, list[Any]]:
         ('objective.beta', [0, 0.5, 4])
     """
     path, value = config.parse_override(text)
+    path = _whole(path)
     values = value if isinstance(value, list) else [value]
     if len(values) < 2 or len({str(item) for item in values}) < len(values):
         raise ConfigError(f"--over {text}: give two or more different values, such as objective.beta=0,1,4")
     return ".".join(path), values
+
+
+def _whole(path: Sequence[str]) -> Sequence[str]:
+    """Give the dotted key of a common setting that is named by one word, as `expand` does."""
+    if len(path) > 1:
+        return path
+    word = path[0].replace("-", "_")
+    table = assembly.expand({word: ""})
+    ((section, inner),) = table.items()
+    return (section, *inner)
 
 
 def members(settings: Mapping[str, Any], over: Mapping[str, Sequence[Any]]) -> list[Member]:
@@ -206,8 +217,8 @@ def opened_family(
         paths: run folders, or folders of sweeps.
 
     Returns:
-        The run folders; what each is called; and what differs between them, `name` and `values`, where they
-        are one sweep.
+        The run folders; what each is called; and what differs between them, where they are one sweep: `name`,
+        `values`, and `spoken`, what a person calls it.
 
     Raises:
         RunError: if a sweep has no finished run.
@@ -226,10 +237,13 @@ def opened_family(
             raise RunError(
                 f"{path} has no trained run yet; go on with: latentia sweep --resume {shell(path)}"
             )
+        from latentia.report import Axis
+
         folders += [path / member.name for member in done]
-        labels += [member.label for member in done]
+        labels += Axis(", ".join(axes), tuple(member.label for member in done)).titles
         if len(paths) == 1:
-            axis = {"name": ", ".join(axes), "values": [member.label for member in done]}
+            spoken = Axis(", ".join(axes), tuple(member.label for member in done))
+            axis = {"name": spoken.name, "values": list(spoken.values), "spoken": spoken.spoken}
     return folders, labels, axis
 
 
@@ -270,6 +284,7 @@ def _work(
     quiet: bool,
     say: Say,
 ) -> Ended:
+    short: list[Member] = []
     for number, member in enumerate(family, 1):
         place = RunFolder(folder / member.name)
         if _is_done(place):
@@ -285,14 +300,23 @@ def _work(
         if ended.fault:
             say(f"warning: {ended.fault}")
         if not ended.finished:
-            raise RunError(
-                f"{place.path} ran out of training.max_minutes; go on with: latentia train --resume "
-                f"{shell(place.path)} --max-minutes N; then: latentia sweep --resume {shell(folder)}"
-            )
+            say(f"{member.name} is out of time, and saved as far as it came; the next goes on")
+            short.append(member)
+    if short:
+        again = f"latentia sweep --resume {shell(folder)}"
+        say(f"out of time: {len(short)} of {len(family)} runs; give them as long again with: {again}")
+    return Ended(folder, page=_page(folder, axes, family, quiet))
+
+
+def _page(folder: Path, axes: Mapping[str, Sequence[Any]], family: Sequence[Member], quiet: bool) -> Path:
+    """Write the page on the runs that have weights: one that ran out of time at once has none."""
     from latentia.report import Axis, build
     from latentia.training import Training
 
+    done = [member for member in family if RunFolder(folder / member.name).weights_file.is_file()]
+    if not done:
+        raise RunError(f"no run of {folder} came as far as its first weights; give more --max-minutes")
     device = config.construct(Training, family[0].settings.get("training", {})).device
-    runs = [api.open_run(folder / member.name, device=device) for member in family]
-    axis = Axis(", ".join(axes), tuple(member.label for member in family))
-    return Ended(folder, page=build(runs, folder / "sweep.html", axis=axis, quiet=quiet))
+    runs = [api.open_run(folder / member.name, device=device) for member in done]
+    axis = Axis(", ".join(axes), tuple(member.label for member in done))
+    return build(runs, folder / "sweep.html", axis=axis, quiet=quiet)

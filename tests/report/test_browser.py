@@ -63,9 +63,25 @@ def test_it_opens_and_fits(request, visit, tmp_path, name, scheme, width):
 
 def test_runs_stack_on_a_phone(visit, pair_report):
     tops = "[...document.querySelectorAll('#curves .panel')].map(e => e.getBoundingClientRect().top)"
-    wide, narrow = (visit(pair_report, width=width).evaluate(tops) for width in (1280, 320))
+    wide = visit(pair_report, width=1280).evaluate(tops)
     assert wide[0] == wide[1]
+    page = visit(pair_report, width=320)
+    shut = page.evaluate("document.documentElement.scrollHeight")
+    assert not page.locator("#curves .panel").first.is_visible()
+    page.evaluate("location.hash = '#curves'")  # as its link does
+    page.locator("#curves .panel").first.wait_for(state="visible")
+    narrow = page.evaluate(tops)
     assert narrow[0] < narrow[1]
+    page.evaluate("document.querySelectorAll('details.part').forEach(part => part.open = true)")
+    assert shut < page.evaluate("document.documentElement.scrollHeight") / 3
+
+
+def test_a_table_says_where_further_runs_are(visit, pair_report):
+    page = visit(pair_report, width=320)
+    page.evaluate("location.hash = '#sizes'")
+    page.locator("#sizes .scroll.more").wait_for(state="visible")
+    hint = page.evaluate("getComputedStyle(document.querySelector('#sizes .scroll'), '::before').content")
+    assert "swipe" in hint
 
 
 def test_rows_of_runs_stay_below_each_other_on_a_phone(visit, pair_report):

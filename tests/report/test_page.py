@@ -12,12 +12,24 @@ from latentia import api
 from latentia.core import storage
 from latentia.core.errors import LatentiaError, RunError
 from latentia.report import build
+from latentia.report.sections import sizes
 from latentia.report.words import number
 from tests.report.reading import Page
 
-SECTIONS = ["data", "sizes", "curves", "reconstructions", "unusual", "samples", "interpolations", "map"]
-SECTIONS += ["dimensions", "traversals", "repeat"]
-JOINT = [*SECTIONS[:7], "codes", *SECTIONS[7:]]
+SECTIONS = ["reconstructions", "samples", "map", "dimensions", "traversals", "interpolations", "codes"]
+SECTIONS += [
+    "figures",
+    "comparison",
+    "curves",
+    "evaluation",
+    "unusual",
+    "data",
+    "sizes",
+    "repeat",
+    "glossary",
+]
+JOINT = {"codes", "comparison"}
+"""Sections of pages on several runs alone."""
 REPORTS = ["vae_report", "pair_report", "plane_report", "table_report", "series_report"]
 REPORTS += ["planes_report", "assessed_report", "assessed_pair_report", "sweep_report"]
 
@@ -35,12 +47,33 @@ def test_every_section_is_there_and_linked(report):
     read = page(report)
     sections = [values["id"] for tag, values in read.tags if tag == "section"]
     several = any(values.get("class") == "several" for _, values in read.tags)
-    evaluated = ["evaluation"] if "evaluation" in sections else []
+    absent = (set() if several else JOINT) | ({"evaluation"} - set(sections))
     if "rate" not in sections:
-        usual = ["comparison", *JOINT] if several else SECTIONS
-        assert sections == [*usual[:-1], *evaluated, "repeat"]
+        assert sections == [key for key in SECTIONS if key not in absent]
+    terms = [values["href"] for tag, values in read.tags if tag == "a" and values.get("class") == "term"]
+    assert terms and len(terms) == len(set(terms))  # the first mention of each
+    assert {term[1:] for term in terms} <= set(read.ids)
+    verdicts = [values for _, values in read.tags if "verdict" in values.get("class", "").split()]
+    assert verdicts  # before the first section
+    order = [values.get("class") or values.get("id") for _, values in read.tags]
+    assert order.index("verdicts") < order.index(sections[0])
     assert {f"#{section}" for section in sections} <= set(read.links)
     assert len(read.ids) == len(set(read.ids))
+
+
+def test_it_tells_nothing_of_the_disk_that_it_was_written_on(table_report, table):
+    """A page is passed on: files are named, their places are not."""
+    text = table_report.read_text(encoding="utf-8")
+    place = str(table.folder.path.parents[1])
+    assert place not in text and "rows.csv" in text
+
+
+def test_what_compresses_nothing_is_not_called_compressed(group_of, trained, tmp_path):
+    np.save(tmp_path / "narrow.npy", np.random.default_rng(0).random((60, 3)).astype(np.float32))
+    run = trained("narrow", tmp_path / "narrow.npy", "vae", 4)
+    rows = {row.label: row for row in sizes.section(group_of(run)).facts}
+    assert rows["Compression ratio"].cells == ("none",)
+    assert "4 latent values for 3 values in" in rows["Compression ratio"].note
 
 
 def test_it_loads_nothing_from_elsewhere(report):
@@ -58,10 +91,12 @@ def test_every_picture_decodes_and_is_described(report):
     images = [values for tag, values in read.tags if tag == "img"]
     assert all(values["alt"] for values in images)
     for values in images:
-        kind, data = re.fullmatch(r"data:image/(\w+);base64,(.+)", values["src"]).groups()
+        found = re.fullmatch(r"data:image/(\w+);base64,(.+)", values["src"])
+        assert found is not None
+        kind, data = found.groups()
         picture = Image.open(io.BytesIO(base64.b64decode(data)))
         picture.load()
-        assert picture.format.lower() == kind
+        assert str(picture.format).lower() == kind
         assert picture.size == (int(values["width"]), int(values["height"]))
     charts = [values for tag, values in read.tags if values.get("role") == "img"]
     assert charts
@@ -96,7 +131,7 @@ def test_the_table_is_right(vae_report, vae):
     assert read.row("Latent dimensions") == ["3"]
     assert read.row("Compression ratio") == ["21.33x"]
     assert read.row("Compression percentage") == ["95.31 %"]
-    assert read.row("Information retention") == ["4.69 %"]
+    assert read.row("Share of numbers kept") == ["4.69 %"]
     codes = vae.encode(vae.dataset.x[vae.dataset.splits["test"]])
     for label, value in (
         ("Latent mean", codes.mean()),
@@ -123,7 +158,7 @@ def test_the_lecture_autoencoder(tmp_path, few_points):
     assert read.row("Input dimensions") == ["(1, 28, 28) = 784 values"]
     assert read.row("Compression ratio") == ["49.00x"]
     assert read.row("Compression percentage") == ["97.96 %"]
-    assert read.row("Information retention") == ["2.04 %"]
+    assert read.row("Share of numbers kept") == ["2.04 %"]
     assert "Spread per latent dimension" in read.text
     assert (tmp_path / "run" / "report.html").is_file()
     assert (tmp_path / "run" / "figures" / "map.png").is_file()
@@ -185,8 +220,8 @@ def test_names_from_the_data_are_text_and_nothing_else(table_report):
 
 def test_a_run_file_and_commands_repeat_it(vae_report, vae):
     text = " ".join(page(vae_report).text.split())
-    assert f"latentia train --config {vae.folder.run_file} --out" in text
-    assert f"latentia sample {vae.folder.path} -n 64 --sampler mixture -o samples.png" in text
+    assert "latentia train --config vae/run.toml --out vae-again" in text
+    assert "latentia sample vae -n 64 --sampler mixture -o samples.png" in text
     assert 'name = "standard_normal"' in text
 
 

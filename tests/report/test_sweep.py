@@ -10,10 +10,18 @@ from latentia.plots.charts import Curve, run_colours
 from latentia.plots.exhibits import Words
 from latentia.plots.joint_charts import Spot, overlaid, seesaw
 from latentia.report import Axis, build
-from latentia.report.sections.rate import section as rate_section
+from latentia.report.page import _title
+from latentia.report.sections import rate
 from latentia.report.words import number
 from tests.report.conftest import BETAS
 from tests.report.reading import Page
+
+
+def rate_section(group):
+    section = rate.section(group)
+    assert section is not None
+    return section
+
 
 WORDS = Words("chart", "A chart", "What it is.", "A chart of nothing")
 
@@ -36,15 +44,15 @@ def test_rate_and_distortion_come_first(sweep_report):
     assert sections[:2] == ["rate", "reconstructions"]
     assert {"samples", "map", "codes", "comparison", "data", "repeat"} <= set(sections)
     assert "latentia sweep" in read.text
-    assert "objective.beta: 0.1, 1, <b>&, 4, 1/2" in read.text
+    assert "β = 0.1, 1, <b>&, 4, 1/2" in read.text
 
 
 def test_the_table_has_the_logged_figures_of_each_value(sweep_report, sweep_runs):
     read = page(sweep_report)
     for value, run in zip(BETAS, sweep_runs, strict=True):
         logged = run.metrics("test")[-1]
-        rate, distortion, bound, _, active = read.row(value)
-        assert rate == number(logged["rate"])
+        carried, distortion, bound, _, active = read.row(value)
+        assert carried == number(logged["rate"])
         assert distortion == number(logged["distortion"])
         assert bound == number(logged["rate"] + logged["distortion"])
         assert active == str(sum(kl > 0.01 for kl in logged["kl"]))
@@ -58,7 +66,7 @@ def test_figures_of_the_evaluation_take_the_place_of_the_logged_ones(group_of, s
     section = rate_section(group_of(*sweep_runs, axis=axis, assessments=assessments))
     label, cells = section.facts[2].label, section.facts[2].cells
     assert label == "<b>&"
-    assert [cell.replace("\u00a0", " ") for cell in cells] == [
+    assert [str(cell).replace("\u00a0", " ") for cell in cells] == [
         "2.50 ± 0.10", "30.00 ± 0.50", "32.50", "0.2500", "2",
     ]  # fmt: skip
     captions = [exhibit.words.caption for exhibit in section.panels[0].exhibits]
@@ -79,7 +87,7 @@ def test_one_run_without_an_evaluated_rate_makes_all_logged(group_of, sweep_runs
 def test_rows_are_named_by_their_values(sweep_report, sweep_runs):
     read = page(sweep_report)
     alts = [values["alt"] for values in images(read) if "originals and their" in values["alt"]]
-    assert [alt.rsplit(": ", 1)[1] for alt in alts] == ["originals", *BETAS] * 2
+    assert [alt.rsplit(": ", 1)[1] for alt in alts] == ["originals", *(f"β = {beta}" for beta in BETAS)] * 2
     with Image.open(sweep_report.parent / "figures" / "reconstructions.png") as picture:
         rows = np.asarray(picture)
     assert rows.shape[0] == 2 * (6 * 60 + 5 * 2) + 14
@@ -109,8 +117,8 @@ def test_runs_without_a_rate_are_left_out_of_the_first_chart(group_of, autoencod
     first, along = section.panels[0].exhibits
     assert ">vae</text>" in first.svg and ">autoencoder</text>" not in first.svg
     assert "autoencoder</text>" in along.svg
-    rate, distortion, bound, mse, active = section.facts[0].cells
-    assert (rate, bound, active) == ("–", "–", "–")
+    carried, distortion, bound, mse, active = section.facts[0].cells
+    assert (carried, bound, active) == ("–", "–", "–")
     assert mse != "–" and distortion != "–"
 
 
@@ -118,7 +126,7 @@ def test_autoencoders_alone_have_no_first_chart(group_of, autoencoder):
     axis = Axis("training.seed", ("0", "0"))
     section = rate_section(group_of(autoencoder, autoencoder, axis=axis))
     assert [exhibit.words.name for exhibit in section.panels[0].exhibits] == ["along"]
-    assert [row.label for row in section.facts] == ["0", "0-2"]  # equal values are told apart
+    assert [row.label for row in section.facts] == ["seed 0", "seed 0-2"]  # equal values are told apart
 
 
 def test_runs_of_other_likelihoods_are_not_joined(group_of, trained, vae):
@@ -179,13 +187,17 @@ def test_seeds_along_an_axis_are_one_place_with_their_spread(trained, group_of):
     ]  # fmt: skip
     axis = Axis("objective.beta, training.seed", tuple(f"{b}, {s}" for b in (1, 4) for s in (0, 1, 2)))
     section = rate_section(group_of(*runs, axis=axis))
-    assert [row.label for row in section.facts] == ["1", "4"] and section.rows == "objective.beta"
+    assert [row.label for row in section.facts] == ["1", "4"] and section.rows == "β"
     rates = np.array([run.metrics("test")[-1]["rate"] for run in runs]).reshape(2, 3)
     for row, own in zip(section.facts, rates, strict=True):
-        value, spread = row.cells[0].split("\u00a0±\u00a0")
+        value, spread = str(row.cells[0]).split("\u00a0±\u00a0")
         assert float(value) == pytest.approx(own.mean(), abs=own.std(ddof=1) / 5)
         assert float(spread) == pytest.approx(own.std(ddof=1), rel=0.06)
     assert "standard deviations between seeds" in section.panels[0].exhibits[0].words.caption
+    group = group_of(*runs, axis=axis)
+    assert group.titles[:2] == ("β = 1, seed 0", "β = 1, seed 1")
+    assert group.first_seeds.titles == ("β = 1, seed 0", "β = 4, seed 0")  # the others would repeat them
+    assert _title(group) == "β = 1, 4, 3 seeds each"
 
 
 def test_a_sweep_over_seeds_alone_shows_each(group_of, trained):

@@ -24,14 +24,19 @@ from latentia.cli.output import device_option
 )
 @device_option
 def command(runs: tuple[Path, ...], output: Path | None, partner: Path | None, device: str) -> None:
-    """Write one self-contained HTML file about RUN, or about several runs side by side."""
+    """Write one self-contained HTML file about RUN, about several runs side by side, or about a sweep."""
     from latentia.api import open_run
     from latentia.core.errors import ConfigError
+    from latentia.sweeps import opened_family
 
+    folders, _, axis = opened_family(runs)
     if len(runs) > 1 and output is None:
         raise ConfigError("a report of several runs needs a place: give -o FILE.html")
-    opened = [open_run(run, device=device) for run in runs]
+    if axis is not None and output is None:
+        output = next(iter(runs)) / "report.html"
+    opened = [open_run(run, device=device) for run in folders]
     other = None if partner is None else open_run(partner, device=device)
-    from latentia.report import build
+    from latentia.report import Axis, build
 
-    click.echo(f"report: {build(opened, output, partner=other)}")
+    along = None if axis is None else Axis(axis["name"], tuple(axis["values"]))
+    click.echo(f"report: {build(opened, output, partner=other, axis=along)}")

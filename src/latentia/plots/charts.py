@@ -43,7 +43,12 @@ class Curve:
 
 
 def history(
-    words: Words, train: Curve, validation: Curve, best: float | None, unit: str, floor: float | None = None
+    words: Words,
+    train: Curve,
+    validation: Curve,
+    best: float | None,
+    unit: str,
+    reach: tuple[float, float] | None = None,
 ) -> Exhibit:
     """Draw how a term went down, over epochs.
 
@@ -53,7 +58,7 @@ def history(
         validation: the validation split; may be empty.
         best: the epoch whose weights were kept, if known.
         unit: label of the vertical axis.
-        floor: where the vertical axis starts; by the values if None.
+        reach: the ends of the vertical axis; by the values, as `span` has them, if None.
 
     Returns:
         The chart.
@@ -74,7 +79,7 @@ def history(
             )
         if best is not None:
             axes.axvline(best, color=LIGHT["muted"], linestyle=(0, (2, 2)), linewidth=1, label="weights kept")
-        axes.set_ylim(*_window(train, validation, floor))
+        axes.set_ylim(*(reach or span(train, validation)))
         axes.set_xlabel("epoch")
         axes.set_ylabel(unit)
         axes.legend(loc="best")
@@ -82,8 +87,17 @@ def history(
     return drawn(words, draw)
 
 
-def _window(train: Curve, validation: Curve, floor: float | None) -> tuple[float, float]:
-    """Choose the vertical range, so that the first steps do not flatten the rest."""
+def span(train: Curve, validation: Curve, floor: float | None = None) -> tuple[float, float]:
+    """Choose the vertical range of a history, so that the first steps do not flatten the rest.
+
+    Args:
+        train: the training split.
+        validation: the validation split; may be empty.
+        floor: where it starts; by the values if None.
+
+    Returns:
+        Its ends.
+    """
     late = train.y[train.x > 0.04 * train.x[-1]] if len(train.x) else train.y
     values = np.concatenate([late if len(late) else train.y, validation.y])
     values = values[np.isfinite(values)]
@@ -99,6 +113,7 @@ def bars(
     axis: str,
     unit: str,
     mark: float | None = None,
+    top: float | None = None,
 ) -> Exhibit:
     """Draw one bar for each value.
 
@@ -109,6 +124,7 @@ def bars(
         axis: label of the horizontal axis.
         unit: label of the vertical axis.
         mark: bars below this height are pale.
+        top: how high the axis reaches, where several charts share it.
 
     Returns:
         The chart.
@@ -132,6 +148,8 @@ def bars(
         else:
             axes.set_xlim(-1, len(values))
         axes.grid(axis="x", visible=False)
+        if top:
+            axes.set_ylim(0, 1.05 * top)
         axes.set_xlabel(axis)
         axes.set_ylabel(unit)
 

@@ -154,6 +154,23 @@ class Remark:
 
 
 @dataclass(frozen=True)
+class Fact:
+    """One number.
+
+    Attributes:
+        label: its name.
+        value: the number.
+        note: what it means.
+        unit: its unit, where it is not in the label.
+    """
+
+    label: str
+    value: str
+    note: str = ""
+    unit: str = ""
+
+
+@dataclass(frozen=True)
 class Panel:
     """What one section shows of one run.
 
@@ -162,12 +179,14 @@ class Panel:
         exhibits: the figures.
         note: a sentence instead of figures or before them.
         remarks: what to know about the run.
+        tiles: its key figures.
     """
 
     title: str = ""
     exhibits: tuple[Exhibit, ...] = ()
     note: str = ""
     remarks: tuple[Remark, ...] = ()
+    tiles: tuple[Fact, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,7 @@ class Plane:
         values: the class (integers) or the value of each point.
         axes: what its axes are.
         circles: radii of circles around the origin.
+        reach: how far the axes reach from the origin each way, at least; by the points where it is 0.
     """
 
     title: str
@@ -43,6 +44,7 @@ class Plane:
     values: np.ndarray
     axes: tuple[str, str] = ("", "")
     circles: Sequence[float] = ()
+    reach: float = 0.0
 
 
 def planes(
@@ -82,6 +84,9 @@ def planes(
             else:
                 axes.set_title(each.title)
                 calm(axes)
+            if each.reach:
+                axes.update_datalim([(-each.reach, -each.reach), (each.reach, each.reach)])
+                axes.autoscale_view()
             axes.set_aspect("equal", adjustable="datalim")
         if cloud is not None:
             figure.colorbar(cloud, ax=places, label=scale, shrink=0.8, pad=0.02).outline.set_visible(False)  # pyright: ignore

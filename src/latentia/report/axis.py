@@ -5,6 +5,34 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
+_CALLED = {
+    "objective.beta": "β",
+    "model.latent_dim": "latents",
+    "training.lr": "learning rate",
+    "training.seed": "seed",
+    "data.seed": "seed of the split",
+    "condition.draw": "draw of labels",
+}
+_PLAIN = ("seed", "seed of the split", "draw of labels")
+"""Names that stand before their value without a sign of equality."""
+
+
+def called(key: str) -> str:
+    """Say what a person calls a setting.
+
+    Args:
+        key: such as "objective.beta".
+
+    Returns:
+        Such as "β"; of most settings the last part of the key.
+    """
+    return _CALLED.get(key, key.rsplit(".", 1)[-1].replace("_", " "))
+
+
+def _with_value(key: str, value: str) -> str:
+    name = called(key)
+    return f"{name} {value}" if name in _PLAIN else f"{name} = {value}"
+
 
 @dataclass(frozen=True)
 class Axis:
@@ -17,6 +45,20 @@ class Axis:
 
     name: str
     values: tuple[str, ...]
+
+    @property
+    def spoken(self) -> str:
+        """What a person calls the setting, such as "β"; several are separated by commas."""
+        return ", ".join(map(called, self.name.split(", ")))
+
+    @property
+    def titles(self) -> tuple[str, ...]:
+        """What each run is called, such as "β = 0.5, seed 1"."""
+        names = self.name.split(", ")
+        rows = [value.split(", ") for value in self.values]
+        if any(len(row) != len(names) for row in rows):
+            return tuple(f"{self.spoken} = {value}" for value in self.values)
+        return tuple(", ".join(map(_with_value, names, row)) for row in rows)
 
     @property
     def short(self) -> str:

@@ -4,32 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from latentia.plots.exhibits import Remark, Row
+from latentia.metrics.known import Known
+from latentia.plots.exhibits import Fact, Row
 from latentia.report.inputs import Inputs
 from latentia.report.study import ACTIVE, Study
-from latentia.report.words import NONE, minus, number
+from latentia.report.words import NONE, minus, number, placeless, spaced
 
 MEGABYTE = 2**20
-
-
-@dataclass(frozen=True)
-class Fact:
-    """One number.
-
-    Attributes:
-        label: its name.
-        value: the number.
-        note: what it means.
-        unit: its unit, where it is not in the label.
-    """
-
-    label: str
-    value: str
-    note: str = ""
-    unit: str = ""
 
 
 def tabulate(columns: Sequence[Sequence[Fact]]) -> tuple[Row, ...]:
@@ -78,11 +61,12 @@ def shared_line(studies: Sequence[Study]) -> str:
 
 def _model_parts(study: Study) -> list[str]:
     spec = study.run.spec
+    likelihood, transform = spec["likelihood"]["name"], spec["transform"]["name"]
     latents = "x".join(map(str, study.run.latent))
     parts = [
-        spec["model"]["name"],
+        _MODELS.get(spec["model"]["name"], spaced(spec["model"]["name"])),
         f"{spec['network']['name']} network",
-        f"{spec['likelihood']['name']} likelihood on {spec['transform']['name']} data",
+        f"{_LIKELIHOODS.get(likelihood, spaced(likelihood))} {_TRANSFORMS.get(transform, transform)}".strip(),
         f"{latents} latent dimension{'s' * (latents != '1')}",
         _epochs(study),
         f"seed {spec['training']['seed']}",
@@ -93,6 +77,25 @@ def _model_parts(study: Study) -> list[str]:
     if beta != 1:
         parts.insert(3, f"β = {beta:g}")
     return parts
+
+
+_MODELS = {"vae": "VAE", "vqvae": "VQ-VAE", "gmvae": "Gaussian-mixture VAE", "rae": "regularised autoencoder"}
+_LIKELIHOODS = {
+    "mse": "squared error",
+    "l1": "absolute error",
+    "bce": "cross-entropy",
+    "bernoulli": "Bernoulli likelihood",
+    "gaussian_optimal": "Gaussian likelihood of the best variance",
+}
+_TRANSFORMS = {
+    "scale": "on values from 0 to 1",
+    "signed": "on values from −1 to 1",
+    "binarise": "on binarised values",
+    "dequantise": "on dequantised values",
+    "standardise": "on standardised columns",
+    "none": "on the values as they are",
+}
+"""What components are called in a sentence; others by their names."""
 
 
 def _epochs(study: Study) -> str:
@@ -114,14 +117,18 @@ def tiles(study: Study) -> list[Fact]:
     row = study.test
     if not row:
         return []
-    noisy = "against values with the transform's noise" if study.run.transform.random else "per value"
     if study.copies:
         return _of_prior(study)
-    what = f"squared error of the reconstruction, {noisy}, {_units(study)}"
-    if "mse_of_mean" in row:
-        what += f"; the mean of the training examples has {number(row['mse_of_mean'])}"
-    shown = [Fact("MSE", number(row["mse"]), what)]
-    if not math.isnan(share := study.accuracy[1]):
+    known = Known(study.known)
+    what = f"squared error of the reconstruction, {study.error_of}, {_units(study)}"
+    for name, title in (
+        ("mse_mean", "the mean of the training examples"),
+        ("mse_pca", "PCA with as many numbers"),
+    ):
+        if (value := known.value(name)) is not None:
+            what += f"; {title} has {number(value)}"
+    shown = [Fact("MSE", number(known.value("mse")), what)]
+    if (share := known.explained) is not None:
         told = minus(f"{100 * share:.1f}")
         shown.append(Fact("Variance explained", told, "1 − MSE / variance of the data", "%"))
     if not study.bound:
@@ -160,28 +167,6 @@ def _bound_note(study: Study) -> str:
     if _undequantised(study):
         return "upper bound on −log p(x) of the values without dequantisation, which the evaluation adds"
     return "upper bound on −log p(x), mean over examples; lower is better"
-
-
-def remarks(study: Study, title: str = "") -> tuple[Remark, ...]:
-    """Say of a run that learned nothing that it did not.
-
-    Args:
-        study: the run.
-        title: the run's name, where others stand beside it.
-
-    Returns:
-        A remark, or nothing.
-    """
-    row = study.test
-    if not row or "mse_of_mean" not in row:
-        return ()
-    from latentia.metrics.diagnosis import below_mean
-
-    found = below_mean(row["mse"], row["mse_of_mean"], study.run.spec, row["rate"] if study.bound else None)
-    if found is None:
-        return ()
-    name = f"{title}: {found.name}" if title else found.name.capitalize()
-    return (Remark(name, f"On the test split: {found.what}.", f"{found.advice.capitalize()}."),)
 
 
 def _bits_note(study: Study) -> str:
@@ -237,17 +222,28 @@ def lecture(study: Study) -> list[Fact]:
         Fact("Model size", f"{4 * total / MEGABYTE:.2f} MB", "float32 weights; 1 MB = 1,048,576 bytes"),
         Fact("Input dimensions", f"({shape}) = {values:,} values"),
         Fact("Latent dimensions", latent),
-        Fact("Compression ratio", f"{values / latents:.2f}x", "values in for each latent value; not bits"),
-        Fact(
-            "Compression percentage",
-            minus(f"{100 * (1 - latents / values):.2f} %"),
-            "of values left out",
-        ),
-        Fact("Information retention", f"{100 * latents / values:.2f} %", "latent values for each value in"),
+        *_compression(values, latents),
         Fact("Latent mean", minus(f"{statistics.mean:.4f}"), f"over all values of {encoded}"),
         Fact("Latent standard deviation", f"{statistics.std:.4f}"),
         Fact("Latent minimum", minus(f"{statistics.minimum:.4f}")),
         Fact("Latent maximum", minus(f"{statistics.maximum:.4f}")),
+    ]
+
+
+def _compression(values: int, latents: int) -> list[Fact]:
+    """Say how many fewer numbers a latent has; one of as many or more compresses nothing."""
+    count = "counts numbers, not bits"
+    if latents >= values:
+        nothing = f"{latents:,} latent values for {values:,} values in"
+        return [
+            Fact("Compression ratio", "none", f"{nothing}; {count}"),
+            Fact("Compression percentage", "none"),
+            Fact("Share of numbers kept", "all"),
+        ]
+    return [
+        Fact("Compression ratio", f"{values / latents:.2f}x", f"values in for each latent value; {count}"),
+        Fact("Compression percentage", f"{100 * (1 - latents / values):.2f} %", "of the numbers left out"),
+        Fact("Share of numbers kept", f"{100 * latents / values:.2f} %", "no measure of information"),
     ]
 
 
@@ -285,14 +281,14 @@ def outcome(study: Study) -> list[Fact]:
     """
     row, bound = study.test, study.bound
     elbo = row["distortion"] + row["rate"] if row and bound else None
-    mse, explained = study.accuracy
+    known = Known(study.known)
+    mse, explained = known.value("mse"), known.explained
     active = f"{sum(value > ACTIVE for value in study.kl)} of {len(study.kl)}" if study.kl else NONE
-    size = f"{len(study.inputs.encoded):,} {study.inputs.split} {study.inputs.noun}, without noise"
     return [
-        Fact("MSE", number(mse), f"{size}, {_units(study)}"),
+        Fact("MSE", number(mse), f"{study.error_of}, {_units(study)}"),
         Fact(
             "Variance explained",
-            NONE if math.isnan(explained) else minus(f"{100 * explained:.1f} %"),
+            NONE if explained is None else minus(f"{100 * explained:.1f} %"),
             "1 − MSE / variance of the data",
         ),
         Fact("−ELBO, nats", number(elbo), "logged on the test split; an autoencoder has no bound"),
@@ -340,7 +336,7 @@ def data_facts(inputs: Inputs) -> list[Fact]:
     origin = f"{' and '.join(given)} as given" if given else "drawn with a seed"
     full = f"; {dataset.high:g} stands for 1" if dataset.x.dtype.kind == "u" else ""
     return [
-        Fact("Source", dataset.source),
+        Fact("Source", placeless(dataset.source)),
         Fact("Examples", f"{len(dataset):,} {inputs.noun}"),
         Fact("Shape of one", f"({', '.join(map(str, dataset.event))})", _shape_note(inputs)),
         Fact(

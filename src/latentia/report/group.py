@@ -17,6 +17,7 @@ from latentia.report.axis import Axis
 from latentia.report.columns import Columns
 from latentia.report.inputs import Inputs, choose, mapped_for
 from latentia.report.pictures import Pictures
+from latentia.report.recipes import recipes
 from latentia.report.series import Series
 from latentia.report.study import Study
 from latentia.report.views import Made, View
@@ -85,6 +86,17 @@ class Group:
         """A colour for each run."""
         return run_colours(len(self.studies), ordered=self.axis is not None)
 
+    @cached_property
+    def first_seeds(self) -> Group:
+        """The runs of a sweep with one seed of each value: what is drawn of them, seeds would only repeat."""
+        firsts = tuple(recipe.studies[0] for recipe in recipes(self.studies))
+        if self.axis is None or len(firsts) in (1, len(self.studies)):
+            return self
+        chosen = {study.title for study in firsts}
+        pairs = zip(self.titles, self.axis.values, strict=True)
+        values = tuple(value for title, value in pairs if title in chosen)
+        return Group(firsts, self.view, Axis(self.axis.name, values))
+
     def ways(self, study: Study) -> tuple[str, ...]:
         """Choose the ways in which a run's latents are mapped: all that there are, or the best for one run.
 
@@ -94,7 +106,10 @@ class Group:
         Returns:
             Names of ways, as in `projection.WAYS`.
         """
-        return ways(study.mapped_codes) if self.several else (best(study.mapped_codes),)
+        able = ways(study.mapped_codes)
+        if study.fallen:  # neighbours of what carries nothing are noise
+            return able[:1]
+        return able if self.several else (best(study.mapped_codes),)
 
     def made(self, make: Callable[[Study], np.ndarray]) -> list[Made]:
         """Ask each run for what it makes of the same inputs and the same noise.
@@ -148,8 +163,9 @@ def gather(
     for run in runs[1:]:
         run.dataset = dataset  # equal, and already read
     inputs = choose(dataset, seed, points or mapped_for(len(runs)))
-    titles = _told_apart([run.name for run in runs] if axis is None else axis.values)
-    stems = _told_apart([_stem(title if axis is None else f"{axis.short}-{title}") for title in titles])
+    titles = _told_apart([run.name for run in runs] if axis is None else axis.titles)
+    names = titles if axis is None else [f"{axis.short}-{value}" for value in axis.values]
+    stems = _told_apart([_stem(name) for name in names])
     given = assessments or [None] * len(runs)
     studies = tuple(
         Study(run, title, f"{stem}-" if len(runs) > 1 else "", inputs, seed, assessment, partner)

@@ -15,9 +15,10 @@ from latentia.evaluation import latest
 from latentia.plots import theme
 from latentia.plots.exhibits import Section
 from latentia.plots.projection import SLOW, WAYS, bring, progress
-from latentia.report import facts
+from latentia.report import facts, glossary
 from latentia.report.axis import Axis
 from latentia.report.group import Group, gather
+from latentia.report.recipes import SEED_KEYS
 from latentia.report.sections import sections
 from latentia.report.verdicts import unlooked, verdicts
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from latentia.evaluation import Assessment
     from latentia.runs.run import Run
 
+SHOWN_FIRST = 3
+"""Sections that a phone shows whole, one more of a sweep; the others open at a touch."""
 NAMED = 8
 """Runs that are named in the title of the page."""
 
@@ -135,7 +138,8 @@ def _maps(group: Group, quiet: bool) -> Iterator[None]:
     """Compute the maps beside everything else that is done inside the block: they take the longest."""
     import torch
 
-    jobs = [(study, way) for way in WAYS for study in group.studies if way in group.ways(study)]
+    shown = group.first_seeds
+    jobs = [(study, way) for way in WAYS for study in shown.studies if way in shown.ways(study)]
     slow = sum(way in SLOW for _, way in jobs)
     cores = torch.get_num_threads()
     workers = min(len(jobs), cores)
@@ -199,8 +203,8 @@ def _render(group: Group, parts: Sequence[Section]) -> str:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
+    environment.filters["glossed"] = glossary.glosser()
     kind = "report" if not group.several else "comparison" if group.axis is None else "sweep"
-    tiled = group.few and group.axis is None
     cards = group.studies if group.axis is None else ()
     return environment.get_template("report.html").render(
         kind=kind,
@@ -209,11 +213,12 @@ def _render(group: Group, parts: Sequence[Section]) -> str:
         unlooked=unlooked(group),
         summary=group.inputs.dataset.summary(),
         shared=facts.shared_line(group.studies) if group.axis else "",
-        runs=[(study.title, facts.model_line(study), facts.tiles(study) if tiled else []) for study in cards],
-        tiled=tiled,
+        runs=[(study.title, facts.model_line(study)) for study in cards],
         several=group.several,
         count=len(group.studies),
         sections=parts,
+        glossary=[(glossary.key(term), term, meaning) for term, meaning in glossary.TERMS.items()],
+        shown_first=SHOWN_FIRST + (group.axis is not None),
         light=theme.css_variables(theme.LIGHT),
         dark=theme.css_variables(theme.DARK),
     )
@@ -222,6 +227,18 @@ def _render(group: Group, parts: Sequence[Section]) -> str:
 def _title(group: Group) -> str:
     titles, many = group.titles, len(group.titles) > NAMED
     if group.axis is not None:
-        values = f"{titles[0]}, {titles[1]}, … {titles[-1]}" if many else ", ".join(titles)
-        return f"{group.axis.name}: {values}"
+        return _of_sweep(group, group.axis)
     return f"{titles[0]}, {titles[1]} and {len(titles) - 2} others" if many else group.names
+
+
+def _of_sweep(group: Group, axis: Axis) -> str:
+    """Name what changes and its values, and how many seeds there are of each."""
+    left = axis.without(SEED_KEYS)
+    if left is None or left.name == axis.name:
+        seeds, left = 0, axis
+    else:
+        seeds = len(group.studies) // len(dict.fromkeys(left.values))
+    values = list(dict.fromkeys(left.values))
+    shown = [values[0], values[1], "…", values[-1]] if len(values) > NAMED else values
+    of_each = f", {seeds} seeds each" if seeds > 1 else ""
+    return f"{left.spoken} = {', '.join(shown)}{of_each}"

@@ -191,6 +191,19 @@ class Study:
             found |= {name: Figure(float(value), "", self.inputs.split, "") for name, value in own.items()}
         return found
 
+    @property
+    def error_of(self) -> str:
+        """Which examples the error of `known` is of."""
+        figure = self.assessment.figures.get("mse") if self.assessment else None
+        if figure is not None:
+            return f"{figure.split} split, {figure.examples:,} examples"
+        return f"{len(self.inputs.encoded):,} {self.inputs.split} {self.inputs.noun}"
+
+    @property
+    def fallen(self) -> bool:
+        """Whether the latents carry nothing to speak of: what a map shows of them is noise."""
+        return "collapse" in self.verdict.name and "partial" not in self.verdict.name
+
     @cached_property
     def verdict(self) -> Verdict:
         """The diagnosis in a sentence: that of the evaluation, else by what is known without one."""

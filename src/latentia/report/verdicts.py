@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from latentia.metrics.verdict import Verdict
 from latentia.report.group import Group
+from latentia.report.recipes import recipes
 from latentia.report.words import capital, listed, sentence
 
 SOUND = "Nothing wrong found"
@@ -44,19 +45,17 @@ def verdicts(group: Group) -> tuple[Spoken, ...]:
     if group.few:
         return tuple(_spoken(study.verdict, study.title) for study in group.studies)
     alike: dict[str, list[str]] = {}
-    first: dict[str, Verdict] = {}
-    for study in group.studies:
-        found = study.verdict
-        alike.setdefault(found.name, []).append(study.title)
-        first.setdefault(found.name, found)
-    return tuple(_of_many(first[name], titles) for name, titles in alike.items())
+    first: dict[str, tuple[str, Verdict]] = {}
+    for recipe in recipes(group.studies):
+        study = min(recipe.studies, key=lambda each: each.verdict.sound)  # one seed that fell speaks for all
+        alike.setdefault(study.verdict.name, []).append(recipe.title)
+        first.setdefault(study.verdict.name, (study.title, study.verdict))
+    return tuple(_of_many(*first[name], titles, len(alike) == 1) for name, titles in alike.items())
 
 
-def _of_many(verdict: Verdict, titles: list[str]) -> Spoken:
-    spoken = _spoken(verdict, listed(titles))
-    if len(titles) == 1 or verdict.sound:
-        return spoken
-    return Spoken(False, spoken.runs, spoken.name, f"Of {titles[0]}: {verdict.text}.", spoken.cure)
+def _of_many(title: str, verdict: Verdict, titles: list[str], whole: bool) -> Spoken:
+    spoken = _spoken(verdict, "All runs" if whole and len(titles) > 1 else listed(titles))
+    return replace(spoken, text=f"{title}: {spoken.text[:1].lower()}{spoken.text[1:]}")
 
 
 def _spoken(verdict: Verdict, runs: str) -> Spoken:

@@ -87,6 +87,8 @@ _TITLES = {
     "latent_spectrum": "Energy of the latents by frequency",
     "data_spectrum": "Energy of the images by frequency",
 }
+_PLACE = re.compile(r"(?<![\w.:/~-])(?:[A-Za-z]:|~)?[/\\](?:[^\s\"'/\\,;]+[/\\]+)+([^\s\"'/\\,;]+)")
+"""An absolute path of a file in a folder, and its last name."""
 OR = "\u00a0±\u00a0"
 """Between a value and its error, where no line may break."""
 
@@ -161,6 +163,18 @@ def uncertain(value: float | None, spread: float | None) -> str:
     if spread <= 0:
         return f"{number(value)}{OR}0"
     return minus(OR.join(rounded(value, spread)))
+
+
+def placeless(text: str) -> str:
+    """Cut absolute paths down to their last names: a page is passed on, and tells nothing of a disk.
+
+    Args:
+        text: any.
+
+    Returns:
+        The text.
+    """
+    return _PLACE.sub(r"\1", text)
 
 
 def capital(text: str) -> str:

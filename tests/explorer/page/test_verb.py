@@ -53,6 +53,7 @@ def test_a_name_may_be_allowed(plane):
 def test_it_serves_the_page_and_ends_when_asked(plane):
     words = [*COMMAND, "explore", str(plane.folder.path), "--no-browser"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
         address = process.stdout.readline().split()[1]
         assert address.startswith("http://127.0.0.1:")
         page = urllib.request.urlopen(address).read().decode()
@@ -92,7 +93,7 @@ def test_a_sweep_stands_for_its_runs(plane, tmp_path):
         shutil.copytree(plane.folder.path, tmp_path / name)
     folders, labels, axis = opened_family([tmp_path])
     assert [folder.name for folder in folders] == ["objective.beta=0.5", "objective.beta=4"]
-    assert labels == ["0.5", "4"]
-    assert axis == {"name": "objective.beta", "values": ["0.5", "4"]}
+    assert labels == ["β = 0.5", "β = 4"]
+    assert axis == {"name": "objective.beta", "values": ["0.5", "4"], "spoken": "β"}
     folders, labels, axis = opened_family([plane.folder.path, tmp_path])
-    assert labels == ["plane", "0.5", "4"] and axis is None
+    assert labels == ["plane", "β = 0.5", "β = 4"] and axis is None

@@ -9,6 +9,8 @@ const NEIGHBOURS = 8;
 const STREAM = 1;
 const KEPT = 8000;
 const AHEAD = 96;
+const FAR = 30; // pixels to the nearest example beyond which there is none near
+const PRIOR = 3; // standard deviations of the prior beyond which it hardly ever draws
 
 export class Aim {
   constructor(tab) {
@@ -37,7 +39,8 @@ export class Aim {
     const found = map.exact ? { z: Float32Array.of(x, y).subarray(0, look.size) } : await this.mixed(x, y);
     const c = this.condition() ?? found.c ?? (look.run.condition ? await this.nearestCondition(x, y) : null);
     const pixels = await look.decode(found.z, 1, c, STREAM);
-    return pixels && { ...found, c, pixels, x, y };
+    const away = found.away ?? this.distance(x, y);
+    return pixels && { ...found, c, pixels, x, y, away };
   }
 
   condition() {
@@ -48,6 +51,26 @@ export class Aim {
   async nearestCondition(x, y) {
     const [{ index }] = this.tab.plane.nearest.find(x, y, 1);
     return (await this.tab.look.latent(this.tab.row(index))).c;
+  }
+
+  /** Give the pixels from a place to the nearest example. */
+  distance(x, y) {
+    const { nearest, view } = this.tab.plane;
+    return nearest.find(x, y, 1)[0].distance * view.scale;
+  }
+
+  /** Say what a place off the data is worth, in words; nothing of one among them. */
+  off(x, y, away) {
+    const { look, map } = this.tab;
+    if (map.exact && look.run.bound && Math.hypot(x, y) > PRIOR) return "Off the map: the prior hardly ever draws so far out, so the decoder was not trained here.";
+    if (away <= FAR) return "";
+    return map.exact ? "No example is near: the decoder fills a gap." : "No example is near: this is a guess.";
+  }
+
+  /** Say whether the ring is in view. */
+  placed() {
+    const { plane, lost } = this.tab;
+    if (lost && plane.cursor) lost.hidden = plane.sees(...plane.cursor);
   }
 
   /** Give the neighbours' mean, weighted by distance, its spread, and the nearest one's condition. */
@@ -89,10 +112,12 @@ export class Aim {
     const lines = [h("p", {}, `${tab.map.axes[0] || "x"}: ${shown(x)}, ${tab.map.axes[1] || "y"}: ${shown(y)}`)];
     if (uncertainty !== undefined) {
       const meter = h("meter", { min: 0, max: 1, low: 0.35, high: 0.7, optimum: 0, value: Math.min(1, uncertainty), "aria-label": "Uncertainty" });
-      const far = away > 30 ? " No data are near: this is a guess." : "";
-      lines.push(h("p", {}, "Uncertainty ", meter, ` ${percent(uncertainty)} of the data's spread.${far}`));
+      lines.push(h("p", {}, "Uncertainty ", meter, ` ${percent(uncertainty)} of the data's spread.`));
     } else lines.push(h("p", { class: "note" }, "Exact: the plane is the latent itself."));
+    const off = this.off(x, y, away);
+    if (off) lines.unshift(h("p", { class: "off" }, off));
     tab.words.replaceChildren(...lines);
+    this.placed();
   }
 
   fail(error) {

@@ -118,7 +118,7 @@ class App {
     }
     const slider = h("input", { type: "range", min: 0, max: runs.length - 1, value: this.look.run.id, oninput: () => pick(slider.value) });
     const text = h("output", {}, runs[this.look.run.id].label);
-    $("runs").replaceChildren(field(axis.name, slider), text);
+    $("runs").replaceChildren(field(axis.spoken ?? axis.name, slider), text);
     store.on("run", (value) => {
       slider.value = value;
       text.textContent = runs[value].label;

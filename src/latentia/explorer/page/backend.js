@@ -5,7 +5,7 @@
 //   open() -> backend                    (async; throws Error with one line that a person can read)
 //
 //   backend.state                        what `GET explore/state` gives, plain JSON:
-//     { title, axis: {name, values} | null, can: [method names], runs: [run] }
+//     { title, axis: {name, values, spoken} | null, can: [method names], runs: [run] }
 //     run = { id: 0.., name, label, model, kind: "image" | "vector" | "video" | "array", event: [1, 28, 28], latent: [2],
 //             low, high,                 the values drawn as black and white
 //             columns: [names], ranges: [[low, high]],           of a table

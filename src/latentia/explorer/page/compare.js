@@ -2,6 +2,7 @@
 
 import { coloured } from "./colour.js";
 import { failure, h, loading, shown } from "./dom.js";
+import { leastOf } from "./map.js";
 import { gallery, pictorial } from "./picture.js";
 import { Plane } from "./plane.js";
 import { rateChart } from "./rate.js";
@@ -29,6 +30,7 @@ function mapCard(look, ready, signal) {
       const [map, values] = await Promise.all([look.map(ready.ways[0]), look.column(0)]);
       if (signal.aborted) return;
       body.replaceChildren(plane.element);
+      plane.least = leastOf(look.run, ready.ways[0]);
       plane.show(map, coloured(values, ready.columns[0].names));
     } catch (error) {
       body.replaceChildren(failure(error));

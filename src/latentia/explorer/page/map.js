@@ -12,6 +12,16 @@ import { selectionCard } from "./selection.js";
 import { store } from "./store.js";
 import { strangestCard } from "./strangest.js";
 
+/** How far a map in the latents' own units reaches at least: as far as the prior does. */
+export const leastOf = (run, way) => (run.bound && ["itself", "pca"].includes(way) ? 3 : 0);
+
+/** Say what the map of latents that carry nothing is worth. */
+export function ofNothing({ verdict }, way) {
+  if (!["full collapse", "near collapse"].includes(verdict.name)) return "";
+  const arranged = ["tsne", "umap"].includes(way);
+  return ` These latents carry next to nothing: ${arranged ? "groups that this map shows are noise, whose scale it disregards." : "at the prior's scale all examples are in one place."}`;
+}
+
 const SIDE = 224;
 const SMALL = 96;
 
@@ -23,6 +33,7 @@ export async function mapTab(app, look, ready, signal) {
   const stage = h("figure", { class: "stage" }, plane.element, status, legend, h("figcaption", {}, method));
   const aside = h("div", { class: "aside" });
   const tab = new MapTab(app, look, ready, signal, { plane, legend, method, status });
+  plane.element.append(tab.hint);
   aside.append(tab.aimCard(), tab.hoverCard());
   if (app.can("place")) aside.append(dropCard(tab));
   aside.append(...[strangestCard(tab), selectionCard(tab)].filter(Boolean));
@@ -34,11 +45,14 @@ export async function mapTab(app, look, ready, signal) {
 class MapTab {
   constructor(app, look, ready, signal, parts) {
     Object.assign(this, { app, look, ready, signal }, parts);
+    this.hint = h("p", { class: "hint" }, "Drag the ring: what lies under it is decoded beside the map.");
     this.aim = new Aim(this);
     this.manifold = new Manifold(this);
     this.plane.mode = store.get("mode");
     this.plane.showPoints = store.get("points");
     this.plane.element.addEventListener("view", settled(150, () => this.remember()));
+    this.plane.element.addEventListener("view", () => this.aim.placed());
+    for (const name of ["pointerdown", "keydown"]) this.plane.element.addEventListener(name, () => this.hint.remove(), { once: true });
     addEventListener("theme", () => this.plane.draw(), { signal });
   }
 
@@ -99,8 +113,10 @@ class MapTab {
       this.map = map;
       this.status.replaceChildren();
       this.grid.hidden = !map.exact || this.look.size !== 2;
+      this.plane.least = leastOf(this.look.run, way);
       this.plane.show(map, this.colours);
-      this.method.textContent = `${map.title}. ${map.method} ${map.exact ? "" : "Between the points a latent is a mean of its neighbours'; how far these lie apart is the uncertainty."}`;
+      const between = map.exact ? "" : " Between the points a latent is a mean of its neighbours'; how far these lie apart is the uncertainty.";
+      this.method.textContent = `${map.title}. ${map.method}${between}${ofNothing(this.look.run, way)}`;
       this.restore();
       this.manifold.turn(store.get("manifold") && map.exact && this.look.size === 2);
       this.plane.element.dataset.ready = way;
@@ -159,8 +175,9 @@ class MapTab {
   aimCard() {
     this.aimed = frame(this.look.run, SIDE, "The latent under the cursor, decoded");
     this.words = h("div", { class: "words", "aria-live": "off" });
+    this.lost = h("p", { class: "note", role: "status", hidden: true }, "The ring is outside of the view: Whole map brings it back.");
     const keep = h("button", { type: "button", onclick: () => this.aim.keep() }, "Move from here");
-    return h("section", { class: "card" }, h("h2", {}, "Under the cursor"), this.aimed, this.words, h("div", { class: "buttons" }, keep));
+    return h("section", { class: "card aimed" }, h("h2", {}, "Under the ring"), this.aimed, this.lost, this.words, h("div", { class: "buttons" }, keep));
   }
 
   hoverCard() {

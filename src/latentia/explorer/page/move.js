@@ -11,6 +11,7 @@ import { traversalCard } from "./traversal.js";
 const SIDE = 224;
 const LISTED = 48;
 const REACH = 3;
+const FULL = 1; // nats that fill a bar, at least
 const WRITTEN = 512; // numbers of a latent that an address has room for
 
 export async function moveTab(app, look, ready, signal) {
@@ -116,7 +117,9 @@ class Mover {
     const { ready, look } = this;
     const body = h("div", { class: "sliders" });
     const dead = ready.dims.filter(({ active }) => !active).length;
-    const most = Math.max(...this.axes.map(({ use }) => use), 1e-9);
+    const rated = !ready.directions && ready.dims[0].kl !== null;
+    // KL has a scale of its own: bars of a model that carries nothing stay empty. Variances have none.
+    const most = Math.max(...this.axes.map(({ use }) => use), rated ? FULL : 1e-9);
     let all = false;
     const fill = () => {
       this.rows = (all ? this.axes : this.axes.slice(0, LISTED)).map((axis) => this.row(axis, most));
@@ -127,7 +130,7 @@ class Mover {
     const use = ready.dims[0].kl === null ? "variance" : "KL";
     const words = ready.directions
       ? `A latent of ${look.run.latent.join("x")} is moved as a whole, along the first principal components of the data's latents; they have ${shown(total(ready.directions.shares))} % of the variance.`
-      : `Ordered by ${use}. ${dead ? `${dead} of ${look.size} carry nothing and are greyed.` : "All carry something."}`;
+      : `Ordered by ${use}. ${dead ? `${dead} of ${look.size} carry nothing and are greyed.` : "All carry something."}${rated ? ` A full bar is ${shown(most)} nats.` : ""}`;
     const more = this.axes.length > LISTED ? check(`all ${look.size}`, false, (on) => ((all = on), fill())) : null;
     const heading = ready.directions ? "Principal components" : "Latent dimensions";
     return h("section", { class: "card wide" }, h("h2", {}, heading), h("p", { class: "note" }, words), more, body);

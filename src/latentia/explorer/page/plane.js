@@ -68,8 +68,12 @@ export class Plane {
     this.draw();
   }
 
+  /** Show all points, and no less than `least` each way from the origin: what carries nothing looks small. */
   fit() {
-    const { left, right, low, high } = this.nearest;
+    const least = this.least ?? 0;
+    const { nearest } = this;
+    const [left, low] = [nearest.left, nearest.low].map((end) => (least ? Math.min(end, -least) : end));
+    const [right, high] = [nearest.right, nearest.high].map((end) => (least ? Math.max(end, least) : end));
     this.view.cx = (left + right) / 2;
     this.view.cy = (low + high) / 2;
     this.view.scale = 0.92 * Math.min(this.view.width / (right - left || 1), this.view.height / (high - low || 1));
@@ -219,6 +223,12 @@ export class Plane {
     const scale = Math.max(this.whole / 4, Math.min(this.whole * 4000, this.view.scale * factor));
     this.view.zoom(scale / this.view.scale, px, py);
     this.moved();
+  }
+
+  /** Whether a place is in view. */
+  sees(x, y) {
+    const [px, py] = this.view.toScreen(x, y);
+    return px >= 0 && py >= 0 && px <= this.view.width && py <= this.view.height;
   }
 
   reset() {

@@ -13,6 +13,18 @@ function node(tag, attributes, text) {
   return element;
 }
 
+const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
+
+/** Put runs together that differ in their seed alone: the line goes through their means, not from seed to seed. */
+function overSeeds(runs) {
+  const groups = new Map();
+  for (const run of runs) {
+    const key = run.label.replace(/(^|, )seed -?\d+/g, "");
+    groups.set(key, [...(groups.get(key) ?? []), run]);
+  }
+  return [...groups.values()];
+}
+
 export function rateChart(state, chosen, pick) {
   const rated = state.runs.filter(({ rate_distortion: { rate } }) => rate !== null);
   const both = rated.length >= 2;
@@ -38,7 +50,7 @@ export function rateChart(state, chosen, pick) {
   }
   svg.append(node("text", { x: (LEFT + WIDTH) / 2, y: HEIGHT - 6, "text-anchor": "middle" }, both ? "rate, nats" : "run"));
   svg.append(node("text", { x: 12, y: HEIGHT / 2 - 20, "text-anchor": "middle", transform: `rotate(-90 12 ${HEIGHT / 2 - 20})` }, both ? "distortion, nats" : "MSE"));
-  if (state.axis) svg.append(node("polyline", { points: shownRuns.map((run) => `${px(x(run))},${py(y(run))}`).join(" ") }));
+  if (state.axis) svg.append(node("polyline", { points: overSeeds(shownRuns).map((runs) => `${px(mean(runs.map(x)))},${py(mean(runs.map(y)))}`).join(" ") }));
   for (const run of shownRuns) {
     const dot = node("circle", { cx: px(x(run)), cy: py(y(run)), r: run.id === chosen ? 8 : 5, class: run.id === chosen ? "chosen" : "" });
     dot.append(node("title", {}, `${run.label}: ${shown(x(run))}, ${shown(y(run))}`));

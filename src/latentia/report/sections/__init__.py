@@ -15,6 +15,7 @@ from latentia.report.sections import (
     data,
     dimensions,
     evaluation,
+    figures,
     interpolations,
     latent_map,
     latent_values,
@@ -28,9 +29,10 @@ from latentia.report.sections import (
     unusual,
 )
 
-NUMBERS = (comparison, data, sizes, training)
-SHOWN = (reconstructions, unusual, samples)
-LATENTS = (interpolations, latent_values, latent_map, dimensions, traversals)
+SHOWN = (reconstructions, samples)
+LATENTS = (dimensions, traversals, interpolations, latent_values)
+FIGURES = (figures, comparison, training, evaluation, unusual)
+BEHIND = (data, sizes, repeat)
 
 
 def sections(group: Group) -> list[Section]:
@@ -40,17 +42,21 @@ def sections(group: Group) -> list[Section]:
         group: the runs.
 
     Returns:
-        The sections in the order of the page. A page on a sweep is about what changes: the numbers that do
-        not come last.
+        The sections in the order of the page: what a run makes, its latents, its figures, and what is behind
+        them. A page on a sweep begins with what changes, and draws one seed of each value.
     """
     if any(study.copies for study in group.studies):
         return _of_priors(group)
-    if group.axis is None:
-        before, after = _written(group, NUMBERS), _written(group, (evaluation, repeat))
-    else:
-        before, after = _written(group, (rate,)), _written(group, (evaluation, *NUMBERS, repeat))
+    first = () if group.axis is None else (rate,)
     own = [] if group.several else own_sections(group.studies[0], group.view)
-    return [*before, *_written(group, SHOWN), *own, *_written(group, LATENTS), *after]
+    shown = group.first_seeds
+    return [
+        *_written(group, first),
+        *_written(shown, (*SHOWN, latent_map)),
+        *own,
+        *_written(shown, LATENTS),
+        *_written(group, (*FIGURES, *BEHIND)),
+    ]
 
 
 def _of_priors(group: Group) -> list[Section]:
@@ -58,9 +64,9 @@ def _of_priors(group: Group) -> list[Section]:
     own = [] if group.several else own_sections(group.studies[0], group.view)
     curve = () if group.axis is None else (rate,)
     return [
-        *_written(group, (comparison, data, training, *curve, samples)),
+        *_written(group, (*curve, samples)),
         *own,
-        *_written(group, (latent_map, evaluation, repeat)),
+        *_written(group, (latent_map, figures, comparison, training, evaluation, data, repeat)),
     ]
 
 

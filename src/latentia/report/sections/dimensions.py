@@ -25,11 +25,30 @@ def section(group: Group) -> Section:
     spread = "An autoencoder has no KL; the spread of its codes shows which dimensions it uses."
     kinds = {study.bound for study in group.studies}
     lead = " ".join([kl] * (True in kinds) + [spread] * (False in kinds))
-    panels = group.panels(_bars) if group.few else (_overlaid(group),)
+    tops = (
+        {
+            study.bound: max(_top(other) for other in group.studies if other.bound == study.bound)
+            for study in group.studies
+        }
+        if group.few
+        else {}
+    )
+    panels = group.panels(lambda study: _bars(study, tops[study.bound])) if group.few else (_overlaid(group),)
     return Section("dimensions", "Use of the latent dimensions", lead, panels)
 
 
-def _bars(study: Study) -> Panel:
+def _used(study: Study) -> np.ndarray:
+    """Give how much each dimension of a run is used; empty where it is unknown."""
+    if study.coded:
+        return np.zeros(0)
+    return np.array(study.kl) if study.bound else study.codes.std(axis=0)
+
+
+def _top(study: Study) -> float:
+    return float(_used(study).max(initial=0.0))
+
+
+def _bars(study: Study, top: float) -> Panel:
     """Draw a bar for each dimension of one run."""
     if study.coded:
         return Panel(study.title, note="Its latents are codes: see how often each is used.")
@@ -39,7 +58,7 @@ def _bars(study: Study) -> Panel:
             "are products over dimensions, with a closed form."
         )
         return Panel(study.title, note=note)
-    used = np.array(study.kl) if study.bound else study.codes.std(axis=0)
+    used = _used(study)
     order = np.argsort(used)[::-1]
     values = used[order]
     if study.bound:
@@ -58,7 +77,7 @@ def _bars(study: Study) -> Panel:
     alt = f"Bar chart of the {measure} of each latent dimension of {study.title}, sorted"
     words = Words(f"{study.prefix}dimensions", f"{what} per latent dimension", caption, alt)
     names = [str(dim) for dim in order]
-    chart = bars(words, values.tolist(), names, "latent dimension, sorted", unit, mark=mark)
+    chart = bars(words, values.tolist(), names, "latent dimension, sorted", unit, mark, top)
     return Panel(study.title, (chart,))
 
 

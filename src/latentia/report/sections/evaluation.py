@@ -13,7 +13,7 @@ from latentia.report.group import Group
 from latentia.report.marks import Column, error, judge, scalar
 from latentia.report.recipes import Recipe, recipes
 from latentia.report.study import Study
-from latentia.report.words import NONE, capital, number, plain, sentence, spaced, title, uncertain
+from latentia.report.words import NONE, capital, number, placeless, plain, sentence, spaced, title, uncertain
 
 if TYPE_CHECKING:
     from latentia.evaluation import Assessment
@@ -205,7 +205,7 @@ def _folded(studies: Sequence[Study], assessments: Sequence[Assessment], absent:
         key for each in assessments for key in each.about if key not in ("checksum", "weights")
     )
     rows = [
-        (spaced(key), _told(studies, [plain(each.about.get(key, "")) for each in assessments]))
+        (spaced(key), placeless(_told(studies, [plain(each.about.get(key, "")) for each in assessments])))
         for key in keys
     ]
     folded += [("What the figures are about", tuple(rows))] if rows else []

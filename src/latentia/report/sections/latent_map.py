@@ -16,6 +16,9 @@ from latentia.report.inputs import class_names
 from latentia.report.study import SIDE, Study
 from latentia.report.words import number
 
+PRIOR = 3.0
+"""A map in the latents' own units reaches at least so many standard deviations of the prior each way."""
+SCALED = " Axes are shared by the runs that have a prior, and reach as far as it does."
 RINGS = " Dashed: 1, 2 and 3 standard deviations of the prior."
 
 
@@ -33,22 +36,45 @@ def section(group: Group) -> Section:
     sheets = [shown for study in group.studies for shown in _sheet(group, study)] if two else []
     wide = group.several or not sheets
     charts = [_chart(group, way, studies, wide) for way, studies in able.items() if studies]
-    note = max(missing(study.mapped_codes) for study in group.studies)
+    fallen = [study.title for study in group.studies if study.fallen and "pca" in able]
+    notes = [max(missing(study.mapped_codes) for study in group.studies), _of_fallen(group, fallen)]
+    note = " ".join(filter(None, notes))
     panel = Panel(exhibits=(*charts, *sheets), note=note)
     title = "Latent maps" if group.several else "Latent map"
     return Section("map", title, f"Where the encoder puts the {group.inputs.noun}.", (panel,))
+
+
+def _of_fallen(group: Group, titles: Sequence[str]) -> str:
+    """Say why latents that carry nothing are not arranged by their neighbours."""
+    if not titles:
+        return ""
+    of = f" of {', '.join(titles)}" if group.several else ""
+    return (
+        f"The latents{of} carry next to nothing, so there are no groups to find: PCA draws them at the "
+        "prior's scale. t‑SNE and UMAP disregard scale, and would arrange noise into shapes."
+    )
+
+
+def _reach(way: str, studies: Sequence[Study], found: Sequence[Flattened]) -> float:
+    """Choose how far axes in the latents' own units reach: as far as the prior, and the widest run, do."""
+    if way in SLOW or not any(study.bound for study in studies):
+        return 0.0
+    ends = [
+        float(np.abs(flat.points).max()) for study, flat in zip(studies, found, strict=True) if study.bound
+    ]
+    return max(PRIOR, *(1.05 * end for end in ends))
 
 
 def _chart(group: Group, way: str, studies: Sequence[Study], wide: bool) -> Exhibit:
     found = [study.flattened[way].result() for study in studies]
     coloured = [_colours(study) for study in studies]
     _, names, scale, colours = coloured[0]
-    maps = []
+    maps, reach = [], _reach(way, studies, found)
     for study, flat, (values, *_) in zip(studies, found, coloured, strict=True):
         title = short(study.title) * group.several
         title += f" ({flat.remark})" * bool(title and flat.remark)
         rings = study.rings if study.run.latent == (2,) else ()
-        maps.append(Plane(title, flat.points, values, flat.axes, rings))
+        maps.append(Plane(title, flat.points, values, flat.axes, rings, reach if study.bound else 0.0))
     if group.several:
         name, where = f"map-{way}", ", the same for each run"
     else:
@@ -59,7 +85,8 @@ def _chart(group: Group, way: str, studies: Sequence[Study], wide: bool) -> Exhi
         of = f" Encoded under their own conditions, which alone may tell their classes: {', '.join(told)}."
         method += of if group.several else TOLD
     ringed = RINGS if any(each.circles for each in maps) else ""
-    caption = f"{_examples(group)}{where}{colours}. {method}{ringed}"
+    scaled = SCALED if reach and group.several else ""
+    caption = f"{_examples(group)}{where}{colours}. {method}{ringed}{scaled}"
     alt = f"{heading}: {', '.join(study.title for study in studies)}"
     return planes(Words(name, heading, caption, alt), maps, names, scale, wide=wide)
 

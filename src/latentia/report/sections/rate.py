@@ -104,7 +104,7 @@ def section(group: Group) -> Section | None:
         (Panel(exhibits=tuple(exhibits), note=" ".join(notes)),),
         facts=_table(studies, places, rates, distortions, source),
         columns=_COLUMNS,
-        rows=axis.name,
+        rows=axis.spoken,
         charts_first=True,
     )
 
@@ -114,7 +114,9 @@ def _places(studies: Sequence[Study], axis: Axis) -> tuple[list[Recipe], Axis]:
     groups = recipes(studies)
     left = axis.without(SEED_KEYS)
     if left is None or len(groups) == len(studies):
-        return [Recipe(study.title, (study,)) for study in studies], axis
+        values = axis.values
+        names = [value if values.count(value) == 1 else study.title for study, value in zip(studies, values)]
+        return [Recipe(name, (study,)) for study, name in zip(studies, names, strict=True)], axis
     labels = dict(zip((study.title for study in studies), left.values, strict=True))
     places = [replace(group, title=labels[group.studies[0].title]) for group in groups]
     return places, Axis(left.name, tuple(place.title for place in places))
@@ -137,9 +139,9 @@ def _seesaw_words(axis: Axis, source: Source) -> Words:
     return Words(
         "rate-distortion",
         "Distortion over rate",
-        f"Each point is a run, labelled with its {axis.short}; neighbours along the axis are joined. Further "
+        f"Each point is a run, labelled with its {axis.spoken}; neighbours are joined. Further "
         f"down and further left is better. {source.sentence}",
-        f"Distortion over rate, labelled with the values of {axis.name}",
+        f"Distortion over rate, labelled with the values of {axis.spoken}",
     )
 
 
@@ -227,8 +229,8 @@ def _along(
         else f"MSE of {len(inputs.encoded):,} {inputs.split} {inputs.noun}, without noise."
     )
     caption = f"{how} Active is a latent dimension {rule}. {source.sentence} The values are evenly spaced."
-    alt = f"MSE, rate and active latent dimensions along {axis.name}"
-    return along(Words("along", f"Along {axis.name}", caption, alt), axis.name, axis.values, measures)
+    alt = f"MSE, rate and active latent dimensions along {axis.spoken}"
+    return along(Words("along", f"Along {axis.spoken}", caption, alt), axis.spoken, axis.values, measures)
 
 
 _COLUMNS = ("Rate, nats", "Distortion, nats", "−ELBO, nats", "MSE", "Active latent dimensions")
@@ -253,6 +255,5 @@ def _table(
     for place, rate, distortion in zip(places, rates, distortions, strict=True):
         active = _over(place, lambda study: _active(study, by_variance))
         values = (rate, distortion, _over(place, total), _over(place, _error_of), active)
-        title = place.studies[0].title if len(place.studies) == 1 else place.title
-        rows.append(Row(title, tuple(uncertain(*pair) for pair in values)))
+        rows.append(Row(place.title, tuple(uncertain(*pair) for pair in values)))
     return tuple(rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from latentia.metrics.known import Known
 from latentia.plots.exhibits import Panel, Section, Words
 from latentia.report.group import Group
 from latentia.report.words import number
@@ -39,12 +40,6 @@ def _errors(group: Group) -> str:
     """Say how large the errors are, where the runs are few enough to be listed."""
     if not group.few:
         return ""
-    inputs = group.inputs
-    whole = f"{len(inputs.encoded):,} {inputs.split} {inputs.noun}"
-    if group.several:
-        each = ", ".join(f"{study.title} {number(study.accuracy[0])}" for study in group.studies)
-        return f" Mean squared error of {whole}: {each}."
-    study = group.studies[0]
-    shown, _ = study.errors(group.view.compared_of(inputs))
-    some = f"of those shown {number(float(shown.mean()))}"
-    return f" Mean squared error {some}, of {whole} {number(study.accuracy[0])}."
+    found = [(study, Known(study.known).value("mse")) for study in group.studies]
+    of = f" Mean squared error, {group.studies[0].error_of}: "
+    return of + ", ".join(f"{study.title} " * group.several + number(mse) for study, mse in found) + "."

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import platform
 import shlex
+from pathlib import Path
 
 from latentia.plots.exhibits import Section
 from latentia.report.group import Group
+from latentia.report.words import placeless
 
 
 def section(group: Group) -> Section:
@@ -25,7 +27,7 @@ def section(group: Group) -> Section:
     picture = "samples.png" if group.inputs.kind == "image" else "samples.npy"
     commands = []
     for study in group.studies:
-        path = study.run.folder.path
+        path = Path(study.run.name)
         folder, settings = shlex.quote(str(path)), shlex.quote(str(path / "run.toml"))
         again = shlex.quote(f"{path}-again")
         commands.append(("Train the same again", f"latentia train --config {settings} --out {again}"))
@@ -33,9 +35,10 @@ def section(group: Group) -> Section:
             draw = f"latentia sample {folder} -n 64 --sampler mixture -o {picture}"
             commands.append(("Draw samples", draw))
     files = tuple(
-        (f"run.toml of {study.title}", study.run.folder.run_file.read_text(encoding="utf-8"))
+        (f"run.toml of {study.title}", placeless(study.run.folder.run_file.read_text(encoding="utf-8")))
         for study in group.studies
     )
     versions = f"latentia {__version__}, torch {torch.__version__} and Python {platform.python_version()}"
-    lead = f"Written with {versions}. A run file holds every setting and every seed."
+    lead = f"Written with {versions}. A run file holds every setting and every seed. The commands "
+    lead += "are for the folder that the run lies in; places of files are left out of this page."
     return Section("repeat", "How to repeat it", lead, commands=tuple(commands), files=files)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from latentia.plots.charts import Curve, history
+from latentia.plots.charts import Curve, history, span
 from latentia.plots.exhibits import Panel, Section, Words
 from latentia.plots.joint_charts import overlaid
-from latentia.report.facts import remarks
 from latentia.report.group import Group
+from latentia.report.marks import SAME
 from latentia.report.study import Study
 
 LEAD = "What training minimised, split into its terms. The first steps are off the scale."
@@ -32,11 +33,37 @@ def section(group: Group) -> Section:
     Returns:
         The section.
     """
-    panels = group.panels(_history) if group.few else (_overlaid(group),)
-    return Section("curves", "Training", LEAD, panels)
+    if not group.few:
+        return Section("curves", "Training", LEAD, (_overlaid(group),))
+    reach = _reach(group)
+    shared = " Axes are shared where nats are comparable." * group.several
+    return Section("curves", "Training", LEAD + shared, group.panels(lambda study: _history(study, reach)))
 
 
-def _history(study: Study) -> Panel:
+Reach = Mapping[tuple[str, str], tuple[float, float]]
+"""Ends of the axis of each term, for runs of one scale."""
+
+
+def _reach(group: Group) -> Reach:
+    """Choose axes that hold the curves of all runs whose terms are on one scale."""
+    ends: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    for study in group.studies:
+        train, validation = (study.run.metrics(split) for split in ("train", "validation"))
+        if not train:
+            continue
+        for term, _, _, floor in _terms(study):
+            own = span(_curve(train, term, 1.0), _curve(validation, term, 1.0), floor)
+            ends.setdefault((term, _scale(study, term)), []).append(own)
+    return {key: (min(low for low, _ in own), max(high for _, high in own)) for key, own in ends.items()}
+
+
+def _scale(study: Study, term: str) -> str:
+    """Name what a term's nats are comparable within: a rate's are everywhere."""
+    spec = study.run.spec
+    return "" if term == "rate" else str([spec.get(part) for part in SAME])
+
+
+def _history(study: Study, reach: Reach) -> Panel:
     """Draw training and validation of one run, each term in a chart of its own."""
     train, validation = study.run.metrics("train"), study.run.metrics("validation")
     if not train:
@@ -45,17 +72,17 @@ def _history(study: Study) -> Panel:
     kept = study.test.get("weights_step") or _best(validation)
     best = kept / steps_per_epoch if kept else None
     exhibits = []
-    for term, title, unit, floor in _terms(study):
+    for term, title, unit, _ in _terms(study):
         words = Words(
             f"{study.prefix}curve-{term}",
             title,
             _caption(term, train, validation, steps_per_epoch),
             f"{title} of {study.title} over epochs, training and validation",
         )
-        curves = [_curve(rows, term, steps_per_epoch) for rows in (train, validation)]
-        exhibits.append(history(words, *curves, best=best, unit=unit, floor=floor))
+        first, second = (_curve(rows, term, steps_per_epoch) for rows in (train, validation))
+        exhibits.append(history(words, first, second, best, unit, reach[term, _scale(study, term)]))
     note = "" if study.bound else "An autoencoder has no KL: reconstruction is all that it minimises."
-    return Panel(study.title, tuple(exhibits), note, remarks(study))
+    return Panel(study.title, tuple(exhibits), note)
 
 
 def _terms(study: Study) -> tuple[tuple[str, str, str, float | None], ...]:
@@ -79,8 +106,7 @@ def _overlaid(group: Group) -> Panel:
             words = Words(f"curves-{term}", title, "On the training split.", alt)
             exhibits.append(overlaid(words, curves, ("epoch", unit), floor=floor))
     note = "" if exhibits else "These runs have logged no training."
-    found = tuple(remark for study in group.studies for remark in remarks(study, study.title))
-    return Panel(exhibits=tuple(exhibits), note=note, remarks=found)
+    return Panel(exhibits=tuple(exhibits), note=note)
 
 
 def _curve(rows: list[dict[str, Any]], term: str, steps_per_epoch: float) -> Curve:
