@@ -15,6 +15,10 @@ LOSSLESS = 300_000
 """A picture of more bytes than this as PNG goes into the page as WebP; the file beside it stays PNG."""
 
 
+SQUEEZED = 300_000
+"""A picture of more pixels than this is compressed as usual: the last tenth costs twelve times as long."""
+
+
 @dataclass(frozen=True)
 class Strip:
     """A picture inside the page.
@@ -230,7 +234,7 @@ def png_bytes(picture: Image.Image) -> bytes:
         The file's bytes.
     """
     buffer = io.BytesIO()
-    picture.save(buffer, "PNG", optimize=True)
+    picture.save(buffer, "PNG", optimize=picture.width * picture.height <= SQUEEZED)
     return buffer.getvalue()
 
 
