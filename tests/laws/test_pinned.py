@@ -27,6 +27,11 @@ RECIPES = {
     "vae, vamp": {"prior": {"name": "vamp"}},
     "vae, iwae": {"objective": {"name": "iwae", "samples": 5}},
     "vae, perceptual": {"objective": {"name": "perceptual", "base": {"name": "elbo"}}},
+    "vae, rounded": {
+        "posterior": {"name": "rounded", "finest": 0.3},
+        "prior": {"name": "hyperprior"},
+        "objective": {"name": "rate_distortion"},
+    },
     "vqvae, fsq": {"model": {"name": "vqvae", "latent_dim": 4}, "posterior": {"name": "finite_scalar"}},
 }
 

@@ -8,15 +8,23 @@ import click
 
 from latentia.cli.output import run_argument, skip_bad_option
 
+BLOCK = 1024
 
-@click.command("compress", short_help="Write examples into a small file, without loss.")
+
+@click.command("compress", short_help="Write examples into a small file, without loss; pictures with it.")
 @run_argument
 @click.argument("source", required=False)
 @click.option(
     "--split", help="Which split; by default test of the run's own data, and all of SOURCE, as all takes it."
 )
 @click.option("-n", "count", default=0, help="How many examples; all by default.")
-@click.option("--block", default=1024, show_default=True, help="Examples that are read back together.")
+@click.option(
+    "--step",
+    type=float,
+    help="Pictures with loss: how finely latents are rounded; more for fewer bits.  [default: the middle of "
+    "those the run was trained with]",
+)
+@click.option("--block", default=BLOCK, show_default=True, help="Examples that are read back together.")
 @click.option("--resume", is_flag=True, help="Go on with what was interrupted.")
 @click.option("--compare", is_flag=True, help="Say what gzip, bz2, xz, PNG and WebP make of the examples.")
 @skip_bad_option
@@ -28,6 +36,7 @@ def command(
     source: str | None,
     split: str | None,
     count: int,
+    step: float | None,
     block: int,
     resume: bool,
     compare: bool,
@@ -36,12 +45,27 @@ def command(
 ) -> None:
     """Compress examples of SOURCE, or of the data that RUN was trained on, without loss.
 
-    'latentia decompress' gives them back, value by value, on any machine that has RUN's folder.
+    'latentia decompress' gives them back, value by value, on any machine that has RUN's folder. A RUN with
+    posterior 'rounded' codes whole pictures of any sizes, with loss.
     """
     from latentia.api import open_run
+    from latentia.coding import lossy
+    from latentia.runs import pictures
     from latentia.runs.compression import compared, compress
 
     opened = open_run(run, device="cpu")
+    if lossy(opened.model):
+        if resume or compare or block != BLOCK:
+            raise click.UsageError(
+                "--resume, --compare and --block are for files without loss; leave them out"
+            )
+        taken = pictures.Taken(opened, source, split, count or None, skip_bad)
+        click.echo(f"{output}: {pictures.compress(opened, taken, output, step=step, quiet=False).summary()}")
+        return
+    if step is not None:
+        raise click.UsageError(
+            "--step is for runs that code with loss, of posterior.name=rounded; leave it out"
+        )
     x, _ = opened.take(source, split, count or None, skip_bad=skip_bad)
     try:
         written = compress(opened, x, output, block=block, resume=resume, quiet=False)

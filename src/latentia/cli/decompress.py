@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from latentia.cli.output import check_output, check_pictures, output_option, write_examples
+from latentia.cli.output import check_output, check_pictures, write_array, write_examples
+from latentia.core import storage
+from latentia.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from latentia.runs.run import Run
 
 
 @click.command("decompress", short_help="Give back the examples of such a file.")
@@ -15,17 +21,32 @@ from latentia.cli.output import check_output, check_pictures, output_option, wri
     "--run", type=click.Path(path_type=Path), help="The run that wrote it; found here, if not given."
 )
 @click.option("--rows", help="Some of the examples, such as 512:768, counted from 0; all by default.")
-@output_option
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="A .png, .npy, .npz, .csv or .parquet file; of pictures with loss also a new folder.",
+)
 def command(file: Path, run: Path | None, rows: str | None, output: Path) -> None:
-    """Give back the examples of FILE, which 'latentia compress' wrote."""
-    check_output(output)
+    """Give back the examples of FILE, which 'latentia compress' wrote.
+
+    Pictures of any sizes, which come with loss, become numbered .png files of a new folder.
+    """
+    if output.suffix:
+        check_output(output)
     import numpy as np
 
     from latentia.api import open_run
+    from latentia.coding import lossy
     from latentia.runs.coder import run_of
     from latentia.runs.compression import Compressed
 
     opened = open_run(run_of(file) if run is None else run, device="cpu")
+    if lossy(opened.model):
+        _pictures(file, opened, rows, output)
+        return
+    check_output(output)
     check_pictures(output, opened)
     with file.open("rb") as handle:
         found = Compressed(opened, handle, str(file))
@@ -36,6 +57,39 @@ def command(file: Path, run: Path | None, rows: str | None, output: Path) -> Non
             return
         examples = np.concatenate(list(found.read(*ends, quiet=False)))
     write_examples(output, opened, examples)
+
+
+def _pictures(file: Path, opened: Run, rows: str | None, output: Path) -> None:
+    """Write pictures as files of a new folder, as one file, or side by side in an array."""
+    from latentia.runs.pictures import PictureFile, drawn, saved
+
+    if output.suffix.lower() not in ("", ".png", ".npy", ".npz"):
+        raise ConfigError(f"cannot write '{output}': name a new folder, or a .png, .npy or .npz file")
+    if not output.suffix:
+        storage.check_new(output)
+    with file.open("rb") as handle:
+        found = PictureFile(opened, handle, str(file))
+        first, end = _ends(rows, found.header.count)
+        read = found.read(first, end, quiet=False)
+        if not output.suffix:
+            click.echo(f"{output}: {saved(read, output)} pictures")
+            return
+        made = list(read)
+    if output.suffix.lower() == ".png":
+        if len(made) > 1:
+            raise ConfigError(
+                f"'{output}' is one picture, and there are {len(made)}; name a new folder, or take one of "
+                "them with --rows 0:1"
+            )
+        with storage.atomic_write(output) as target:
+            drawn(made[0]).save(target, "PNG")
+        click.echo(f"{output}: 1 picture")
+        return
+    if len({each.shape for each in made}) > 1:
+        raise ConfigError(f"'{output}' is one array, and the pictures differ in size; name a new folder")
+    import numpy as np
+
+    write_array(output, opened.record.layout.restore(np.stack(made)))
 
 
 def _ends(rows: str | None, count: int) -> tuple[int, int]:

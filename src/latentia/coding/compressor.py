@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping
-from functools import cached_property
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from latentia.coding.bitsback import Model, Walk
 from latentia.coding.columns import TableSymbols
@@ -37,8 +35,9 @@ from latentia.coding.descent import (
 from latentia.coding.exact import OUT_BITS, WEIGHT_BITS
 from latentia.coding.levels import levels_of
 from latentia.coding.masses import RARE, Located, Masses, Table
+from latentia.coding.stamp import Stamped
 from latentia.coding.symbols import Symbols
-from latentia.core.errors import ConfigError, RunError
+from latentia.core.errors import ConfigError
 from latentia.data.schema import Schema
 from latentia.networks.ladder import TopDown
 from latentia.probability import Columns, DiagonalGaussian, StandardNormal
@@ -57,7 +56,7 @@ PROBES = 4
 """Examples whose coding is compared when a coder is opened."""
 
 
-class Compressor(Model):
+class Compressor(Model, Stamped):
     """Codes the examples of a VAE with a Gaussian posterior and a standard normal prior.
 
     Attributes:
@@ -186,57 +185,28 @@ class Compressor(Model):
             **self.symbols.header(),
         }
 
-    @cached_property
-    def name(self) -> bytes:
-        """Eight bytes that change with any weight, table or setting."""
-        found = hashlib.sha256(json.dumps(self.header(), sort_keys=True).encode())
-        for key in sorted(self.tables):
-            found.update(key.encode() + self.tables[key].astype("<i8").tobytes())
-        for network in self._networks.modules():
-            for key, value in sorted(network.state_dict().items()):
-                found.update(key.encode() + value.numpy().astype("<i8").tobytes())
-        return found.digest()[:8]
+    def networks(self) -> list[nn.Module]:
+        """Give the exact networks; see `Stamped`."""
+        return self._networks.modules()
 
-    def probe(self) -> str:
-        """Code fixed examples, and give a checksum of all probabilities that it takes.
-
-        Returns:
-            The SHA-256 in hexadecimal digits.
-        """
+    def probed(self) -> Iterator[np.ndarray]:
+        """Code fixed examples; see `Stamped`."""
         size = int(np.prod(self._latent))
         z = np.arange(PROBES * size).reshape(PROBES, size) * 104729 % (self.cells // 2) + self.cells // 4
         masses = self.p(z)
         x = np.arange(np.prod(masses.shape)).reshape(masses.shape) * 7919 % masses.n
         rest = self.rest(x)
         whole = x if rest is None else np.concatenate([x, np.zeros_like(x)], axis=1)
-        found = hashlib.sha256()
         rows = self.posterior(whole)
         walk, start = self.walk(rows), 0
-        parts = [rows]
+        yield rows
         while (drawn := walk.q()) is not None:
             own = z[:, start : start + drawn.shape[1]]
-            parts += drawn.choices(own)
+            yield from drawn.choices(own)
             walk.take(own)
             start += own.shape[1]
-        for part in (*parts, *masses.choices(x), *self.prior(PROBES).choices(z)):
-            found.update(np.ascontiguousarray(part).astype("<f8").tobytes())
-        return found.hexdigest()
-
-    def check(self, probe: str) -> None:
-        """Refuse a machine that computes otherwise.
-
-        Args:
-            probe: what `probe` gave where the coder was made.
-
-        Raises:
-            RunError: if it is another here.
-        """
-        if self.probe() != probe:
-            raise RunError(
-                "this machine computes a fixed example otherwise than the one that made the coder: its "
-                "arithmetic is not that of IEEE 754 doubles, or the run's compressor.safetensors is another "
-                "version's; use the version of latentia that wrote it"
-            )
+        yield from masses.choices(x)
+        yield from self.prior(PROBES).choices(z)
 
 
 class _Walk(Walk):

@@ -31,6 +31,8 @@ from latentia.core.errors import DataError
 
 MAGIC = b"LAT"
 VERSION = 1
+PICTURES = 2
+"""The format of pictures of any sizes, with loss; see `picture_file`."""
 NAME = 8
 MOST = 1 << 16
 """Examples of a block, and numbers of an example times 2^-8, at the most."""
@@ -64,7 +66,7 @@ class Header:
     def packed(self) -> bytes:
         """Write the header."""
         numbers = (len(self.event), *self.event, self.count, self.block)
-        body = MAGIC + bytes([VERSION]) + self.name + b"".join(map(_varint, numbers))
+        body = MAGIC + bytes([VERSION]) + self.name + b"".join(map(varint, numbers))
         return body + zlib.crc32(body).to_bytes(4, "little")
 
 
@@ -86,10 +88,11 @@ def packed(block: Block, check: int) -> bytes:
     chosen = block.chosen[1:]
     gaps = [after - before for before, after in zip(block.chosen, chosen)]
     numbers = (len(block.content) // 4, block.rounds, len(gaps), *gaps)
-    return b"".join(map(_varint, numbers)) + check.to_bytes(4, "little") + block.content
+    return b"".join(map(varint, numbers)) + check.to_bytes(4, "little") + block.content
 
 
-def _varint(number: int) -> bytes:
+def varint(number: int) -> bytes:
+    """Write a whole number in bytes of 7 bits, the least first."""
     found = bytearray()
     while number > 127:
         found.append(number & 127 | 128)
@@ -98,7 +101,77 @@ def _varint(number: int) -> bytes:
     return bytes(found)
 
 
-class Reader:
+def writer_of(handle: BinaryIO, where: str) -> tuple[int, bytes]:
+    """Read what format a file has, and the name of the coder that wrote it.
+
+    Args:
+        handle: an open file.
+        where: what messages call it.
+
+    Returns:
+        The version of the format, and the name.
+
+    Raises:
+        DataError: if it is no such file, of a later version, or cut off.
+    """
+    handle.seek(0)
+    start = handle.read(len(MAGIC) + 1 + NAME)
+    if not start.startswith(MAGIC) or len(start) <= len(MAGIC):
+        raise DataError(f"{where} is no file that 'latentia compress' wrote")
+    version = start[len(MAGIC)]
+    if version > PICTURES:
+        raise DataError(
+            f"{where} is of format {version}, and this version reads up to {PICTURES}; use a later latentia"
+        )
+    if len(start) < len(MAGIC) + 1 + NAME:
+        raise DataError(f"{where} is damaged or cut off in its header")
+    return version, start[-NAME:]
+
+
+class Ended(Exception):
+    """A file that ends too early, or holds what it cannot hold."""
+
+
+class Fields:
+    """The bytes of an open file, read one field after the other."""
+
+    def __init__(self, handle: BinaryIO, where: str) -> None:
+        """Begin behind what says that it is such a file.
+
+        Args:
+            handle: an open file.
+            where: what messages call it.
+        """
+        self._handle, self._where = handle, where
+        self._size = handle.seek(0, os.SEEK_END)
+        handle.seek(0)
+        self._seen = handle.read(len(MAGIC) + 1)
+
+    def take(self, count: int) -> bytes:
+        """Read bytes, or say that the file has ended."""
+        found = self._handle.read(count)
+        if len(found) < count:
+            raise Ended
+        self._seen += found
+        return found
+
+    def check_room(self, words: int) -> None:
+        """Refuse a content that is longer than the file, before memory is taken for it."""
+        if self._handle.tell() + 4 * words > self._size:
+            raise Ended
+
+    def number(self) -> int:
+        """Read a number of 7 bits a byte."""
+        found = 0
+        for place in range(9):
+            byte = self.take(1)[0]
+            found |= (byte & 127) << 7 * place
+            if byte < 128:
+                return found
+        raise Ended
+
+
+class Reader(Fields):
     """A file that is read block by block.
 
     Attributes:
@@ -115,56 +188,26 @@ class Reader:
         Raises:
             DataError: if it is no such file, of a later version, or damaged.
         """
-        self._handle, self._where = handle, where
+        if writer_of(handle, where)[0] != VERSION:
+            raise DataError(f"{where} holds pictures with loss, and the run codes examples without")
+        super().__init__(handle, where)
         self._places: list[int] = []
-        self._size = handle.seek(0, os.SEEK_END)
-        handle.seek(0)
-        start = handle.read(len(MAGIC) + 1)
-        if not start.startswith(MAGIC) or len(start) <= len(MAGIC):
-            raise DataError(f"{where} is no file that 'latentia compress' wrote")
-        if start[-1] > VERSION:
-            raise DataError(
-                f"{where} is of format {start[-1]}, and this version reads up to {VERSION}; use a later "
-                "latentia"
-            )
-        self._seen = start
         try:
             self.header = self._read_header()
-        except _Ended as error:
+        except Ended as error:
             raise DataError(f"{where} is damaged or cut off in its header") from error
         self._places.append(handle.tell())
 
     def _read_header(self) -> Header:
-        name = self._take(NAME)
-        event = tuple(self._number() for _ in range(min(self._number(), 8)))
-        count, block = self._number(), self._number()
+        name = self.take(NAME)
+        event = tuple(self.number() for _ in range(min(self.number(), 8)))
+        count, block = self.number(), self.number()
         check = zlib.crc32(self._seen)
-        if check != int.from_bytes(self._take(4), "little"):
-            raise _Ended
+        if check != int.from_bytes(self.take(4), "little"):
+            raise Ended
         if not 1 <= block <= MOST or not event or not 1 <= int(np.prod(event, dtype=object)) <= MOST << 8:
-            raise _Ended
+            raise Ended
         return Header(name, event, count, block)
-
-    def _take(self, count: int) -> bytes:
-        found = self._handle.read(count)
-        if len(found) < count:
-            raise _Ended
-        self._seen += found
-        return found
-
-    def _check_room(self, words: int) -> None:
-        """Refuse a content that is longer than the file, before memory is taken for it."""
-        if self._handle.tell() + 4 * words > self._size:
-            raise _Ended
-
-    def _number(self) -> int:
-        found = 0
-        for place in range(9):
-            byte = self._take(1)[0]
-            found |= (byte & 127) << 7 * place
-            if byte < 128:
-                return found
-        raise _Ended
 
     def block(self, number: int) -> tuple[Block, int]:
         """Read a block.
@@ -182,31 +225,31 @@ class Reader:
             while len(self._places) <= number:
                 self._handle.seek(self._places[-1])
                 words = self._before()[0]
-                self._check_room(words)
+                self.check_room(words)
                 self._places.append(self._handle.seek(4 * words, os.SEEK_CUR))
             self._handle.seek(self._places[number])
             words, rounds, chosen, check = self._before()
             first, end = self.header.rows(number)
-            self._check_room(words)
+            self.check_room(words)
             if chosen[-1] >= end - first:
-                raise _Ended
+                raise Ended
             content = self._handle.read(4 * words)
             if len(self._places) == number + 1:
                 self._places.append(self._handle.tell())
-        except _Ended as error:
+        except Ended as error:
             raise self.damaged(number) from error
         return Block(content, rounds, chosen), check
 
     def _before(self) -> tuple[int, int, list[int], int]:
         """Read what stands before the content of a block."""
         self._seen = b""
-        words, rounds, gaps = self._number(), self._number(), self._number()
+        words, rounds, gaps = self.number(), self.number(), self.number()
         if gaps >= self.header.block:
-            raise _Ended
+            raise Ended
         chosen = [0]
         for _ in range(gaps):
-            chosen.append(chosen[-1] + self._number())
-        return words, rounds, chosen, int.from_bytes(self._take(4), "little")
+            chosen.append(chosen[-1] + self.number())
+        return words, rounds, chosen, int.from_bytes(self.take(4), "little")
 
     def damaged(self, number: int) -> DataError:
         """Say that a block is damaged.
@@ -251,7 +294,3 @@ class Reader:
             if good is not None and not good(number, *found):
                 return number, self._places[number]
         return self.header.blocks, self._places[self.header.blocks]
-
-
-class _Ended(Exception):
-    """A file that ends too early, or holds what it cannot hold."""

@@ -63,7 +63,7 @@ SUPPLIED = {
     "model": ("event", "condition", "corruption", "inputs", "network", "posterior", "prior", "likelihood"),
     "corruption": ("event",),
     "posterior": ("latent",),
-    "prior": ("latent", "event", "condition", "posterior"),
+    "prior": ("latent", "event", "condition", "posterior", "network"),
     "objective": ("event", "latent"),
     "sampler": ("latent", "coder"),
     "tracker": ("folder",),

@@ -23,6 +23,7 @@ from latentia.networks.denoiser_unet import DenoiserUNet
 from latentia.networks.embedding import FREQUENCIES, SLOWEST, Embedding
 from latentia.networks.features import ConvFeatures, Features, LiteFeatures, VGGFeatures, unit_distance
 from latentia.networks.grid import Grid
+from latentia.networks.hyper_codec import HyperCodec
 from latentia.networks.identity import Identity
 from latentia.networks.inputs import Columns, Inputs, Masked
 from latentia.networks.kl_codec import KLCodec
@@ -55,6 +56,7 @@ __all__ = [
     "Embedding",
     "Features",
     "Grid",
+    "HyperCodec",
     "Identity",
     "Inputs",
     "KLCodec",

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import conv2d, conv_transpose2d
 
 from latentia.core.errors import ConfigError
 from latentia.networks.base import Network, Shape, check_dim, check_grid, image_size
@@ -42,6 +43,53 @@ class WithLinear(nn.Module):
         return self.body(x) + self.linear(x)
 
 
+class BlockCode(nn.Conv2d):
+    """Blocks of pixels to numbers, orthonormal at first, with weights in multiples of their usual size.
+
+    A step of Adam changes every weight by about the learning rate, whatever its size: those of blocks of many
+    pixels are small, and would lose what they begin at.
+    """
+
+    def __init__(self, before: int, after: int, side: int) -> None:
+        """Build it.
+
+        Args:
+            before: channels of the picture.
+            after: numbers of a block.
+            side: of a block, in pixels.
+        """
+        super().__init__(before, after, side, side)
+        self.gain = (before * side**2) ** -0.5
+        with torch.no_grad():
+            self.weight.div_(self.gain)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Map `(B, C, H, W)` to a place for each block."""
+        return conv2d(input, self.weight * self.gain, self.bias, self.stride)  # pyright: ignore
+
+
+class BlockPicture(nn.ConvTranspose2d):
+    """What leads back from numbers to blocks; see `BlockCode`."""
+
+    def __init__(self, before: int, after: int, side: int) -> None:
+        """Build it; see `BlockCode`."""
+        super().__init__(before, after, side, side)
+        self.gain = (after * side**2) ** -0.5
+        with torch.no_grad():
+            self.weight.div_(self.gain)
+
+    def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
+        """Map places to `(B, C, H, W)`."""
+        return conv_transpose2d(input, self.weight * self.gain, self.bias, self.stride)  # pyright: ignore
+
+
+def _linear_in(network: nn.Module) -> nn.Module | None:
+    """Find the linear map beside a network, or beside or in a part of it."""
+    kinds = (WithLinear, BlockCode, BlockPicture)
+    found = next((each for each in network.modules() if isinstance(each, kinds)), None)
+    return found.linear if isinstance(found, WithLinear) else found
+
+
 @torch.no_grad()
 def begin_linear(encoder: nn.Module, decoder: nn.Module, x: Tensor) -> None:
     r"""Let the linear maps of a fresh pair begin at the principal components of blocks.
@@ -52,7 +100,7 @@ def begin_linear(encoder: nn.Module, decoder: nn.Module, x: Tensor) -> None:
     without the
     code: what the posterior of probabilistic principal components analysis has. All of it is the linear
         autoencoder's
-    optimum, and a linear VAE's up to a shrinkage of s / l_k.
+    optimum, and a linear VAE's up to a shrinkage of s / l_k. Of a `BlockCode` the code is c_k itself.
 
     Args:
         encoder: of pictures; nothing is done where it has no linear map.
@@ -65,9 +113,9 @@ def begin_linear(encoder: nn.Module, decoder: nn.Module, x: Tensor) -> None:
     """
     if isinstance(encoder, WithBlocks) and isinstance(decoder, WithBlocks):
         begin_blocks(encoder, decoder, x)
-    if not isinstance(encoder, WithLinear) or not isinstance(decoder, WithLinear):
+    there, back = _linear_in(encoder), _linear_in(decoder)
+    if not isinstance(there, nn.Conv2d) or not isinstance(back, nn.ConvTranspose2d):
         return
-    there, back = encoder.linear, decoder.linear
     dim, channels, side = back.weight.shape[0], back.weight.shape[1], back.kernel_size[0]
     mean = x.double().mean(dim=(0, 2, 3))
     apart = (x.double() - mean.view(-1, 1, 1)).unfold(2, side, side).unfold(3, side, side)
@@ -78,6 +126,11 @@ def begin_linear(encoder: nn.Module, decoder: nn.Module, x: Tensor) -> None:
     floor = max(float(variances.sum()) * SMALLEST_SHARE, torch.finfo(torch.float32).tiny)
     kept = variances[:count].clamp(min=floor)
     basis = vectors[:, :count].T.reshape(count, channels, side, side)
+    if isinstance(there, BlockCode) and isinstance(back, BlockPicture):
+        there.weight.zero_()[:count] = basis / there.gain
+        back.weight.zero_()[:count] = basis / back.gain
+        there.bias.zero_()[:count] = -basis.sum(dim=(2, 3)) @ mean  # pyright: ignore
+        return
     there.weight.zero_()
     there.weight[:count, :channels] = (basis / kept.sqrt().view(-1, 1, 1, 1)).to(there.weight)
     there.bias.zero_()  # pyright: ignore[reportOptionalMemberAccess]

@@ -14,6 +14,7 @@ from latentia.objectives.iwae import BOUND, IWAE, DReG, StickingTheLanding
 from latentia.objectives.masked import MaskedReconstruction
 from latentia.objectives.mmd import WAE, InfoVAE
 from latentia.objectives.perceptual import MultiScaleSSIM, Perceptual
+from latentia.objectives.rate_distortion import RateDistortion
 from latentia.objectives.reconstruction import Reconstruction
 from latentia.objectives.regularised import Regularised
 from latentia.objectives.schedules import Constant, Cosine, Cyclical, Linear, Schedule
@@ -49,6 +50,7 @@ __all__ = [
     "MultiScaleSSIM",
     "Objective",
     "Perceptual",
+    "RateDistortion",
     "Reconstruction",
     "Regularised",
     "Schedule",

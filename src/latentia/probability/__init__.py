@@ -18,6 +18,7 @@ from latentia.probability.flows import (
 )
 from latentia.probability.fsq import FSQ
 from latentia.probability.hierarchy import Hierarchy, Walked
+from latentia.probability.hyperprior import Cells, Factorised, Hyperprior
 from latentia.probability.levels import (
     BetaBinomial,
     Categorical,
@@ -54,6 +55,7 @@ from latentia.probability.quantisers import (
     ResidualCodebook,
 )
 from latentia.probability.rotation import RotationCodebook
+from latentia.probability.rounding import Rounded, RoundedPosterior
 from latentia.probability.scales import GaussianDiagonal, StudentT, StudentTDiagonal
 from latentia.probability.solvers import Solver, Walk
 
@@ -62,6 +64,7 @@ __all__ = [
     "Bernoulli",
     "BetaBinomial",
     "Categorical",
+    "Cells",
     "CodeChoice",
     "Coded",
     "Columns",
@@ -77,6 +80,7 @@ __all__ = [
     "DiscretisedLogistic",
     "DiscretisedLogisticMixture",
     "EMACodebook",
+    "Factorised",
     "FiniteScalar",
     "FullGaussian",
     "Gaussian",
@@ -85,6 +89,7 @@ __all__ = [
     "GaussianOptimal",
     "GumbelCodebook",
     "Hierarchy",
+    "Hyperprior",
     "IAFPosterior",
     "Laplace",
     "Likelihood",
@@ -100,6 +105,8 @@ __all__ = [
     "Quantiser",
     "ResidualCodebook",
     "RotationCodebook",
+    "Rounded",
+    "RoundedPosterior",
     "Schedule",
     "SharedGaussian",
     "SoftBits",

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from latentia.coding import Compressor
+from latentia.coding import Compressor, PictureCoder, lossy
 from latentia.core import storage
-from latentia.core.errors import LatentiaError
-from latentia.runs import coder, compression
+from latentia.core.errors import ConfigError, LatentiaError
+from latentia.runs import coder, compression, pictures
 from latentia.runs.anomaly import HELD_OUT, REFERENCES, AnomalyScorer, Explanation
 from latentia.runs.data import Owned
 from latentia.runs.exchange import is_frame
@@ -153,11 +153,18 @@ class Applied(Owned):
         """What codes examples without loss; see `latentia.runs.coder.compressor_of`."""
         return coder.compressor_of(self)
 
-    def compress(self, x: Any) -> bytes:
-        """Write examples without loss, as `latentia compress` writes a file; see `latentia.runs.compression`.
+    @cached_property
+    def picture_coder(self) -> PictureCoder:
+        """What codes pictures with loss; see `latentia.runs.coder.picture_coder_of`."""
+        return coder.picture_coder_of(self)
+
+    def compress(self, x: Any, *, step: float | None = None) -> bytes:
+        """Write examples as `latentia compress` writes a file; see `latentia.runs.compression`.
 
         Args:
-            x: examples, as `encode` takes them.
+            x: examples, as `encode` takes them; for a run that codes pictures with loss also a list of
+                pictures of any sizes, `(C, H, W)` each.
+            step: for such a run, how finely latents are rounded; the middle of its steps by default.
 
         Returns:
             The content of the file.
@@ -166,6 +173,10 @@ class Applied(Owned):
             ConfigError: if the model cannot be coded by.
             DataError: if a value is none that its likelihood has a probability of.
         """
+        if lossy(self.model):
+            return pictures.to_bytes(self, x if isinstance(x, list) else np.asarray(self.inward(x)[0]), step)
+        if step is not None:
+            raise ConfigError("files without loss have no step; leave it out")
         return compression.to_bytes(self.compressor, np.asarray(self.inward(x)[0]))
 
     def decompress(self, content: bytes) -> Any:
@@ -175,10 +186,15 @@ class Applied(Owned):
             content: the content of the file.
 
         Returns:
-            The examples, `(N, *shape)`, as `outward` gives them.
+            The examples, `(N, *shape)`, as `outward` gives them; a list where pictures differ in size.
 
         Raises:
             DataError: if it is no such content, another model's, or damaged.
         """
-        found = compression.Compressed(self, io.BytesIO(content), "the content given")
-        return self.outward(np.concatenate(list(found.read())))
+        handle, where = io.BytesIO(content), "the content given"
+        if lossy(self.model):
+            found = list(pictures.PictureFile(self, handle, where).read())
+            same = len({each.shape for each in found}) == 1
+            return self.outward(np.stack(found)) if same else found
+        read = compression.Compressed(self, handle, where).read()
+        return self.outward(np.concatenate(list(read)))

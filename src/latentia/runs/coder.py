@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
 
-from latentia.coding import Compressor, symbols_of
-from latentia.coding.container import Reader
+from latentia.coding import Compressor, PictureCoder, symbols_of
+from latentia.coding.container import writer_of
 from latentia.coding.symbols import Symbols
 from latentia.core import storage
 from latentia.core.errors import ConfigError, DataError, LatentiaError, RunError, shell
@@ -24,8 +25,11 @@ SHOWN = 10_000
 FILE = "compressor.safetensors"
 
 
+C = TypeVar("C", Compressor, PictureCoder)
+
+
 def compressor_of(run: Applied) -> Compressor:
-    """Give the coder of a run: made once, and kept in its folder, whose tables belong to every file.
+    """Give what codes a run's examples without loss, kept in its folder; its tables belong to every file.
 
     Args:
         run: the run.
@@ -37,21 +41,52 @@ def compressor_of(run: Applied) -> Compressor:
         ConfigError: if the model cannot be coded by, naming the part and the setting to change.
         RunError: if the kept one is damaged, or this machine computes otherwise.
     """
+
+    def make() -> Compressor:
+        symbols = _symbols(run)
+        try:
+            shown: Examples | None = run.dataset.part(run.examples("train", SHOWN))
+        except LatentiaError:
+            shown = None  # the data are gone
+        known = None if shown is None else _known(run, np.asarray(shown[:SHOWN]))
+        return Compressor.make(run.model, symbols, known)
+
+    def kept(header: dict[str, Any], tables: dict[str, np.ndarray]) -> Compressor:
+        return Compressor(run.model, _symbols(run), int(header["cell_bits"]), tables)
+
+    return _coder(run, make, kept)
+
+
+def picture_coder_of(run: Applied) -> PictureCoder:
+    """Give what codes pictures with loss; see `compressor_of`.
+
+    Args:
+        run: the run.
+
+    Returns:
+        The coder.
+
+    Raises:
+        ConfigError: if the model codes no pictures, naming the part and the setting to change.
+        RunError: if the kept one is damaged, or this machine computes otherwise.
+    """
+    return _coder(
+        run, lambda: PictureCoder.make(run.model), lambda header, tables: PictureCoder(run.model, tables)
+    )
+
+
+def _coder(
+    run: Applied, make: Callable[[], C], kept: Callable[[dict[str, Any], dict[str, np.ndarray]], C]
+) -> C:
     path, weights = run.folder.path / FILE, str(storage.checksum(run.model.state_dict()))
     if path.is_file():
         tensors, header = storage.load_tensors(path)
         if header.get("weights") == weights:
             tables = {name: tensor.numpy() for name, tensor in tensors.items()}
-            coder = _kept(run, header, tables)
+            coder = _checked(run, header, lambda: kept(header, tables))
             coder.check(header["probe"])
             return coder
-    try:
-        shown: Examples | None = run.dataset.part(run.examples("train", SHOWN))
-    except LatentiaError:
-        shown = None  # the data are gone
-    coder = Compressor.make(
-        run.model, _symbols(run), None if shown is None else _known(run, np.asarray(shown[:SHOWN]))
-    )
+    coder = make()
     header = {**coder.header(), "name": coder.name.hex(), "weights": weights, "probe": coder.probe()}
     tables = {name: torch.from_numpy(_narrow(table)) for name, table in coder.tables.items()}
     with contextlib.suppress(LatentiaError):  # a folder that cannot be written to can be compressed by
@@ -64,10 +99,10 @@ def _narrow(table: np.ndarray) -> np.ndarray:
     return table.astype(next(kind for kind in types if np.abs(table).max() <= np.iinfo(kind).max))
 
 
-def _kept(run: Applied, header: dict[str, Any], tables: dict[str, np.ndarray]) -> Compressor:
+def _checked(run: Applied, header: dict[str, Any], kept: Callable[[], C]) -> C:
     place = run.folder.path / FILE
     try:
-        coder = Compressor(run.model, _symbols(run), int(header["cell_bits"]), tables)
+        coder = kept()
         named = coder.name.hex() == header["name"] and coder.header() == {
             key: header[key] for key in coder.header()
         }
@@ -124,7 +159,7 @@ def run_of(path: Path) -> Path:
         DataError: if there is none.
     """
     with path.open("rb") as handle:
-        name = Reader(handle, str(path)).header.name.hex()
+        name = writer_of(handle, str(path))[1].hex()
     places = [Path(), Path("runs"), path.parent, path.parent / "runs"]
     for place in dict.fromkeys(place.resolve() for place in places):
         for kept in sorted(place.glob(f"*/{FILE}")):

@@ -161,7 +161,7 @@ def _write(
 ) -> float:
     """Write the blocks from one on, and give what all examples cost by the bound."""
     cost, drawn = 0.0, 0
-    with _bar("compressing", header.count, header.rows(started)[0] if started else 0, quiet) as advance:
+    with bar("compressing", header.count, header.rows(started)[0] if started else 0, quiet) as advance:
         for first in range(started, header.blocks, LANES):
             numbers = range(first, min(first + LANES, header.blocks))
             rows = [header.rows(number) for number in numbers]
@@ -252,7 +252,7 @@ class Compressed:
         if len(numbers) == self.header.blocks:
             self._check_whole()
         total = sum(high - low for low, high in map(self.header.rows, numbers))
-        with _bar("decompressing", total, 0, quiet) as advance:
+        with bar("decompressing", total, 0, quiet) as advance:
             for at in range(0, len(numbers), LANES):
                 group = numbers[at : at + LANES]
                 symbols = self._decoded(group, advance)
@@ -305,11 +305,23 @@ class Compressed:
 
 
 @contextlib.contextmanager
-def _bar(what: str, total: int, done: int, quiet: bool) -> Iterator[Callable[[int], object]]:
+def bar(
+    what: str, total: int, done: int, quiet: bool, unit: str = " examples"
+) -> Iterator[Callable[[int], object]]:
+    """Show progress on a terminal.
+
+    Args:
+        what: what is being done.
+        total: of how many.
+        done: how many are done already.
+        quiet: show nothing.
+        unit: of what.
+
+    Yields:
+        What is to be told of each step how many it did.
+    """
     from tqdm import tqdm
 
     disable = True if quiet else None  # None: shown on a terminal alone
-    with tqdm(
-        desc=what, total=total, initial=done, unit=" examples", disable=disable, file=sys.stderr
-    ) as bar:
-        yield bar.update
+    with tqdm(desc=what, total=total, initial=done, unit=unit, disable=disable, file=sys.stderr) as shown:
+        yield shown.update

@@ -13,6 +13,7 @@ import torch
 
 from latentia.assembly import Parts
 from latentia.core.errors import ConfigError, DataError, LatentiaError, Note
+from latentia.core.event import SMALLEST, Event
 from latentia.data.coding import decode
 from latentia.data.conditions import Labels, as_condition_rows
 from latentia.data.dataset import Dataset
@@ -76,6 +77,25 @@ class Exchange(Inference):
             DataError: if they cannot be read, or do not fit.
         """
         return self.fitting(self._read(source, **settings))
+
+    def any_size(self, source: Any, **settings: Any) -> Dataset:
+        """Read pictures of any sizes, for a run that was trained on crops; for another it is `other`.
+
+        Args:
+            source: as `other`.
+            settings: as `other`.
+
+        Returns:
+            The data, whose `whole` has the pictures.
+
+        Raises:
+            DataError: if they cannot be read, or do not fit.
+        """
+        if not self.record.options.get("crop"):
+            return self.other(source, **settings)
+        found = self._read(source, **{**settings, "crop": SMALLEST})
+        sides = (SMALLEST,) * (len(self.event) - 1)
+        return matched(found, self.record, Event(self.event.kind, (self.event[0], *sides)))
 
     def _read(self, source: Any, **settings: Any) -> Dataset:
         """Read a source with the settings of the training."""

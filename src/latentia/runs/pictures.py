@@ -1,0 +1,267 @@
+"""Pictures with loss: files of pictures of any sizes, coded by a run whose latents are rounded."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+
+from latentia.coding.picture_file import Coded, PictureHeader, PictureReader, check_of
+from latentia.coding.pictures import STEP_BITS, whole_step
+from latentia.core import storage
+from latentia.core.errors import DataError
+from latentia.runs.coder import FILE
+from latentia.runs.compression import bar
+
+if TYPE_CHECKING:
+    from latentia.runs.applied import Applied
+
+Pictures = Sequence[np.ndarray] | np.ndarray
+
+
+@dataclass(frozen=True)
+class WrittenPictures:
+    """A file that was written.
+
+    Attributes:
+        count: how many pictures it holds.
+        size: its bytes.
+        pixels: of all pictures.
+        step: of their latents.
+    """
+
+    count: int
+    size: int
+    pixels: int
+    step: float
+
+    def summary(self) -> str:
+        """Say it in one line."""
+        return (
+            f"{self.count:,} picture{'s' * (self.count != 1)} in {self.size:,} bytes, "
+            f"{8 * self.size / self.pixels:.4f} bits per pixel (step {self.step:.3g})"
+        )
+
+
+class Taken(Sequence[np.ndarray]):
+    """Some pictures of a data set, whole, read when they are asked for."""
+
+    def __init__(
+        self,
+        run: Applied,
+        source: Any = None,
+        split: str | None = None,
+        n: int | None = None,
+        skip_bad: bool = False,
+    ) -> None:
+        """Find them.
+
+        Args:
+            run: the run.
+            source: where they come from; the run's own data by default.
+            split: as `Run.take` has it.
+            n: how many at most.
+            skip_bad: leave out files that cannot be read.
+        """
+        dataset = run.dataset
+        if source is not None:
+            dataset = run.any_size(source, **({"skip_bad": True} if skip_bad else {}))
+        self._dataset, self._rows = dataset, run.rows(dataset, split)[:n]
+
+    def __len__(self) -> int:
+        """Count them."""
+        return len(self._rows)
+
+    def __getitem__(self, at: Any) -> Any:
+        """Give one of them, `(C, H, W)`."""
+        row = int(self._rows[at])
+        whole = self._dataset.whole
+        return np.asarray(self._dataset.x[row] if whole is None else whole.whole(row))
+
+
+def compress(
+    run: Applied,
+    x: Pictures,
+    path: str | os.PathLike[str],
+    *,
+    step: float | None = None,
+    quiet: bool = True,
+) -> WrittenPictures:
+    """Write pictures into a file.
+
+    Args:
+        run: the run.
+        x: pictures in the data's units, `(C, H, W)` each.
+        path: the file.
+        step: how finely latents are rounded: a larger one gives fewer bits; the middle of the run's steps by
+            default.
+        quiet: show no progress bar.
+
+    Returns:
+        What was written.
+
+    Raises:
+        ConfigError: if the model codes no pictures, or there is no such step.
+        DataError: if there are no pictures, or one has other channels than the run's.
+        LatentiaError: if the file cannot be written.
+    """
+    path = Path(path)
+    storage.check_writable(path)
+    header, pixels = _header(run, x, step), 0
+    with storage.atomic_write(path) as handle:
+        handle.write(header.packed())
+        for coded in _coded(run, x, header.step, quiet):
+            handle.write(coded.packed())
+            pixels += coded.height * coded.width
+        size = handle.tell()
+    return WrittenPictures(header.count, size, pixels, header.step * 2.0**-STEP_BITS)
+
+
+def to_bytes(run: Applied, x: Pictures, step: float | None = None) -> bytes:
+    """Give the content that `compress` would write.
+
+    Args:
+        run: the run.
+        x: as `compress`.
+        step: as `compress`.
+
+    Returns:
+        The bytes.
+    """
+    header, handle = _header(run, x, step), io.BytesIO()
+    handle.write(header.packed())
+    for coded in _coded(run, x, header.step, True):
+        handle.write(coded.packed())
+    return handle.getvalue()
+
+
+def _header(run: Applied, x: Pictures, step: float | None) -> PictureHeader:
+    coder = run.picture_coder
+    if not len(x):
+        raise DataError("there are no pictures to compress")
+    found = whole_step(coder.step if step is None else step)
+    return PictureHeader(coder.name, coder.channels, found, len(x))
+
+
+def _coded(run: Applied, x: Pictures, step: int, quiet: bool) -> Iterator[Coded]:
+    coder = run.picture_coder
+    with bar("compressing", len(x), 0, quiet, " pictures") as advance:
+        for at in range(len(x)):
+            for part in run.prepare(np.asarray(x[at])[None]):
+                height, width = part.shape[2:]
+                k = coder.latents(part[0], step)
+                yield Coded(height, width, check_of(k), coder.encode(k, step, height, width))
+            advance(1)
+
+
+class PictureFile:
+    """A file of pictures, read by the run that wrote it.
+
+    Attributes:
+        header: what the file says of itself.
+    """
+
+    def __init__(self, run: Applied, handle: BinaryIO, where: str) -> None:
+        """Open it.
+
+        Args:
+            run: the run.
+            handle: the open file.
+            where: what messages call it.
+
+        Raises:
+            DataError: if it is no such file, damaged in its header, or another model's.
+        """
+        self._reader, self._where, self._run = PictureReader(handle, where), where, run
+        self.header, self._coder = self._reader.header, run.picture_coder
+        if self.header.name != self._coder.name:
+            raise DataError(
+                f"{where} was written by another model than this run's (coder {self.header.name.hex()}, not "
+                f"{self._coder.name.hex()}); give the run that wrote it, with its {FILE}, by --run"
+            )
+
+    def read(self, first: int = 0, end: int | None = None, *, quiet: bool = True) -> Iterator[np.ndarray]:
+        """Give pictures, in the data's units.
+
+        Args:
+            first: the first of them.
+            end: the one after the last; all by default.
+            quiet: show no progress bar.
+
+        Yields:
+            Shape `(C, H, W)` each, in the type that the run's data were stored in.
+
+        Raises:
+            DataError: if there are no such pictures, or one of them is damaged.
+        """
+        count = self.header.count
+        end = count if end is None else end
+        if not 0 <= first < end <= count:
+            raise DataError(
+                f"{self._where} holds pictures 0 to {count - 1}; there are none from {first} to {end - 1}"
+            )
+        if end - first == count:
+            self._reader.check_end()
+        with bar("decompressing", end - first, 0, quiet, " pictures") as advance:
+            for number in range(first, end):
+                yield self._picture(number)
+                advance(1)
+
+    def _picture(self, number: int) -> np.ndarray:
+        coded, step = self._reader.picture(number), self.header.step
+        k = self._coder.decode(coded.content, step, coded.height, coded.width)
+        if k is None or check_of(k) != coded.check:
+            raise self._reader.damaged(number)
+        mean = self._coder.picture(k, step, coded.height, coded.width)
+        values = self._run.transform.invert(mean).numpy()
+        dtype = np.dtype(self._run.record.dtype or np.float32)
+        if dtype.kind in "iu":
+            ends = np.iinfo(str(dtype))
+            values = np.rint(np.clip(values, ends.min, ends.max))
+        return values.astype(dtype)
+
+
+def saved(pictures: Iterable[np.ndarray], folder: Path) -> int:
+    """Write pictures into a new folder, as PNGs with their numbers for names.
+
+    Args:
+        pictures: 8-bit, `(C, H, W)` each.
+        folder: the folder, which must not be there yet.
+
+    Returns:
+        How many there were.
+
+    Raises:
+        LatentiaError: if the folder cannot be made.
+    """
+    count = 0
+    with storage.new_folder(folder) as made:
+        for count, picture in enumerate(pictures, start=1):
+            drawn(picture).save(made / f"{count - 1:06}.png")
+    return count
+
+
+def drawn(picture: np.ndarray) -> Any:
+    """Give a picture of Pillow's.
+
+    Args:
+        picture: 8-bit, `(C, H, W)`.
+
+    Returns:
+        The picture.
+
+    Raises:
+        DataError: if it is not of 8 bits.
+    """
+    from PIL import Image
+
+    if picture.dtype != np.uint8:
+        raise DataError(f"a PNG has pixels of 8 bits, and these are {picture.dtype}; end the name in .npy")
+    return Image.fromarray(
+        picture[0] if len(picture) == 1 else np.ascontiguousarray(picture.transpose(1, 2, 0))
+    )

@@ -1,0 +1,127 @@
+"""Files of pictures with loss from the command line, by the run of the golden file."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import latentia
+from latentia.cli import main
+from tests.coding.test_pictures import GOLDEN, SMALL, mosaics
+
+
+@pytest.fixture
+def run(tmp_path):
+    """The golden run on its own, where no other is found."""
+    folder = tmp_path / "runs" / "grey"
+    shutil.copytree(GOLDEN, folder)
+    return folder
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for number, picture in enumerate(mosaics()):
+        Image.fromarray(picture[0] * 15).save(folder / f"{number}.png")
+    return folder
+
+
+def said(capsys, *arguments):
+    with pytest.raises(SystemExit) as ended:
+        main([str(word) for word in arguments])
+    out, err = capsys.readouterr()
+    return ended.value.code, out, err
+
+
+def refused(capsys, *arguments):
+    code, out, err = said(capsys, *arguments)
+    assert code == 2 and not out
+    lines = [line for line in err.strip().splitlines() if line.startswith("latentia: ")]
+    assert len(lines) == 1 and "Traceback" not in err, err
+    return lines[0]
+
+
+@pytest.fixture
+def stored(run, tmp_path, capsys):
+    np.save(tmp_path / "x.npy", np.stack([mosaics()[0]] * 3))
+    code, out, _ = said(
+        capsys, "compress", run, tmp_path / "x.npy", "-o", tmp_path / "x.lat", "--step", "0.4"
+    )
+    size = (tmp_path / "x.lat").stat().st_size
+    assert code == 0
+    assert f"3 pictures in {size:,} bytes, {8 * size / 192:.4f} bits per pixel (step 0.4)" in out
+    return tmp_path / "x.lat"
+
+
+def test_pictures_become_a_file_and_pictures_again(run, stored, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, out, _ = said(capsys, "decompress", stored, "-o", tmp_path / "back")  # the run is found in runs/
+    assert code == 0 and "3 pictures" in out
+    files = sorted((tmp_path / "back").iterdir())
+    assert [file.name for file in files] == ["000000.png", "000001.png", "000002.png"]
+    first = np.asarray(Image.open(files[0]))
+    code, _, _ = said(capsys, "decompress", stored, "-o", tmp_path / "one.png", "--run", run, "--rows", "1:2")
+    assert code == 0 and (np.asarray(Image.open(tmp_path / "one.png")) == first).all()
+    code, _, _ = said(capsys, "decompress", stored, "-o", tmp_path / "all.npy", "--run", run)
+    found = np.load(tmp_path / "all.npy").reshape(3, 8, 8)
+    assert code == 0 and (found == first).all()
+
+
+def test_a_folder_of_pictures_of_many_sizes(pictures, tmp_path, capsys):
+    crop = {"crop": 8}
+    small = {**SMALL, "epochs": 1, "network": {**SMALL["network"], "channels": [4, 4], "blocks": [0, 1]}}
+    for number in range(10):  # as many as splits need
+        shutil.copy(pictures / "1.png", pictures / f"more-{number}.png")
+    (pictures / "2.png").unlink()  # smaller than a crop
+    latentia.train(pictures, out=tmp_path / "run", quiet=True, data=crop, **small)
+    code, out, err = said(capsys, "compress", tmp_path / "run", pictures, "-o", tmp_path / "p.lat")
+    assert code == 0, err
+    assert "12 pictures" in out
+    code, _, err = said(
+        capsys, "decompress", tmp_path / "p.lat", "-o", tmp_path / "p", "--run", tmp_path / "run"
+    )
+    assert code == 0, err
+    sizes = sorted(Image.open(file).size for file in (tmp_path / "p").iterdir())
+    assert sizes == sorted([(8, 8), *[(30, 21)] * 11])
+    line = refused(
+        capsys, "decompress", tmp_path / "p.lat", "-o", tmp_path / "p.npy", "--run", tmp_path / "run"
+    )
+    assert "the pictures differ in size; name a new folder" in line
+    line = json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[-1])
+    assert line["split"] == "test" and line["rate"] > 0
+
+
+def test_failures_take_one_line_and_leave_nothing(run, stored, tmp_path, capsys):
+    source, out = tmp_path / "x.npy", tmp_path / "y.lat"
+    line = refused(capsys, "compress", run, source, "-o", out, "--step", "7")
+    assert "a step is from 2^-12 to 4, not 7" in line
+    line = refused(capsys, "decompress", stored, "-o", tmp_path / "a.png", "--run", run)
+    assert "is one picture, and there are 3" in line
+    content = bytearray(stored.read_bytes())
+    content[-10] ^= 1
+    stored.write_bytes(content)
+    line = refused(capsys, "decompress", stored, "-o", tmp_path / "b", "--run", run)
+    assert "picture 3 of 3 is damaged or cut off; the others can be read with --rows" in line
+    stored.write_bytes(content[:30])
+    refused(capsys, "decompress", stored, "-o", tmp_path / "b", "--run", run)
+    stored.write_bytes(b"LAT\x07" + content[4:])
+    line = refused(capsys, "decompress", stored, "-o", tmp_path / "b", "--run", run)
+    assert "is of format 7, and this version reads up to 2; use a later latentia" in line
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {"runs", "x.npy", "x.lat"}
+
+
+def test_options_of_the_other_kind_of_file_are_refused(run, tmp_path, capsys):
+    np.save(tmp_path / "x.npy", np.stack([mosaics()[0]] * 2))
+    code, _, err = said(capsys, "compress", run, tmp_path / "x.npy", "-o", tmp_path / "x.lat", "--compare")
+    assert code == 2 and "are for files without loss; leave them out" in err
+    lossless = GOLDEN.parent / "levels"
+    code, _, err = said(
+        capsys, "compress", lossless, lossless / "examples.npy", "-o", tmp_path / "x.lat", "--step", "0.5"
+    )
+    assert code == 2 and "--step is for runs that code with loss" in err
+    line = refused(capsys, "decompress", lossless / "examples.lat", "-o", tmp_path / "x", "--run", run)
+    assert "holds examples without loss, and the run codes pictures with loss" in line
