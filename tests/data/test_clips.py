@@ -1,5 +1,8 @@
 """Clips: from films, animations and folders of pictures; what cannot be used is named in one line."""
 
+import subprocess
+import sys
+import time
 from fractions import Fraction
 
 import numpy as np
@@ -212,6 +215,41 @@ def test_packed_clips_are_those_that_were_read(films, tmp_path, how):
         name for name in after if name.startswith(("test-00000", "index"))
     }
     assert load(packed, **crop).fingerprint == data.fingerprint
+
+
+SLOW = """
+import sys, time
+import latentia.data.packing.clips as clips
+import latentia.data.packing.pack as whole
+from latentia.data.packing import writer
+def slow(*args, made=clips.windows_of):
+    time.sleep(0.1)
+    yield from made(*args)
+clips.windows_of = slow
+whole.plan = lambda job, size: writer.plan(job, job.each)
+whole.pack(sys.argv[1], sys.argv[2], frames=9, workers=1)
+"""
+
+
+def test_a_packing_of_films_that_is_killed_goes_on(films, tmp_path):
+    out = tmp_path / "packed"
+    command = [sys.executable, "-c", SLOW, str(films), str(out)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE)
+    while len(list(out.glob("t*[0-9].json"))) < 3:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.002)
+    process.kill()
+    process.communicate()
+    with pytest.raises(DataError, match="not packed to the end"):
+        load(out)
+    kept = {path: path.stat().st_mtime_ns for path in out.glob("t*[0-9].json")}
+    assert len(kept) < 11
+    subprocess.run(command, check=True, capture_output=True)
+    whole, packed = load(films, frames=9), load(out)
+    for name, at in whole.splits.items():
+        assert np.array_equal(packed.x[packed.splits[name]], whole.x[at])
+    assert all(path.stat().st_mtime_ns == before for path, before in kept.items())
+    assert not list(out.glob(".*.part"))
 
 
 def test_windows_and_threads_keep_the_order():

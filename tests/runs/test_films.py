@@ -1,5 +1,9 @@
 """Films through a codec: piece by piece what the whole gives, and as files."""
 
+import subprocess
+import sys
+import time
+
 import numpy as np
 import pytest
 import torch
@@ -88,6 +92,61 @@ def test_the_verbs_take_and_write_films(run, film, tmp_path, capsys):
     assert len(shown) == 44
     assert shown[0].shape == (21, 60, 3)
     assert "4 clips of 9 frames" in called("sample", run.folder.path, "-n", 4, "-o", tmp_path / "new.mp4")
+
+
+ENDLESS = """
+import itertools, sys
+from pathlib import Path
+import numpy as np
+from latentia.runs.films import write_film
+def frames():
+    for at in itertools.count():
+        if at == 60:
+            print("writing", flush=True)
+        yield np.full((3, 16, 16), at % 255, np.uint8)
+write_film(Path(sys.argv[1]), frames(), 25.0, (0.0, 255.0))
+"""
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_film_whose_writing_is_killed_leaves_what_was_there(film, tmp_path, before):
+    path = tmp_path / "film.mp4"
+    if before:
+        write_film(path, iter(film), 20.0, (0.0, 255.0))
+    there = path.read_bytes() if before else None
+    process = subprocess.Popen([sys.executable, "-c", ENDLESS, str(path)], stdout=subprocess.PIPE)
+    assert process.stdout is not None and process.stdout.readline() == b"writing\n"
+    process.kill()
+    process.communicate()
+    assert (path.read_bytes() if path.exists() else None) == there
+    assert write_film(path, iter(film), 20.0, (0.0, 255.0)) == 44
+
+
+def test_a_training_on_clips_that_is_killed_goes_on_bit_for_bit(tmp_path):
+    x = np.random.default_rng(0).integers(0, 255, (24, 3, 9, 16, 16), np.uint8)
+    np.save(tmp_path / "clips.npy", x)
+    settings = [
+        "model.latent_dim=4", "network=causal3d", "network.channels=4,8,8", "network.blocks=1,1,1,1",
+        "network.patch=2", "posterior=shared_gaussian",
+    ]  # fmt: skip
+    more = ["training.epochs=8", "training.batch_size=4", "training.checkpoint_seconds=0", "--threads", "1"]
+
+    def command(out):
+        words = ["train", str(tmp_path / "clips.npy"), "--out", str(out), *settings, *more]
+        return [sys.executable, "-m", "latentia", *words]
+
+    broken = tmp_path / "broken"
+    process = subprocess.Popen(command(broken), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    while not list(broken.glob("checkpoints/*")):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.002)
+    process.kill()
+    process.communicate()
+    resume = [sys.executable, "-m", "latentia", "train", "--resume", str(broken)]
+    subprocess.run(resume, check=True, capture_output=True)
+    subprocess.run(command(tmp_path / "whole"), check=True, capture_output=True)
+    one, other = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("broken", "whole"))
+    assert one == other
 
 
 def test_what_takes_no_films_says_so(tmp_path):
