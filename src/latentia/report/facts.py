@@ -85,6 +85,7 @@ _LIKELIHOODS = {
     "l1": "absolute error",
     "bce": "cross-entropy",
     "bernoulli": "Bernoulli likelihood",
+    "columns": "a likelihood for each column,",
     "gaussian_optimal": "Gaussian likelihood of the best variance",
 }
 _TRANSFORMS = {
@@ -128,7 +129,7 @@ def tiles(study: Study) -> list[Fact]:
         if (value := known.value(name)) is not None:
             what += f"; {title} has {number(value)}"
     shown = [Fact("MSE", number(known.value("mse")), what)]
-    if (share := known.explained) is not None:
+    if (share := known.explained) is not None and study.run.model.nominal is None:
         told = minus(f"{100 * share:.1f}")
         shown.append(Fact("Variance explained", told, "1 − MSE / variance of the data", "%"))
     if not study.bound:
@@ -282,7 +283,8 @@ def outcome(study: Study) -> list[Fact]:
     row, bound = study.test, study.bound
     elbo = row["distortion"] + row["rate"] if row and bound else None
     known = Known(study.known)
-    mse, explained = known.value("mse"), known.explained
+    mse = known.value("mse")
+    explained = known.explained if study.run.model.nominal is None else None  # categories have no variance
     active = f"{sum(value > ACTIVE for value in study.kl)} of {len(study.kl)}" if study.kl else NONE
     return [
         Fact("MSE", number(mse), f"{study.error_of}, {_units(study)}"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 from latentia.metrics.verdict import Verdict
@@ -77,7 +78,8 @@ def unlooked(group: Group) -> str:
     if all(study.assessment is not None for study in group.studies):
         return ""
     verb = "compare" if group.several else "evaluate"
+    linear = " and a PCA of the same data" * any(math.isfinite(study.linear) for study in group.studies)
     return (
-        f"By what training logged and a PCA of the same data; latentia {verb} also judges samples, what the "
+        f"By what training logged{linear}; latentia {verb} also judges samples, what the "
         "decoder makes of the latents, and how well the prior covers them."
     )
