@@ -98,11 +98,11 @@ def test_a_sweep_that_was_stopped_goes_on_where_it_was(tmp_path, monkeypatch):
     first = (out / "objective.beta=0.5/model.safetensors").read_bytes()
     monkeypatch.setattr(session, "start", start)
     said = []
-    ended = sweeps.resume(out, say=said.append)
+    ended = sweeps.go_on(out, say=said.append)
     assert said[0] == "[1/3] objective.beta=0.5: done already"
     assert (out / "objective.beta=0.5/model.safetensors").read_bytes() == first
     assert ended.page is not None and ended.page.is_file() and len(names(out)) == 3
-    again = sweeps.resume(out, say=said.append)
+    again = sweeps.go_on(out, say=said.append)
     assert again.page == ended.page
     assert sum("done already" in line for line in said) == 4
 
@@ -111,7 +111,7 @@ def test_a_resumed_sweep_gives_the_runs_of_one_that_was_never_stopped(tmp_path):
     whole = sweeps.start("digits", SMALL, ["objective.beta=1,2"], out=tmp_path / "whole").folder
     cut = sweeps.start("digits", SMALL, ["objective.beta=1,2"], out=tmp_path / "cut").folder
     shutil.rmtree(cut / "objective.beta=2")
-    sweeps.resume(cut)
+    sweeps.go_on(cut)
     for name in names(whole):
         assert (
             RunFolder(whole / name).weights_file.read_bytes()
@@ -153,7 +153,7 @@ def test_a_run_that_ran_out_of_time_is_not_done(tmp_path):
         return [max(row["step"] for row in folder.metrics()) for folder in folders]
 
     before = steps()
-    sweeps.resume(tmp_path / "sweep")
+    sweeps.go_on(tmp_path / "sweep")
     after = steps()
     assert all(late >= early for early, late in zip(before, after, strict=True))
 
@@ -165,7 +165,7 @@ def test_values_that_differ_little_are_runs_of_their_own():
 
 def test_bad_places_are_refused(tmp_path):
     with pytest.raises(RunError, match="is not a sweep"):
-        sweeps.resume(tmp_path)
+        sweeps.go_on(tmp_path)
     (tmp_path / "full").mkdir()
     (tmp_path / "full/file").write_text("x")
     with pytest.raises(RunError, match="exists and is no sweep"):
@@ -177,4 +177,4 @@ def test_bad_places_are_refused(tmp_path):
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad/sweep.toml").write_text("source = 'digits'\n")
     with pytest.raises(RunError, match=r"sweep\.toml is damaged"):
-        sweeps.resume(tmp_path / "bad")
+        sweeps.go_on(tmp_path / "bad")

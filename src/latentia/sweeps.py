@@ -22,6 +22,7 @@ import latentia.data
 from latentia import api, assembly
 from latentia.core import config, storage
 from latentia.core.errors import ConfigError, RunError, shell
+from latentia.core.hints import here
 from latentia.runs import session
 from latentia.runs.session import Say, silent
 from latentia.training.folder import MEMORY, RunFolder, free_name
@@ -29,7 +30,7 @@ from latentia.training.folder import MEMORY, RunFolder, free_name
 
 @dataclass(frozen=True)
 class Ended:
-    """How a call of `start` or `resume` ended.
+    """How a call of `start` or `go_on` ended.
 
     Attributes:
         folder: the folder of the sweep.
@@ -129,7 +130,7 @@ def _shown(value: Any) -> str:
 def start(
     source: Any,
     settings: Mapping[str, Any],
-    over: Sequence[str],
+    over: Sequence[str] | Mapping[str, Sequence[Any]],
     *,
     out: str | os.PathLike[str] | None = None,
     quiet: bool = True,
@@ -140,7 +141,7 @@ def start(
     Args:
         source: what to train on: a name or a path.
         settings: what all runs have in common, nested, as in a run file.
-        over: what varies, each `section.key=value,value,...`.
+        over: what varies, each `section.key=value,value,...`; or the values of each setting.
         out: the folder; `runs/NAME-sweep` by default, with a number where that is taken.
         quiet: show no progress bars.
         say: called with each line that a person wants to read.
@@ -153,7 +154,7 @@ def start(
     """
     if not over:
         raise ConfigError("a sweep needs something to vary: --over objective.beta=0,1,4")
-    axes = dict(parse_axis(text) for text in over)
+    axes = _axes(over)
     if len(axes) < len(over):
         raise ConfigError("--over names a setting twice; give all its values in one --over")
     for key in axes:
@@ -176,7 +177,60 @@ def start(
     return _work(folder, dataset.source, axes, family, quiet, say)
 
 
-def resume(path: str | os.PathLike[str], *, quiet: bool = True, say: Say = silent) -> Ended:
+def _axes(over: Sequence[str] | Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
+    """Give the values of each axis by its dotted key; common settings may be named by one word."""
+    if isinstance(over, Mapping):
+        for word, values in over.items():
+            if isinstance(values, str) or len(values) < 2:
+                raise ConfigError(f"over={{{word!r}: {values!r}}}: give a list of two or more values")
+        return {".".join(assembly.SHORT.get(word, (word,))): list(values) for word, values in over.items()}
+    return dict(parse_axis(text) for text in over)
+
+
+def sweep(
+    source: Any = "digits",
+    *,
+    over: Mapping[str, Sequence[Any]] | None = None,
+    out: str | os.PathLike[str] | None = None,
+    resume: str | os.PathLike[str] | None = None,
+    quiet: bool | None = None,
+    **settings: Any,
+) -> Path:
+    """Train a family of runs that differ in one setting or a few, and write its page.
+
+    Args:
+        source: what to train on: a name or a path.
+        over: the values of each setting that varies, by one word or by its dotted key; several multiply.
+        out: the folder; `runs/NAME-sweep` by default, with a number where that is taken.
+        resume: go on with the sweep in this folder; it keeps its settings.
+        quiet: show no progress bars and no lines; by default so in a script, and not in a notebook.
+        settings: what all runs have in common, as `latentia.train` takes it.
+
+    Returns:
+        The page, in the folder of the sweep, where the runs are beside it.
+
+    Raises:
+        LatentiaError: before anything is trained, if one of the runs could not be.
+        KeyboardInterrupt: if it was interrupted; the sweep can be resumed.
+
+    Example:
+        >>> latentia.sweep("digits", over={"beta": [0.5, 4]}, latent_dim=2, epochs=1).name
+        'sweep.html'
+    """
+    quiet, say = api.heard(quiet)
+    if resume is not None:
+        if over or out or settings:
+            raise ConfigError("resume goes alone: a sweep keeps its settings")
+        ended = go_on(resume, quiet=quiet, say=say)
+    else:
+        ended = start(source, assembly.expand(settings), over or (), out=out, quiet=quiet, say=say)
+    if ended.page is None:
+        again = here(f"latentia sweep --resume {shell(ended.folder)}")
+        raise KeyboardInterrupt(f"interrupted, and saved; go on with {again}")
+    return ended.page
+
+
+def go_on(path: str | os.PathLike[str], *, quiet: bool = True, say: Say = silent) -> Ended:
     """Go on with a sweep: runs that are done stay, one that is not is resumed, the others are trained.
 
     Args:
@@ -253,8 +307,7 @@ def _check(source: Any, family: Sequence[Member]) -> latentia.data.Dataset:
     from latentia.training import Training
 
     for member in family:
-        assembly.check_sections(member.settings)
-        assembly.check_training(member.settings.get("training", {}), Training)
+        assembly.check_settings(member.settings, Training)
     options = session.data_options(family[0].settings.get("data", {}))
     dataset = latentia.data.load(source, **options)
     for member in family:

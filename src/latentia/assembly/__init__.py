@@ -5,7 +5,7 @@ all of it; the result repeats the run. `assemble` builds what it describes.
 """
 
 from latentia.assembly.building import Parts, assemble, begin, fresh, operations
-from latentia.assembly.checks import check_training
+from latentia.assembly.checks import check_settings, check_training
 from latentia.assembly.completion import complete
 from latentia.assembly.defaults import out_of_range
 from latentia.assembly.settings import PARTS, SHORT, check_sections, expand
@@ -17,6 +17,7 @@ __all__ = [
     "assemble",
     "begin",
     "check_sections",
+    "check_settings",
     "check_training",
     "complete",
     "expand",

@@ -7,13 +7,40 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from latentia.assembly.settings import NETWORKS, PARTS
-from latentia.core import config, registry
+from latentia.assembly.settings import NETWORKS, PARTS, SECTIONS, as_table, check_sections
+from latentia.core import config, given, registry
 from latentia.core.errors import ConfigError, DataError, nearest
 from latentia.data.dataset import Dataset
 
 if TYPE_CHECKING:
     from latentia.core.config import Table
+
+
+def check_settings(settings: Mapping[str, Any], training: type) -> None:
+    """Refuse settings that no data can make right: what does not exist, or is of another type.
+
+    Args:
+        settings: what the user gave, nested.
+        training: the class whose signature the section `training` must fit.
+
+    Raises:
+        ConfigError: for an unknown section, component or key, or a value of another type.
+    """
+    check_sections(settings)
+    check_training(settings.get("training", {}), training)
+    tables = {section: as_table(settings.get(section)) for section in SECTIONS}
+    name = tables["model"].setdefault("name", "vae")
+    if not isinstance(name, str) or tables["start"]:
+        return  # what it begins at says more
+    defaults = getattr(registry.lookup("model", name), "defaults", {})
+    kinds = kinds_of(tables)
+    for section in ("model", *PARTS, "objective", "transform", "corruption", "inputs"):
+        table = tables[section]
+        if section in ("objective", "posterior", "prior"):
+            table.setdefault("name", defaults.get(section))
+        if section == "network" and isinstance(table.get("name"), str):
+            check_network(tables, kinds["network"])
+        given.check_given(kinds.get(section, section), table, section)
 
 
 def check_training(table: Mapping[str, Any], training: type) -> None:

@@ -26,7 +26,7 @@ from latentia.assembly.defaults import (
 )
 from latentia.assembly.inputs import inputs_for
 from latentia.assembly.needs import check_needs
-from latentia.assembly.settings import SECTIONS, check_sections
+from latentia.assembly.settings import SECTIONS, as_table, check_sections
 from latentia.assembly.tables import (
     as_they_are,
     check_likelihood,
@@ -59,7 +59,7 @@ def complete(settings: Mapping[str, Any], dataset: Dataset, training: type) -> T
         DataError: if the data lie outside of the likelihood's support.
     """
     check_sections(settings)
-    tables = {section: _table(settings.get(section)) for section in SECTIONS}
+    tables = {section: as_table(settings.get(section)) for section in SECTIONS}
     model_name = tables["model"].setdefault("name", "vae")
     defaults = getattr(registry.lookup("model", model_name), "defaults", {})
     _name_usual(tables, defaults, dataset)
@@ -118,7 +118,3 @@ def _name_usual(tables: dict[str, Table], defaults: Mapping[str, str], dataset: 
     for kind in ("posterior", "prior", "objective", "likelihood", "condition", "corruption", "transform"):
         if kind in defaults:
             tables[kind].setdefault("name", defaults[kind])
-
-
-def _table(value: Any) -> Table:
-    return {"name": value} if isinstance(value, str) else dict(value or {})

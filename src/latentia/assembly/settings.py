@@ -61,7 +61,8 @@ def expand(given: Mapping[str, Any], settings: Table | None = None) -> Table:
     """Sort common settings given by one word into their sections.
 
     Args:
-        given: sections (`objective={"beta": 4}`, `model="vae"`) and words of `SHORT` (`epochs=20`).
+        given: sections (`objective={"beta": 4}`, `model="vae"`), words of `SHORT` (`epochs=20`), and dotted
+            keys (`{"objective.beta": 4}`).
         settings: nested tables to put them into, over what is there.
 
     Returns:
@@ -79,9 +80,23 @@ def expand(given: Mapping[str, Any], settings: Table | None = None) -> Table:
             config.put(settings, SHORT[word], value)
         elif word in SECTIONS:
             config.put(settings, [word, "name"], value)
+        elif "." in word:
+            config.put(settings, word.split("."), value)
         else:
             raise ConfigError(f"unknown setting '{word}'{nearest(word, [*SECTIONS, *SHORT])}")
     return settings
+
+
+def as_table(value: Any) -> Table:
+    """Give a section as a table of its own: a name alone becomes one.
+
+    Args:
+        value: what the user gave: a table, a name, or nothing.
+
+    Returns:
+        A new table.
+    """
+    return {"name": value} if isinstance(value, str) else dict(value or {})
 
 
 def check_sections(settings: Mapping[str, Any]) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from latentia.core.errors import LatentiaError, Note, ToldElsewhere
+from latentia.core.hints import here, in_shell
 from latentia.core.threads import let_sleep
 
 VERBS = {
@@ -38,6 +39,8 @@ VERBS = {
     "serve": "serve",
     "export": "export",
     "list": "list_runs",
+    "settings": "settings",
+    "help": "help_of",
 }
 """Each verb and the module that holds it, in the order of the help."""
 
@@ -73,13 +76,17 @@ class Verbs(click.Group):
         return super().resolve_command(ctx, args)
 
 
-@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Verbs, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="latentia", message="latentia %(version)s")
-def commands() -> None:
+@click.pass_context
+def commands(context: click.Context) -> None:
     """Learn a latent space from data and put it to work.
 
-    Start with 'latentia demo', or point 'latentia train' at your own data.
+    Start with 'latentia demo', or point 'latentia train' at your own data; 'latentia help VERB' says what a
+    verb takes.
     """
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -93,23 +100,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
             the signal for an interruption.
     """
     let_sleep()
-    try:
-        with warnings.catch_warnings():
-            _say_notes()
-            code = commands.main(arguments, prog_name="latentia", standalone_mode=False)
-    except click.ClickException as error:
-        _fail(error.format_message())
-    except ToldElsewhere:
-        sys.exit(2)
-    except LatentiaError as error:
-        _fail(str(error))
-    except BrokenPipeError:
-        sys.exit(0)
-    except OSError as error:
-        _fail(f"{error.filename or 'the system'}: {error.strerror or error}")
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("latentia: interrupted", err=True)
-        sys.exit(130)
+    with in_shell(sys.argv[0]):
+        try:
+            with warnings.catch_warnings():
+                _say_notes()
+                code = commands.main(arguments, prog_name="latentia", standalone_mode=False)
+        except click.ClickException as error:
+            _fail(here(error.format_message()))
+        except ToldElsewhere:
+            sys.exit(2)
+        except LatentiaError as error:
+            _fail(str(error))
+        except BrokenPipeError:
+            sys.exit(0)
+        except OSError as error:
+            _fail(f"{error.filename or 'the system'}: {error.strerror or error}")
+        except (KeyboardInterrupt, click.Abort):
+            click.echo("latentia: interrupted", err=True)
+            sys.exit(130)
     sys.exit(code if isinstance(code, int) else 0)  # click gives back the status of ctx.exit
 
 

@@ -12,6 +12,6 @@ import click
 @click.option("--quiet", is_flag=True, help="Print the report's place alone.")
 def command(out: Path | None, quiet: bool) -> None:
     """Train an autoencoder and a VAE on the digits and write a report that compares them."""
-    from latentia.api import demo
+    from latentia.demo import demo
 
     click.echo(f"report: {demo(out, quiet=quiet, say=(lambda line: None) if quiet else click.echo)}")

@@ -15,6 +15,7 @@ from latentia.cli.output import (
     write_splits,
 )
 from latentia.core.errors import shell
+from latentia.core.hints import here
 
 
 @click.command("encode", short_help="Turn data into latents.")
@@ -123,4 +124,4 @@ def _into_folder(
         crop = " data.crop=N" if whole else ""
         if not whole:
             click.echo(load(folder, buffer=1).summary())
-        click.echo(f"done; train on it with: latentia train {shell(folder)}{crop}")
+        click.echo(here(f"done; train on it with: latentia train {shell(folder)}{crop}"))

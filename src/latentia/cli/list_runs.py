@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from latentia.core.hints import here
+
 
 @click.command("list", short_help="List the runs in a folder.")
 @click.argument("root", default="runs", type=click.Path(path_type=Path))
@@ -15,7 +17,7 @@ def command(root: Path) -> None:
 
     rows = summaries(root)
     if not rows:
-        click.echo(f"no runs in {root}; make one with: latentia train")
+        click.echo(here(f"no runs in {root}; make one with: latentia train"))
         return
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     for row in rows:

@@ -231,11 +231,10 @@ def streamed(path: Path, frames: Iterable[np.ndarray], run: Run, rate: float, to
         rate: frames per second.
         total: how many there will be, about.
     """
-    from tqdm import tqdm
-
+    from latentia.core import progress
     from latentia.runs.films import write_film
 
-    bar = tqdm(frames, path.name, total, unit=" frames", disable=None)
+    bar = progress.bar(frames, desc=path.name, total=total, unit=" frames")
     count = write_film(path, bar, rate, run.image_range)
     click.echo(f"{path}: {count} frames")
 

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from latentia.core.errors import shell
+from latentia.core.hints import here
 
 
 @click.command("pack", short_help="Write data as shards, for data larger than memory.")
@@ -77,4 +78,4 @@ def command(
         seen = settings["crop"] or (settings["size"] if settings["fit"] == "short" else None)
         click.echo(load(folder, crop=seen).summary())
         asked = f" data.crop={(crop or size or '').strip()}" if seen else ""
-        click.echo(f"done; train on it with: latentia train {shell(folder)}{asked}")
+        click.echo(here(f"done; train on it with: latentia train {shell(folder)}{asked}"))

@@ -9,6 +9,7 @@ import click
 
 from latentia.cli.train import gather, run_options
 from latentia.core.errors import ConfigError, shell
+from latentia.core.hints import here
 
 
 @click.command("sweep", short_help="Train a family of runs and draw what changes along it.")
@@ -44,12 +45,12 @@ def command(
     if resume is not None:
         if words or over or out or config or given:
             raise ConfigError("--resume goes alone: a sweep keeps its settings")
-        ended = sweeps.resume(resume, quiet=quiet, say=say)
+        ended = sweeps.go_on(resume, quiet=quiet, say=say)
     else:
         source, settings = gather(words, config, given)
         ended = sweeps.start(source, settings, over, out=out, quiet=quiet, say=say)
     if ended.interrupted:
-        again = f"latentia sweep --resume {shell(ended.folder)}"
+        again = here(f"latentia sweep --resume {shell(ended.folder)}")
         click.echo(f"interrupted, and saved; go on with: {again}", err=True)
         click.get_current_context().exit(128 + ended.interrupted)
     say(f"sweep: {ended.page}")

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from latentia.core.errors import ConfigError, shell
+from latentia.core.hints import here
 
 
 def run_options(function: click.decorators.FC) -> click.decorators.FC:
@@ -68,12 +69,14 @@ def run_options(function: click.decorators.FC) -> click.decorators.FC:
 @click.argument("words", nargs=-1, metavar="[SOURCE] [SECTION.KEY=VALUE]...")
 @run_options
 @click.option("--out", type=click.Path(path_type=Path), help="The run folder.")
+@click.option("--overwrite", is_flag=True, help="Train anew where --out holds a run, which is removed.")
 @click.option("--resume", type=click.Path(path_type=Path), metavar="RUN", help="Go on with a run.")
 @click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="A run file (TOML).")
 @click.option("--quiet", is_flag=True, help="Print errors alone.")
 def command(
     words: tuple[str, ...],
     out: Path | None,
+    overwrite: bool,
     resume: Path | None,
     config: Path | None,
     quiet: bool,
@@ -84,7 +87,8 @@ def command(
 
     Every setting of a run file can be given as SECTION.KEY=VALUE, such as objective.beta=4,
     training.clip=1 or objective.schedule=cyclical; SECTION=NAME chooses a part, such as
-    objective=beta_tc, prior=vamp, posterior=iaf or condition=factors.
+    objective=beta_tc, prior=vamp, posterior=iaf or condition=factors. 'latentia settings'
+    lists all there are.
     """  # noqa: D205
     from latentia.core.processes import join
     from latentia.runs import session
@@ -95,21 +99,21 @@ def command(
         os.environ["TQDM_DISABLE"] = "1"  # reading images shows a bar, too
     given = {name: value for name, value in flags.items() if value is not None}
     if resume is not None:
-        processes.together(lambda: _only_changeable(words, out, config, given))
+        processes.together(lambda: _only_changeable(words, out, overwrite, config, given))
         ended = session.resume(resume, given, quiet=quiet, say=say)
     else:
         source, settings = processes.together(lambda: gather(words, config, given))
-        ended = session.start(source, settings, out=out, quiet=quiet, say=say)
+        ended = session.start(source, settings, out=out, overwrite=overwrite, quiet=quiet, say=say)
     path = shell(ended.folder.path)
     if ended.interrupted:
         if processes.first:
-            click.echo(f"interrupted, and saved; go on with: latentia train --resume {path}", err=True)
+            click.echo(here(f"interrupted, and saved; go on with: latentia train --resume {path}"), err=True)
         click.get_current_context().exit(128 + ended.interrupted)
     if not ended.finished:
-        say(f"out of time, and saved; go on with: latentia train --resume {path} --max-minutes N")
+        say(here(f"out of time, and saved; go on with: latentia train --resume {path} --max-minutes N"))
         return
     session.check_learned(ended)
-    say(f"done; see it with: latentia report {path}")
+    say(here(f"done; see it with: latentia report {path}"))
 
 
 def gather(
@@ -125,7 +129,7 @@ def gather(
     Returns:
         The source and the nested settings.
     """
-    from latentia.assembly import expand
+    from latentia.assembly import SHORT, expand
     from latentia.core import config
 
     settings = config.read_toml(run_file) if run_file else {}
@@ -139,19 +143,21 @@ def gather(
     if overrides and ("=" not in overrides[0] or Path(overrides[0]).exists()):
         source = overrides.pop(0)
     for word in overrides:
-        config.put(settings, *config.parse_override(word))
+        path, value = config.parse_override(word)
+        config.put(settings, SHORT.get(".".join(path), path), value)
     recorded = settings.get("data", {}).pop("source", None)
     return source or recorded or "digits", settings
 
 
 def _only_changeable(
-    words: tuple[str, ...], out: Path | None, config: Path | None, given: dict[str, Any]
+    words: tuple[str, ...], out: Path | None, overwrite: bool, config: Path | None, given: dict[str, Any]
 ) -> None:
     from latentia.runs.session import CHANGEABLE
 
     fixed = [f"--{name.replace('_', '-')}" for name in given if name not in CHANGEABLE]
     fixed += list(words)
     fixed += ["--out"] if out else []
+    fixed += ["--overwrite"] if overwrite else []
     fixed += ["--config"] if config else []
     if fixed:
         raise ConfigError(

@@ -10,15 +10,14 @@ from __future__ import annotations
 
 import functools
 import inspect
-import math
 import tomllib
-import types
 import typing
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, Union
+from typing import Any
 
 import latentia.core.registry as registry
+from latentia.core.annotations import NO, component_kind, converted, describe, is_union
 from latentia.core.errors import ConfigError, nearest
 
 Table = dict[str, Any]
@@ -191,14 +190,11 @@ def check(
     Raises:
         ConfigError: for an unknown key, a missing one, or a value of another type.
     """
-    settable = {name: p for name, p in parameters(component).items() if name not in set(supplied)}
-    for key in arguments:
-        if key not in settable:
-            raise ConfigError(f"unknown key '{where}.{key}'{nearest(key, settable)}")
+    known = settable(component, arguments, where, supplied)
     checked: Table = {}
-    for name, parameter in settable.items():
+    for name, parameter in known.items():
         if name in arguments:
-            checked[name] = _fit(arguments[name], parameter.annotation, f"{where}.{name}")
+            checked[name] = fit(arguments[name], parameter.annotation, f"{where}.{name}")
         elif parameter.default is inspect.Parameter.empty:
             raise ConfigError(f"'{where}.{name}' is missing: give {where}.{name}=...")
         else:
@@ -206,11 +202,35 @@ def check(
     return checked
 
 
+def settable(
+    component: Callable[..., Any], arguments: Mapping[str, Any], where: str, supplied: Iterable[str]
+) -> dict[str, inspect.Parameter]:
+    """Give the parameters that a user may set, and refuse what is none of them.
+
+    Args:
+        component: the constructor.
+        arguments: the values given.
+        where: the section, for messages.
+        supplied: names of parameters that the program provides.
+
+    Returns:
+        The parameters by name.
+
+    Raises:
+        ConfigError: for an unknown key.
+    """
+    known = {name: p for name, p in parameters(component).items() if name not in set(supplied)}
+    for key in arguments:
+        if key not in known:
+            raise ConfigError(f"unknown key '{where}.{key}'{nearest(key, known)}")
+    return known
+
+
 def _default(parameter: inspect.Parameter, where: str) -> Any:
     """Write a default as a run file would: a default component as its table."""
-    kind, value = _component_kind(parameter.annotation), parameter.default
+    kind, value = component_kind(parameter.annotation), parameter.default
     if not kind or value is None:
-        return _fit(value, parameter.annotation, where)
+        return fit(value, parameter.annotation, where)
     name = registry.name_of(kind, type(value))
     given = {key: getattr(value, key) for key in parameters(type(value))}
     return check_component(kind, {"name": name, **given}, where)
@@ -272,7 +292,7 @@ def construct(component: Callable[..., Any], table: Mapping[str, Any], **context
     """
     known, arguments = parameters(component), dict(table)
     for name, value in arguments.items():
-        inner = _component_kind(known[name].annotation)
+        inner = component_kind(known[name].annotation)
         if inner and isinstance(value, Mapping):
             arguments[name] = build(inner, value, **context)
         elif isinstance(value, list):
@@ -332,68 +352,30 @@ def component_kinds(component: Callable[..., Any]) -> dict[str, str]:
     Returns:
         The kind of each parameter that is a component, by its name.
     """
-    found = {name: _component_kind(p.annotation) for name, p in parameters(component).items()}
+    found = {name: component_kind(p.annotation) for name, p in parameters(component).items()}
     return {name: kind for name, kind in found.items() if kind}
 
 
-def _component_kind(annotation: Any) -> str | None:
-    for option in typing.get_args(annotation) or (annotation,):
-        kind = getattr(option, "kind", None)
-        if inspect.isclass(option) and isinstance(kind, str):
-            return kind
-    return None
+def fit(value: Any, annotation: Any, where: str) -> Any:
+    """Bring a value to its parameter's type, without guessing.
 
+    Args:
+        value: what the user gave.
+        annotation: the parameter's, resolved.
+        where: the setting, for messages.
 
-def _fit(value: Any, annotation: Any, where: str) -> Any:
-    """Return the value as its parameter's type holds it, or say why it does not fit."""
-    kind = _component_kind(annotation)
+    Returns:
+        The value as the type holds it.
+
+    Raises:
+        ConfigError: if it does not fit.
+    """
+    kind = component_kind(annotation)
     if kind and isinstance(value, (str, dict)):
         return check_component(kind, value, where)
-    options = typing.get_args(annotation) if _is_union(annotation) else (annotation,)
+    options = typing.get_args(annotation) if is_union(annotation) else (annotation,)
     for option in options:
-        fitted = _as(value, option)
-        if fitted is not _NO:
+        fitted = converted(value, option)
+        if fitted is not NO:
             return fitted
-    raise ConfigError(f"'{where}' must be {_describe(annotation)}, not {value!r}")
-
-
-_NO = object()
-
-
-def _is_union(annotation: Any) -> bool:
-    return typing.get_origin(annotation) in (Union, types.UnionType)
-
-
-def _as(value: Any, option: Any) -> Any:
-    """Convert to one plain type, without guessing: 3 is a float, 3.0 an int, "3" neither."""
-    origin = typing.get_origin(option)
-    if origin is Literal:
-        return value if value in typing.get_args(option) else _NO
-    if origin in (tuple, Sequence):
-        items = list(value) if isinstance(value, (list, tuple)) else [value]
-        fitted = [_as(item, typing.get_args(option)[0]) for item in items]
-        return _NO if any(item is _NO for item in fitted) else fitted
-    if option is Any:
-        return value
-    if option is float:
-        number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        return float(value) if number and math.isfinite(value) else _NO
-    if option is int:
-        whole = (isinstance(value, int) and not isinstance(value, bool)) or (
-            isinstance(value, float) and value.is_integer()
-        )
-        return int(value) if whole else _NO
-    if option in (type(None), None):
-        return None if value is None or value == "none" else _NO
-    return value if inspect.isclass(option) and isinstance(value, option) else _NO
-
-
-def _describe(annotation: Any) -> str:
-    if typing.get_origin(annotation) is Literal:
-        return "one of " + ", ".join(repr(option) for option in typing.get_args(annotation))
-    if _is_union(annotation):
-        return " or ".join(_describe(option) for option in typing.get_args(annotation))
-    if typing.get_origin(annotation) in (tuple, Sequence):
-        return f"a list of {typing.get_args(annotation)[0].__name__}"
-    words = {int: "a whole number", float: "a number", bool: "true or false", str: "text", type(None): "none"}
-    return words.get(annotation, getattr(annotation, "__name__", str(annotation)))
+    raise ConfigError(f"'{where}' must be {describe(annotation)}, not {value!r}")

@@ -12,13 +12,15 @@ import os
 import shlex
 from collections.abc import Iterable, Sequence
 
+from latentia.core.hints import here
+
 
 class LatentiaError(Exception):
     """A failure of the user's input or machine, told in one line."""
 
     def __str__(self) -> str:
-        """Give the message in one line, even where a name in it has several."""
-        return " ".join(super().__str__().splitlines())
+        """Give the message in one line, with commands as they work where it is read."""
+        return here(" ".join(super().__str__().splitlines()))
 
 
 class DataError(LatentiaError):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from latentia.core import progress
 from latentia.core.errors import DataError, MissingExtra, RunError
 from latentia.data.conditions import ConditionRows, Labels, as_condition_rows
 from latentia.data.dataset import Dataset
@@ -277,10 +277,7 @@ class Subject:
         Yields:
             The bar.
         """
-        from tqdm import tqdm
-
-        disable = True if self.quiet else None
-        with tqdm(total=total, desc=what, disable=disable, file=sys.stderr, leave=False) as bar:
+        with progress.bar(total=total, desc=what, quiet=self.quiet, leave=False) as bar:
             yield bar
 
 

@@ -87,3 +87,47 @@ def serve(app: Any, host: str, bound: socket.socket, opened: Callable[[str], Non
 
     torch.set_num_threads(max(1, min(torch.get_num_threads(), (os.cpu_count() or 2) - 1)))
     run(app, bound, ready=lambda: opened(address(host, bound) + "/"))
+
+
+class Explorer:
+    """A page that is served beside the program, by a thread of its own.
+
+    Attributes:
+        address: where the page is.
+    """
+
+    def __init__(self, app: Any, port: int = 0) -> None:
+        """Start to serve an app on this machine.
+
+        Args:
+            app: the app.
+            port: the port; 0 for one that is free.
+
+        Raises:
+            RunError: if the port is taken, or the server does not start.
+        """
+        from latentia.serving.uvicorn import address, beside, listen
+
+        bound = listen("127.0.0.1", port)
+        self.address = address("127.0.0.1", bound) + "/"
+        self._server, self._thread = beside(app, bound)
+
+    def wait(self) -> None:
+        """Serve until the program is interrupted."""
+        try:
+            self._thread.join()
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """End."""
+        self._server.should_exit = True
+        self._thread.join()
+
+    def __repr__(self) -> str:
+        """Say where it is."""
+        return f"the explorer on {self.address}; close() ends it"
+
+    def _repr_html_(self) -> str:
+        """Show the page in a notebook."""
+        return f'<iframe src="{self.address}" width="100%" height="720" style="border:0"></iframe>'

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+from latentia.core import progress
 
 
 class FeatureSpace:
@@ -65,11 +66,8 @@ class FeatureSpace:
 
     def _parts(self, count: int) -> Iterator[slice]:
         """Give parts of so many examples, without gradients, one of no example at the least."""
-        from tqdm import tqdm
-
         starts = range(0, max(count, 1), self.batch_size)
-        disable = True if self.quiet else None
-        with torch.no_grad(), tqdm(starts, "features", disable=disable, file=sys.stderr, leave=False) as bar:
+        with torch.no_grad(), progress.bar(starts, desc="features", quiet=self.quiet, leave=False) as bar:
             for start in bar:
                 yield slice(start, start + self.batch_size)
 

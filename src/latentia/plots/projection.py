@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from latentia.core import progress
+
 PERPLEXITY = 30
 ITERATIONS = (200, 400)
 """With and without early exaggeration: beyond these the map of some thousand points hardly changes."""
@@ -287,7 +289,7 @@ def bring(way: str, codes: np.ndarray, seed: int, tick: Tick = _silent) -> Flatt
 
 
 @contextlib.contextmanager
-def progress(count: int) -> Iterator[Tick]:
+def progress_of(count: int) -> Iterator[Tick]:
     """Show one bar for maps that are computed side by side; on a terminal alone.
 
     Args:
@@ -296,12 +298,11 @@ def progress(count: int) -> Iterator[Tick]:
     Yields:
         What the maps tell of their progress.
     """
-    from tqdm import tqdm
-
     lock = threading.Lock()
     layout = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}"
-    off = None if count else True
-    with tqdm(desc="latent maps", total=count, disable=off, bar_format=layout, leave=False) as bar:
+    with progress.bar(
+        desc="latent maps", total=count, quiet=not count, bar_format=layout, leave=False
+    ) as bar:
 
         def tick(share: float) -> None:
             with lock:

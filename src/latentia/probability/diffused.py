@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, constraints
 
-from latentia.core import config
+from latentia.core import config, progress
 from latentia.core.errors import ConfigError
 from latentia.core.needs import Words
 from latentia.core.registry import register
@@ -148,12 +148,10 @@ class Diffused(Distribution):
 
     def _walked(self, noise: Tensor, c: Tensor | None) -> Tensor:
         """Walk from noise, so many at a time as fit into the caches of a processor."""
-        from tqdm import tqdm
-
         if len(noise) <= TOGETHER:
             return self.process.made(noise, c, self.walk)
         made = []
-        with tqdm(total=len(noise), desc="denoising", unit=" samples", disable=self.quiet or None) as bar:
+        with progress.bar(total=len(noise), desc="denoising", unit=" samples", quiet=self.quiet) as bar:
             for start in range(0, len(noise), TOGETHER):
                 part = slice(start, start + TOGETHER)
                 made.append(self.process.made(noise[part], None if c is None else c[part], self.walk))

@@ -14,7 +14,7 @@ from latentia.core.errors import RunError
 from latentia.evaluation import latest
 from latentia.plots import theme
 from latentia.plots.exhibits import Section
-from latentia.plots.projection import SLOW, WAYS, bring, progress
+from latentia.plots.projection import SLOW, WAYS, bring, progress_of
 from latentia.report import facts, glossary
 from latentia.report.axis import Axis
 from latentia.report.group import Group, gather
@@ -144,7 +144,7 @@ def _maps(group: Group, quiet: bool) -> Iterator[None]:
     cores = torch.get_num_threads()
     workers = min(len(jobs), cores)
     with (
-        progress(0 if quiet else slow) as tick,
+        progress_of(0 if quiet else slow) as tick,
         ThreadPoolExecutor(workers) as pool,
         _threads(max(1, cores - workers)),
     ):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ import numpy as np
 
 from latentia.coding import Compressor, bitsback
 from latentia.coding.container import MOST, Header, Reader, crc, packed
-from latentia.core import storage
+from latentia.core import progress, storage
 from latentia.core.errors import ConfigError, DataError
 from latentia.runs.coder import FILE
 
@@ -308,7 +307,7 @@ class Compressed:
 def bar(
     what: str, total: int, done: int, quiet: bool, unit: str = " examples"
 ) -> Iterator[Callable[[int], object]]:
-    """Show progress on a terminal.
+    """Show progress on a terminal and in a notebook.
 
     Args:
         what: what is being done.
@@ -320,8 +319,5 @@ def bar(
     Yields:
         What is to be told of each step how many it did.
     """
-    from tqdm import tqdm
-
-    disable = True if quiet else None  # None: shown on a terminal alone
-    with tqdm(desc=what, total=total, initial=done, unit=unit, disable=disable, file=sys.stderr) as shown:
+    with progress.bar(desc=what, total=total, initial=done, unit=unit, quiet=quiet) as shown:
         yield shown.update

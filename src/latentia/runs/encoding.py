@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from latentia.core import storage
+from latentia.core import progress, storage
 from latentia.core.devices import choose_device
 from latentia.core.errors import ConfigError, LatentiaError, RunError, shell
 from latentia.core.memory import kept_memory
@@ -204,11 +204,9 @@ class Encoding:
             share: the shards to look at first, by content; of others it is size that is looked at.
             quiet: show no progress bar.
         """
-        from tqdm import tqdm
-
-        disable = True if quiet or share.start else None
+        silent = quiet or bool(share.start)
         total, there = sum(len(shard.rows) for shard in self.shards), self._there(folder)
-        with tqdm(total=total, initial=there, desc="encoding", unit=" examples", disable=disable) as bar:
+        with progress.bar(total=total, initial=there, desc="encoding", unit=" examples", quiet=silent) as bar:
 
             def make(number: int, content: bool) -> bool:
                 made = self._make(number, claims, folder, bar.update, content)

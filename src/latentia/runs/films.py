@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from latentia.core import storage
+from latentia.core import progress, storage
 from latentia.core.errors import ConfigError, DataError, reason
 from latentia.data.raw import Options
 from latentia.data.readers.films import Footage, Frames, pyav
@@ -235,8 +235,6 @@ def write_latents(path: Path, run: Run, film: Film) -> tuple[int, tuple[int, ...
     Returns:
         How many frames were encoded, and the shape of the array, `(1, D, t, h, w)`.
     """
-    from tqdm import tqdm
-
     count = 0
 
     def counted() -> Iterator[np.ndarray]:
@@ -244,7 +242,7 @@ def write_latents(path: Path, run: Run, film: Film) -> tuple[int, tuple[int, ...
         for count, frame in enumerate(film.frames, start=1):  # noqa: B007 - for whoever asks afterwards
             yield frame
 
-    bar = tqdm(counted(), path.name, film.count, unit=" frames", disable=None)
+    bar = progress.bar(counted(), desc=path.name, total=film.count, unit=" frames")
     z = np.concatenate([part.cpu().numpy() for part in Codec(run).latents(bar)], axis=2)
     with storage.atomic_write(path) as handle:
         np.save(handle, z, allow_pickle=False)

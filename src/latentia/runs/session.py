@@ -50,6 +50,7 @@ class Trainings:
         interrupted: the signal that stopped it, if one did.
         finished: whether the run is over; if not, it can be resumed.
         fault: why what it learned is of no use, such as a loss that diverged; empty where it is not so.
+        warnings: what is wrong with what it learned, such as a collapsed posterior.
     """
 
     folder: RunFolder
@@ -57,6 +58,7 @@ class Trainings:
     interrupted: signal.Signals | None
     finished: bool
     fault: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 def check_learned(ended: Trainings) -> None:
@@ -77,6 +79,7 @@ def start(
     settings: Mapping[str, Any],
     *,
     out: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
     quiet: bool = False,
     say: Say = silent,
 ) -> Trainings:
@@ -86,6 +89,7 @@ def start(
         source: what to train on.
         settings: nested sections, as in a run file.
         out: the run folder.
+        overwrite: remove a run that is in this place, once the new one is known to be sound.
         quiet: show no progress bar.
         say: called with each line that a person wants to read.
 
@@ -104,8 +108,9 @@ def start(
     say = say if processes.first else silent
 
     def load() -> tuple[dict[str, Any], Dataset, Start | None]:
-        assembly.check_sections(settings)
-        assembly.check_training(settings.get("training", {}), Training)  # before data are read for hours
+        if out is not None:
+            RunFolder(out).check_free(overwrite)
+        assembly.check_settings(settings, Training)  # before data are read for hours
         options, begins = data_options(settings.get("data", {})), start_of(settings)
         return options, latentia.data.load(source, **options), begins
 
@@ -119,7 +124,7 @@ def start(
 
     def create() -> str:
         place = out or free_name(RUNS, f"{dataset.name}-{spec['model']['name'].rpartition(':')[2]}")
-        RunFolder(place).create(spec)
+        RunFolder(place).create(spec, overwrite)
         remember(RunFolder(place), dataset)
         return str(place)
 
@@ -318,7 +323,7 @@ def _work(
             _test(folder, spec, outcome, model, parts.objective, splits, processes, say)
             if finished and not outcome.fault:
                 processes.alone(lambda: _keep_spread(folder, dataset))
-    return Trainings(folder, dataset, outcome.interrupted, finished, outcome.fault)
+    return Trainings(folder, dataset, outcome.interrupted, finished, outcome.fault, outcome.warnings)
 
 
 def _keep_spread(folder: RunFolder, dataset: Dataset) -> None:

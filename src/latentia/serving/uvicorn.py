@@ -8,6 +8,8 @@ import gc
 import os
 import signal
 import socket
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import FrameType
@@ -140,16 +142,54 @@ def run(app: FastAPI, bound: socket.socket, *, ready: Callable[[], Any] | None =
             if ready is not None:
                 ready()
 
-    config = uvicorn.Config(
+    Server(_config(app)).run(sockets=[bound])
+
+
+def _config(app: FastAPI, grace: int = GRACE) -> Any:
+    import uvicorn
+
+    return uvicorn.Config(
         app,
         log_level="warning",
         access_log=False,
         server_header=False,
-        timeout_graceful_shutdown=GRACE,
+        timeout_graceful_shutdown=grace,
         ws_max_size=MESSAGE,
         lifespan="on",
     )
-    Server(config).run(sockets=[bound])
+
+
+def beside(app: FastAPI, bound: socket.socket) -> tuple[Any, threading.Thread]:
+    """Serve in a thread that ends with the program.
+
+    Args:
+        app: the app.
+        bound: the listening socket, which it closes in the end.
+
+    Returns:
+        The server, which ends when its `should_exit` is set, and its thread. It answers by then.
+
+    Raises:
+        RunError: if it does not start.
+        MissingExtra: if uvicorn is not installed.
+    """
+    try:
+        import uvicorn
+    except ImportError as error:
+        raise MissingExtra("uvicorn", "serve", "a server") from error
+    server = uvicorn.Server(_config(app, grace=1))
+
+    def work() -> None:
+        with bound:
+            server.run(sockets=[bound])
+
+    thread = threading.Thread(target=work, name="latentia explore", daemon=True)
+    thread.start()
+    while not server.started:
+        if not thread.is_alive():
+            raise RunError("the server did not start; see the lines above")
+        time.sleep(0.01)
+    return server, thread
 
 
 def serve(

@@ -19,6 +19,8 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -113,28 +115,51 @@ class RunFolder:
         """The values of the examples behind these figures, where they are means over examples."""
         return self.path / "evaluation.safetensors"
 
-    def create(self, spec: Mapping[str, Any]) -> None:
+    def check_free(self, overwrite: bool = False) -> None:
+        """Refuse a place that is taken.
+
+        Args:
+            overwrite: a run may be there.
+
+        Raises:
+            RunError: if it holds a run already, or holds something else.
+        """
+        if self.run_file.exists():
+            if overwrite:
+                return
+            raise RunError(
+                f"{self.path} holds a run already: choose another --out, train it anew with --overwrite, or "
+                f"go on with: latentia train --resume {shell(self.path)}"
+            )
+        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+            raise RunError(f"{self.path} exists and is no run folder; choose another --out")
+
+    def create(self, spec: Mapping[str, Any], overwrite: bool = False) -> None:
         """Make the folder and write the specification into it.
 
         Args:
             spec: the resolved specification.
+            overwrite: remove a run that is there.
 
         Raises:
             RunError: if it holds a run already, or holds something else.
             LatentiaError: if it cannot be made or written.
         """
+        self.check_free(overwrite)
         if self.run_file.exists():
-            raise RunError(
-                f"{self.path} holds a run already: choose another --out, or go on with: latentia train "
-                f"--resume {shell(self.path)}"
-            )
-        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
-            raise RunError(f"{self.path} exists and is no run folder; choose another --out")
+            self._remove()
         try:
             self.checkpoints.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise storage.cannot_write(self.path, error) from error
         storage.write_text(self.run_file, config.write_toml(spec))
+
+    def _remove(self) -> None:
+        """Remove the run, out of sight first: another process that trains it is refused, not cut off."""
+        with storage.exclusive(self.path):
+            aside = Path(tempfile.mkdtemp(dir=self.path.parent, prefix=f".{self.path.name}.", suffix=".part"))
+            self.path.replace(aside)
+        shutil.rmtree(aside)
 
     def spec(self) -> config.Table:
         """Read the specification.

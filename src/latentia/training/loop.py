@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import signal
-import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from torch import Tensor, nn
 from latentia.core.errors import TrainingError
 from latentia.core.memory import kept_memory
 from latentia.core.processes import Processes
+from latentia.core.progress import bar as progress_bar
 from latentia.data.loader import Loader
 from latentia.objectives import Objective
 from latentia.training.checkpoint import Checkpointed, Progress
@@ -301,13 +301,9 @@ class Trainer:
         return _Swapped(self.parameters, self.step.average)
 
     def _bar(self, start: int) -> Any:
-        from tqdm import tqdm
-
-        disable = True if self.quiet else None  # None: shown on a terminal only
-        return tqdm(
-            total=self.total_steps, initial=start, desc=self.title, unit="step", disable=disable,
-            file=sys.stderr,
-        )  # fmt: skip
+        return progress_bar(
+            total=self.total_steps, initial=start, desc=self.title, unit="step", quiet=self.quiet
+        )
 
 
 def _lay_out(model: nn.Module) -> None:

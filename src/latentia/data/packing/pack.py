@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from latentia.core import storage
+from latentia.core import progress, storage
 from latentia.core.errors import ConfigError, DataError, nearest, reason
 from latentia.core.threads import cores
 from latentia.data.options import make_options
@@ -168,13 +168,12 @@ def _image_job(
 
 def _pack(job: Job, shards: list[Planned], folder: Path, where: str, quiet: bool) -> None:
     """Write the shards that are not there, and the index."""
-    from tqdm import tqdm
-
     total = sum(len(shard.rows) for shard in shards)
     todo = [shard for shard in shards if recorded(shard, folder) is None]
     left = sum(len(shard.rows) for shard in todo)
-    disable = True if quiet else None
-    with tqdm(total=total, initial=total - left, desc="packing", unit=" examples", disable=disable) as bar:
+    with progress.bar(
+        total=total, initial=total - left, desc="packing", unit=" examples", quiet=quiet
+    ) as bar:
         if todo:
             (folder / packed.INDEX).unlink(missing_ok=True)
             job.write(todo, folder, bar.update)

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from latentia.core import progress
 from latentia.core.errors import DataError, reason
 from latentia.core.memory import available
 from latentia.core.threads import cores
@@ -278,14 +279,12 @@ def left_out(found: Found, book: Notebook) -> dict[str, int]:
 
 
 def _decoded(found: Found, options: Options, where: str) -> Raw:
-    from tqdm import tqdm
-
     arrangement = arrange([clip.name for clip in found.clips], where)
     ordered = [found.clips[at] for at in arrangement.order.tolist()]
     book = Notebook(where, options)
     counts, each = [], list[np.ndarray]()
     work = ahead(ordered, partial(windows_of, book=book), cores())
-    with tqdm(total=len(ordered), desc="decoding", unit=" clips", disable=None) as bar:
+    with progress.bar(total=len(ordered), desc="decoding", unit=" clips") as bar:
         for clip, made in work:
             before = len(each)
             for window in made:

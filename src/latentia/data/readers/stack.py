@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from latentia.core import progress
 from latentia.core.errors import DataError, reason
 from latentia.data.layout import Layout
 from latentia.data.pictures import Crops
@@ -60,17 +61,15 @@ def decode_all(files: Files, order: np.ndarray, options: Options, where: str) ->
         DataError: if a file cannot be decoded and none may be skipped, if depths differ, or if sizes do and
             no crops are asked for.
     """
-    from tqdm import tqdm
-
     count = len(order)
     good = np.zeros(count, dtype=bool)
     skipped: list[str] = []
     notes: Counter[str] = Counter()
     types: set[str] = set()
     found = (Array if options.crop is None else Flat)(count, where)
-    # Ascending in the source is the fast order. disable=None: no bar where nobody watches.
+    # Ascending in the source is the fast order.
     places = np.argsort(order).tolist()
-    bar = tqdm(places, "decoding", unit=" images", disable=None if count > _PROGRESS_FROM else True)
+    bar = progress.bar(places, desc="decoding", unit=" images", quiet=count <= _PROGRESS_FROM)
     for place in bar:
         index = int(order[place])
         picture = decode_one(files, index, options, where)
