@@ -46,6 +46,18 @@ def own_cache(session_cache, monkeypatch):
     monkeypatch.setenv("LATENTIA_CACHE", str(session_cache))
 
 
+@pytest.fixture(autouse=True)
+def words(request):
+    """Word messages for a shell, unless the tests of a module say that they are Python's own."""
+    if getattr(request.module, "WORDS", "shell") == "python":
+        yield
+        return
+    from latentia.core.hints import in_shell
+
+    with in_shell("latentia"):
+        yield
+
+
 @pytest.fixture(scope="session")
 def absent():
     """Skip a test for what this machine lacks; the continuous integration lacks nothing."""

@@ -15,6 +15,7 @@ from latentia.core.errors import ConfigError, LatentiaError, RunError
 from latentia.data import load
 from latentia.training import Training
 
+WORDS = "python"
 PLAIN = {"data": load, "training": Training}
 VERBS_OF_PYTHON = [
     *("train", "resume", "load", "open_run", "evaluate", "compare"),

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from latentia.evaluation import Assessment
     from latentia.runs.encoding import encode
     from latentia.runs.model import Trained
-    from latentia.runs.run import Run
+    from latentia.showing import Run
     from latentia.sweeps import sweep
 
 # What is computed of a row must not depend on its place in a block. On AMD's processors torch's MKL rounds
@@ -55,7 +55,7 @@ os.environ.setdefault("MKL_CBWR", "AUTO")
 _HOMES = {
     "Assessment": "latentia.evaluation",
     "LatentiaError": "latentia.core.errors",
-    "Run": "latentia.runs.run",
+    "Run": "latentia.showing",
     "Trained": "latentia.runs.model",
     "compare": "latentia.api",
     "encode": "latentia.runs.encoding",

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from latentia.evaluation import Assessment
     from latentia.explorer.explore import Explorer
     from latentia.report import Axis
-    from latentia.runs.run import Run
     from latentia.runs.session import Trainings
+    from latentia.showing import Run
 
 from latentia.runs.session import Say, check_learned, silent
 from latentia.runs.session import resume as go_on
@@ -205,7 +205,7 @@ def open_run(path: str | os.PathLike[str], *, device: str = "auto") -> Run:
         (3, 1, 8, 8)
     """
     from latentia.core.devices import choose_device
-    from latentia.runs.run import Run
+    from latentia.showing import Run
 
     place = choose_device(device)  # first: reading takes longer
     return Run.open(path).to(place)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from html import escape
 from pathlib import Path
 from typing import Any
 
 from latentia.core import registry
 from latentia.core.compiling import Choice
 from latentia.core.errors import ConfigError, nearest
+from latentia.evaluation.text import lines, value_and_error
 from latentia.metrics.diagnosis import Finding
 from latentia.metrics.figures import Figure
 from latentia.metrics.verdict import Verdict
@@ -77,9 +79,9 @@ class Settings:
                 raise ConfigError(f"unknown topic '{topic}'{nearest(topic, TOPICS)}")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Assessment:
-    """What an evaluation says of a run.
+    """What an evaluation says of a run; printed, and in a notebook, it is a table of its figures.
 
     Attributes:
         about: the run, its data, the split, the seed, the version: what the figures are about.
@@ -107,6 +109,29 @@ class Assessment:
             "diagnosis": [asdict(finding) for finding in self.diagnosis],
             "warnings": list(self.warnings),
         }
+
+    def __repr__(self) -> str:
+        """Write the figures, what is missing, the warnings and the diagnosis, a line each."""
+        return "\n".join(lines(self))
+
+    def diagnosis_html(self) -> str:
+        """Write what is wrong and what cannot be trusted as a list of HTML; empty where nothing is."""
+        said = [
+            f"<b>{escape(one.name)}</b>: {escape(one.what)}; {escape(one.advice)}" for one in self.diagnosis
+        ]
+        said += [f"warning: {escape(warning)}" for warning in self.warnings]
+        return f"<ul>{''.join(f'<li>{line}</li>' for line in said)}</ul>" if said else ""
+
+    def _repr_html_(self) -> str:
+        """Show it in a notebook: the diagnosis, then a row for each figure, with its protocol at hand."""
+        left, rows = ' style="text-align:left"', ""
+        for name, figure in self.figures.items():
+            cells = f"<th{left}>{escape(name)}</th><td{left}>{escape(value_and_error(figure))}</td>"
+            rows += f'<tr title="{escape(figure.protocol)}">{cells}<td>{escape(figure.split)}</td></tr>'
+        head = escape(f"{self.about['run']}: {self.about['data']}, {self.about['split']}")
+        missing = "".join(f"<li>{escape(name)}: {escape(why)}</li>" for name, why in self.missing.items())
+        more = f"<details><summary>missing</summary><ul>{missing}</ul></details>" if missing else ""
+        return f"<p>{head}</p>{self.diagnosis_html()}<table>{rows}</table>{more}"
 
     @classmethod
     def from_json(cls, table: Mapping[str, Any]) -> Assessment:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from latentia.evaluation.records import Assessment
 from latentia.metrics.figures import Figure, rounded
+
+if TYPE_CHECKING:
+    from latentia.evaluation.records import Assessment
 
 NOTHING = 1e-7
 """An error of this share of its value is one of float32's."""

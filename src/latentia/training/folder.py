@@ -279,11 +279,19 @@ def summaries(root: Path) -> list[tuple[str, ...]]:
     """
     if not root.is_dir():
         raise RunError(f"{root} does not exist; give the folder that your runs are in")
-    rows = [_summary(RunFolder(path.parent)) for path in sorted(root.rglob("run.toml"))]
+    rows = [summary_of(RunFolder(path.parent)) for path in sorted(root.rglob("run.toml"))]
     return [HEADINGS, *rows] if rows else []
 
 
-def _summary(folder: RunFolder) -> tuple[str, ...]:
+def summary_of(folder: RunFolder) -> tuple[str, ...]:
+    """Describe a run in words.
+
+    Args:
+        folder: the run.
+
+    Returns:
+        A word for each of `HEADINGS`.
+    """
     spec = folder.spec()
     metrics = folder.metrics()
     test = next((row for row in reversed(metrics) if row.get("split") == "test"), None)
