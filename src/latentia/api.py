@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,37 +12,23 @@ from latentia import assembly
 from latentia.core import config, storage
 from latentia.core.errors import ConfigError, Note, shell
 from latentia.core.hints import here
+from latentia.core.progress import heard
 
 if TYPE_CHECKING:
+    from torch import nn
+
+    from latentia.core.types import Pass
     from latentia.evaluation import Assessment
     from latentia.explorer.explore import Explorer
     from latentia.report import Axis
     from latentia.runs.session import Trainings
     from latentia.showing import Run
+    from latentia.training import Callback, Moment
 
-from latentia.runs.session import Say, check_learned, silent
+from latentia.runs.own import bound_to_session, lend, network_of, objective_of, told
+from latentia.runs.session import Say, check_learned
 from latentia.runs.session import resume as go_on
 from latentia.runs.session import start as begin
-
-
-def heard(quiet: bool | None) -> tuple[bool, Say]:
-    """Say whether to be quiet, and give what says lines.
-
-    Args:
-        quiet: what was asked for; None for quiet where no person types.
-
-    Returns:
-        Whether to be quiet, and what is called with each line.
-    """
-    from latentia.core.progress import interactive
-
-    quiet = not interactive() if quiet is None else quiet
-    return quiet, silent if quiet else _print
-
-
-def _print(line: str) -> None:
-    """Show a line with its commands as calls of Python."""
-    sys.stdout.write(here(line) + "\n")
 
 
 def train(
@@ -52,10 +37,11 @@ def train(
     out: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
     quiet: bool | None = None,
+    callbacks: Sequence[Callback | Callable[[Moment, Mapping[str, Any]], Any]] = (),
     model: str | None = None,
-    network: str | None = None,
-    likelihood: str | None = None,
-    objective: str | Mapping[str, Any] | None = None,
+    network: str | Mapping[str, Any] | tuple[nn.Module, nn.Module] | None = None,
+    likelihood: str | Mapping[str, Any] | None = None,
+    objective: str | Mapping[str, Any] | Callable[[Pass], Any] | None = None,
     latent_dim: int | None = None,
     hidden: Sequence[int] | None = None,
     beta: float | None = None,
@@ -86,10 +72,15 @@ def train(
         overwrite: train anew where `out` holds a run already, which is removed once settings and data are
             known to be sound.
         quiet: show no progress bar and no lines; by default so in a script, and not in a notebook.
+        callbacks: objects of a subclass of `latentia.training.Callback`, which are called at each step, line
+            of the log and validation and in the end; or functions, called at each validation. What returns
+            True stops the training.
         model: 'vae', 'autoencoder', 'vqvae', 'conditional_vae', ...
-        network: 'mlp', 'conv', 'resnet', ...
+        network: 'mlp', 'conv', 'resnet', ..., a table of its settings, or two modules of torch, `(encoder,
+            decoder)`; see `latentia.networks.modules.Modules`.
         likelihood: 'bernoulli', 'gaussian_optimal', ..., or a loss: 'mse', 'bce', 'l1'.
-        objective: 'elbo', 'iwae', 'beta_tc', ..., or a table of its settings.
+        objective: 'elbo', 'iwae', 'beta_tc', ..., a table of its settings, or a function of what the model
+            computed; see `latentia.objectives.PassFunction`.
         latent_dim: dimensions of the latent.
         hidden: widths of the hidden layers.
         beta: weight of the KL term.
@@ -122,7 +113,8 @@ def train(
         (1, 2)
     """
     words: dict[str, Any] = {
-        "model": model, "network": network, "likelihood": likelihood, "objective": objective,
+        "model": model, "network": network_of(network), "likelihood": likelihood,
+        "objective": objective_of(objective),
         "latent_dim": latent_dim, "hidden": hidden, "beta": beta, "epochs": epochs,
         "max_minutes": max_minutes, "batch_size": batch_size, "lr": lr, "size": size, "fit": fit,
         "label": label, "start": start, "seed": seed, "device": device, "threads": threads,
@@ -130,7 +122,10 @@ def train(
     }  # fmt: skip
     given = {**{word: value for word, value in words.items() if value is not None}, **settings}
     quiet, say = heard(quiet)
-    ended = begin(source, assembly.expand(given), out=out, overwrite=overwrite, quiet=quiet, say=say)
+    sections = assembly.expand(given)
+    if own := bound_to_session(sections):
+        warnings.warn(told(own), Note, stacklevel=2)
+    ended = begin(source, sections, out=out, overwrite=overwrite, quiet=quiet, say=say, callbacks=callbacks)
     return _ended(ended, quiet)
 
 
@@ -142,6 +137,7 @@ def resume(
     device: str | None = None,
     threads: int | None = None,
     quiet: bool | None = None,
+    callbacks: Sequence[Callback | Callable[[Moment, Mapping[str, Any]], Any]] = (),
 ) -> Run:
     """Go on with a run where its last checkpoint left it, and open it.
 
@@ -152,6 +148,7 @@ def resume(
         device: another device.
         threads: another number of threads.
         quiet: as `train`.
+        callbacks: as `train`.
 
     Returns:
         The trained run.
@@ -168,7 +165,7 @@ def resume(
     words = {"epochs": epochs, "max_minutes": max_minutes, "device": device, "threads": threads}
     quiet, say = heard(quiet)
     changes = {word: value for word, value in words.items() if value is not None}
-    return _ended(go_on(path, changes, quiet=quiet, say=say), quiet)
+    return _ended(go_on(path, changes, quiet=quiet, say=say, callbacks=callbacks), quiet)
 
 
 def _ended(ended: Trainings, quiet: bool) -> Run:
@@ -185,12 +182,20 @@ def _ended(ended: Trainings, quiet: bool) -> Run:
     return run
 
 
-def open_run(path: str | os.PathLike[str], *, device: str = "auto") -> Run:
+def open_run(
+    path: str | os.PathLike[str],
+    *,
+    device: str = "auto",
+    network: tuple[nn.Module, nn.Module] | None = None,
+    objective: Callable[[Pass], Any] | None = None,
+) -> Run:
     """Open a run folder.
 
     Args:
         path: the folder.
         device: where to compute: 'cpu', 'cuda', 'cuda:1', ..., or 'auto' for a GPU where there is one.
+        network: the two modules again that a run was trained with, where they cannot be imported.
+        objective: the function again, likewise.
 
     Returns:
         The run, ready for work.
@@ -208,6 +213,7 @@ def open_run(path: str | os.PathLike[str], *, device: str = "auto") -> Run:
     from latentia.showing import Run
 
     place = choose_device(device)  # first: reading takes longer
+    lend(path, {"network": network, "objective": objective})
     return Run.open(path).to(place)
 
 

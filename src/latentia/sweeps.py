@@ -23,6 +23,7 @@ from latentia import api, assembly
 from latentia.core import config, storage
 from latentia.core.errors import ConfigError, RunError, shell
 from latentia.core.hints import here
+from latentia.core.progress import heard
 from latentia.runs import session
 from latentia.runs.session import Say, silent
 from latentia.training.folder import MEMORY, RunFolder, free_name
@@ -217,7 +218,7 @@ def sweep(
         >>> latentia.sweep("digits", over={"beta": [0.5, 4]}, latent_dim=2, epochs=1).name
         'sweep.html'
     """
-    quiet, say = api.heard(quiet)
+    quiet, say = heard(quiet)
     if resume is not None:
         if over or out or settings:
             raise ConfigError("resume goes alone: a sweep keeps its settings")

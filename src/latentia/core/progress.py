@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
+
+from latentia.core.hints import here
 
 
 def in_notebook() -> bool:
@@ -45,3 +47,25 @@ def bar(items: Iterable[Any] | None = None, *, quiet: bool = False, **options: A
 
     options = {"file": sys.stderr, **options}
     return tqdm(items, disable=True if quiet else None, **options)
+
+
+def heard(quiet: bool | None) -> tuple[bool, Callable[[str], None]]:
+    """Say whether to be quiet, and give what says lines.
+
+    Args:
+        quiet: what was asked for; None for quiet where no person types.
+
+    Returns:
+        Whether to be quiet, and what is called with each line.
+    """
+    quiet = not interactive() if quiet is None else quiet
+    return quiet, _silent if quiet else _print
+
+
+def _silent(line: str) -> None:
+    """Say nothing."""
+
+
+def _print(line: str) -> None:
+    """Show a line with its commands as they work here."""
+    sys.stdout.write(here(line) + "\n")

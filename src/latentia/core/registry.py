@@ -227,9 +227,9 @@ def outside(table: Any) -> Iterator[str]:
         Each `package.module:Class`.
     """
     if isinstance(table, Mapping):
-        name = table.get("name")
-        if isinstance(name, str) and is_dotted(name):
-            yield name
+        for name in (table.get("name"), table.get("of")):
+            if isinstance(name, str) and is_dotted(name):
+                yield name
         for value in table.values():
             yield from outside(value)
     elif isinstance(table, (list, tuple)):

@@ -18,7 +18,7 @@ from latentia.data import identity
 from latentia.data.dataset import Dataset
 from latentia.data.options import Types, make_options
 from latentia.data.raw import SPLITS, Options, Raw
-from latentia.data.readers import arrays, hub, outside, shaping, tables
+from latentia.data.readers import arrays, hub, outside, shaping, tables, torch_data
 from latentia.data.readers.kinds import CLIPS, HUB, IMAGES, KNOWN, WORDS, Reader, reader_for, stem
 from latentia.data.schema import Schema
 from latentia.data.splits import make_splits
@@ -74,7 +74,7 @@ def load(
             `.csv`, `.tsv` or `.parquet` file, or of a folder that holds one such file; `hf:owner/name` or
             `hf:` and a local folder; `package.module:function`, a reader of another package, which returns
             what follows here, or a `latentia.data.Raw`; an array, a tensor, a data frame, or a tuple of one
-            of these and labels.
+            of these and labels; a `Dataset` or `DataLoader` of torch, which is read whole.
         size: bring images to this height and width in pixels (one number for both).
         skip_bad: leave images out that cannot be decoded, instead of stopping at the first.
         label: the column, or the array of a `.npz` file, that holds the labels; or the known factor, of
@@ -325,6 +325,7 @@ def _from_reader(source: str, options: Options) -> tuple[str, str, Raw]:
 
 
 def _from_memory(source: Any, options: Options, where: str = "") -> tuple[str, str, Raw]:
+    source = torch_data.examples_of(source) if torch_data.is_torch(source) else source
     data, labels = source if isinstance(source, tuple) and len(source) == 2 else (source, None)
     if hasattr(data, "columns") and hasattr(data, "__getitem__"):
         _require_taken(options, tables.TAKES, where or "a data frame")

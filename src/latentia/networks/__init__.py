@@ -31,6 +31,7 @@ from latentia.networks.ladder import Ladder
 from latentia.networks.ladder_conv import LadderConv
 from latentia.networks.ladder_mlp import LadderMLP
 from latentia.networks.mlp import MLP
+from latentia.networks.modules import Modules
 from latentia.networks.presets import LectureCounted, LectureTanh, lecture_256_64, lecture_conv
 from latentia.networks.resnet import ResNet
 from latentia.networks.tiles import cropped, reflected, through
@@ -67,6 +68,7 @@ __all__ = [
     "LectureTanh",
     "LiteFeatures",
     "Masked",
+    "Modules",
     "Network",
     "ResNet",
     "Streamed",

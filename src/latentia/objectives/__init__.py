@@ -8,7 +8,7 @@ from latentia.objectives.code_entropy import CodeEntropy
 from latentia.objectives.control_vae import ControlVAE
 from latentia.objectives.density import Density
 from latentia.objectives.elbo import ELBO
-from latentia.objectives.function import LossFunction
+from latentia.objectives.function import LossFunction, PassFunction
 from latentia.objectives.geco import GECO
 from latentia.objectives.iwae import BOUND, IWAE, DReG, StickingTheLanding
 from latentia.objectives.masked import MaskedReconstruction
@@ -49,6 +49,7 @@ __all__ = [
     "MaskedReconstruction",
     "MultiScaleSSIM",
     "Objective",
+    "PassFunction",
     "Perceptual",
     "RateDistortion",
     "Reconstruction",

@@ -1,4 +1,4 @@
-"""A loss that reads no latents, for modules that have none: a classifier, a denoiser, a flow."""
+"""Functions as objectives: of a pass of a model, or, where there are no latents, of a module and a batch."""
 
 from __future__ import annotations
 
@@ -7,9 +7,52 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from latentia.core import own
+from latentia.core.errors import ConfigError
 from latentia.core.needs import Words
-from latentia.core.types import Batch, Terms
+from latentia.core.registry import register
+from latentia.core.types import Batch, Pass, Terms
 from latentia.objectives.base import Objective
+
+
+@register("objective", "function")
+class PassFunction(Objective):
+    """A function of a `Pass` that gives a loss for each example, or whole `Terms`.
+
+    From Python `objective=function`. A loss of shape `(B,)` counts as distortion, and bounds nothing.
+    """
+
+    needs: Words = frozenset()
+    gives: Words = frozenset()
+    reads = ("loss", "nothing")
+
+    def __init__(self, of: str, samples: int = 1) -> None:
+        """Find the function.
+
+        Args:
+            of: where it is, `package.module:NAME`.
+            samples: latent samples for each example.
+        """
+        self.of = of
+        self.samples = samples
+        self.function: Callable[[Pass], Any] = own.found(of, "objective")
+        if not callable(self.function):
+            raise ConfigError(f"'objective.of' ({of}) is no function")
+
+    def __call__(self, state: Pass, progress: float = 1.0) -> Terms:
+        """Score a pass; see `Objective`."""
+        found = self.function(state)
+        if isinstance(found, Terms):
+            return found
+        want = tuple(state.batch.x.shape[:1])
+        if not isinstance(found, Tensor) or tuple(found.shape) != want:
+            got = f"shape {tuple(found.shape)}" if isinstance(found, Tensor) else type(found).__name__
+            raise ConfigError(
+                f"the objective function has to give a loss of shape {want}, one for each example, or Terms, "
+                f"not {got}"
+            )
+        zero = found.new_zeros(()).expand_as(found)
+        return Terms(distortion=found, rate=zero, penalty=zero)
 
 
 class LossFunction(Objective):

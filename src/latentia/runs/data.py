@@ -18,17 +18,21 @@ from latentia.core.event import Event
 from latentia.data.dataset import Dataset
 from latentia.data.identity import Rows, fingerprint, found, rows_of, same, taken
 from latentia.data.matching import where_of
+from latentia.data.packing.pack import keep
 from latentia.data.record import DataRecord
 from latentia.data.shards import Examples
 from latentia.data.sources import load_again
 from latentia.data.splits import spread
 from latentia.runs.model import Trained
 from latentia.runs.recipe import read_recipe
-from latentia.training.folder import RunFolder, recorded_source
+from latentia.training.folder import MEMORY, RunFolder, recorded_source
+
+KEPT = 4 << 30
+"""Bytes of data in memory that a run keeps at the most."""
 
 
 def remember(folder: RunFolder, dataset: Dataset) -> None:
-    """Keep by what the examples of a run are known again.
+    """Keep by what the examples of a run are known again, and examples that were in memory themselves.
 
     Args:
         folder: the run.
@@ -37,6 +41,8 @@ def remember(folder: RunFolder, dataset: Dataset) -> None:
     Raises:
         LatentiaError: if the folder cannot be written.
     """
+    if dataset.source == MEMORY and dataset.x.nbytes <= KEPT:
+        keep(dataset, folder.data)
     rows = rows_of(dataset)
     if rows is None:
         return

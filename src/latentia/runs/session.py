@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from latentia.data.dataset import Dataset
     from latentia.objectives import Objective
     from latentia.runs.start import Start
-    from latentia.training import Outcome, Training
+    from latentia.training import Outcome
+    from latentia.training.callbacks import Given
 
 RUNS = Path("runs")
 
@@ -82,6 +83,7 @@ def start(
     overwrite: bool = False,
     quiet: bool = False,
     say: Say = silent,
+    callbacks: Sequence[Given] = (),
 ) -> Trainings:
     """Start a run.
 
@@ -92,6 +94,7 @@ def start(
         overwrite: remove a run that is in this place, once the new one is known to be sound.
         quiet: show no progress bar.
         say: called with each line that a person wants to read.
+        callbacks: the user's own, see `latentia.training.Callback`.
 
     Returns:
         How it ended.
@@ -135,7 +138,7 @@ def start(
         if line := assembly.out_of_range(spec, dataset):
             say(f"note: {line}")
         folder = RunFolder(processes.tell(processes.alone(create)) or "")
-        return _work(folder, spec, dataset, parts, processes, begins, quiet=quiet, say=say)
+        return _work(folder, spec, dataset, parts, processes, begins, quiet, say, callbacks)
 
 
 def _fresh(spec: dict[str, Any], dataset: Dataset, processes: Processes) -> assembly.Parts:
@@ -159,6 +162,7 @@ def resume(
     *,
     quiet: bool = False,
     say: Say = silent,
+    callbacks: Sequence[Given] = (),
 ) -> Trainings:
     """Go on with a run where its last checkpoint left it.
 
@@ -167,6 +171,7 @@ def resume(
         changes: training settings that may change on the way, those of `CHANGEABLE`.
         quiet: show no progress bar.
         say: called with each line that a person wants to read.
+        callbacks: as `start`.
 
     Returns:
         How it ended.
@@ -206,7 +211,7 @@ def resume(
         begins = processes.in_turn(lambda: start_again(folder, spec))
         if changes:
             processes.alone(lambda: storage.write_text(folder.run_file, config.write_toml(spec)))
-        return _work(folder, spec, dataset, parts, processes, begins, quiet=quiet, say=say)
+        return _work(folder, spec, dataset, parts, processes, begins, quiet, say, callbacks)
 
 
 def _divide(training: dict[str, Any], processes: Processes) -> None:
@@ -273,14 +278,15 @@ def _work(
     parts: assembly.Parts,
     processes: Processes,
     begins: Start | None,
-    *,
     quiet: bool,
     say: Say,
+    callbacks: Sequence[Given],
 ) -> Trainings:
     """Train in an existing run folder, held for this run alone."""
     from latentia.core.devices import choose_device
     from latentia.data.record import DataRecord
     from latentia.runs.fitting import split_loaders
+    from latentia.runs.lines import describe_run, describe_sharing
     from latentia.runs.recipe import describe
     from latentia.runs.start import begin_at, begin_prior, without_prior
     from latentia.training import Trainer, Training
@@ -293,9 +299,9 @@ def _work(
         record = DataRecord.of(dataset, spec["data"])
         recipe = describe(spec, dataset.event, dataset.label_names, record)
         processes.alone(lambda: storage.write_json(folder.model_file, recipe))
-        say(_describe_run(folder, spec, parts, device))
+        say(describe_run(folder, spec, parts, device))
         if processes.count > 1 or settings.sharding != "none":
-            say(_describe_sharing(settings, processes))
+            say(describe_sharing(settings, processes))
         assembly.begin(parts, dataset, settings.seed)
         if begins:
             say(f"it begins at the weights of {begins.title}")
@@ -308,8 +314,9 @@ def _work(
         splits = split_loaders(parts, dataset, device)
         model = parts.model.to(device)
         trainer = Trainer(
-            model, parts.objective, splits, settings, folder, quiet=quiet, processes=processes, say=say
-        )
+            model, parts.objective, splits, settings, folder, quiet=quiet, processes=processes, say=say,
+            callbacks=callbacks,
+        )  # fmt: skip
         outcome = trainer.fit()
         for note in outcome.notes:
             say(f"note: {note}; went on from the checkpoint before")
@@ -333,30 +340,6 @@ def _keep_spread(folder: RunFolder, dataset: Dataset) -> None:
     run = Run.open(folder.path)
     run.dataset = dataset
     run.keep_spread()
-
-
-def _describe_run(folder: RunFolder, spec: Mapping[str, Any], parts: assembly.Parts, device: Any) -> str:
-    count = sum(parameter.numel() for parameter in parts.model.parameters())
-    training, latent = spec["training"], "x".join(map(str, parts.model.latent))
-    number = training["threads"] if device.type == "cpu" else None
-    shared = f", {number} thread{'s' * (number != 1)}" if number else ""
-    return (
-        f"{folder.path}: {spec['model']['name']} with {latent} latents, network "
-        f"{spec['network']['name']}, likelihood {spec['likelihood']['name']}, transform "
-        f"{spec['transform']['name']}, {count:,} parameters, {training['epochs']} epochs on {device}{shared}"
-    )
-
-
-def _describe_sharing(settings: Training, processes: Processes) -> str:
-    count, parts = processes.count, settings.accumulate
-    if count == 1:
-        return "training.sharding: one process holds all weights"
-    idle = " (who has none helps to evaluate)" if count > parts else ""
-    shards = ", each with its share of the weights," if settings.sharding == "full" else ""
-    return (
-        f"{count} processes{shards} work on {parts} part{'s' * (parts != 1)} of a batch{idle}; one process "
-        f"with training.accumulate={parts} gives the same curve"
-    )
 
 
 def _test(

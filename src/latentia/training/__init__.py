@@ -1,5 +1,6 @@
 """Training: the one loop, its checkpoints, its trackers. It knows no model by name."""
 
+from latentia.training.callbacks import Callback, Moment
 from latentia.training.checkpoint import Checkpoints, Progress, checkpoint_files
 from latentia.training.engines import Engine
 from latentia.training.loop import Outcome, Trainer
@@ -8,10 +9,12 @@ from latentia.training.settings import Training
 from latentia.training.watch import LatentWatch, LossWatch, Watch
 
 __all__ = [
+    "Callback",
     "Checkpoints",
     "Engine",
     "LatentWatch",
     "LossWatch",
+    "Moment",
     "Outcome",
     "Progress",
     "Trainer",

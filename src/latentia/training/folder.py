@@ -4,6 +4,7 @@
 NAME/  run.toml           the resolved specification, enough to repeat the run
        model.safetensors  the best weights so far    model.json   the recorded constructor calls
        metrics.jsonl      one line per logged step
+       data/              the data of the run, as shards, where they were in memory
        examples.safetensors  the checksum and the split of every example, by which they are known again
        latents.json       mean and spread of the latents of training examples
        checkpoints/       everything that the future of the run depends on
@@ -94,6 +95,11 @@ class RunFolder:
     def checkpoints(self) -> Path:
         """The folder of checkpoints."""
         return self.path / "checkpoints"
+
+    @property
+    def data(self) -> Path:
+        """The data that the run was trained on, where they were in memory."""
+        return self.path / "data"
 
     @property
     def report_file(self) -> Path:
@@ -249,14 +255,19 @@ def recorded_source(folder: RunFolder, spec: Mapping[str, Any]) -> dict[str, Any
         The arguments of `latentia.load`.
 
     Raises:
-        RunError: if the data were an array in memory, which nobody can read again.
+        RunError: if the data were in memory, and too large to be kept beside the run.
     """
     options = dict(spec["data"])
-    if options.get("source") == MEMORY:
+    if options.get("source") != MEMORY:
+        return options
+    if not folder.data.is_dir():
         raise RunError(
-            f"{folder.path} was trained on an array in memory; save it as .npy or .npz and train on the file"
+            f"{folder.path} was trained on data in memory that it has not kept; save them as .npy or .npz "
+            "and train on the file"
         )
-    return options
+    # How they were read and split is done: what is left is what training does with them.
+    own = {name: options[name] for name in ("buffer", "flip", "crop") if name in options}
+    return {**own, "source": str(folder.data)}
 
 
 MEMORY = "memory"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from latentia.core.processes import Processes
 from latentia.core.progress import bar as progress_bar
 from latentia.data.loader import Loader
 from latentia.objectives import Objective
+from latentia.training.callbacks import Callbacks, Given, Moment
 from latentia.training.checkpoint import Checkpointed, Progress
 from latentia.training.discriminator import TrainedDiscriminator
 from latentia.training.engines import Engine, engine
@@ -73,6 +74,7 @@ class Trainer:
         title: str | None = None,
         processes: Processes = Processes(),  # noqa: B008 - immutable
         say: Callable[[str], None] = lambda line: None,
+        callbacks: Sequence[Given] = (),
     ) -> None:
         """Bring the parts together.
 
@@ -87,7 +89,9 @@ class Trainer:
             title: what the progress bar is called.
             processes: who trains it; the first one writes the folder.
             say: called with each line that a person wants to read.
+            callbacks: the user's own, see `latentia.training.Callback`.
         """
+        self.callbacks = Callbacks(callbacks, processes.count)
         self.model = model
         if next(model.parameters()).device.type == "cuda":  # on a CPU it was measured to gain nothing
             _lay_out(model)
@@ -166,6 +170,8 @@ class Trainer:
 
                 now = time.monotonic()
                 progress.seconds = before + now - started
+                if self.callbacks.each_step:
+                    self._heed(progress, self.callbacks.step(self._moment(progress)))
                 epoch_over = position + 1 == self.epoch_steps
                 if progress.step % settings.log_every == 0 or epoch_over:
                     logged = self._log(progress, bar, logged)
@@ -189,6 +195,7 @@ class Trainer:
                 progress.finished = "epochs"
             if progress.finished or progress.best_step is None:
                 self._finish(progress)
+            self.callbacks.ended(self._moment(progress))
             signalled = interrupts.together(self.processes)
         self.record.close(self.model)
         return self._outcome(progress, signalled, notes)
@@ -239,6 +246,8 @@ class Trainer:
         if self.settings.skip:
             row["skipped"] = int((~taken).sum())
         self.record.log(row)
+        if self.callbacks:
+            self._heed(progress, self.callbacks.logged(self._moment(progress), row))
         bar.update(steps)
         shown = self.watch.steps(self.watched, progress.step, means)
         bar.set_postfix({**shown, "images/s": f"{rate:,.0f}", **self.validated}, refresh=False)
@@ -265,7 +274,7 @@ class Trainer:
         share = progress.step / self.total_steps
         with self._averaged():
             with self.engine.gathered():
-                score = self._score(progress.step, share)
+                score = self._score(progress, share)
             if share < self.objective.chosen_from or not self.objective.settled(share):
                 return
             if progress.best_score is None or score < progress.best_score:
@@ -276,14 +285,26 @@ class Trainer:
                 if self.settings.patience and progress.stale >= self.settings.patience:
                     progress.finished = "early"
 
-    def _score(self, step: int, share: float) -> float:
+    def _moment(self, progress: Progress) -> Moment:
+        folder = None if self.folder is None else self.folder.path
+        return Moment(progress.step, self.total_steps, progress.step / self.epoch_steps, self.model, folder)
+
+    def _heed(self, progress: Progress, stop: bool) -> None:
+        """End the training where a callback says so."""
+        if stop:
+            progress.finished = "early"
+
+    def _score(self, progress: Progress, share: float) -> float:
         """Have the validation split looked at, and log what was seen."""
+        step = progress.step
         seen = self.watch.validate(self.watched, step, share)
         if not math.isfinite(seen.score):
             error = TrainingError(f"the validation loss is {seen.score} at step {step}; try a lower lr")
             raise self.processes.refuse(error)
         for row in seen.rows:
             self.record.log({"split": row["split"], "step": step, **row})
+            if self.callbacks and row["split"] == "validation":
+                self._heed(progress, self.callbacks.validated(self._moment(progress), row))
         self.validated |= seen.shown
         return seen.score
 

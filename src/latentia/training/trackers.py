@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import abc
+import importlib
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
+from latentia.core import config, storage
 from latentia.core.errors import MissingExtra
 from latentia.core.registry import register
 
@@ -50,10 +53,109 @@ class TensorBoard(Tracker):
 
     def log(self, row: Mapping[str, Any]) -> None:
         """Write every number as a scalar; see `Tracker`."""
-        for name, value in row.items():
-            if isinstance(value, (int, float)) and name != "step":
-                self.writer.add_scalar(f"{row['split']}/{name}", value, row["step"])
+        for name, value in numbers(row).items():
+            self.writer.add_scalar(name, value, row["step"])
 
     def close(self) -> None:
         """Flush and close; see `Tracker`."""
         self.writer.close()
+
+
+@register("tracker", "wandb")
+class WeightsAndBiases(Tracker):
+    """A run of Weights & Biases, by the name of the run folder; a resumed run goes on in the same one.
+
+    It is set up as wandb itself is: `wandb login`, or `WANDB_MODE=offline`; `WANDB_PROJECT`, or `latentia`.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Begin a run, or go on with it.
+
+        Args:
+            folder: the run folder.
+
+        Raises:
+            MissingExtra: if the package wandb is not installed.
+        """
+        wandb = _imported("wandb")
+        kept = folder / "wandb.json"
+        self.run = wandb.init(
+            project=os.environ.get("WANDB_PROJECT", "latentia"),
+            name=folder.resolve().name,
+            id=storage.read_json(kept)["id"] if kept.is_file() else None,
+            resume="allow",
+            dir=str(folder),
+            config=config.read_toml(folder / "run.toml"),
+        )
+        storage.write_json(kept, {"id": self.run.id})
+
+    def log(self, row: Mapping[str, Any]) -> None:
+        """Write every number, and the step that it is of; see `Tracker`."""
+        self.run.log({**numbers(row), "step": row["step"]})
+
+    def close(self) -> None:
+        """End the session; see `Tracker`."""
+        self.run.finish()
+
+
+@register("tracker", "mlflow")
+class MLflow(Tracker):
+    """A run of MLflow, by the name of the run folder; a resumed run goes on in the same one.
+
+    It goes where `MLFLOW_TRACKING_URI` says, into the experiment `MLFLOW_EXPERIMENT_NAME`, or `latentia`.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Begin a run, or go on with it.
+
+        Args:
+            folder: the run folder.
+
+        Raises:
+            MissingExtra: if the package mlflow is not installed.
+        """
+        self.client = _imported("mlflow").MlflowClient()
+        kept = folder / "mlflow.json"
+        if kept.is_file():
+            self.id = storage.read_json(kept)["id"]
+            return
+        name = os.environ.get("MLFLOW_EXPERIMENT_NAME", "latentia")
+        experiment = self.client.get_experiment_by_name(name)
+        place = self.client.create_experiment(name) if experiment is None else experiment.experiment_id
+        self.id = self.client.create_run(place, run_name=folder.resolve().name).info.run_id
+        for section, table in config.read_toml(folder / "run.toml").items():
+            for key, value in table.items():
+                self.client.log_param(self.id, f"{section}.{key}", value)
+        storage.write_json(kept, {"id": self.id})
+
+    def log(self, row: Mapping[str, Any]) -> None:
+        """Write every number, at its step; see `Tracker`."""
+        for name, value in numbers(row).items():
+            self.client.log_metric(self.id, name, value, step=row["step"])
+
+    def close(self) -> None:
+        """End the session; see `Tracker`."""
+        self.client.set_terminated(self.id)
+
+
+def _imported(package: str) -> Any:
+    try:
+        return importlib.import_module(package)
+    except ImportError as error:
+        raise MissingExtra(package, package, f"training.trackers={package}") from error
+
+
+def numbers(row: Mapping[str, Any]) -> dict[str, float]:
+    """Give what a line of the log has of numbers, each by the split and its name.
+
+    Args:
+        row: the line.
+
+    Returns:
+        The numbers.
+    """
+    return {
+        f"{row['split']}/{name}": value
+        for name, value in row.items()
+        if isinstance(value, (int, float)) and name != "step"
+    }

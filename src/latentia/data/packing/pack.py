@@ -21,6 +21,7 @@ import numpy as np
 from latentia.core import progress, storage
 from latentia.core.errors import ConfigError, DataError, nearest, reason
 from latentia.core.threads import cores
+from latentia.data.dataset import Dataset
 from latentia.data.options import make_options
 from latentia.data.packing.arrays import ArrayJob
 from latentia.data.packing.clips import ClipJob
@@ -111,6 +112,21 @@ def pack(
         _pack(job, plan(job, shard_mb << 20), folder, where, quiet)
         (folder / _UNPACKED).unlink(missing_ok=True)
     return folder
+
+
+def keep(dataset: Dataset, folder: Path) -> None:
+    """Write data that are in memory as a folder of shards, which `load` gives back with the same splits.
+
+    Args:
+        dataset: the data.
+        folder: a new folder.
+
+    Raises:
+        LatentiaError: if it cannot be written.
+    """
+    with storage.new_folder(folder) as made:
+        job = ArrayJob(dataset)
+        _pack(job, plan(job, 256 << 20), made, dataset.source, True)
 
 
 def _settings(given: Mapping[str, Any]) -> dict[str, Any]:
