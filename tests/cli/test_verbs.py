@@ -370,3 +370,45 @@ def test_grey_values_of_255_are_outside_of_bernoulli(capsys, tmp_path):
     )
     assert "'bernoulli' needs values in [0, 1], and the data reach 255" in line
     assert not (tmp_path / "run").exists()
+
+
+def test_encode_says_which_example_each_latent_is_of(tmp_path, capsys):
+    for at in range(24):
+        place = tmp_path / "photos" / ("cats" if at % 2 else "dogs")
+        place.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((8, 8), 10 * at, np.uint8)).save(place / f"{at}.png")
+    assert latentia("train", tmp_path / "photos", *TINY, "--out", tmp_path / "run") == 0
+    out = tmp_path / "z.parquet"
+    assert latentia("encode", tmp_path / "run", tmp_path / "photos", "--about", "-o", out) == 0
+    frame = pytest.importorskip("pandas").read_parquet(out)
+    assert list(frame.columns) == ["row", "file", "label", "z0", "z1", "z2"]
+    assert len(frame) == 24
+    assert all(file.startswith(label) for file, label in zip(frame["file"], frame["label"]))
+    from latentia.api import open_run
+
+    opened = open_run(tmp_path / "run")
+    file, row = frame["file"][5], frame.loc[5, ["z0", "z1", "z2"]].to_numpy(float)
+    picture = np.asarray(Image.open(tmp_path / "photos" / file))
+    assert opened.inference.encode(picture[None, None]) == pytest.approx(row[None], abs=1e-5)
+    # From the cache, and of the run's own test split, the names are the same.
+    assert latentia("encode", tmp_path / "run", "--about", "-o", tmp_path / "own.csv") == 0
+    own = (tmp_path / "own.csv").read_text().splitlines()
+    assert own[0] == "row,file,label,z0,z1,z2"
+    line = dict(zip(own[0].split(","), own[1].split(",")))
+    same = frame[frame["file"] == line["file"]]
+    assert float(line["z0"]) == pytest.approx(float(same["z0"].iloc[0]), abs=1e-5)
+    # A single picture, and a folder with one that is damaged beside it.
+    assert latentia("encode", tmp_path / "run", tmp_path / "photos" / file, "-o", tmp_path / "one.npy") == 0
+    assert np.load(tmp_path / "one.npy") == pytest.approx(row[None], abs=1e-5)
+    assert latentia("train", tmp_path / "photos" / file, *TINY, "--out", tmp_path / "few") == 2
+    assert "at least" in capsys.readouterr().err
+    (tmp_path / "few").mkdir()
+    (tmp_path / "few" / "a.png").write_bytes((tmp_path / "photos" / file).read_bytes())
+    (tmp_path / "few" / "b.png").write_bytes(b"broken")
+    assert latentia("encode", tmp_path / "run", tmp_path / "few", "-o", tmp_path / "few.npy") == 2
+    capsys.readouterr()
+    few = tmp_path / "few.csv"
+    assert latentia("encode", tmp_path / "run", tmp_path / "few", "--skip-bad", "--about", "-o", few) == 0
+    assert [line.split(",")[1] for line in few.read_text().splitlines()] == ["file", "a.png"]
+    assert latentia("encode", tmp_path / "run", "--about", "-o", tmp_path / "z.npy") == 2
+    assert "this is a table; end the name in .csv or .parquet" in capsys.readouterr().err

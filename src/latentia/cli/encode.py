@@ -8,10 +8,12 @@ import click
 
 from latentia.cli.output import (
     check_output,
+    check_table,
     device_option,
     run_argument,
     skip_bad_option,
     write_array,
+    write_columns,
     write_splits,
 )
 from latentia.core.errors import shell
@@ -33,6 +35,11 @@ from latentia.core.hints import here
     "--moments",
     is_flag=True,
     help="Give means and log variances, of which --model diffusion draws anew in each step; into a folder.",
+)
+@click.option(
+    "--about",
+    is_flag=True,
+    help="Put row, file and label of each example beside its latent, in a .csv or .parquet.",
 )
 @click.option("--codes", is_flag=True, help="Give the codes of a model that has codes, whole numbers.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the draw.")
@@ -57,6 +64,7 @@ def command(
     split: str | None,
     skip_bad: bool,
     sample: bool,
+    about: bool,
     moments: bool,
     codes: bool,
     seed: int,
@@ -79,6 +87,8 @@ def command(
         if len(kinds) > 1:
             first, second = (f"--{kind}" for kind in kinds[:2])
             raise click.UsageError(f"{first} and {second} are two kinds of latents; give one of them")
+        if about:
+            raise click.UsageError("--about is for a table; a folder keeps labels anyway")
         if skip_bad:
             raise click.UsageError("--skip-bad is not for a folder; pack SOURCE with it first")
         _into_folder(run, source, output, kinds[0] if kinds else "mean", seed, whole, device)
@@ -87,7 +97,7 @@ def command(
         raise click.UsageError("moments are for training; encode them into a folder")
     if whole:
         raise click.UsageError("whole pictures have sizes of their own; encode them into a folder")
-    check_output(output)
+    check_table(output) if about else check_output(output)
     from latentia.api import open_run
     from latentia.core.processes import refuse_several
     from latentia.data.readers.clips import is_film
@@ -104,12 +114,20 @@ def command(
     if split == "each":
         write_splits(output, opened.encode_splits(source, sample=sample, seed=seed, skip_bad=skip_bad))
         return
-    taken = opened.take(source, split, count or None, skip_bad=skip_bad)
+    dataset = (
+        opened.dataset if source is None else opened.other(source, **{"skip_bad": True} if skip_bad else {})
+    )
+    rows = opened.rows(dataset, split)[: count or None]
+    taken = dataset.part(rows), opened.conditions_at(rows, dataset)
     if codes:
         found, letter = opened.inference.codes(*taken), "k"
     else:
         found, letter = opened.inference.encode(*taken, sample=sample, seed=seed), "z"
-    write_array(output, found, tuple(f"{letter}{i}" for i in range(found[0].size)))
+    names = tuple(f"{letter}{i}" for i in range(found[0].size))
+    if about:
+        write_columns(output, {**dataset.about(rows), **dict(zip(names, found.reshape(len(found), -1).T))})
+    else:
+        write_array(output, found, names)
 
 
 def _into_folder(

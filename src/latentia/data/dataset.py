@@ -49,6 +49,7 @@ class Dataset:
         given_test: the source brought its own test split.
         given_validation: the source brought its own validation split.
         skipped: the files that were left out because they could not be read.
+        names: the file that each example is; empty where examples are no files of their own.
         factors: the known factors of variation from which the examples were made, `(N, F)` int64,
             column f holding the classes 0..n_f-1 of factor f, or None where none are known.
         factor_names: what the factors are called, one name for each column of `factors`.
@@ -78,6 +79,7 @@ class Dataset:
     given_test: bool = False
     given_validation: bool = False
     skipped: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
     factors: np.ndarray | None = None
     factor_names: tuple[str, ...] = ()
     buffer: int = 1 << 30
@@ -142,6 +144,24 @@ class Dataset:
             The examples: an array, or unread where the data stay in their files.
         """
         return self.x.over(rows) if isinstance(self.x, Shards) else self.x[rows]
+
+    def about(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """Say which examples these are, for a table of what is made of them.
+
+        Args:
+            rows: their positions.
+
+        Returns:
+            `row`, the position; `file`, where examples are files; `label`, where they have labels: by name,
+            where they have names, and empty for none. `(n,)` each.
+        """
+        found: dict[str, np.ndarray] = {"row": np.asarray(rows)}
+        if self.names:
+            found["file"] = np.array([self.names[row] for row in rows.tolist()])
+        if self.labels is not None:
+            labels = self.labels[rows]
+            found["label"] = np.array([*self.label_names, ""])[labels] if self.label_names else labels
+        return found
 
     def few(self, rows: np.ndarray) -> np.ndarray:
         """Choose as many positions as memory has room for the examples of, evenly spaced.

@@ -147,6 +147,7 @@ def taken(known: Rows, at: np.ndarray, dataset: Dataset) -> Dataset:
         pictures=None if dataset.pictures is None else dataset.pictures.over(at),
         splits=splits,
         labels=None if dataset.labels is None else dataset.labels[at],
+        names=tuple(dataset.names[row] for row in at.tolist()) if dataset.names else (),
         factors=None if dataset.factors is None else dataset.factors[at],
         left_out={**dataset.left_out, **({"added since the training": added} if added else {})},
     )

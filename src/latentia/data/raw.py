@@ -113,6 +113,7 @@ class Raw:
         high: the value that stands for 1.0.
         columns: the names of a table's columns.
         skipped: the files that were left out.
+        names: the file that each example is, in their order; empty where they are no files of their own.
         factors: the known factors of variation, `(N, F)` int64, column f holding the classes 0..n_f-1
             of factor f, or None where none are known.
         factor_names: what the factors are called, one name for each column.
@@ -138,6 +139,7 @@ class Raw:
     high: float = 255.0
     columns: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
     factors: np.ndarray | None = None
     factor_names: tuple[str, ...] = ()
     given: tuple[str, ...] | None = None

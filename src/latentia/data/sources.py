@@ -251,6 +251,7 @@ def _dataset(
         given_test="test" in given,
         given_validation="validation" in given,
         skipped=raw.skipped,
+        names=raw.names,
         factors=raw.factors,
         factor_names=raw.factor_names,
         buffer=options.buffer,

@@ -93,7 +93,7 @@ def open_files(path: Path) -> Files:
     """Open a source of image files.
 
     Args:
-        path: a folder, a zip archive, or a tar archive, gzipped or not.
+        path: a folder, a zip archive, or a tar archive, gzipped or not; or a single picture.
 
     Returns:
         Its image files, those without an ending by their content; hidden files and what macOS adds to
@@ -104,6 +104,8 @@ def open_files(path: Path) -> Files:
     """
     if path.is_dir():
         return _Folder(path)
+    if path.suffix.lower() in SUFFIXES:
+        return _Folder(path.parent, [path.name])
     return _Zip(path) if path.suffix.lower() == ".zip" else _Tar(path)
 
 

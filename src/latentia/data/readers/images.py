@@ -69,6 +69,7 @@ def _decode(files: Files, options: Options, table: LabelFile | None, where: str)
         parts,
         high,
         skipped=skipped,
+        names=tuple(files.names[at] for at in arrangement.order[good].tolist()),
         layout=layout,
         label=label,
         left_out={**arrangement.left_out, **left_out},

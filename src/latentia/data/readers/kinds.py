@@ -108,7 +108,7 @@ def reader_for(path: Path, bare: bool, clips: bool = False) -> tuple[Reader, Pat
     if reader:
         return reader, path
     if path.suffix.lower() in SUFFIXES:
-        raise DataError(f"{path}: is a single image; give the folder that holds the images")
+        return IMAGES, path  # one picture is an example to encode; of training it is too few
     raise DataError(f"{path}: files of this kind cannot be read; latentia reads {KNOWN}")
 
 
