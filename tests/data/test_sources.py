@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from latentia.data import load
 
@@ -81,7 +82,9 @@ def test_kinds_that_are_not_read(tmp_path, refused):
         (tmp_path / name).write_bytes(b"x")
         refused(tmp_path / name, tmp_path / name, "cannot be read", ".npz")
     (tmp_path / "a.png").write_bytes(b"x")
-    refused(tmp_path / "a.png", "a single image", "folder")
+    refused(tmp_path / "a.png", "'a.png'", "--skip-bad")
+    Image.fromarray(np.zeros((4, 4), np.uint8)).save(tmp_path / "b.png")
+    refused(tmp_path / "b.png", "holds 1 example; at least 2 are needed")
     (tmp_path / "empty").mkdir()
     refused(tmp_path / "empty", tmp_path / "empty", "empty folder")
     refused(7, "int")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -18,6 +20,9 @@ from latentia.cli.output import (
 )
 from latentia.core.errors import shell
 from latentia.core.hints import here
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @click.command("encode", short_help="Turn data into latents.")
@@ -114,18 +119,22 @@ def command(
     if split == "each":
         write_splits(output, opened.encode_splits(source, sample=sample, seed=seed, skip_bad=skip_bad))
         return
-    dataset = (
-        opened.dataset if source is None else opened.other(source, **{"skip_bad": True} if skip_bad else {})
-    )
+    bad = {"skip_bad": True} if skip_bad else {}
+    dataset = opened.dataset if source is None else opened.other(source, **bad)
     rows = opened.rows(dataset, split)[: count or None]
     taken = dataset.part(rows), opened.conditions_at(rows, dataset)
     if codes:
         found, letter = opened.inference.codes(*taken), "k"
     else:
         found, letter = opened.inference.encode(*taken, sample=sample, seed=seed), "z"
+    _write(output, found, letter, dataset.about(rows) if about else {})
+
+
+def _write(output: Path, found: np.ndarray, letter: str, about: Mapping[str, np.ndarray]) -> None:
+    """Write latents, beside what is said of each."""
     names = tuple(f"{letter}{i}" for i in range(found[0].size))
     if about:
-        write_columns(output, {**dataset.about(rows), **dict(zip(names, found.reshape(len(found), -1).T))})
+        write_columns(output, {**about, **dict(zip(names, found.reshape(len(found), -1).T, strict=True))})
     else:
         write_array(output, found, names)
 

@@ -25,8 +25,8 @@ def run_options(function: click.decorators.FC) -> click.decorators.FC:
             click.option(
                 "--network",
                 help="mlp, conv, resnet, or a lecture's network; grid for latents that keep height and "
-                "width; kl_codec or deep_codec for photographs; causal3d for clips; ladder_mlp or "
-                "ladder_conv for a hierarchical_vae.",
+                "width; kl_codec, deep_codec or hyper_codec for photographs; causal3d for clips; "
+                "ladder_mlp or ladder_conv for a hierarchical_vae.",
             ),
             click.option(
                 "--likelihood",
