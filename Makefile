@@ -54,7 +54,8 @@ bench: $(BENCH_ENV)
 # In place, with outputs and without times, so that what changes is what came out.
 notebooks: $(ENV)
 	$(BIN)/python -m jupyter nbconvert --to notebook --execute --inplace \
-	  --ExecutePreprocessor.record_timing=False $(or $(NOTEBOOK),examples/*.ipynb)
+	  --ExecutePreprocessor.record_timing=False --ExecutePreprocessor.store_widget_state=False \
+	  $(or $(NOTEBOOK),examples/*.ipynb)
 
 # Links inside the site are checked as it is built.
 docs: $(ENV)
