@@ -43,12 +43,13 @@ def run_notebook(notebook, folder):
     (folder / "given.ipynb").write_text(json.dumps(notebook), encoding="utf-8")
     own = {name: str(folder / "jupyter") for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "IPYTHONDIR")}
     path = os.pathsep.join(filter(None, [str(ROOT / "src"), os.environ.get("PYTHONPATH")]))
+    environment = {name: value for name, value in os.environ.items() if name != "TQDM_DISABLE"}
     convert = [sys.executable, "-m", "jupyter", "nbconvert", "--to", "notebook", "--execute"]
     done = subprocess.run(
         [*convert, "--output", "done.ipynb", "given.ipynb"],
         check=False,
         cwd=folder,
-        env={**os.environ, **own, "PYTHONPATH": path},
+        env={**environment, **own, "PYTHONPATH": path},
         capture_output=True,
         text=True,
         timeout=600,

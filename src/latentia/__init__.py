@@ -1,16 +1,16 @@
 """latentia: learn a latent space from data and put it to work.
 
-Train on a name, a path, an array or a data frame; what comes back is a run, which a folder keeps:
+Train on a name, a path, an array or a data frame; what comes back is a run, which a folder keeps::
 
     run = latentia.train("digits", model="vae", latent_dim=8)
     run.encode(x), run.decode(z), run.reconstruct(x), run.sample(64)
 
-Go on with a run that was stopped, or open one that is there:
+Go on with a run that was stopped, or open one that is there::
 
     run = latentia.resume("runs/digits-vae", epochs=100)
     run = latentia.open_run("runs/digits-vae")
 
-Measure it, look at it, and put it beside others:
+Measure it, look at it, and put it beside others::
 
     latentia.evaluate(run).figures["mse"]
     latentia.report(run)                                a page that opens anywhere
@@ -18,7 +18,7 @@ Measure it, look at it, and put it beside others:
     latentia.compare([run, "runs/digits-autoencoder"], "compare.html")
     latentia.sweep("digits", over={"beta": [0.1, 1, 4]})
 
-Data that are large are packed once, and encoded in shards:
+Data that are large are packed once, and encoded in shards::
 
     latentia.load("photos/", size=64).summary()
     latentia.pack("photos/", "packed/", size=64)

@@ -64,7 +64,7 @@ def train(
 
     What is None is chosen by the data. Every setting of a run file can be given: components by name
     (`prior="vamp"`), whole sections (`objective={"beta": 4, "free_bits": 0.1}`), single ones by their
-    dotted key (`**{"training.clip": 1.0}`). `latentia settings` in a shell lists all of them.
+    dotted key in a mapping (`{"training.clip": 1.0}`). `latentia settings` in a shell lists all of them.
 
     Args:
         source: what to train on: whatever `latentia.load` takes: a name, a path, an array, a data frame.
