@@ -110,7 +110,7 @@ def test_parts_are_bars_and_a_list(assessed_report):
     assert "0.0400 to 0.0600" in text
     for part in ("zero0.0400 ± 0.0010", "<one>0.0600 ± 0.0020", "two–"):
         assert part in text
-    bars = [values for tag, values in read.tags if tag == "rect"][-3:]
+    bars = [values for tag, values in read.tags if tag == "rect" and values.get("width") == "3"][-3:]
     heights = [float(values["height"]) for values in bars]
     assert heights[0] / heights[1] == pytest.approx(0.04 / 0.06, abs=0.01)
     assert heights[2] < 1
@@ -188,12 +188,14 @@ def test_another_protocol_is_told_beside_its_value(section_of):
 def test_sound_runs_are_named_together(group_of, vae, plane, assessment_of):
     sound = [dataclasses.replace(assessment_of(run), diagnosis=(), warnings=()) for run in (vae, plane)]
     section = evaluation.section(group_of(vae, plane, assessments=sound))
+    assert section is not None
     assert [panel.note for panel in section.panels] == ["By these figures nothing is wrong with vae, plane."]
 
 
 def test_a_warning_names_its_figure(group_of, vae, assessment_of):
     given = dataclasses.replace(assessment_of(vae), warnings=("mse_by_label: few examples: trust none",))
     section = evaluation.section(group_of(vae, assessments=[given]))
+    assert section is not None
     warning = section.panels[0].remarks[-1]
     assert warning.title == "MSE by label is not to be trusted"
     assert warning.text == "Few examples: trust none."
