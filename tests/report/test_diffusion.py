@@ -57,7 +57,7 @@ def test_a_codec_with_a_run_over_its_latents(vae, drawing, quick, tmp_path):
 
 def test_a_prior_alone_has_no_section_of_what_it_does_not_do(drawing, quick, tmp_path):
     sections, names, text = page_of([drawing], tmp_path)
-    assert sections == ["data", "curves", "samples", "samplers", "map", "repeat"]
+    assert sections == ["samples", "samplers", "map", "figures", "curves", "data", "repeat", "glossary"]
     assert {"latents-drawn", "denoising-run"} <= names and "by-sampler" not in names
     assert "no reconstructions" in text and "MSE" not in text and "collapse" not in text.lower()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
 from markupsafe import Markup, escape
 
@@ -49,27 +48,36 @@ def key(term: str) -> str:
     return "term-" + term.lower().replace("β", "beta").replace(" ", "-")
 
 
-def glosser() -> Callable[[str], Markup]:
-    """Make a filter that links the first mention of each term on a page to what it means.
+class Glosser:
+    """Links the first mention of each term on a page to what it means, and lists these terms."""
 
-    Returns:
-        The filter: text in, markup out; everything else in the text stays text.
-    """
-    by_name = {term.lower(): term for term in TERMS}
-    linked: set[str] = set()
+    def __init__(self) -> None:
+        """Begin a page."""
+        self._by_name = {term.lower(): term for term in TERMS}
+        self._linked: set[str] = set()
 
-    def glossed(text: str) -> Markup:
+    def gloss(self, text: str) -> Markup:
+        """Link terms that were not linked before.
+
+        Args:
+            text: any; everything else in it stays text.
+
+        Returns:
+            Markup.
+        """
         parts, done = [], 0
         for found in _WORDS.finditer(text):
-            term = by_name[found.group(1).lower()]
-            if term in linked:
+            term = self._by_name[found.group(1).lower()]
+            if term in self._linked:
                 continue
-            linked.add(term)
+            self._linked.add(term)
             parts += [escape(text[done : found.start()]), _link(found.group(), term)]
             done = found.end()
         return Markup("").join([*parts, escape(text[done:])])
 
-    return glossed
+    def entries(self) -> list[tuple[str, str, str]]:
+        """Give anchor, term and meaning of each term that was linked so far."""
+        return [(key(term), term, meaning) for term, meaning in TERMS.items() if term in self._linked]
 
 
 def _link(word: str, term: str) -> Markup:

@@ -203,7 +203,8 @@ def _render(group: Group, parts: Sequence[Section]) -> str:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters["glossed"] = glossary.glosser()
+    glosser = glossary.Glosser()
+    environment.filters["glossed"] = glosser.gloss
     kind = "report" if not group.several else "comparison" if group.axis is None else "sweep"
     cards = group.studies if group.axis is None else ()
     return environment.get_template("report.html").render(
@@ -217,7 +218,7 @@ def _render(group: Group, parts: Sequence[Section]) -> str:
         several=group.several,
         count=len(group.studies),
         sections=parts,
-        glossary=[(glossary.key(term), term, meaning) for term, meaning in glossary.TERMS.items()],
+        glossary=glosser.entries,  # asked for last, when the page has said what it says
         shown_first=SHOWN_FIRST + (group.axis is not None),
         light=theme.css_variables(theme.LIGHT),
         dark=theme.css_variables(theme.DARK),
