@@ -76,8 +76,8 @@ def train(
             of the log and validation and in the end; or functions, called at each validation. What returns
             True stops the training.
         model: 'vae', 'autoencoder', 'vqvae', 'conditional_vae', ...
-        network: 'mlp', 'conv', 'resnet', ..., a table of its settings, or two modules of torch, `(encoder,
-            decoder)`; see `latentia.networks.modules.Modules`.
+        network: 'mlp', 'conv', 'resnet', ..., a table of its settings, or two modules of torch, encoder
+            and decoder; see `latentia.networks.modules.Modules`.
         likelihood: 'bernoulli', 'gaussian_optimal', ..., or a loss: 'mse', 'bce', 'l1'.
         objective: 'elbo', 'iwae', 'beta_tc', ..., a table of its settings, or a function of what the model
             computed; see `latentia.objectives.PassFunction`.
