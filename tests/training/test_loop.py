@@ -245,7 +245,7 @@ def test_a_run_that_collapses_says_so_and_what_to_change(tmp_path):
     session.start("digits", settings, out=tmp_path / "run", say=said.append, quiet=True)
     warnings = [line for line in said if line.startswith("warning: ")]
     assert len(warnings) == 1
-    assert "full collapse at step" in warnings[0] and "0 of 3 latents" in warnings[0]
+    assert "full collapse at step" in warnings[0] and "0 of 3 are active" in warnings[0]
     assert "objective.beta" in warnings[0] and "objective.free_bits" in warnings[0]
     said.clear()
     session.start("digits", {"training": {"epochs": 30}}, out=tmp_path / "well", say=said.append, quiet=True)
