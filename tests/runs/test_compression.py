@@ -177,7 +177,9 @@ def test_another_runs_file_and_a_later_version_are_named(levels, x, tmp_path):
     content = levels.compress(x[:5])
     with pytest.raises(DataError, match="was written by another model than this run's"):
         other.decompress(content)
-    with pytest.raises(DataError, match="is of format 2, and this version reads up to 1; use a later"):
+    with pytest.raises(DataError, match="is of format 3, and this version reads up to 2; use a later"):
+        levels.decompress(content[:3] + b"\3" + content[4:])
+    with pytest.raises(DataError, match="holds pictures with loss, and the run codes examples without"):
         levels.decompress(content[:3] + b"\2" + content[4:])
 
 
