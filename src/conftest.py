@@ -21,7 +21,7 @@ def _folder(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def _there(request, monkeypatch, doctest_namespace):
-    if request.node.name.startswith(("latentia.api", "latentia.sweeps", "latentia.runs")):
+    if request.node.name.startswith(("latentia.api", "latentia.runs", "latentia.showing", "latentia.sweeps")):
         import latentia
 
         doctest_namespace["latentia"] = latentia

@@ -9,6 +9,7 @@ from PIL import Image
 
 import latentia
 from latentia.cli import main
+from latentia.runs.scores import score
 from tests.coding.test_pictures import GOLDEN, SMALL, mosaics
 
 
@@ -112,6 +113,13 @@ def test_failures_take_one_line_and_leave_nothing(run, stored, tmp_path, capsys)
     assert "is of format 7, and this version reads up to 2; use a later latentia" in line
     left = {path.name for path in tmp_path.iterdir()}
     assert left == {"runs", "x.npy", "x.lat"}
+
+
+def test_a_rounded_latent_has_a_bound_and_no_estimate_of_the_likelihood(run):
+    opened = latentia.open_run(run)
+    found = score(opened, np.stack([mosaics()[0]] * 2), None, samples=3, seed=0)
+    assert found["elbo"].shape == (2,)
+    assert "log_likelihood" not in found and "choice is certain" in found["missing"]["log_likelihood"]
 
 
 def test_options_of_the_other_kind_of_file_are_refused(run, tmp_path, capsys):

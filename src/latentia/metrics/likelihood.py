@@ -30,8 +30,8 @@ Score = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 FEW = 10.0
 """Fewer effective samples than this behind an estimate are too few to trust it."""
 
-CERTAIN = "a quantiser's choice is certain: each importance weight would be the bound itself"
-"""Why a model whose posterior leaves no choice among codes has no importance-weighted likelihood."""
+CERTAIN = "a rounded latent's choice is certain: each importance weight would be the bound itself"
+"""Why a model whose posterior leaves no choice among codes or steps has no importance-weighted likelihood."""
 
 
 @dataclass(frozen=True)
@@ -185,6 +185,8 @@ def unweighted(model: LatentModel) -> str:
     Returns:
         The reason; empty where they can.
     """
+    if getattr(model.coder or getattr(model, "posterior", None), "certain", False):
+        return CERTAIN
     if model.copies:
         return "the latent is the example itself: log p(x) is that of the prior alone, and the ELBO bounds it"
     if PRIOR_DENSITY not in getattr(model.prior, "gives", frozenset({PRIOR_DENSITY})):

@@ -93,6 +93,8 @@ class RoundedPosterior(Posterior):
     """
 
     pointwise: ClassVar[bool] = True
+    certain: ClassVar[bool] = True
+    """Whether all draws are alike; see `Quantiser`."""
 
     def __init__(self, latent: tuple[int, ...], finest: float = 1.0, coarsest: float = 1.0) -> None:
         """Set the ends.
@@ -116,7 +118,8 @@ class RoundedPosterior(Posterior):
 
     def forward(self, features: Tensor) -> Rounded:
         """Give the cells around the features; see `Posterior`."""
-        step = features.new_full((len(features), *[1] * len(self.latent)), self.step)
+        first = features.flatten(1)[:, :1].view(-1, *[1] * len(self.latent))  # a count would stay in exports
+        step = torch.full_like(first, self.step)
         if self.training and self.finest < self.coarsest:
             low, high = math.log(self.finest), math.log(self.coarsest)
             step = (low + (high - low) * torch.rand_like(step)).exp()

@@ -13,7 +13,7 @@ from latentia.core.errors import DataError
 from latentia.core.noise import seeded
 from latentia.data.loader import Loader
 from latentia.data.transforms import Transform, dequantising
-from latentia.metrics.likelihood import CERTAIN, importance_weighted, unsound, unweighted
+from latentia.metrics.likelihood import importance_weighted, unsound, unweighted
 from latentia.metrics.terms import per_example, squared_error
 from latentia.networks import cropped
 from latentia.probability import kl_per_dimension
@@ -123,8 +123,6 @@ def score(run: Run, x: np.ndarray, c: np.ndarray | None, *, samples: int, seed: 
         missing["elbo"] = reason
     else:
         answer["elbo"] = -(found["distortion"] + found["rate"])
-    if run.model.coder is not None and run.model.coder.certain:
-        reason = reason or CERTAIN
     reason = reason or unweighted(run.model)
     if not samples:
         reason = reason or "no importance samples were asked for"

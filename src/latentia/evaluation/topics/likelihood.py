@@ -15,7 +15,6 @@ from latentia.evaluation.topics.bounds import code_prior, convention, elbo
 from latentia.metrics.annealing import annealed
 from latentia.metrics.figures import Better, Figure, Unmeasurable, mean_and_error
 from latentia.metrics.likelihood import (
-    CERTAIN,
     Estimates,
     Score,
     importance_weighted,
@@ -70,9 +69,6 @@ def likelihood(subject: Subject) -> None:
     coder = subject.run.model.coder
     if coder is not None:
         code_prior(subject, terms["distortion"])
-        if coder.certain:
-            subject.ledger.missing.update(dict.fromkeys(sampled, CERTAIN))
-            return
     if reason := unweighted(subject.run.model) or _too_long(subject):
         subject.ledger.missing.update(dict.fromkeys(sampled, reason))
         return
