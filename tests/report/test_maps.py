@@ -123,7 +123,7 @@ def test_umap_is_asked_for_the_same_map_every_time(monkeypatch):
 
 
 def test_no_bar_without_a_terminal(capfd):
-    with maps.progress(2) as tick:
+    with maps.progress_of(2) as tick:
         for _ in range(4):
             tick(0.5)
     assert capfd.readouterr() == ("", "")
@@ -136,11 +136,11 @@ def test_a_bar_on_a_terminal(monkeypatch):
 
     screen = Terminal()
     monkeypatch.setattr(sys, "stderr", screen)
-    with maps.progress(1) as tick:
+    with maps.progress_of(1) as tick:
         tick(0.25)
         tick(0.75)
     assert "latent maps:   0%" in screen.getvalue()
-    with maps.progress(0):  # nothing that takes its time
+    with maps.progress_of(0):  # nothing that takes its time
         shown = screen.getvalue()
     assert screen.getvalue() == shown
 

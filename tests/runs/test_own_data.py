@@ -1,5 +1,6 @@
 """A run knows its data: their content, and each of their examples."""
 
+import shutil
 import warnings
 
 import numpy as np
@@ -140,6 +141,9 @@ def test_a_run_works_without_its_data(tmp_path, memory, capsys):
     table(tmp_path / "t.csv", rows)
     latentia.train(rows if memory else tmp_path / "t.csv", out=tmp_path / "run", epochs=1, latent_dim=2)
     (tmp_path / "t.csv").unlink()
+    if memory:  # these are kept with the run
+        assert latentia.open_run(tmp_path / "run").dataset.x.shape == (100, 3)
+        shutil.rmtree(tmp_path / "run" / "data")
     np.save(tmp_path / "new.npy", rows[:20] + 0.1)
     run = latentia.open_run(tmp_path / "run")
     assert run.sample(2).shape == (2, 3)
@@ -150,7 +154,7 @@ def test_a_run_works_without_its_data(tmp_path, memory, capsys):
     assert np.all(np.isfinite(values)) and np.all(np.diff(values) > 0)
     assert run.traverse(values=values).shape == (2, 3, 3)
     assert run.image_range == run.record.range and run.record.range[0] < 0 < run.record.range[1]
-    with pytest.raises(LatentiaError, match="save it as" if memory else "no such file") as caught:
+    with pytest.raises(LatentiaError, match="save them as" if memory else "no such file") as caught:
         run.sampler("mixture")
     assert "\n" not in str(caught.value)
     figures = latentia.evaluate(run, data=str(tmp_path / "new.npy"), only=["reconstruction"])
@@ -164,6 +168,7 @@ def test_conditions_are_drawn_as_often_as_the_training_had_them(tmp_path):
     run = latentia.train(
         (rng.normal(size=(200, 3)), labels), model="conditional_vae", epochs=1, out=tmp_path / "r"
     )
+    shutil.rmtree(tmp_path / "r" / "data")
     run = latentia.open_run(tmp_path / "r")
     with pytest.raises(LatentiaError):
         run.dataset  # noqa: B018
