@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -65,9 +65,13 @@ class Header:
 
     def packed(self) -> bytes:
         """Write the header."""
-        numbers = (len(self.event), *self.event, self.count, self.block)
-        body = MAGIC + bytes([VERSION]) + self.name + b"".join(map(varint, numbers))
-        return body + zlib.crc32(body).to_bytes(4, "little")
+        return sealed(VERSION, self.name, (len(self.event), *self.event, self.count, self.block))
+
+
+def sealed(version: int, name: bytes, numbers: Iterable[int]) -> bytes:
+    """Write what every header has: the format, the coder's name, some numbers, and the CRC-32 of all this."""
+    body = MAGIC + bytes([version]) + name + b"".join(map(varint, numbers))
+    return body + zlib.crc32(body).to_bytes(4, "little")
 
 
 def crc(symbols: np.ndarray) -> int:

@@ -24,7 +24,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from latentia.coding.container import MAGIC, NAME, PICTURES, Ended, Fields, crc, varint, writer_of
+from latentia.coding.container import NAME, PICTURES, Ended, Fields, crc, sealed, varint, writer_of
 from latentia.core.errors import DataError
 
 LARGEST = 1 << 16
@@ -51,9 +51,7 @@ class PictureHeader:
 
     def packed(self) -> bytes:
         """Write the header."""
-        numbers = (self.channels, self.step, self.count)
-        body = MAGIC + bytes([PICTURES]) + self.name + b"".join(map(varint, numbers))
-        return body + zlib.crc32(body).to_bytes(4, "little")
+        return sealed(PICTURES, self.name, (self.channels, self.step, self.count))
 
 
 @dataclass(frozen=True)

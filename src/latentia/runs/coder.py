@@ -94,6 +94,24 @@ def _coder(
     return coder
 
 
+def check_writer(name: bytes, coder: Compressor | PictureCoder, where: str) -> None:
+    """Refuse a file that another coder wrote.
+
+    Args:
+        name: that of the coder in the file.
+        coder: the run's.
+        where: what messages call the file.
+
+    Raises:
+        DataError: if they differ.
+    """
+    if name != coder.name:
+        raise DataError(
+            f"{where} was written by another model than this run's (coder {name.hex()}, not "
+            f"{coder.name.hex()}); give the run that wrote it, with its {FILE}, by --run"
+        )
+
+
 def _narrow(table: np.ndarray) -> np.ndarray:
     types = (np.int16, np.int32, np.int64)
     return table.astype(next(kind for kind in types if np.abs(table).max() <= np.iinfo(kind).max))

@@ -16,7 +16,7 @@ from latentia.coding import Compressor, bitsback
 from latentia.coding.container import MOST, Header, Reader, crc, packed
 from latentia.core import progress, storage
 from latentia.core.errors import ConfigError, DataError
-from latentia.runs.coder import FILE
+from latentia.runs.coder import check_writer
 
 if TYPE_CHECKING:
     from latentia.data.shards import Examples
@@ -219,11 +219,7 @@ class Compressed:
         self._reader, self._where = Reader(handle, where), where
         self.header = self._reader.header
         self._coder, self._run = run.compressor, run
-        if self.header.name != self._coder.name:
-            raise DataError(
-                f"{where} was written by another model than this run's (coder {self.header.name.hex()}, not "
-                f"{self._coder.name.hex()}); give the run that wrote it, with its {FILE}, by --run"
-            )
+        check_writer(self.header.name, self._coder, where)
         if self.header.event != self._coder.event:
             raise DataError(f"{where} is damaged: its examples have another shape than the run's")
 

@@ -15,7 +15,7 @@ from latentia.coding.picture_file import Coded, PictureHeader, PictureReader, ch
 from latentia.coding.pictures import STEP_BITS, whole_step
 from latentia.core import storage
 from latentia.core.errors import DataError
-from latentia.runs.coder import FILE
+from latentia.runs.coder import check_writer
 from latentia.runs.compression import bar
 
 if TYPE_CHECKING:
@@ -179,11 +179,7 @@ class PictureFile:
         """
         self._reader, self._where, self._run = PictureReader(handle, where), where, run
         self.header, self._coder = self._reader.header, run.picture_coder
-        if self.header.name != self._coder.name:
-            raise DataError(
-                f"{where} was written by another model than this run's (coder {self.header.name.hex()}, not "
-                f"{self._coder.name.hex()}); give the run that wrote it, with its {FILE}, by --run"
-            )
+        check_writer(self.header.name, self._coder, where)
 
     def read(self, first: int = 0, end: int | None = None, *, quiet: bool = True) -> Iterator[np.ndarray]:
         """Give pictures, in the data's units.
