@@ -85,7 +85,7 @@ def latents(run, content):
 def test_the_golden_file_decodes_and_is_written_the_same_again(golden, content):
     found, step = latents(golden, content)
     for coded, k in found:
-        assert check_of(k) == coded.check
+        assert check_of(k, coded.height, coded.width) == coded.check
         assert golden.picture_coder.encode(k, step, coded.height, coded.width) == coded.content
     pixels = np.concatenate([each.ravel() for each in golden.decompress(content)])
     want = np.load(GOLDEN / "pictures.npy")

@@ -8,7 +8,7 @@ count                 how many pictures there are
 CRC-32                of all this
 and for each picture
 height, width, words  its sides, and how many words of 32 bits its content has
-CRC-32                of its latents
+CRC-32                of its latents and sides
 content               words, the least byte first
 ```
 
@@ -61,7 +61,7 @@ class Coded:
     Attributes:
         height: in pixels.
         width: in pixels.
-        check: the CRC-32 of its latents.
+        check: the CRC-32 of its latents and sides.
         content: what they became.
     """
 
@@ -76,9 +76,9 @@ class Coded:
         return b"".join(map(varint, numbers)) + self.check.to_bytes(4, "little") + self.content
 
 
-def check_of(k: np.ndarray) -> int:
-    """Give the CRC-32 of latents, multiples of a step."""
-    return crc(k & 0xFFFFFFFF)
+def check_of(k: np.ndarray, height: int, width: int) -> int:
+    """Give the CRC-32 of latents, multiples of a step, and of the picture's sides behind them."""
+    return crc(np.append(k & 0xFFFFFFFF, (height, width)))
 
 
 class PictureReader(Fields):

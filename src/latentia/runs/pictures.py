@@ -155,7 +155,7 @@ def _coded(run: Applied, x: Pictures, step: int, quiet: bool) -> Iterator[Coded]
             for part in run.prepare(np.asarray(x[at])[None]):
                 height, width = part.shape[2:]
                 k = coder.latents(part[0], step)
-                yield Coded(height, width, check_of(k), coder.encode(k, step, height, width))
+                yield Coded(height, width, check_of(k, height, width), coder.encode(k, step, height, width))
             advance(1)
 
 
@@ -211,7 +211,7 @@ class PictureFile:
     def _picture(self, number: int) -> np.ndarray:
         coded, step = self._reader.picture(number), self.header.step
         k = self._coder.decode(coded.content, step, coded.height, coded.width)
-        if k is None or check_of(k) != coded.check:
+        if k is None or check_of(k, coded.height, coded.width) != coded.check:
             raise self._reader.damaged(number)
         mean = self._coder.picture(k, step, coded.height, coded.width)
         values = self._run.transform.invert(mean).numpy()
