@@ -32,10 +32,11 @@ install: $(ENV)
 demo: $(ENV)
 	$(BIN)/latentia demo
 
-# One thread for each of the two workers: more would make them fight over the cores.
+# One thread for each of the two workers: more would make them fight over the cores. Each begins with one half of
+# the tests, so that what a file's tests share is made once, and takes over what the other has left.
 test: export OMP_NUM_THREADS = 1
 test: $(ENV) browser $(WEB)
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 check: export OMP_NUM_THREADS = 1
 check: export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1

@@ -1,5 +1,6 @@
 """Rounded latents against what is known of them in closed form."""
 
+import itertools
 import math
 
 import pytest
@@ -10,7 +11,7 @@ from latentia.core.errors import ConfigError
 from latentia.core.types import Batch, Pass
 from latentia.objectives import RateDistortion
 from latentia.probability import Factorised, Hyperprior, Rounded, RoundedPosterior
-from latentia.probability.hyperprior import log_mass
+from latentia.probability.rounded_priors import log_mass
 
 STEP = 0.7
 
@@ -35,12 +36,41 @@ def test_the_masses_of_all_cells_are_one(step):
     assert torch.allclose(masses.sum(dim=0), torch.ones(4), atol=1e-3)
 
 
-def test_the_masses_of_numbers_given_side_information_are_one():
-    prior = shaken(Hyperprior((5,)))
-    z = grid_of(prior).clone()
-    z[:, : prior.side] = 2 * STEP  # known
-    masses = (prior().at(STEP).entries(z) + math.log(STEP)).exp()
-    assert torch.allclose(masses[:, prior.side :].sum(dim=0), torch.ones(4), atol=1e-4)
+def test_the_masses_of_numbers_given_those_before_them_are_one():
+    prior = shaken(Hyperprior((20,), slices=3))
+    assert len(prior.readers) == 3
+    z = grid_of(prior)
+    masses = prior.log_masses(z, torch.tensor(STEP), torch.full_like(z, 2 * STEP)).exp()
+    assert torch.allclose(masses[:, prior.side :].sum(dim=0), torch.ones(16), atol=1e-4)
+
+
+def test_a_number_is_given_by_what_is_coded_before_it_alone():
+    torch.manual_seed(0)
+    prior = shaken(Hyperprior((10, 2, 3), slices=3))
+    ends = [0, prior.side]
+    for reader in prior.readers:
+        ends.append(ends[-1] + reader.own)
+    z = (5 * torch.randn(1, 10, 2, 3)).round()
+    masses = prior.log_masses(z, torch.tensor(1.0))
+    for first, end in itertools.pairwise(ends):
+        other = z.clone()
+        other[:, first:end] += 1
+        changed = (prior.log_masses(other, torch.tensor(1.0)) != masses).flatten(2).any(dim=2)[0]
+        assert changed[first:].all() and not changed[:first].any()
+
+
+def test_the_rate_of_training_has_noise_and_reads_what_is_rounded():
+    torch.manual_seed(0)
+    prior, loc = shaken(Hyperprior((6,), slices=2)), torch.randn(4, 6)
+    step = torch.full((4, 1), 0.5)
+    certain = prior().rate(Rounded(loc, step, noisy=False))
+    whole = (loc / step).round() * step
+    assert torch.allclose(certain, -prior.log_masses(whole, step))
+    torch.manual_seed(1)
+    noisy = prior().rate(Rounded(loc, step, noisy=True))
+    torch.manual_seed(1)
+    z = loc + step * (torch.rand_like(loc) - 0.5)
+    assert torch.allclose(noisy, -prior.log_masses(z, step, whole))
 
 
 def test_a_mass_is_right_far_outside_where_differences_of_cumulative_functions_are_zero():

@@ -56,6 +56,10 @@ class Masses(abc.ABC):
             return self.below(k)
         return np.where(beyond, self.total, self.below(np.minimum(k, self.n - 1)))
 
+    def mass(self, k: np.ndarray) -> np.ndarray:
+        """Give the mass of symbols, whole numbers in float64 from 0 to n - 1, of the entries' shape."""
+        return self._border(k + 1) - np.where(k > 0, self.below(np.maximum(k, 1)), 0)
+
     def choices(self, symbols: np.ndarray, rounds: int | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Give the binary choices that symbols are coded by, the first one first.
 

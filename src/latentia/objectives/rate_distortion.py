@@ -49,12 +49,13 @@ class RateDistortion(Objective):
         """Score a pass; see `Objective`. The diagnostics hold `squares`, the mean squared error, `(B,)`."""
         x, q, p_z = state.batch.x, state.q, state.p_z
         log_s: Tensor | float = math.log(self.sigma)
-        z = state.z
         if isinstance(q, Rounded):
             log_s = log_s + q.step.flatten(1).mean(dim=1).log()
-            p_z, z = (p_z.at(q.step) if isinstance(p_z, Cells) else p_z), q.dithered().unsqueeze(0)
+        if isinstance(q, Rounded) and isinstance(p_z, Cells):
+            rate = p_z.rate(q).flatten(1).sum(dim=1)
+        else:
+            rate = kl_per_dimension(q, p_z, state.z).flatten(1).sum(dim=1)
         squares = (state.p_x.mean - x).square().flatten(2).mean(dim=2).mean(dim=0)
         count, scale = x[0].numel(), torch.as_tensor(log_s, dtype=x.dtype, device=x.device)
         each = squares * (-2 * scale).exp() / 2 + scale + 0.5 * math.log(2 * math.pi)
-        rate = kl_per_dimension(q, p_z, z).flatten(1).sum(dim=1)
         return Terms(count * each, rate, torch.zeros_like(rate), self.beta, {"squares": squares})

@@ -18,7 +18,7 @@ from latentia.probability.flows import (
 )
 from latentia.probability.fsq import FSQ
 from latentia.probability.hierarchy import Hierarchy, Walked
-from latentia.probability.hyperprior import Cells, Factorised, Hyperprior
+from latentia.probability.hyperprior import Hyperprior
 from latentia.probability.levels import (
     BetaBinomial,
     Categorical,
@@ -55,6 +55,7 @@ from latentia.probability.quantisers import (
     ResidualCodebook,
 )
 from latentia.probability.rotation import RotationCodebook
+from latentia.probability.rounded_priors import Cells, Factorised
 from latentia.probability.rounding import Rounded, RoundedPosterior
 from latentia.probability.scales import GaussianDiagonal, StudentT, StudentTDiagonal
 from latentia.probability.solvers import Solver, Walk

@@ -79,6 +79,7 @@ class RoundedPosterior(Posterior):
 
     Where the finest step is not the coarsest, each training example has a step of its own, log-uniform in
     between, so that one model has many rates. Otherwise examples have `step`, which can be set.
+    Where the encoder is frozen, or nearly learned, a prior learns better what it will code without noise.
 
     Attributes:
         step: of examples outside of training; the geometric mean of the ends at first.
@@ -96,13 +97,17 @@ class RoundedPosterior(Posterior):
     certain: ClassVar[bool] = True
     """Whether all draws are alike; see `Quantiser`."""
 
-    def __init__(self, latent: tuple[int, ...], finest: float = 1.0, coarsest: float = 1.0) -> None:
+    def __init__(
+        self, latent: tuple[int, ...], finest: float = 1.0, coarsest: float = 1.0, noise: bool = True
+    ) -> None:
         """Set the ends.
 
         Args:
             latent: shape of one latent.
             finest: the smallest step.
             coarsest: the largest step.
+            noise: learn the rate of numbers with noise; else of rounded ones, whose gradient passes straight
+                through.
 
         Raises:
             ConfigError: if there are no steps in between.
@@ -113,7 +118,7 @@ class RoundedPosterior(Posterior):
                 "'posterior.finest' must be positive and 'posterior.coarsest' no less, not "
                 f"{finest} and {coarsest}"
             )
-        self.finest, self.coarsest = finest, coarsest
+        self.finest, self.coarsest, self.noise = finest, coarsest, noise
         self.step = math.sqrt(finest * coarsest)
 
     def forward(self, features: Tensor) -> Rounded:
@@ -123,4 +128,4 @@ class RoundedPosterior(Posterior):
         if self.training and self.finest < self.coarsest:
             low, high = math.log(self.finest), math.log(self.coarsest)
             step = (low + (high - low) * torch.rand_like(step)).exp()
-        return Rounded(features, step, noisy=self.training)
+        return Rounded(features, step, noisy=self.training and self.noise)
