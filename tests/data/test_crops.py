@@ -1,6 +1,7 @@
 """Crops of pictures of any sizes: the middle everywhere, but anywhere, and mirrored, in training."""
 
 import io
+import itertools
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from latentia.data.loader import loaders
 from latentia.data.packing import images
 from latentia.data.packing.pack import pack
 from latentia.data.pictures import Crops
+from latentia.data.shards import Shards
 from latentia.data.transforms import Identity
 from latentia.runs import session
 from latentia.runs.run import Run
@@ -144,6 +146,30 @@ def test_images_of_one_size_are_cut_and_mirrored_as_well(rng, tmp_path, buffer):
     assert 10 < sum(sides) < 50
 
 
+@pytest.mark.parametrize("buffer", [1024, 1])
+def test_images_are_moved_everywhere_alike_and_in_training_alone(rng, tmp_path, buffer):
+    x = rng.integers(0, 256, (900, 40, 44, 1), dtype=np.uint8)
+    np.save(tmp_path / "a.npy", x)
+    dataset = load(tmp_path / "a.npy", shift=2, buffer=buffer)
+    assert isinstance(dataset.x, Shards) == (buffer == 1)
+    np.testing.assert_array_equal(dataset.x[:], x.transpose(0, 3, 1, 2))
+    loader = loaders(dataset, Identity())["train"]
+    first, again = epochs(loader, 1, size=100)[0], epochs(loader, 1, size=7)[0]
+    found = []
+    for at, image in first.items():
+        np.testing.assert_array_equal(image, again[at])
+        wide = np.pad(x[at, :, :, 0], 2, mode="edge")
+        moves = itertools.product(range(5), repeat=2)
+        (move,) = [(y, z) for y, z in moves if np.array_equal(wide[y : y + 40, z : z + 44], image[0])]
+        found.append(move)
+    counts = np.bincount([5 * y + z for y, z in found], minlength=25)
+    assert counts.min() > 0.3 * len(found) / 25 and counts.max() < 2 * len(found) / 25
+    index = torch.arange(5)
+    np.testing.assert_array_equal(
+        loaders(dataset, Identity())["test"].batch(index).x, x[:5].transpose(0, 3, 1, 2)
+    )
+
+
 def test_grey_files_become_colour_beside_colour(rng, packed):
     grey = [rng.integers(0, 256, (8, 8 + number), dtype=np.uint8) for number in range(11)]
     files = {f"{number:02}.png": png(each) for number, each in enumerate(grey)}
@@ -191,7 +217,12 @@ def test_what_does_not_go_together_is_refused(folder, refused):
     refused(
         folder, "data.channels is 1; one of auto, first, last", "pictures have", channels=1, error=ConfigError
     )
+    refused(folder, "data.shift is -1; a whole number", shift=-1, crop=8, error=ConfigError)
+    refused(folder, "crops come from random places", shift=1, crop=8, error=ConfigError)
+    small = np.zeros((20, 1, 5, 6), np.float32)
+    refused(small, "data.shift=5 moves images of 5x6 out of sight", shift=5, error=ConfigError)
     table = np.zeros((20, 5), np.float32)
+    refused(table, "data.shift applies to images", shift=1, error=ConfigError)
     refused(table, "data.crop applies to images", crop=4, error=ConfigError)
     refused(table, "data.flip applies to images", flip=True, error=ConfigError)
     refused(folder, "images differ in size", "data.crop")

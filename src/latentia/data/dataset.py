@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from latentia.core.event import Event
+from latentia.data.change import UNCHANGED, Change
 from latentia.data.layout import Layout
 from latentia.data.pictures import Crops, Pictures
 from latentia.data.schema import Schema
@@ -63,7 +64,7 @@ class Dataset:
         schema: what the columns of a table hold; None for what is no table, or one of bare numbers.
         pictures: the whole pictures in memory, of which `x` has the middle and training sees random crops;
             None where `x` is no crops, or cuts them itself (`Crops`).
-        flip: training mirrors every other image.
+        change: what training does to each image.
         encoded: of latents that `latentia encode` made, which `latents` they are (mean, sample, moments,
             codes) and a text that changes with the `model` that gave them; empty for others.
     """
@@ -90,7 +91,7 @@ class Dataset:
     notes: tuple[str, ...] = ()
     schema: Schema | None = None
     pictures: Pictures | None = None
-    flip: bool = False
+    change: Change = UNCHANGED
     encoded: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:

@@ -264,7 +264,7 @@ def loaders(
     if isinstance(array, Shards):
         return {
             name: StreamedLoader(
-                Buffers(array, at.numpy(), device, dataset.buffer, flip=dataset.flip), transform, told
+                Buffers(array, at.numpy(), device, dataset.buffer, change=dataset.change), transform, told
             )
             for name, at in rows.items()
         }
@@ -272,6 +272,6 @@ def loaders(
         array = np.array(array)
     data = torch.from_numpy(array).to(device)
     variation = None
-    if dataset.pictures is not None or dataset.flip:
-        variation = Variation(dataset.pictures, dataset.event[-2:], dataset.flip, data.device)
+    if dataset.pictures is not None or dataset.change:
+        variation = Variation(dataset.pictures, dataset.event[-2:], dataset.change, data.device)
     return {name: Loader(data, at, transform, told, variation) for name, at in rows.items()}

@@ -37,6 +37,7 @@ def make_options(
     labels: str | None = None,
     crop: int | Sequence[int] | None = None,
     flip: bool = False,
+    shift: int = 0,
     frames: int | None = None,
     stride: int | None = None,
     rate: float | None = None,
@@ -73,6 +74,7 @@ def make_options(
         labels=labels,
         crop=cut,
         flip=flip,
+        shift=_shift(shift, cut),
         frames=_count("frames", frames),
         stride=_count("stride", stride),
         rate=_rate(rate),
@@ -96,6 +98,14 @@ def _count(name: str, count: int | None) -> int | None:
     if count is not None and (not isinstance(count, int) or isinstance(count, bool) or count < 1):
         raise ConfigError(f"data.{name} is {count!r}; a whole number of frames from 1 on is needed")
     return count
+
+
+def _shift(shift: int, cut: tuple[int, int] | None) -> int:
+    if not isinstance(shift, int) or isinstance(shift, bool) or shift < 0:
+        raise ConfigError(f"data.shift is {shift!r}; a whole number of pixels is needed")
+    if shift and cut is not None:
+        raise ConfigError("data.shift moves images, and crops come from random places; leave one of them out")
+    return shift
 
 
 def _rate(rate: float | None) -> float | None:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from latentia.data.change import Change
 from latentia.data.shards import Shards
 
 DRAWS = 3
@@ -183,21 +184,22 @@ class Crops(Shards):
 
 
 def read_varied(
-    files: Shards, positions: np.ndarray, found: np.ndarray, draws: np.ndarray, *, flip: bool
+    files: Shards, positions: np.ndarray, found: np.ndarray, draws: np.ndarray, *, change: Change
 ) -> None:
-    """Read examples as training sees them: crops from anywhere, and, if asked for, half of them mirrored.
+    """Read examples as training sees them: crops from anywhere, mirrored, moved.
 
     Args:
         files: the examples.
         positions: which ones, `(n,)`.
         found: where they go, `(n, *event)`.
         draws: numbers in [0, 1), `(n, DRAWS)`.
-        flip: mirror every other one, left to right.
+        change: what becomes of each.
     """
     if isinstance(files, Crops):
         files.read(positions, found, draws)
     else:
         files.read(positions, found)
-    if flip:
-        turned = draws[:, 2] < 0.5
-        found[turned] = found[turned][..., ::-1]
+    if change:
+        import torch
+
+        found[:] = change(torch.from_numpy(found), torch.from_numpy(draws)).numpy()

@@ -71,6 +71,7 @@ class Options(NamedTuple):
         labels: a table of the names of picture files and their labels, or None.
         crop: (height, width) of the part of an image that a model sees, or None for all of it.
         flip: whether training mirrors every other image.
+        shift: by how many pixels training moves each image, at the most.
         frames: of a window of a clip, or None for the usual number where there are clips.
         stride: frames from the beginning of a window to that of the next, or None for its length.
         rate: frames per second that clips are brought to, or None for their own.
@@ -95,6 +96,7 @@ class Options(NamedTuple):
     labels: str | None = None
     crop: tuple[int, int] | None = None
     flip: bool = False
+    shift: int = 0
     frames: int | None = None
     stride: int | None = None
     rate: float | None = None

@@ -15,6 +15,7 @@ import numpy as np
 from latentia.core import registry
 from latentia.core.errors import ConfigError, DataError, reason
 from latentia.data import identity
+from latentia.data.change import Change
 from latentia.data.dataset import Dataset
 from latentia.data.options import Types, make_options
 from latentia.data.raw import SPLITS, Options, Raw
@@ -58,6 +59,7 @@ def load(
     labels: str | None = None,
     crop: int | Sequence[int] | None = None,
     flip: bool = False,
+    shift: int = 0,
     frames: int | None = None,
     stride: int | None = None,
     rate: float | None = None,
@@ -107,6 +109,8 @@ def load(
             then be of any sizes: training takes it from a random place, anew in each epoch, everything else
             around the middle. Pictures with a shorter side are enlarged to it.
         flip: training mirrors each image, left to right, in half of the epochs, at random.
+        shift: training moves each image by up to so many pixels along both sides, anew in each epoch; its
+            border is repeated where it was.
         frames: how many a window of a clip has, 17 by default; of a folder of pictures, that each of its
             folders is a clip, and with 1 that each picture is one. Films, as `.mp4`, are clips anyway.
         stride: frames from the beginning of a window to that of the next; as many as it has by default.
@@ -263,7 +267,7 @@ def _dataset(
         schema=_fitted(raw, splits["train"]) if options.schema is None else raw.schema,
         pictures=raw.pictures,
         encoded=raw.encoded,
-        flip=options.flip,
+        change=Change(options.flip, options.shift),
     )
 
 

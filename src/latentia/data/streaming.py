@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from latentia.data.change import UNCHANGED, Change
 from latentia.data.pictures import DRAWS, Crops, read_varied
 from latentia.data.shards import Shards
 
@@ -70,7 +71,7 @@ class Buffers:
         device: torch.device | str = "cpu",
         size: int = 1 << 30,
         *,
-        flip: bool = False,
+        change: Change = UNCHANGED,
     ) -> None:
         """Divide a split into blocks and buffers.
 
@@ -79,14 +80,14 @@ class Buffers:
             rows: positions of the split's examples, int64.
             device: where the examples are wanted.
             size: bytes of examples that may be in memory: those in use and those that come next.
-            flip: mirror every other image.
+            change: what becomes of each example in training.
         """
         self.files = files
         self.rows = rows
         self.device = torch.device(device)
         self.size = size
-        self.flip = flip
-        self.varies = flip or isinstance(files, Crops)
+        self.change = change
+        self.varies = bool(change) or isinstance(files, Crops)
         each = max(1, files.nbytes // max(1, len(files)))
         self._block = max(1, min(BLOCK // each, size // (8 * each)))
         blocks = -(-len(rows) // self._block)
@@ -106,7 +107,7 @@ class Buffers:
         Returns:
             Buffers of their own.
         """
-        return Buffers(self.files, rows, self.device, self.size, flip=self.flip)
+        return Buffers(self.files, rows, self.device, self.size, change=self.change)
 
     def chosen(self, seed: int, epoch: int, start: int, stop: int) -> Tensor:
         """Give a part of an epoch's order, a function of seed and epoch; read what it and the next part need.
@@ -234,7 +235,7 @@ class Buffers:
         if draws is None:
             self.files.read(rows, found)
         else:
-            read_varied(self.files, rows, found, draws, flip=self.flip)
+            read_varied(self.files, rows, found, draws, change=self.change)
 
     def _let_go(self, read: Future[_Buffer]) -> None:
         if not read.cancelled() and not read.exception():

@@ -1,4 +1,4 @@
-"""What training makes of resident examples anew in each epoch: random crops and mirror images."""
+"""What training makes of resident examples anew in each epoch: random crops, and what becomes of them."""
 
 from __future__ import annotations
 
@@ -6,24 +6,25 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from latentia.data.change import Change
 from latentia.data.pictures import Pictures
 
 
 class Variation:
-    """Cuts whole pictures at random places, and mirrors every other one."""
+    """Cuts whole pictures at random places, and changes what is cut."""
 
     def __init__(
-        self, pictures: Pictures | None, crop: tuple[int, ...], flip: bool, device: torch.device
+        self, pictures: Pictures | None, crop: tuple[int, ...], change: Change, device: torch.device
     ) -> None:
         """Bring the pictures to a device.
 
         Args:
             pictures: whole pictures in memory, none smaller than the crop; None where nothing is cut.
             crop: height and width of a crop.
-            flip: mirror every other example, left to right.
+            change: what becomes of each example.
             device: where they are wanted; on the CPU nothing is copied.
         """
-        self.flip = flip
+        self.change = change
         self.values: Tensor | None = None
         if pictures is None:
             return
@@ -49,12 +50,7 @@ class Variation:
             Shape `(B, *event)`.
         """
         x = data.index_select(0, index) if self.values is None else self._cut(self.values, index, draws)
-        if not self.flip:
-            return x
-        turned = (draws[:, 2] < 0.5).long()
-        # One of two for each example: a `where` over bytes took five times as long.
-        both = torch.cat((x, x.flip(-1)))
-        return both.index_select(0, torch.arange(len(x), device=x.device) + turned * len(x))
+        return self.change(x, draws)
 
     def _cut(self, values: Tensor, index: Tensor, draws: Tensor) -> Tensor:
         """Gather the lines of the crops, each a stretch of neighbouring values."""

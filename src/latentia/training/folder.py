@@ -266,7 +266,7 @@ def recorded_source(folder: RunFolder, spec: Mapping[str, Any]) -> dict[str, Any
             "and train on the file"
         )
     # How they were read and split is done: what is left is what training does with them.
-    own = {name: options[name] for name in ("buffer", "flip", "crop") if name in options}
+    own = {name: options[name] for name in ("buffer", "flip", "shift", "crop") if name in options}
     return {**own, "source": str(folder.data)}
 
 

@@ -41,7 +41,7 @@ from latentia.data.splits import make_splits
 FEW = 1000
 """Images for which starting other processes takes longer than decoding."""
 _UNPACKED = ".source.tar"
-_TRAINING = ("buffer", "fingerprint", "flip")  # settings that say nothing of what is packed
+_TRAINING = ("buffer", "fingerprint", "flip", "shift")  # settings that say nothing of what is packed
 _ALWAYS = ("size", "skip_bad", "label", "key", "validation", "test", "seed", "fit", "channels", "pages")
 
 

@@ -124,7 +124,7 @@ def cropped(raw: Raw, options: Options, where: str) -> Raw:
 
     Args:
         raw: the source.
-        options: crop, flip and buffer are used.
+        options: crop, flip, shift and buffer are used.
         where: what messages call it.
 
     Returns:
@@ -135,8 +135,16 @@ def cropped(raw: Raw, options: Options, where: str) -> Raw:
     """
     x, shape, crop = raw.x, raw.x.shape[1:], options.crop
     if crop is None or (shape[-2:] == crop and not isinstance(x, Crops)):
-        if options.flip and len(shape) not in (3, 4) and not options.inherited:
-            raise ConfigError(f"data.flip applies to images, but {where} holds examples of shape {shape}")
+        for name, asked in (("flip", options.flip), ("shift", options.shift)):
+            if asked and len(shape) not in (3, 4) and not options.inherited:
+                raise ConfigError(
+                    f"data.{name} applies to images, but {where} holds examples of shape {shape}"
+                )
+        if options.shift >= min(shape[-2:], default=0) and options.shift and not options.inherited:
+            raise ConfigError(
+                f"data.shift={options.shift} moves images of {shape[-2]}x{shape[-1]} out of sight; give a "
+                "smaller one"
+            )
         return raw
     if not isinstance(x, Crops):
         if len(shape) not in (3, 4):
