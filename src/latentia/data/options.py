@@ -56,9 +56,7 @@ def make_options(
     event = None if shape is None else require_shape(shape)
     sides, cut = _height_and_width("size", size), _height_and_width("crop", crop)
     _require_room(sides, fit, cut)
-    chosen, gone = _names(columns), _names(drop)
-    if both := [name for name in gone if name in chosen]:
-        raise ConfigError(f"data.columns and data.drop both name '{both[0]}'; give it to one of them")
+    chosen, gone = _columns(columns, drop)
     return Options(
         sides,
         skip_bad,
@@ -112,6 +110,15 @@ def _rate(rate: float | None) -> float | None:
     if rate is not None and (not isinstance(rate, (int, float)) or not 0 < rate < 1e4):
         raise ConfigError(f"data.rate is {rate!r}; a number of frames per second above 0 is needed")
     return rate
+
+
+def _columns(
+    columns: str | Sequence[str] | None, drop: str | Sequence[str] | None
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    chosen, gone = _names(columns), _names(drop)
+    if both := [name for name in gone if name in chosen]:
+        raise ConfigError(f"data.columns and data.drop both name '{both[0]}'; give it to one of them")
+    return chosen, gone
 
 
 def _names(names: str | Sequence[str] | None) -> tuple[str, ...]:
