@@ -1,14 +1,21 @@
 """Files of pictures with loss from the command line, by the run of the golden file."""
 
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn.datasets import load_digits
 
 import latentia
 from latentia.cli import main
+from latentia.runs.pictures import compress
 from latentia.runs.scores import score
 from tests.coding.test_pictures import GOLDEN, SMALL, mosaics
 
@@ -113,6 +120,62 @@ def test_failures_take_one_line_and_leave_nothing(run, stored, tmp_path, capsys)
     assert "is of format 7, and this version reads up to 2; use a later latentia" in line
     left = {path.name for path in tmp_path.iterdir()}
     assert left == {"runs", "x.npy", "x.lat"}
+
+
+def test_what_was_killed_goes_on_and_gives_the_same_file(run, tmp_path):
+    whole = load_digits().images[:200, None].astype(np.uint8)
+    np.save(tmp_path / "x.npy", whole)
+    command = [sys.executable, "-m", "latentia", "compress", str(run), str(tmp_path / "x.npy"), "--resume"]
+    command += ["-o", str(tmp_path / "x.lat")]
+    part = tmp_path / ".x.lat.part"
+    process = subprocess.Popen(command, env=os.environ, stderr=subprocess.DEVNULL)
+    while process.poll() is None and not (part.is_file() and part.stat().st_size > 1_000):
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert part.stat().st_size > 1_000 and not (tmp_path / "x.lat").exists()
+    opened = latentia.open_run(run)
+    written = compress(opened, whole, tmp_path / "x.lat", resume=True)
+    again = compress(opened, whole, tmp_path / "whole.lat")
+    assert (written.size, written.pixels) == (again.size, again.pixels) and not part.exists()
+    assert (tmp_path / "x.lat").read_bytes() == (tmp_path / "whole.lat").read_bytes()
+
+
+def test_pictures_that_are_there_stay_and_others_are_written_anew(run, tmp_path, monkeypatch):
+    opened, pictures, part = latentia.open_run(run), mosaics(), tmp_path / ".x.lat.part"
+    others = [pictures[0], pictures[1] + np.uint8(3), pictures[2]]
+    content, other = (opened.compress(some, step=0.4) for some in (pictures, others))
+    coded = []
+    encode = opened.picture_coder.encode
+    monkeypatch.setattr(
+        opened.picture_coder, "encode", lambda k, step, *sides: coded.append(sides) or encode(k, step, *sides)
+    )
+    for begun, given, want, anew in (
+        (content[:-1], pictures, content, 1),
+        (content, others, other, 2),
+        (content + b"more", pictures, content, 0),
+        (content[:9], pictures, content, 3),
+    ):
+        part.write_bytes(begun)
+        coded.clear()
+        written = compress(opened, given, tmp_path / "x.lat", step=0.4, resume=True)
+        assert (tmp_path / "x.lat").read_bytes() == want and len(coded) == anew and not part.exists()
+        assert written.pixels == sum(picture[0].size for picture in given)
+
+
+def test_what_was_begun_otherwise_is_refused(run, tmp_path, capsys):
+    np.save(tmp_path / "x.npy", np.stack([mosaics()[0]] * 2))
+    opened, part = latentia.open_run(run), tmp_path / ".x.lat.part"
+    lossless = (GOLDEN.parent / "levels" / "examples.lat").read_bytes()
+    one = opened.compress(mosaics()[:1], step=0.4)
+    step = opened.compress([mosaics()[0]] * 2, step=0.5)
+    for begun in (one, step, step[:4] + b"\0" + step[5:], lossless):
+        part.write_bytes(begun)
+        line = refused(
+            capsys, "compress", run, tmp_path / "x.npy", "-o", tmp_path / "x.lat", "--step", "0.4", "--resume"
+        )
+        assert "was begun with another model, another --step or another number of pictures" in line
+        assert part.read_bytes() == begun and not (tmp_path / "x.lat").exists()
 
 
 def test_a_rounded_latent_has_a_bound_and_no_estimate_of_the_likelihood(run):

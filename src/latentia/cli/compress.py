@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
@@ -54,25 +55,26 @@ def command(
     from latentia.runs.compression import compared, compress
 
     opened = open_run(run, device="cpu")
-    if lossy(opened.model):
-        if resume or compare or block != BLOCK:
-            raise click.UsageError(
-                "--resume, --compare and --block are for files without loss; leave them out"
-            )
-        taken = pictures.Taken(opened, source, split, count or None, skip_bad)
-        click.echo(f"{output}: {pictures.compress(opened, taken, output, step=step, quiet=False).summary()}")
-        return
-    if step is not None:
+    lossless = not lossy(opened.model)
+    if lossless and step is not None:
         raise click.UsageError(
             "--step is for runs that code with loss, of posterior.name=rounded; leave it out"
         )
-    x, _ = opened.take(source, split, count or None, skip_bad=skip_bad)
+    if not lossless and (compare or block != BLOCK):
+        raise click.UsageError("--compare and --block are for files without loss; leave them out")
     try:
-        written = compress(opened, x, output, block=block, resume=resume, quiet=False)
+        if lossless:
+            x, _ = opened.take(source, split, count or None, skip_bad=skip_bad)
+            written = compress(opened, x, output, block=block, resume=resume, quiet=False)
+            others = partial(compared, opened, x)
+        else:
+            taken = pictures.Taken(opened, source, split, count or None, skip_bad)
+            written = pictures.compress(opened, taken, output, step=step, resume=resume, quiet=False)
+            others = list
     except KeyboardInterrupt:
         click.echo("interrupted; what is done stays: go on with the same command and --resume", err=True)
         click.get_current_context().exit(130)
     click.echo(f"{output}: {written.summary()}")
     if compare:
-        for line in compared(opened, x):
+        for line in others():
             click.echo(line)

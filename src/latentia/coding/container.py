@@ -18,11 +18,12 @@ Numbers without a size are of 7 bits a byte, the least first, the highest bit sa
 
 from __future__ import annotations
 
+import abc
 import os
 import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -175,12 +176,129 @@ class Fields:
         raise Ended
 
 
-class Reader(Fields):
+class Parts(Fields, abc.ABC):
+    """A file of parts, one behind the other, each of which is read by itself."""
+
+    what = "part"
+    """What messages call a part."""
+
+    def __init__(self, handle: BinaryIO, where: str) -> None:
+        """Read the header.
+
+        Args:
+            handle: an open file.
+            where: what messages call it.
+
+        Raises:
+            DataError: if it is damaged.
+        """
+        super().__init__(handle, where)
+        try:
+            self._read_header()
+        except Ended as error:
+            raise DataError(f"{where} is damaged or cut off in its header") from error
+        self._places = [handle.tell()]
+
+    @property
+    @abc.abstractmethod
+    def parts(self) -> int:
+        """How many there are."""
+
+    @abc.abstractmethod
+    def check(self, number: int) -> int:
+        """Give the CRC-32 of what a part decodes to.
+
+        Args:
+            number: which.
+
+        Returns:
+            The checksum.
+
+        Raises:
+            DataError: if the part is damaged, or the file ends before it does.
+        """
+
+    @abc.abstractmethod
+    def _read_header(self) -> None:
+        """Read and keep what stands before the parts."""
+
+    @abc.abstractmethod
+    def _before(self) -> tuple[int, Any]:
+        """Read what stands before the content of a part: its words, and the rest."""
+
+    @abc.abstractmethod
+    def _damaged(self, number: int) -> str:
+        """Say which part is damaged."""
+
+    def damaged(self, number: int) -> DataError:
+        """Say that a part is damaged.
+
+        Args:
+            number: which.
+
+        Returns:
+            The error to raise.
+        """
+        others = "; the others can be read with --rows" * (self.parts > 1)
+        return DataError(f"{self._where}: {self._damaged(number)} is damaged or cut off{others}")
+
+    def _part(self, number: int) -> tuple[Any, bytes]:
+        """Read a part: what stands before its content, and that."""
+        try:
+            while len(self._places) <= number:
+                self._handle.seek(self._places[-1])
+                words = self._before()[0]
+                self.check_room(words)
+                self._places.append(self._handle.seek(4 * words, os.SEEK_CUR))
+            self._handle.seek(self._places[number])
+            words, before = self._before()
+            self.check_room(words)
+        except Ended as error:
+            raise self.damaged(number) from error
+        content = self._handle.read(4 * words)
+        if len(self._places) == number + 1:
+            self._places.append(self._handle.tell())
+        return before, content
+
+    def check_end(self) -> None:
+        """Refuse a file that ends before its last part, or goes on behind it.
+
+        Raises:
+            DataError: if it does.
+        """
+        if self.parts:
+            self.check(self.parts - 1)
+            self._handle.seek(self._places[self.parts])
+        if self._handle.read(1):
+            raise DataError(f"{self._where} is damaged: it goes on behind its last {self.what}")
+
+    def whole(self, same: Callable[[int, int], bool]) -> tuple[int, int]:
+        """Count the parts that are there and may stay, of a file that may not be finished.
+
+        Args:
+            same: says of a part's number and its CRC-32 whether it may stay.
+
+        Returns:
+            How many there are from the first one on, and where the last of them ends.
+        """
+        for number in range(self.parts):
+            try:
+                check = self.check(number)
+            except DataError:
+                return number, self._places[number]
+            if not same(number, check):
+                return number, self._places[number]
+        return self.parts, self._places[self.parts]
+
+
+class Reader(Parts):
     """A file that is read block by block.
 
     Attributes:
         header: what stands before the blocks.
     """
+
+    what = "block"
 
     def __init__(self, handle: BinaryIO, where: str) -> None:
         """Read the header.
@@ -195,14 +313,8 @@ class Reader(Fields):
         if writer_of(handle, where)[0] != VERSION:
             raise DataError(f"{where} holds pictures with loss, and the run codes examples without")
         super().__init__(handle, where)
-        self._places: list[int] = []
-        try:
-            self.header = self._read_header()
-        except Ended as error:
-            raise DataError(f"{where} is damaged or cut off in its header") from error
-        self._places.append(handle.tell())
 
-    def _read_header(self) -> Header:
+    def _read_header(self) -> None:
         name = self.take(NAME)
         event = tuple(self.number() for _ in range(min(self.number(), 8)))
         count, block = self.number(), self.number()
@@ -211,7 +323,12 @@ class Reader(Fields):
             raise Ended
         if not 1 <= block <= MOST or not event or not 1 <= int(np.prod(event, dtype=object)) <= MOST << 8:
             raise Ended
-        return Header(name, event, count, block)
+        self.header = Header(name, event, count, block)
+
+    @property
+    def parts(self) -> int:
+        """How many blocks there are."""
+        return self.header.blocks
 
     def block(self, number: int) -> tuple[Block, int]:
         """Read a block.
@@ -225,27 +342,17 @@ class Reader(Fields):
         Raises:
             DataError: if it is damaged, or the file ends before it does.
         """
-        try:
-            while len(self._places) <= number:
-                self._handle.seek(self._places[-1])
-                words = self._before()[0]
-                self.check_room(words)
-                self._places.append(self._handle.seek(4 * words, os.SEEK_CUR))
-            self._handle.seek(self._places[number])
-            words, rounds, chosen, check = self._before()
-            first, end = self.header.rows(number)
-            self.check_room(words)
-            if chosen[-1] >= end - first:
-                raise Ended
-            content = self._handle.read(4 * words)
-            if len(self._places) == number + 1:
-                self._places.append(self._handle.tell())
-        except Ended as error:
-            raise self.damaged(number) from error
+        (rounds, chosen, check), content = self._part(number)
+        first, end = self.header.rows(number)
+        if chosen[-1] >= end - first:
+            raise self.damaged(number)
         return Block(content, rounds, chosen), check
 
-    def _before(self) -> tuple[int, int, list[int], int]:
-        """Read what stands before the content of a block."""
+    def check(self, number: int) -> int:
+        """Give the CRC-32 of a block's symbols; see `Parts`."""
+        return self.block(number)[1]
+
+    def _before(self) -> tuple[int, tuple[int, list[int], int]]:
         self._seen = b""
         words, rounds, gaps = self.number(), self.number(), self.number()
         if gaps >= self.header.block:
@@ -253,48 +360,8 @@ class Reader(Fields):
         chosen = [0]
         for _ in range(gaps):
             chosen.append(chosen[-1] + self.number())
-        return words, rounds, chosen, int.from_bytes(self.take(4), "little")
+        return words, (rounds, chosen, int.from_bytes(self.take(4), "little"))
 
-    def damaged(self, number: int) -> DataError:
-        """Say that a block is damaged.
-
-        Args:
-            number: which.
-
-        Returns:
-            The error to raise.
-        """
+    def _damaged(self, number: int) -> str:
         first, end = self.header.rows(number)
-        return DataError(
-            f"{self._where}: block {number + 1} of {self.header.blocks} (examples {first} to {end - 1}) is "
-            "damaged or cut off" + "; the others can be read with --rows" * (self.header.blocks > 1)
-        )
-
-    def check_end(self) -> None:
-        """Refuse a file that goes on behind its last block.
-
-        Raises:
-            DataError: if it does.
-        """
-        if self.header.blocks and len(self._places) > self.header.blocks:
-            self._handle.seek(self._places[self.header.blocks])
-        if self._handle.read(1):
-            raise DataError(f"{self._where} is damaged: it goes on behind its last block")
-
-    def whole(self, good: Callable[[int, Block, int], bool] | None = None) -> tuple[int, int]:
-        """Count the blocks that are there, of a file that may not be finished.
-
-        Args:
-            good: says of a block's number, the block and its CRC-32 whether it may stay; all may by default.
-
-        Returns:
-            How many there are from the first one on, and where the last of them ends.
-        """
-        for number in range(self.header.blocks):
-            try:
-                found = self.block(number)
-            except DataError:
-                return number, self._places[number]
-            if good is not None and not good(number, *found):
-                return number, self._places[number]
-        return self.header.blocks, self._places[self.header.blocks]
+        return f"block {number + 1} of {self.header.blocks} (examples {first} to {end - 1})"

@@ -17,14 +17,13 @@ Numbers without a size are of 7 bits a byte, the least first, the highest bit sa
 
 from __future__ import annotations
 
-import os
 import zlib
 from dataclasses import dataclass
 from typing import BinaryIO
 
 import numpy as np
 
-from latentia.coding.container import NAME, PICTURES, Ended, Fields, crc, sealed, varint, writer_of
+from latentia.coding.container import NAME, PICTURES, Ended, Parts, crc, sealed, varint, writer_of
 from latentia.core.errors import DataError
 
 LARGEST = 1 << 16
@@ -81,12 +80,14 @@ def check_of(k: np.ndarray, height: int, width: int) -> int:
     return crc(np.append(k & 0xFFFFFFFF, (height, width)))
 
 
-class PictureReader(Fields):
+class PictureReader(Parts):
     """A file that is read picture by picture.
 
     Attributes:
         header: what stands before them.
     """
+
+    what = "picture"
 
     def __init__(self, handle: BinaryIO, where: str) -> None:
         """Read the header.
@@ -101,15 +102,18 @@ class PictureReader(Fields):
         if writer_of(handle, where)[0] != PICTURES:
             raise DataError(f"{where} holds examples without loss, and the run codes pictures with loss")
         super().__init__(handle, where)
-        try:
-            name = self.take(NAME)
-            self.header = PictureHeader(name, self.number(), self.number(), self.number())
-            check = zlib.crc32(self._seen)
-            if check != int.from_bytes(self.take(4), "little"):
-                raise Ended
-        except Ended as error:
-            raise DataError(f"{where} is damaged or cut off in its header") from error
-        self._places = [handle.tell()]
+
+    def _read_header(self) -> None:
+        name = self.take(NAME)
+        self.header = PictureHeader(name, self.number(), self.number(), self.number())
+        check = zlib.crc32(self._seen)
+        if check != int.from_bytes(self.take(4), "little"):
+            raise Ended
+
+    @property
+    def parts(self) -> int:
+        """How many pictures there are."""
+        return self.header.count
 
     def picture(self, number: int) -> Coded:
         """Read a picture.
@@ -123,52 +127,20 @@ class PictureReader(Fields):
         Raises:
             DataError: if it is damaged, or the file ends before it does.
         """
-        try:
-            while len(self._places) <= number:
-                self._handle.seek(self._places[-1])
-                words = self._before()[2]
-                self._places.append(self._handle.seek(4 * words, os.SEEK_CUR))
-            self._handle.seek(self._places[number])
-            height, width, words, check = self._before()
-            content = self._handle.read(4 * words)
-            if len(self._places) == number + 1:
-                self._places.append(self._handle.tell())
-        except Ended as error:
-            raise self.damaged(number) from error
+        (height, width, check), content = self._part(number)
         return Coded(height, width, check, content)
 
-    def _before(self) -> tuple[int, int, int, int]:
-        """Read what stands before the content of a picture."""
+    def check(self, number: int) -> int:
+        """Give the CRC-32 of a picture's latents and sides; see `Parts`."""
+        return self.picture(number).check
+
+    def _before(self) -> tuple[int, tuple[int, int, int]]:
         self._seen = b""
         height, width, words = self.number(), self.number(), self.number()
         check = int.from_bytes(self.take(4), "little")
-        self.check_room(words)
         if not (1 <= height <= LARGEST and 1 <= width <= LARGEST and height * width <= MOST_PIXELS):
             raise Ended
-        return height, width, words, check
+        return words, (height, width, check)
 
-    def damaged(self, number: int) -> DataError:
-        """Say that a picture is damaged.
-
-        Args:
-            number: which.
-
-        Returns:
-            The error to raise.
-        """
-        others = "; the others can be read with --rows" * (self.header.count > 1)
-        return DataError(
-            f"{self._where}: picture {number + 1} of {self.header.count} is damaged or cut off{others}"
-        )
-
-    def check_end(self) -> None:
-        """Refuse a file that ends before its last picture, or goes on behind it.
-
-        Raises:
-            DataError: if it does.
-        """
-        if self.header.count:
-            self.picture(self.header.count - 1)
-            self._handle.seek(self._places[self.header.count])
-        if self._handle.read(1):
-            raise DataError(f"{self._where} is damaged: it goes on behind its last picture")
+    def _damaged(self, number: int) -> str:
+        return f"picture {number + 1} of {self.header.count}"

@@ -56,7 +56,7 @@ def replacing(path: Path) -> Iterator[Path]:
             os.fsync(handle.fileno())
         temporary.chmod(0o666 & ~_umask())  # mkstemp's own mode shuts everybody else out
         temporary.replace(path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         raise cannot_write(path, error) from error
     finally:
@@ -69,7 +69,12 @@ def _umask() -> int:
     return mask
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Bring the names in a folder to the disk, so that a file that was put there stays after a crash.
+
+    Args:
+        folder: the folder.
+    """
     if not hasattr(os, "O_DIRECTORY"):  # Windows opens no folder
         return
     descriptor = os.open(folder, os.O_RDONLY)
@@ -153,7 +158,7 @@ def new_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         yield temporary
         temporary.chmod(0o777 & ~_umask())
         temporary.replace(path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         raise cannot_write(path, error) from error
     finally:

@@ -17,6 +17,7 @@ from latentia.coding.container import MOST, Header, Reader, crc, packed
 from latentia.core import progress, storage
 from latentia.core.errors import ConfigError, DataError
 from latentia.runs.coder import check_writer
+from latentia.runs.unfinished import growing
 
 if TYPE_CHECKING:
     from latentia.data.shards import Examples
@@ -82,23 +83,16 @@ def compress(
     """
     path = Path(path)
     storage.check_writable(path)
-    part = path.with_name(f".{path.name}.part")
     coder = run.compressor
     header = _header(coder, x, block)
-    started, end = _left(part, coder, header, x) if resume else (0, 0)
-    try:
-        with part.open("r+b" if end else "wb") as handle:
-            if not end:
-                handle.write(header.packed())
-            handle.seek(end or len(header.packed()))
-            handle.truncate()
-            bound = _write(coder, header, x, handle, started, quiet)
-            handle.flush()
-            os.fsync(handle.fileno())
-            size = handle.tell()
-        part.replace(path)
-    except OSError as error:
-        raise storage.cannot_write(path, error) from error
+
+    def same(number: int, check: int) -> bool:
+        return crc(_read(coder, x, *header.rows(number))) == check
+
+    options = "another model, other examples or another --block"
+    with growing(path, header, Reader, same, resume=resume, options=options) as (handle, started):
+        bound = _write(coder, header, x, handle, started, quiet)
+        size = handle.tell()
     return Written(header.count, size, int(np.prod(coder.event)), bound)
 
 
@@ -176,28 +170,6 @@ def _read(coder: Compressor, x: Examples, low: int, high: int) -> np.ndarray:
     return coder.symbols.of(np.asarray(x[low:high]).reshape(high - low, -1), low)
 
 
-def _left(part: Path, coder: Compressor, header: Header, x: Examples) -> tuple[int, int]:
-    """Find what an interrupted call left: how many whole blocks of these examples, and where they end."""
-    if not part.is_file():
-        return 0, 0
-    with part.open("rb") as handle:
-        try:
-            reader = Reader(handle, str(part))
-        except DataError:
-            return 0, 0
-        if reader.header != header:
-            raise DataError(
-                f"{part} was begun with another model, other examples or another --block; compress without "
-                "--resume to begin anew"
-            )
-
-        def same(number: int, block: bitsback.Block, check: int) -> bool:
-            low, high = header.rows(number)
-            return crc(_read(coder, x, low, high)) == check
-
-        return reader.whole(same)
-
-
 class Compressed:
     """A file of examples, read by the run that wrote it.
 
@@ -245,7 +217,7 @@ class Compressed:
             )
         numbers = range(first // self.header.block, (end - 1) // self.header.block + 1)
         if len(numbers) == self.header.blocks:
-            self._check_whole()
+            self._reader.check_end()
         total = sum(high - low for low, high in map(self.header.rows, numbers))
         with bar("decompressing", total, 0, quiet) as advance:
             for at in range(0, len(numbers), LANES):
@@ -278,10 +250,6 @@ class Compressed:
                     np.lib.format.write_array_header_2_0(handle, what)
                 handle.write(made.data)
         return shape
-
-    def _check_whole(self) -> None:
-        self._reader.block(self.header.blocks - 1)
-        self._reader.check_end()
 
     def _decoded(self, numbers: range, advance: Callable[[int], object]) -> np.ndarray:
         blocks, checks = zip(*map(self._reader.block, numbers), strict=True)

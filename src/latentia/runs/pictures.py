@@ -17,6 +17,7 @@ from latentia.core import storage
 from latentia.core.errors import DataError
 from latentia.runs.coder import check_writer
 from latentia.runs.compression import bar
+from latentia.runs.unfinished import growing
 
 if TYPE_CHECKING:
     from latentia.runs.applied import Applied
@@ -90,9 +91,12 @@ def compress(
     path: str | os.PathLike[str],
     *,
     step: float | None = None,
+    resume: bool = False,
     quiet: bool = True,
 ) -> WrittenPictures:
-    """Write pictures into a file.
+    """Write pictures into a file, one after the other.
+
+    What is done stands in a file beside it, `.NAME.part`, until all is; what was interrupted goes on there.
 
     Args:
         run: the run.
@@ -100,6 +104,8 @@ def compress(
         path: the file.
         step: how finely latents are rounded: a larger one gives fewer bits; the middle of the run's steps by
             default.
+        resume: go on with what an earlier call left: a picture stays if its latents are those that it has
+            now.
         quiet: show no progress bar.
 
     Returns:
@@ -113,12 +119,26 @@ def compress(
     path = Path(path)
     storage.check_writable(path)
     header, pixels = _header(run, x, step), 0
-    with storage.atomic_write(path) as handle:
-        handle.write(header.packed())
-        for coded in _coded(run, x, header.step, quiet):
-            handle.write(coded.packed())
-            pixels += coded.height * coded.width
-        size = handle.tell()
+    with bar("compressing", len(x), 0, quiet, " pictures") as advance:
+
+        def same(number: int, check: int) -> bool:
+            nonlocal pixels
+            k, height, width = _latents(run, x, number, header.step)
+            if check_of(k, height, width) != check:
+                return False
+            pixels += height * width
+            advance(1)
+            return True
+
+        options = "another model, another --step or another number of pictures"
+        with growing(path, header, PictureReader, same, resume=resume, options=options) as (handle, started):
+            for number in range(started, len(x)):
+                coded = _coded(run, x, number, header.step)
+                handle.write(coded.packed())
+                handle.flush()  # what is done stays when the process is killed
+                pixels += coded.height * coded.width
+                advance(1)
+            size = handle.tell()
     return WrittenPictures(header.count, size, pixels, header.step * 2.0**-STEP_BITS)
 
 
@@ -135,8 +155,8 @@ def to_bytes(run: Applied, x: Pictures, step: float | None = None) -> bytes:
     """
     header, handle = _header(run, x, step), io.BytesIO()
     handle.write(header.packed())
-    for coded in _coded(run, x, header.step, True):
-        handle.write(coded.packed())
+    for number in range(len(x)):
+        handle.write(_coded(run, x, number, header.step).packed())
     return handle.getvalue()
 
 
@@ -148,15 +168,16 @@ def _header(run: Applied, x: Pictures, step: float | None) -> PictureHeader:
     return PictureHeader(coder.name, coder.channels, found, len(x))
 
 
-def _coded(run: Applied, x: Pictures, step: int, quiet: bool) -> Iterator[Coded]:
-    coder = run.picture_coder
-    with bar("compressing", len(x), 0, quiet, " pictures") as advance:
-        for at in range(len(x)):
-            for part in run.prepare(np.asarray(x[at])[None]):
-                height, width = part.shape[2:]
-                k = coder.latents(part[0], step)
-                yield Coded(height, width, check_of(k, height, width), coder.encode(k, step, height, width))
-            advance(1)
+def _latents(run: Applied, x: Pictures, number: int, step: int) -> tuple[np.ndarray, int, int]:
+    """Encode a picture: its latents and its sides."""
+    (part,) = run.prepare(np.asarray(x[number])[None])
+    return run.picture_coder.latents(part[0], step), part.shape[2], part.shape[3]
+
+
+def _coded(run: Applied, x: Pictures, number: int, step: int) -> Coded:
+    k, height, width = _latents(run, x, number, step)
+    content = run.picture_coder.encode(k, step, height, width)
+    return Coded(height, width, check_of(k, height, width), content)
 
 
 class PictureFile:
