@@ -150,10 +150,11 @@ class PictureCoder(Stamped):
         """
         whole = reflected(x.unsqueeze(0), self.model.strides)
         z = through(self.model.encoder, whole).double()[0].numpy() * 2.0**STEP_BITS / step
-        z = np.where(self._coded(x.shape[1], x.shape[2]), np.clip(z, -MOST, MOST), 0)
+        coded = self._coded(x.shape[1], x.shape[2])
+        z = np.where(coded, np.clip(z, -MOST, MOST), 0)
         k = np.zeros(z.shape, np.int64)
         k[: self._side] = np.rint(z[: self._side])
-        for part, masses in self._slices(k, step, self._coded(x.shape[1], x.shape[2])):
+        for part, masses in self._slices(k, step, coded):
             k[part] = _cheaper(masses, z[part])
         return k
 
