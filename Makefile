@@ -32,11 +32,11 @@ install: $(ENV)
 demo: $(ENV)
 	$(BIN)/latentia demo
 
-# One thread for each of the two workers: more would make them fight over the cores. Each begins with one half of
-# the tests, so that what a file's tests share is made once, and takes over what the other has left.
+# One thread for each worker, and one worker more than cores: many tests wait for a process or a page. Each begins
+# with its part of the list, so that what a file's tests share is made once, and takes over what others have left.
 test: export OMP_NUM_THREADS = 1
 test: $(ENV) browser $(WEB)
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -n 3 --dist worksteal
 
 check: export OMP_NUM_THREADS = 1
 check: export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1
