@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -15,6 +16,8 @@ from sklearn.datasets import load_digits
 
 import latentia
 from latentia.cli import main
+from latentia.coding.rates import by_file, measured, psnr
+from latentia.runs import picture_peers
 from latentia.runs.pictures import compress
 from latentia.runs.scores import score
 from tests.coding.test_pictures import GOLDEN, SMALL, mosaics
@@ -178,6 +181,32 @@ def test_what_was_begun_otherwise_is_refused(run, tmp_path, capsys):
         assert part.read_bytes() == begun and not (tmp_path / "x.lat").exists()
 
 
+def test_others_are_compared_at_the_psnr_of_the_file(run, tmp_path, capsys, monkeypatch):
+    x = load_digits().images[:6, None].astype(np.uint8)
+    np.save(tmp_path / "x.npy", x)
+    monkeypatch.setattr(picture_peers, "absent", lambda kind: kind == "AVIF")
+    command = ("compress", run, tmp_path / "x.npy", "-o", tmp_path / "x.lat", "--step", "0.4", "--compare")
+    code, out, err = said(capsys, *command)
+    assert code == 0, err
+    _, own, jpeg, webp, avif = out.splitlines()
+    back = latentia.open_run(run).decompress((tmp_path / "x.lat").read_bytes())
+    want = np.mean([psnr(*pair, 16) for pair in zip(x, back, strict=True)])
+    size = (tmp_path / "x.lat").stat().st_size
+    assert (
+        own.split() == f"this file {size} bytes, {size / 48:.4f} bits per pixel, PSNR {want:.2f} dB".split()
+    )
+    assert avif == "  AVIF: this Pillow was built without it"
+    for kind, line in (("JPEG", jpeg), ("WebP", webp)):
+        quality = int(re.match(rf"  {kind}, quality (\d+) ", line)[1])
+        point = measured(x, quality, by_file(kind, quality), 16)
+        assert (
+            f" {point.size:,} bytes, {point.size / 48:.4f} bits per pixel, PSNR {point.psnr:.2f} dB" in line
+        )
+        assert measured(x, quality - 1, by_file(kind, quality - 1), 16).psnr < want <= point.psnr
+    _, _, line, *_ = picture_peers.compared(latentia.open_run(run), x.astype(np.float32), tmp_path / "x.lat")
+    assert "WebP: it takes pixels of 8 bits alone" in line
+
+
 def test_a_rounded_latent_has_a_bound_and_no_estimate_of_the_likelihood(run):
     opened = latentia.open_run(run)
     found = score(opened, np.stack([mosaics()[0]] * 2), None, samples=3, seed=0)
@@ -187,8 +216,8 @@ def test_a_rounded_latent_has_a_bound_and_no_estimate_of_the_likelihood(run):
 
 def test_options_of_the_other_kind_of_file_are_refused(run, tmp_path, capsys):
     np.save(tmp_path / "x.npy", np.stack([mosaics()[0]] * 2))
-    code, _, err = said(capsys, "compress", run, tmp_path / "x.npy", "-o", tmp_path / "x.lat", "--compare")
-    assert code == 2 and "are for files without loss; leave them out" in err
+    code, _, err = said(capsys, "compress", run, tmp_path / "x.npy", "-o", tmp_path / "x.lat", "--block", "9")
+    assert code == 2 and "--block is for files without loss; leave it out" in err
     lossless = GOLDEN.parent / "levels"
     code, _, err = said(
         capsys, "compress", lossless, lossless / "examples.npy", "-o", tmp_path / "x.lat", "--step", "0.5"

@@ -13,6 +13,7 @@ import numpy as np
 
 from latentia.coding.picture_file import Coded, PictureHeader, PictureReader, check_of
 from latentia.coding.pictures import STEP_BITS, whole_step
+from latentia.coding.rates import image_of
 from latentia.core import storage
 from latentia.core.errors import DataError
 from latentia.runs.coder import check_writer
@@ -275,10 +276,6 @@ def drawn(picture: np.ndarray) -> Any:
     Raises:
         DataError: if it is not of 8 bits.
     """
-    from PIL import Image
-
     if picture.dtype != np.uint8:
         raise DataError(f"a PNG has pixels of 8 bits, and these are {picture.dtype}; end the name in .npy")
-    return Image.fromarray(
-        picture[0] if len(picture) == 1 else np.ascontiguousarray(picture.transpose(1, 2, 0))
-    )
+    return image_of(picture)
