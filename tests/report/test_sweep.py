@@ -207,3 +207,18 @@ def test_a_sweep_over_seeds_alone_shows_each(group_of, trained):
     axis = Axis("training.seed", ("0", "1"))
     section = rate_section(group_of(*runs, axis=axis))
     assert [row.label for row in section.facts] == ["0", "1"]
+    assert "joined" not in section.panels[0].exhibits[0].words.caption  # no seed follows another
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "ordered"),
+    [
+        ("objective.beta", ("1", "4.5"), True),
+        ("training.seed", ("0", "1"), False),
+        ("network", ("mlp", "conv"), False),
+        ("objective.beta, training.seed", ("1, 0", "1, 1", "4, 0"), True),
+        ("network, training.seed", ("mlp, 0", "conv, 0"), False),
+    ],
+)
+def test_numbers_follow_each_other_and_names_do_not(name, values, ordered):
+    assert Axis(name, values).ordered is ordered

@@ -159,7 +159,9 @@ class Measure:
     errors: Sequence[float]
 
 
-def along(words: Words, axis: str, ticks: Sequence[str], measures: Sequence[Measure]) -> Exhibit:
+def along(
+    words: Words, axis: str, ticks: Sequence[str], measures: Sequence[Measure], *, joined: bool = True
+) -> Exhibit:
     """Draw quantities along an axis, one panel for each, the values evenly spaced.
 
     Args:
@@ -167,6 +169,7 @@ def along(words: Words, axis: str, ticks: Sequence[str], measures: Sequence[Meas
         axis: what the axis is called.
         ticks: its values.
         measures: the quantities.
+        joined: whether neighbours are joined by a line.
 
     Returns:
         The chart.
@@ -176,11 +179,15 @@ def along(words: Words, axis: str, ticks: Sequence[str], measures: Sequence[Meas
     if len(ticks) > 8 or max(map(len, ticks)) > 4:
         turned = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
 
+    style = "-" if joined else "none"
+
     def draw(figure: Figure) -> None:
         for axes, measure in zip(multiples(figure, len(measures), 3), measures, strict=True):
             values = np.array(measure.values, float)
             known = np.isfinite(values)
-            axes.plot(places[known], values[known], color=LIGHT["first"], marker="o", markersize=4)
+            axes.plot(
+                places[known], values[known], color=LIGHT["first"], marker="o", markersize=4, linestyle=style
+            )
             spread = np.nan_to_num(np.array(measure.errors, float))
             bars: dict[str, Any] = {"fmt": "none", "ecolor": LIGHT["muted"], "elinewidth": 0.9}
             axes.errorbar(places[known], values[known], spread[known], **bars)

@@ -34,6 +34,14 @@ def _with_value(key: str, value: str) -> str:
     return f"{name} {value}" if name in _PLAIN else f"{name} = {value}"
 
 
+def _is_number(value: str) -> bool:
+    try:
+        float(value)
+    except ValueError:
+        return False
+    return True
+
+
 @dataclass(frozen=True)
 class Axis:
     """A setting that differs between runs, and its values.
@@ -64,6 +72,13 @@ class Axis:
     def short(self) -> str:
         """The setting without its section, such as "beta"; several are separated by commas."""
         return ", ".join(name.rsplit(".", 1)[-1] for name in self.name.split(", "))
+
+    @property
+    def ordered(self) -> bool:
+        """Whether it means something that one value follows another: seeds and words are but names."""
+        rows = [value.split(", ") for value in self.values]
+        columns = zip(self.name.split(", "), zip(*rows, strict=False), strict=False)
+        return any(called(name) not in _PLAIN and all(map(_is_number, column)) for name, column in columns)
 
     def without(self, names: Collection[str]) -> Axis | None:
         """Leave settings out.

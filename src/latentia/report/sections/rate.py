@@ -88,13 +88,14 @@ def section(group: Group) -> Section | None:
         notes.append(
             f"The runs differ in {differ}, so their distortions are on different scales and are not joined."
         )
+    joined = not differ and axis.ordered
     spots = [
         Spot(place.title, rate[0], distortion[0], (_known(rate[1]), _known(distortion[1])))
         for place, rate, distortion in zip(places, rates, distortions, strict=True)
         if place.studies[0].bound and math.isfinite(rate[0]) and math.isfinite(distortion[0])
     ]
     if spots:
-        exhibits.append(seesaw(_seesaw_words(axis, source), spots, joined=not differ))
+        exhibits.append(seesaw(_seesaw_words(axis, source, joined), spots, joined=joined))
     exhibits.append(_along(studies, places, axis, rates, source))
     return Section(
         "rate",
@@ -135,11 +136,11 @@ def _known(value: float) -> float:
     return value if math.isfinite(value) else 0.0
 
 
-def _seesaw_words(axis: Axis, source: Source) -> Words:
+def _seesaw_words(axis: Axis, source: Source, joined: bool) -> Words:
     return Words(
         "rate-distortion",
         "Distortion over rate",
-        f"Each point is a run, labelled with its {axis.spoken}; neighbours are joined. Further "
+        f"Each point is a run, labelled with its {axis.spoken}{'; neighbours are joined' * joined}. Further "
         f"down and further left is better. {source.sentence}",
         f"Distortion over rate, labelled with the values of {axis.spoken}",
     )
@@ -230,7 +231,13 @@ def _along(
     )
     caption = f"{how} Active is a latent dimension {rule}. {source.sentence} The values are evenly spaced."
     alt = f"MSE, rate and active latent dimensions along {axis.spoken}"
-    return along(Words("along", f"Along {axis.spoken}", caption, alt), axis.spoken, axis.values, measures)
+    return along(
+        Words("along", f"Along {axis.spoken}", caption, alt),
+        axis.spoken,
+        axis.values,
+        measures,
+        joined=axis.ordered,
+    )
 
 
 _COLUMNS = ("Rate, nats", "Distortion, nats", "−ELBO, nats", "MSE", "Active latent dimensions")
