@@ -60,7 +60,8 @@ def main() -> None:
     print(f"latentia: {spent:.1f} CPU seconds a million pixels, there and back")
     for name in [name for name in curves if name != "latentia"]:
         found, where = bd_rate(curves[name], curves["latentia"], arguments.low, arguments.high)
-        print(f"BD-rate against {name}: {found:+.1%} ({where})")
+        known = f"{found:+.1%} ({where})" if math.isfinite(found) else f"none: {where}"
+        print(f"BD-rate against {name}: {known}")
 
 
 if __name__ == "__main__":
