@@ -13,6 +13,7 @@ interpolation), over the PSNR that the other codec has from LOW to HIGH bits per
 from __future__ import annotations
 
 import argparse
+import math
 import time
 from pathlib import Path
 
