@@ -25,6 +25,8 @@ TERMS = {
     "PCA": "Principal component analysis: the best linear autoencoder, without training. A network with "
     "as many latents should not be much worse.",
     "bits per dimension": "−ELBO for each value of an example, in bits: what an ideal code needs.",
+    "BD-rate": "How many more bits one codec takes than another at equal PSNR, as a mean over what both "
+    "reach; below 0 it takes fewer.",
     "posterior": "q(z|x): the distribution that the encoder gives an example in the latent space.",
     "prior": "p(z): the distribution that latents of samples are drawn from.",
     "precision": "Of samples: the share that lies among real examples, in a feature space.",

@@ -48,7 +48,7 @@ def compressor_of(run: Applied) -> Compressor:
             shown: Examples | None = run.dataset.part(run.examples("train", SHOWN))
         except LatentiaError:
             shown = None  # the data are gone
-        known = None if shown is None else _known(run, np.asarray(shown[:SHOWN]))
+        known = None if shown is None else two_valued(run, np.asarray(shown[:SHOWN]))
         return Compressor.make(run.model, symbols, known)
 
     def kept(header: dict[str, Any], tables: dict[str, np.ndarray]) -> Compressor:
@@ -156,8 +156,16 @@ def _symbols(run: Applied) -> Symbols:
     return symbols_of(run.model, run.transform, run.record.schema)
 
 
-def _known(run: Applied, x: np.ndarray) -> np.ndarray:
-    """Bring grey values to the two that a binarised run has: what is drawn in training has no file."""
+def two_valued(run: Applied, x: np.ndarray) -> np.ndarray:
+    """Bring grey values to the two that a binarised run has: what is drawn in training has no file.
+
+    Args:
+        run: the run.
+        x: examples in the data's units.
+
+    Returns:
+        The same of another run.
+    """
     if run.model.binary:
         low, high = float(run.transform.low), float(run.transform.high)  # pyright: ignore
         return np.where(x > 0.5 * (low + high), high, low).astype(x.dtype)

@@ -106,19 +106,31 @@ def compared(run: Applied, x: Examples) -> list[str]:
     Returns:
         One line for each.
     """
-    from latentia.coding.peers import peers
-
-    examples, schema = np.asarray(x), run.record.schema
-    if schema is not None:
-        two, content = False, schema.frame(examples).to_csv(index=False).encode()
-    else:
-        two = bool(run.model.binary)
-        bits = np.packbits(examples > 0.5 * (examples.min() + examples.max())) if two else examples
-        content = np.ascontiguousarray(bits).tobytes()
+    examples = np.asarray(x)
     return [
         f"  {name:8} {size:>12,} bytes, {8 * size / examples.size:.4f} bits per dimension"
-        for name, size in peers(examples, content, two).items()
+        for name, size in others(run, examples).items()
     ]
+
+
+def others(run: Applied, x: np.ndarray) -> dict[str, int]:
+    """Compress examples by general compressors, and pictures as lossless pictures.
+
+    Args:
+        run: the run.
+        x: examples in the data's units, shape `(N, *event)`.
+
+    Returns:
+        Bytes of each.
+    """
+    from latentia.coding.peers import peers
+
+    schema = run.record.schema
+    if schema is not None:
+        return peers(x, schema.frame(x).to_csv(index=False).encode(), False)
+    two = bool(run.model.binary)
+    bits = np.packbits(x > 0.5 * (x.min() + x.max())) if two else x
+    return peers(x, np.ascontiguousarray(bits).tobytes(), two)
 
 
 def to_bytes(coder: Compressor, x: np.ndarray, *, block: int = BLOCK) -> bytes:
@@ -132,10 +144,24 @@ def to_bytes(coder: Compressor, x: np.ndarray, *, block: int = BLOCK) -> bytes:
     Returns:
         The bytes.
     """
+    return in_memory(coder, x, block=block)[0]
+
+
+def in_memory(coder: Compressor, x: np.ndarray, *, block: int = BLOCK) -> tuple[bytes, Written]:
+    """Give the content that `compress` would write, and what it says of it.
+
+    Args:
+        coder: as `to_bytes`.
+        x: as `to_bytes`.
+        block: as `to_bytes`.
+
+    Returns:
+        Both.
+    """
     header, handle = _header(coder, x, block), io.BytesIO()
     handle.write(header.packed())
-    _write(coder, header, x, handle, 0, True)
-    return handle.getvalue()
+    bound = _write(coder, header, x, handle, 0, True)
+    return handle.getvalue(), Written(header.count, handle.tell(), int(np.prod(coder.event)), bound)
 
 
 def _header(coder: Compressor, x: Examples, block: int) -> Header:

@@ -17,12 +17,16 @@ from latentia.evaluation.facets import (
     codes,
     conditions,
     corruption,
+    files,
+    picture_files,
 )
 
 if TYPE_CHECKING:
     from latentia.runs.run import Run
 
-FACETS: tuple[ModuleType, ...] = (codes, channels, conditions, classes, clusters, corruption, codec, clips)
+FACETS: tuple[ModuleType, ...] = (
+    codes, channels, conditions, classes, clusters, corruption, codec, clips, files, picture_files,
+)  # fmt: skip
 
 
 def of_topic(run: Run, topic: str) -> list[ModuleType]:

@@ -8,11 +8,24 @@ from __future__ import annotations
 from types import ModuleType
 
 from latentia.plots.exhibits import Section
-from latentia.report.facets import clips, clusters, codec, codes, conditions, corruption, diffusion, levels
+from latentia.report.facets import (
+    clips,
+    clusters,
+    codec,
+    codes,
+    conditions,
+    corruption,
+    diffusion,
+    files,
+    levels,
+    picture_files,
+)
 from latentia.report.study import Study
 from latentia.report.views import View
 
-FACETS: tuple[ModuleType, ...] = (codec, clips, conditions, diffusion, levels, codes, clusters, corruption)
+FACETS: tuple[ModuleType, ...] = (
+    codec, clips, picture_files, files, conditions, diffusion, levels, codes, clusters, corruption,
+)  # fmt: skip
 
 
 def own_sections(study: Study, view: View) -> list[Section]:
