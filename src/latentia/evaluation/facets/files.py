@@ -48,6 +48,9 @@ def measure(subject: Subject) -> None:
     Args:
         subject: the run under assessment.
     """
+    if reason := subject.ledger.missing.get("elbo"):  # the model says nothing of these data
+        subject.ledger.missing.update(dict.fromkeys(NAMES, reason))
+        return
     with on_cpu(subject.run):
         subject.ledger.measure(NAMES, partial(_written, subject))
 
