@@ -155,7 +155,7 @@ def test_the_report_draws_the_curves_and_has_a_row_for_each_code(grey, curves):
     found = assessed(grey, file_bits_per_dim=bits, file_seconds=times, file_overhead=over)
     group = gather([grey], 0, [found])
     (section,) = shown.sections(group.studies[0], group.view)
-    assert [row.cells[1] for row in section.facts] == ["-2.0%", "–", "+50.0%"]
+    assert [row.cells[1] for row in section.facts] == ["\u22122.0 %", "–", "+50.0 %"]
     assert "20 test images as a file without loss, value by value: 1.020 bits per dimension" in section.lead
     assert "2.00 % above the bound; 0.5 s to write, 0.2 s to read" in section.lead
     assert not shown.sections(gather([grey], 0).studies[0], group.view)

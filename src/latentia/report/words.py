@@ -144,6 +144,19 @@ def number(value: float | None, digits: int = 4) -> str:
     return minus(text)
 
 
+def signed(value: float, unit: str = "%") -> str:
+    """Write by how much one thing is more than another.
+
+    Args:
+        value: the number.
+        unit: its unit.
+
+    Returns:
+        Such as "+6.8 %".
+    """
+    return minus(f"{value:+.1f} {unit}")
+
+
 def minus(text: str) -> str:
     """Write negative numbers with a minus sign, which is as wide as a plus.
 

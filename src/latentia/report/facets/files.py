@@ -6,7 +6,7 @@ from latentia.evaluation.facets import files
 from latentia.plots.exhibits import Row, Section
 from latentia.report.study import Study
 from latentia.report.views import View
-from latentia.report.words import NONE, number
+from latentia.report.words import NONE, number, signed
 
 COLUMNS = ("Bits per dimension", "Beside this run's file")
 
@@ -30,7 +30,7 @@ def sections(study: Study, view: View) -> list[Section]:
     rows = tuple(
         Row(study.title, (number(value), NONE))
         if name == files.OWN
-        else Row(name, (number(value), f"{value / own - 1:+.1%}"))
+        else Row(name, (number(value), signed(100 * (value / own - 1))))
         for name, value in by_name.items()
     )
     lead = f"{bits.examples:,} {bits.split} {study.inputs.noun} as a file without loss, value by value"

@@ -12,7 +12,7 @@ from latentia.plots.charts import Curve, lines, run_colours
 from latentia.plots.exhibits import Exhibit, Panel, Row, Section, Words
 from latentia.report.study import Study
 from latentia.report.views import View
-from latentia.report.words import NONE, capital, number
+from latentia.report.words import NONE, capital, number, signed
 
 REACH = 2.0
 """Points of others are drawn up to so many times the bits of the run's finest step."""
@@ -73,7 +73,7 @@ def _ends(kind: str, points: list[tuple[str, float, float]], figures: Mapping[st
     """Say from where to where a codec goes, and what the run takes beside it."""
     _, rates, errors = zip(*points, strict=True)
     found = figures.get(picture_files.RATES.get(kind, ""))
-    against = NONE if found is None or isinstance(found.value, tuple) else f"{found.value:+.1f} %"
+    against = NONE if found is None or isinstance(found.value, tuple) else signed(found.value)
     spans = (f"{number(min(values))} to {number(max(values))}" for values in (rates, errors))
     return Row(kind, (*spans, against), note=capital(found.doubt) + "." if found and found.doubt else "")
 
