@@ -91,7 +91,9 @@ def _written(subject: Subject) -> Mapping[str, Figure]:
     values = written.count * written.entries
     bits = {BOUND: written.bound / values, OWN: 8 * written.size / values}
     bits |= {name: 8 * size / values for name, size in others(run, x).items()}
-    bits = {name: float(each) for name, each in bits.items() if math.isfinite(each)}  # a bound needs a latent drawn
+    bits = {
+        name: float(each) for name, each in bits.items() if math.isfinite(each)
+    }  # a bound needs a latent drawn
     two = ", grey values as the nearer of two" * bool(run.model.binary)
     how = (
         f"bits for each value of {written.count:,} examples{two}, all bytes of a file counted, the model's "
