@@ -115,3 +115,6 @@ def test_sweep_trains_and_goes_on(tmp_path, capsys):
         latentia("sweep", "digits", "--over", "objective.beta=0,4", *TINY, "--out", out), capsys
     )
     assert "something to vary" in line_of(latentia("sweep", "digits", *TINY), capsys)
+    page = tmp_path / "report.html"
+    assert latentia("report", out, "-o", page) == 0  # the sweep's own page again
+    assert "β = 4" in page.read_text(encoding="utf-8")
