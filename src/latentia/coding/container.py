@@ -23,7 +23,7 @@ import os
 import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, ClassVar
 
 import numpy as np
 
@@ -177,9 +177,17 @@ class Fields:
 
 
 class Parts(Fields, abc.ABC):
-    """A file of parts, one behind the other, each of which is read by itself."""
+    """A file of parts, one behind the other, each of which is read by itself.
 
-    what = "part"
+    Attributes:
+        header: what stands before them.
+    """
+
+    version: ClassVar[int]
+    """The first number of such files; see `writer_of`."""
+    unlike: ClassVar[str]
+    """What is said of a file of the other kind."""
+    what: ClassVar[str]
     """What messages call a part."""
 
     def __init__(self, handle: BinaryIO, where: str) -> None:
@@ -190,11 +198,16 @@ class Parts(Fields, abc.ABC):
             where: what messages call it.
 
         Raises:
-            DataError: if it is damaged.
+            DataError: if it is no such file, of a later version, or damaged.
         """
+        if writer_of(handle, where)[0] != self.version:
+            raise DataError(f"{where} {self.unlike}")
         super().__init__(handle, where)
         try:
-            self._read_header()
+            self.header = self._header(self.take(NAME))
+            check = zlib.crc32(self._seen)
+            if check != int.from_bytes(self.take(4), "little"):
+                raise Ended
         except Ended as error:
             raise DataError(f"{where} is damaged or cut off in its header") from error
         self._places = [handle.tell()]
@@ -219,8 +232,8 @@ class Parts(Fields, abc.ABC):
         """
 
     @abc.abstractmethod
-    def _read_header(self) -> None:
-        """Read and keep what stands before the parts."""
+    def _header(self, name: bytes) -> Any:
+        """Read what follows the coder's name and stands before the parts."""
 
     @abc.abstractmethod
     def _before(self) -> tuple[int, Any]:
@@ -292,38 +305,19 @@ class Parts(Fields, abc.ABC):
 
 
 class Reader(Parts):
-    """A file that is read block by block.
+    """A file that is read block by block."""
 
-    Attributes:
-        header: what stands before the blocks.
-    """
-
+    version = VERSION
+    unlike = "holds pictures with loss, and the run codes examples without"
     what = "block"
+    header: Header
 
-    def __init__(self, handle: BinaryIO, where: str) -> None:
-        """Read the header.
-
-        Args:
-            handle: an open file.
-            where: what messages call it.
-
-        Raises:
-            DataError: if it is no such file, of a later version, or damaged.
-        """
-        if writer_of(handle, where)[0] != VERSION:
-            raise DataError(f"{where} holds pictures with loss, and the run codes examples without")
-        super().__init__(handle, where)
-
-    def _read_header(self) -> None:
-        name = self.take(NAME)
+    def _header(self, name: bytes) -> Header:
         event = tuple(self.number() for _ in range(min(self.number(), 8)))
         count, block = self.number(), self.number()
-        check = zlib.crc32(self._seen)
-        if check != int.from_bytes(self.take(4), "little"):
-            raise Ended
         if not 1 <= block <= MOST or not event or not 1 <= int(np.prod(event, dtype=object)) <= MOST << 8:
             raise Ended
-        self.header = Header(name, event, count, block)
+        return Header(name, event, count, block)
 
     @property
     def parts(self) -> int:

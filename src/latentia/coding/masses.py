@@ -8,6 +8,7 @@ quotients of two of these are rounded the same way on every machine, by IEEE 754
 from __future__ import annotations
 
 import abc
+import math
 from typing import Any
 
 import numpy as np
@@ -140,6 +141,22 @@ def cost(bits: np.ndarray, chances: np.ndarray) -> np.ndarray:
     return lengths.sum(axis=(0, *range(2, lengths.ndim)))
 
 
+def cheaper(masses: Masses, z: np.ndarray, least: int) -> np.ndarray:
+    """Choose one of the two whole numbers around each of some numbers, by error and length.
+
+    Args:
+        masses: of whole numbers from `least` on.
+        z: within their range, of the entries' shape.
+        least: which number the symbol 0 is.
+
+    Returns:
+        The k whose 6 (z - k)^2 - log p(k) is less, int64.
+    """
+    low = np.minimum(np.floor(z), least + masses.n - 2)
+    costs = [6 * (z - k) ** 2 - np.log(np.maximum(masses.mass(k - least), 1)) for k in (low, low + 1)]
+    return (low + (costs[1] < costs[0])).astype(np.int64)
+
+
 class Table(Masses):
     """The same distribution for all entries, by a table."""
 
@@ -250,3 +267,21 @@ class Listed(Masses):
     def below(self, k: np.ndarray) -> np.ndarray:
         """Look it up; see `Masses`."""
         return np.take_along_axis(self._borders, k[..., None].astype(np.intp), axis=-1)[..., 0]
+
+
+class Row(Masses):
+    """Others in one row, of shape `(1, N)`."""
+
+    def __init__(self, masses: Masses) -> None:
+        """Take them.
+
+        Args:
+            masses: N of any shape.
+        """
+        self._masses, self._inner = masses, masses.shape
+        self.n, self.shape = masses.n, (1, math.prod(masses.shape))
+        self.total = np.broadcast_to(masses.total, masses.shape).reshape(self.shape)
+
+    def below(self, k: np.ndarray) -> np.ndarray:
+        """Ask them; see `Masses`."""
+        return self._masses.below(k.reshape(self._inner)).reshape(self.shape)

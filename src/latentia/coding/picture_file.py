@@ -17,14 +17,11 @@ Numbers without a size are of 7 bits a byte, the least first, the highest bit sa
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass
-from typing import BinaryIO
 
 import numpy as np
 
-from latentia.coding.container import NAME, PICTURES, Ended, Parts, crc, sealed, varint, writer_of
-from latentia.core.errors import DataError
+from latentia.coding.container import PICTURES, Ended, Parts, crc, sealed, varint
 
 LARGEST = 1 << 16
 """Pixels along a side at the most."""
@@ -81,34 +78,15 @@ def check_of(k: np.ndarray, height: int, width: int) -> int:
 
 
 class PictureReader(Parts):
-    """A file that is read picture by picture.
+    """A file that is read picture by picture."""
 
-    Attributes:
-        header: what stands before them.
-    """
-
+    version = PICTURES
+    unlike = "holds examples without loss, and the run codes pictures with loss"
     what = "picture"
+    header: PictureHeader
 
-    def __init__(self, handle: BinaryIO, where: str) -> None:
-        """Read the header.
-
-        Args:
-            handle: an open file.
-            where: what messages call it.
-
-        Raises:
-            DataError: if it is no such file, of a later version, or damaged.
-        """
-        if writer_of(handle, where)[0] != PICTURES:
-            raise DataError(f"{where} holds examples without loss, and the run codes pictures with loss")
-        super().__init__(handle, where)
-
-    def _read_header(self) -> None:
-        name = self.take(NAME)
-        self.header = PictureHeader(name, self.number(), self.number(), self.number())
-        check = zlib.crc32(self._seen)
-        if check != int.from_bytes(self.take(4), "little"):
-            raise Ended
+    def _header(self, name: bytes) -> PictureHeader:
+        return PictureHeader(name, self.number(), self.number(), self.number())
 
     @property
     def parts(self) -> int:

@@ -23,7 +23,7 @@ from latentia.coding.curves import (
     sigmoid,
 )
 from latentia.coding.exact import OUT_BITS, REACH, WEIGHT_BITS, ExactNetwork, check_layers
-from latentia.coding.masses import RARE, Located, Masses, Mixed
+from latentia.coding.masses import RARE, Located, Masses, Mixed, Row, cheaper
 from latentia.coding.stack import Stack
 from latentia.coding.stamp import Stamped
 from latentia.core.errors import ConfigError
@@ -49,6 +49,10 @@ REACHES = {"normal": 6, "sigmoid": 20}
 """Beyond so many scales a cumulative distribution function counts as 0 and 1."""
 PROBE = (2, 3)
 """Places of the grid on which a machine shows how it computes."""
+
+
+Slice = tuple[tuple[np.ndarray, ...], Masses]
+"""Where the numbers of a slice are, and their masses."""
 
 
 class PictureCoder(Stamped):
@@ -148,15 +152,33 @@ class PictureCoder(Stamped):
         Returns:
             Multiples of the step, int64, shape `(D, h, w)`; zeros where nothing is coded.
         """
+        return self._chosen(x, step)[0]
+
+    def code(self, x: Tensor, step: int) -> tuple[np.ndarray, bytes]:
+        """Encode and code a picture.
+
+        Args:
+            x: as `latents`.
+            step: as `latents`.
+
+        Returns:
+            What `latents` gives, and what `encode` makes of it.
+        """
+        k, slices = self._chosen(x, step)
+        return k, self._stacked(k, step, slices)
+
+    def _chosen(self, x: Tensor, step: int) -> tuple[np.ndarray, list[Slice]]:
         whole = reflected(x.unsqueeze(0), self.model.strides)
         z = through(self.model.encoder, whole).double()[0].numpy() * 2.0**STEP_BITS / step
         coded = self._coded(x.shape[1], x.shape[2])
         z = np.where(coded, np.clip(z, -MOST, MOST), 0)
         k = np.zeros(z.shape, np.int64)
         k[: self._side] = np.rint(z[: self._side])
+        slices = []
         for part, masses in self._slices(k, step, coded):
-            k[part] = _cheaper(masses, z[part])
-        return k
+            k[part] = cheaper(masses, z[part], -MOST)
+            slices.append((part, masses))
+        return k, slices
 
     def encode(self, k: np.ndarray, step: int, height: int, width: int) -> bytes:
         """Code latents.
@@ -170,9 +192,11 @@ class PictureCoder(Stamped):
         Returns:
             Words of 32 bits.
         """
+        return self._stacked(k, step, list(self._slices(k, step, self._coded(height, width))))
+
+    def _stacked(self, k: np.ndarray, step: int, slices: list[Slice]) -> bytes:
         stack = Stack()
-        # What is pushed last is popped first.
-        for part, masses in reversed(list(self._slices(k, step, self._coded(height, width)))):
+        for part, masses in reversed(slices):  # what is pushed last is popped first
             _push(stack, masses, k[part])
         _push(stack, self._side_masses(step, k[0].size), k[: self._side])
         return stack.content
@@ -195,10 +219,10 @@ class PictureCoder(Stamped):
         except ValueError:
             return None
         k = np.zeros((self.model.latent[0], rows, columns), np.int64)
-        side = popped(_lined(self._side_masses(step, rows * columns)), [stack])[0] - MOST
+        side = popped(Row(self._side_masses(step, rows * columns)), [stack])[0] - MOST
         k[: self._side] = side.reshape(self._side, rows, columns)
         for part, masses in self._slices(k, step, self._coded(height, width)):
-            k[part] = popped(_lined(masses), [stack])[0] - MOST
+            k[part] = popped(Row(masses), [stack])[0] - MOST
         return k if stack.empty else None
 
     @torch.no_grad()
@@ -235,9 +259,7 @@ class PictureCoder(Stamped):
         located = Located(self._curves["sigmoid"], centre, parts[1], CELLS, _spacing(step), _SHIFT)
         return Mixed(located, parts[2])
 
-    def _slices(
-        self, k: np.ndarray, step: int, coded: np.ndarray
-    ) -> Iterator[tuple[tuple[np.ndarray, ...], Masses]]:
+    def _slices(self, k: np.ndarray, step: int, coded: np.ndarray) -> Iterator[Slice]:
         """Give where the numbers of each slice are, and their masses given those before it in `k`.
 
         Masses are computed when they are asked for: `k` may be filled slice by slice.
@@ -271,32 +293,9 @@ def _first(step: int) -> float:
     return (0.5 - MOST) * _spacing(step)
 
 
-def _cheaper(masses: Masses, z: np.ndarray) -> np.ndarray:
-    """Choose one of the two whole numbers around each of `z`; see `PictureCoder.latents`."""
-    low = np.minimum(np.floor(z), MOST - 1)
-    costs = [6 * (z - k) ** 2 - np.log(np.maximum(masses.mass(k + MOST), 1)) for k in (low, low + 1)]
-    return (low + (costs[1] < costs[0])).astype(np.int64)
-
-
 def _push(stack: Stack, masses: Masses, k: np.ndarray) -> None:
     bits, chances = masses.choices((k + MOST).reshape(masses.shape))
     stack.push(bits.ravel(), chances.ravel())
-
-
-class _Row(Masses):
-    """Masses as one row, as `popped` takes them."""
-
-    def __init__(self, masses: Masses) -> None:
-        self._masses, self._inner = masses, masses.shape
-        self.n, self.shape = masses.n, (1, math.prod(masses.shape))
-        self.total = np.broadcast_to(masses.total, masses.shape).reshape(self.shape)
-
-    def below(self, k: np.ndarray) -> np.ndarray:
-        return self._masses.below(k.reshape(self._inner)).reshape(self.shape)
-
-
-def _lined(masses: Masses) -> Masses:
-    return _Row(masses)
 
 
 def _no_table(name: str) -> Any:

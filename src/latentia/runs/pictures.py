@@ -124,8 +124,9 @@ def compress(
 
         def same(number: int, check: int) -> bool:
             nonlocal pixels
-            k, height, width = _latents(run, x, number, header.step)
-            if check_of(k, height, width) != check:
+            picture = _prepared(run, x, number)
+            height, width = picture.shape[1:]
+            if check_of(run.picture_coder.latents(picture, header.step), height, width) != check:
                 return False
             pixels += height * width
             advance(1)
@@ -169,15 +170,15 @@ def _header(run: Applied, x: Pictures, step: float | None) -> PictureHeader:
     return PictureHeader(coder.name, coder.channels, found, len(x))
 
 
-def _latents(run: Applied, x: Pictures, number: int, step: int) -> tuple[np.ndarray, int, int]:
-    """Encode a picture: its latents and its sides."""
+def _prepared(run: Applied, x: Pictures, number: int) -> Any:
+    """Give a picture in the model's units, `(C, H, W)`."""
     (part,) = run.prepare(np.asarray(x[number])[None])
-    return run.picture_coder.latents(part[0], step), part.shape[2], part.shape[3]
+    return part[0]
 
 
 def _coded(run: Applied, x: Pictures, number: int, step: int) -> Coded:
-    k, height, width = _latents(run, x, number, step)
-    content = run.picture_coder.encode(k, step, height, width)
+    picture = _prepared(run, x, number)
+    (height, width), (k, content) = picture.shape[1:], run.picture_coder.code(picture, step)
     return Coded(height, width, check_of(k, height, width), content)
 
 
