@@ -1,24 +1,25 @@
-"""A busy machine: how much longer training takes beside other work, and what a quiet one pays for that."""
+"""A busy machine: how much slower training is beside other work, and what a quiet one pays for that.
+
+`python -m benchmarks.run busy` compares; `python -m benchmarks.busy CASE THREADS SOURCE` is one of the
+processes that it compares: it trains without an end and writes a byte for each step.
+"""
 
 from __future__ import annotations
 
 import os
-import subprocess
+import signal
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
-from statistics import median
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.contestants import in_turns
 from benchmarks.images import training_images
-from benchmarks.process import latentia
 from benchmarks.result import Cell, Result
-from latentia.core import storage
+from benchmarks.slices import SLICE, Turn, loops, paced, rates, ratio
 from latentia.core.threads import TOLD
 
 USUAL_SPIN = "300000"
@@ -26,101 +27,122 @@ USUAL_SPIN = "300000"
 
 
 class Case(NamedTuple):
-    """Some work, long enough to be timed.
+    """Some work.
 
     Attributes:
-        name: what to call it.
         source: what to train on; None for MNIST's images, or those that stand in for them.
-        words: what else `latentia train` is told.
-        epochs: how many passes.
+        settings: what else `latentia.train` is told.
     """
 
-    name: str
     source: str | None
-    words: Sequence[str]
-    epochs: int
+    settings: Mapping[str, Any]
 
 
-CASES = (
-    Case("digits, conv", "digits", ("training.validate_every=10",), 10),
-    Case("MNIST, mlp 784-512-16", None, ("--network", "mlp", "--hidden", "512"), 4),
-    Case("MNIST, conv 16, 32; 128", None, ("network.channels=16,32", "network.hidden=[128]"), 2),
-)
+CASES = {
+    "digits, conv": Case("digits", {}),
+    "MNIST, mlp 784-512-16": Case(None, {"network": "mlp", "hidden": [512]}),
+    "MNIST, conv 16, 32; 128": Case(
+        None, {"network": {"name": "conv", "channels": [16, 32], "hidden": [128]}}
+    ),
+}
 EXAMPLES = 10_000
 
 
 def run(rounds: int, beside: int = 2) -> Result:
-    """Time each case with latentia's choices and with torch's, alone and beside busy processes.
+    """Compare each case with latentia's choices and with torch's, alone and beside busy processes.
 
     Args:
-        rounds: how often each.
+        rounds: how many turns each has.
         beside: how many busy processes.
 
     Returns:
-        Medians of the seconds between the first step and the last, and their ratios.
+        Steps a second, and their ratios.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    ways: dict[str, tuple[Mapping[str, str], Sequence[str]]] = {
-        "latentia": ({}, ()),
-        "torch's default": ({"GOMP_SPINCOUNT": USUAL_SPIN}, ("--threads", str(cores))),
-        "one thread": ({}, ("--threads", "1")),
-    }
-    times: dict[tuple[str, str, int], list[float]] = {}
+    rows: list[dict[str, Cell]] = []
+    raw: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as scratch:
         images, name = training_images()
         source = Path(scratch) / "images.npy"
         np.save(source, images[:EXAMPLES], allow_pickle=False)
         for case in CASES:
-            for way in in_turns(ways, rounds):
-                for others in (0, beside):
-                    environment, words = ways[way]
-                    with _busy(others):
-                        seconds = _train(case, source, environment, words)
-                    times.setdefault((case.name, way, others), []).append(seconds)
-    rows: list[dict[str, Cell]] = []
-    for case in CASES:
-        reference = median(times[case.name, "torch's default", 0])
-        for way in ways:
-            quiet, busy = (median(times[case.name, way, others]) for others in (0, beside))
-            rows.append(
-                {
-                    "work": case.name,
-                    "threads": way,
-                    "quiet s": round(quiet, 2),
-                    f"beside {beside} s": round(busy, 2),
-                    "busy / quiet": round(busy / quiet, 2),
-                    "quiet / default quiet": round(quiet / reference, 3),
-                }
-            )
+            found = _compare(case, source, rounds, beside, cores)
+            raw[case] = {" ".join(turn): of.tolist() for turn, of in found.items()}
+            for way in ("latentia", "torch's default", "one thread"):
+                quiet, busy = found[way, "quiet"], found[way, "busy"]
+                cost, error = ratio(found["torch's default", "quiet"], quiet)
+                rows.append(
+                    {
+                        "work": case,
+                        "threads": way,
+                        "quiet steps/s": round(float(quiet.mean()), 1),
+                        f"beside {beside} steps/s": round(float(busy.mean()), 1),
+                        "busy / quiet time": round(float(quiet.mean() / busy.mean()), 2),
+                        "quiet / default quiet time": round(cost, 3),
+                        "±": round(error, 3),
+                    }
+                )
     notes = [
-        f"{name}, {EXAMPLES:,} of them; seconds in the training loop of `latentia train`, with validation; "
-        f"medians of {rounds} rounds in turns",
-        f"beside: {beside} processes that loop in Python on {cores} cores, from before the start to the end",
+        f"{name}, {EXAMPLES:,} of them; processes that train beside each other, all but one stopped, in "
+        f"turns of {SLICE:g} s, {rounds} each; steps without validation and reading",
+        f"beside: {beside} processes that loop in Python on {cores} cores; latentia's run was started beside "
+        "them, too",
         f"torch's default: {cores} threads that spin {USUAL_SPIN} turns; latentia: as many threads as the "
         "work feeds and as find an idle core at the start, which sleep soon",
     ]
-    raw = {f"{work}, {way}, beside {others}": found for (work, way, others), found in times.items()}
-    return Result("A busy machine", rows, notes, {"seconds": raw})
+    return Result("A busy machine", rows, notes, {"steps a second": raw})
 
 
-@contextmanager
-def _busy(count: int) -> Iterator[None]:
-    others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
-    try:
-        yield
-    finally:
-        for other in others:
-            other.kill()
-            other.wait()
-
-
-def _train(case: Case, source: Path, environment: Mapping[str, str], words: Sequence[str]) -> float:
-    """Run the command line to its end, and read from the log how long it trained."""
+def _compare(
+    case: str, source: Path, rounds: int, beside: int, cores: int
+) -> dict[tuple[str, str], np.ndarray]:
+    """Measure a case, each way, alone and beside others."""
     clean = {name: value for name, value in os.environ.items() if name not in (*TOLD, "OMP_NUM_THREADS")}
+    spinning = {**clean, "GOMP_SPINCOUNT": USUAL_SPIN}
+
+    def command(threads: int) -> list[str]:
+        return [sys.executable, "-m", "benchmarks.busy", case, str(threads), str(source)]
+
+    with ExitStack() as stack:
+        quiet = stack.enter_context(paced(command(0), clean))
+        default = stack.enter_context(paced(command(cores), spinning))
+        one = stack.enter_context(paced(command(1), clean))
+        others = stack.enter_context(loops(beside))
+        busy = stack.enter_context(paced(command(0), clean))
+        turns = {
+            ("latentia", "quiet"): Turn(quiet),
+            ("torch's default", "quiet"): Turn(default),
+            ("one thread", "quiet"): Turn(one),
+            ("latentia", "busy"): Turn(busy, others),
+            ("torch's default", "busy"): Turn(default, others),
+            ("one thread", "busy"): Turn(one, others),
+        }
+        for process in others:
+            process.send_signal(signal.SIGSTOP)
+        return rates(turns, rounds)
+
+
+def _train(case: Case, threads: int, source: str) -> None:
+    """Train without an end, and write a byte for each step."""
+    import latentia
+    from latentia.training.callbacks import Callback, Moment
+
+    class Mark(Callback):
+        def on_step(self, at: Moment) -> None:
+            os.write(1, b".")
+
+    forever = {"compile": "never", "validate_every": 10**9, **({"threads": threads} if threads else {})}
     with tempfile.TemporaryDirectory() as scratch:
-        out = Path(scratch) / "run"
-        told = (*case.words, *words, "--epochs", str(case.epochs), "--quiet", "--out", str(out))
-        command = latentia("train", case.source or str(source), *told, "training.compile=never")
-        subprocess.run(command, check=True, env={**clean, **environment}, stdout=subprocess.DEVNULL)
-        _, progress = storage.load_tensors(max((out / "checkpoints").glob("*.safetensors")))
-        return float(progress["seconds"])
+        latentia.train(
+            case.source or source,
+            out=f"{scratch}/run",
+            quiet=True,
+            callbacks=[Mark()],
+            epochs=10**6,
+            training=forever,
+            **case.settings,
+        )
+
+
+if __name__ == "__main__":
+    _train(CASES[sys.argv[1]], int(sys.argv[2]), sys.argv[3])

@@ -67,7 +67,7 @@ def main() -> None:
         "startup": lambda: startup.run(arguments.rounds or 5),
         "loading": loading.run,
         "bigger": bigger.run,
-        "busy": lambda: busy.run(arguments.rounds or 3),
+        "busy": lambda: busy.run(arguments.rounds or 100),
         "quality": lambda: quality.run(recipes),
     }
     unknown = [name for name in names if name not in benchmarks]

@@ -2,7 +2,9 @@
 
 import io
 import struct
+import sys
 import zlib
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -185,12 +187,75 @@ def test_transparent_colour_of_16_bits_is_laid_over_white(rng):
     np.testing.assert_allclose(decode(png_of_16_bits(deep)).transpose(1, 2, 0), over, atol=0.51)
 
 
-def test_colour_of_16_bits_that_pillow_reads_as_8_is_said(rng, packed, tmp_path):
-    deep = rng.integers(0, 65536, (12, 5, 4, 3), dtype=np.uint16)
-    files = {f"{i:02}.ppm": b"P6 4 5 65535\n" + a.astype(">u2").tobytes() for i, a in enumerate(deep)}
+def ppm(array, plain=False):
+    """Write a PPM of more than 8 bits, in two bytes each, or as words with a remark among them."""
+    height, width, _ = array.shape
+    if plain:
+        lines = "\n".join(" ".join(map(str, row.ravel())) for row in array)
+        return f"P3\n{width} {height}\n1023\n# a remark\n{lines}\n".encode()
+    return f"P6 {width} {height} 1023\n".encode() + array.astype(">u2").tobytes()
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_ppm_stays_in_its_own_units(rng, packed, tmp_path, plain):
+    deep = rng.integers(0, 1024, (12, 7, 5, 3), dtype=np.uint16)
+    data = all_ways(packed({f"{i:02}.ppm": ppm(a, plain) for i, a in enumerate(deep)}), tmp_path)
+    np.testing.assert_array_equal(data.x.transpose(0, 2, 3, 1), deep)
+    assert (data.layout.types, data.left_out) == (("uint16",), {})
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_ppm_that_is_cut_or_lies_is_refused(rng, plain):
+    deep = rng.integers(0, 1024, (7, 5, 3), dtype=np.uint16)
+    with pytest.raises(ValueError, match=r"cut short: [0-9]+ of 105 values"):
+        decode(ppm(deep, plain)[:-9])
+    deep[0, 0, 0] = 1024
+    with pytest.raises(ValueError, match="it holds 1024, and declares 1023"):
+        decode(ppm(deep, plain))
+
+
+def jpeg_2000(array, form):
+    """Write a picture of JPEG 2000 by PyAV, without loss where its blocks allow."""
+    av = pytest.importorskip("av")
+    height, width, _ = array.shape
+    coder = av.CodecContext.create("jpeg2000", "w")
+    coder.width, coder.height, coder.pix_fmt, coder.time_base = width, height, form, Fraction(1, 1)
+    coder.options = {"pred": "dwt53"}
+    frame = av.VideoFrame.from_ndarray(array, format=form)
+    return b"".join(bytes(packet) for packet in (*coder.encode(frame), *coder.encode(None)))
+
+
+@pytest.mark.parametrize(("form", "levels"), [("rgb48le", 65536), ("gbrp12le", 4096), ("rgb24", 256)])
+def test_jpeg_2000_keeps_its_bits(form, levels):
+    ramp = np.linspace(0, levels - 1, 48 * 64).reshape(48, 64, 1)
+    deep = (ramp * [1, 0.5, 0.25]).astype(np.uint8 if levels == 256 else np.uint16)
+    found = decode(jpeg_2000(deep, form)).transpose(1, 2, 0)
+    assert found.dtype == deep.dtype
+    assert np.abs(found.astype(int) - deep).max() <= levels / 4096
+
+
+def test_deep_colour_that_is_read_as_8_bits_is_said(packed, tmp_path, monkeypatch):
+    deep = np.full((48, 64, 3), 40_000, np.uint16)
+    files = {f"{i:02}.jp2": jpeg_2000(deep, "rgb48le") for i in range(12)}
+    monkeypatch.setitem(sys.modules, "av", None)
     data = all_ways(packed(files), tmp_path)
-    np.testing.assert_allclose(data.x.transpose(0, 2, 3, 1), deep / 257, atol=1)
-    assert data.left_out == {"pictures' lower 8 of 16 bits of colour": 12}
+    assert data.x.dtype == np.uint8 and np.abs(data.x.astype(int) - 40_000 // 257).max() <= 1
+    assert data.left_out == {"pictures' bits of colour below the upper 8": 12}
+
+
+def test_avif_of_10_bits_is_said(packed):
+    av = pytest.importorskip("av")
+    files = {}
+    for number in range(12):
+        output = io.BytesIO()
+        with av.open(output, "w", format="avif") as container:
+            stream = container.add_stream("libsvtav1" if "libsvtav1" in av.codecs_available else "libaom-av1")
+            stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p10le"
+            frame = av.VideoFrame.from_ndarray(np.full((64, 64, 3), 17 * number, np.uint8), format="rgb24")
+            container.mux(stream.encode(frame.reformat(format="yuv420p10le")))
+            container.mux(stream.encode(None))
+        files[f"{number:02}.avif"] = output.getvalue()
+    assert load(packed(files)).left_out == {"pictures' bits of colour below the upper 8": 12}
 
 
 @pytest.mark.parametrize("form", ["TIFF", "GIF", "PNG"])

@@ -14,7 +14,8 @@ from torch import Tensor
 from latentia.core import progress, storage
 from latentia.core.errors import ConfigError, DataError, reason
 from latentia.data.raw import Options
-from latentia.data.readers.films import Footage, Frames, pyav
+from latentia.data.readers.ffmpeg import pyav
+from latentia.data.readers.films import Footage, Frames
 from latentia.networks import Streamed, cropped, reflected
 from latentia.networks.causal import piece
 from latentia.runs.run import Run

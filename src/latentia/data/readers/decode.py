@@ -12,6 +12,7 @@ import numpy as np
 
 from latentia.data.raw import Options
 from latentia.data.readers.colour import as_srgb, is_srgb
+from latentia.data.readers.deep import codec_of, colours, is_deep, levels_of
 from latentia.data.readers.formats import FORMATS, NAMED, suffix_of
 from latentia.data.readers.resize import cuts, fit, fit_array, target
 
@@ -28,7 +29,7 @@ class Picture(NamedTuple):
 
     Attributes:
         pixels: `(C, H, W)`: uint8; uint16, int16, int32 or float32 where the file has more levels.
-        notes: what is not in it: `cut` to size, further `pages`, `shallow` for 16 bits of colour read as 8;
+        notes: what is not in it: `cut` to size, further `pages`, `shallow` for deeper colours read as bytes;
             or `small`, where it was enlarged to the size of a crop.
     """
 
@@ -40,7 +41,7 @@ _WORDS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
     {
         "cut": ("picture's", "pictures'", "sides (fit=pad or stretch keeps them)"),
         "pages": ("file's", "files'", "further pages (data.pages=examples or channels reads them)"),
-        "shallow": ("picture's", "pictures'", "lower 8 of 16 bits of colour"),
+        "shallow": ("picture's", "pictures'", "bits of colour below the upper 8"),
     }
 )
 
@@ -281,13 +282,14 @@ def _page(opened: Image, page: int, options: Options, data: bytes) -> Picture:
 
     if page:
         opened.seek(page)
-    codec = _codec(opened)  # which loading forgets
-    low = _low_bytes(opened, page, codec, data)
-    opened.load()
-    image = ImageOps.exif_transpose(opened)
-    values = image.mode == "F" or image.mode.startswith("I")
-    if values or low is not None:
-        pixels = _values(image, codec)[None] if low is None else _joined(image, ImageOps.exif_transpose(low))
+    codec = codec_of(opened)  # which loading forgets
+    pixels = colours(opened, page, data)
+    if pixels is None:
+        opened.load()
+        image = ImageOps.exif_transpose(opened)
+        if image.mode == "F" or image.mode.startswith("I"):
+            pixels = _values(image, codec)[None]
+    if pixels is not None:
         shape = pixels.shape[1:]
         pixels = fit_array(pixels, target(shape, options), _how(options))
         return Picture(pixels, _changed(shape, options))
@@ -299,42 +301,8 @@ def _page(opened: Image, page: int, options: Options, data: bytes) -> Picture:
     if clear:
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     picture = _sized(image.convert("L" if grey else "RGB"), options)
-    deep = any(";16" in str(part) for part in codec) or _levels(codec) > 255
-    return picture._replace(notes=(*picture.notes, "shallow")) if deep else picture
-
-
-def _low_bytes(opened: Image, page: int, codec: tuple[Any, ...], data: bytes) -> Image | None:
-    """Decode the lower bytes of colours of 16 bits; None for a picture of others.
-
-    Pillow keeps the higher byte of each value; told that the bytes are in the other order, the lower.
-    """
-    from PIL import Image
-
-    raw = next((str(part) for part in codec if str(part)[:-1] in ("RGB;16", "RGBA;16")), "")
-    if not raw or (opened.mode == "RGB" and opened.has_transparency_data):
-        return None
-    order = raw[-1] if raw[-1] != "N" else sys.byteorder[0].upper()
-    other = raw[:-1] + ("B" if order == "L" else "L")
-    again = Image.open(io.BytesIO(data), formats=[opened.format or ""])
-    again.seek(page)
-    again.tile = [_told_otherwise(tile, raw, other) for tile in again.tile]
-    again.load()
-    return again
-
-
-def _told_otherwise(tile: Any, raw: str, other: str) -> Any:
-    """Name another order of bytes in what Pillow decodes: a tuple, which later versions give names."""
-    args = other if tile[3] == raw else tuple(other if part == raw else part for part in tile[3])
-    return getattr(type(tile), "_make", tuple)((*tile[:3], args))
-
-
-def _joined(high: Image, low: Image) -> np.ndarray:
-    """Make values of 16 bits from their bytes, over white where they are transparent."""
-    values = np.asarray(high).astype(np.uint16) << 8 | np.asarray(low)
-    if values.shape[2] == 4:
-        share = values[:, :, 3:] / 65535.0
-        values = np.rint(values[:, :, :3] * share + 65535.0 * (1 - share)).astype(np.uint16)
-    return np.ascontiguousarray(values.transpose(2, 0, 1))
+    shallow = is_deep(opened, codec, data)
+    return picture._replace(notes=(*picture.notes, "shallow")) if shallow else picture
 
 
 def _sized(image: Image, options: Options) -> Picture:
@@ -357,22 +325,6 @@ def _changed(shape: tuple[int, ...], options: Options) -> tuple[str, ...]:
     return ("cut",) if options.fit == "crop" and cuts(shape, options.size) else ()
 
 
-def _codec(opened: Image) -> tuple[Any, ...]:
-    """Give the name of what decodes an open file, and its arguments: they tell how many bits there are."""
-    tiles = getattr(opened, "tile", None)
-    if not tiles:
-        return ()
-    args = tiles[0][3]
-    return (tiles[0][0], *(args if isinstance(args, tuple) else (args,)))
-
-
-def _levels(codec: tuple[Any, ...]) -> int:
-    """Give the largest value that a PPM or PGM declares; Pillow brings it to the one of its own type."""
-    return (
-        codec[2] if len(codec) > 2 and codec[0] in ("ppm", "ppm_plain") and isinstance(codec[2], int) else 0
-    )
-
-
 def _values(image: Image, codec: tuple[Any, ...]) -> np.ndarray:
     """Give the values of a page of more than 8 bits, in the units of its file."""
     values = np.asarray(image)
@@ -380,7 +332,7 @@ def _values(image: Image, codec: tuple[Any, ...]) -> np.ndarray:
         if not np.isfinite(values).all():
             raise ValueError("it holds NaN or infinity")
         return values.astype(np.float32, copy=False)
-    if (levels := _levels(codec)) and levels != 65535:
+    if (levels := levels_of(codec)) and levels != 65535:
         values = np.rint(values * (levels / 65535.0))
     modes = [str(part) for part in codec if str(part).startswith("I;")]
     bits16 = values.dtype.itemsize == 2 or levels or any("16" in mode or "12" in mode for mode in modes)

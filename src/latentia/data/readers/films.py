@@ -13,9 +13,10 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from latentia.core.errors import MissingExtra, reason
+from latentia.core.errors import reason
 from latentia.data.raw import Options
 from latentia.data.readers.decode import as_bytes, read_picture
+from latentia.data.readers.ffmpeg import pyav
 from latentia.data.readers.resize import target
 
 AHEAD = 4
@@ -210,24 +211,6 @@ def windows(frames: Iterable[np.ndarray], count: int, stride: int) -> Iterator[n
             for _ in range(min(stride, count)):
                 held.popleft()
             skip = max(0, stride - count)
-
-
-def pyav() -> Any:
-    """Import PyAV, which does not log.
-
-    Returns:
-        The module.
-
-    Raises:
-        MissingExtra: if it is not installed.
-    """
-    try:
-        import av
-        import av.logging
-    except ImportError as error:
-        raise MissingExtra("av", "video", "reading video") from error
-    av.logging.set_level(av.logging.PANIC)
-    return av
 
 
 Item = TypeVar("Item")
