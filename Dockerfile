@@ -6,7 +6,7 @@ FROM python:3.11-slim
 
 ARG TORCH=https://download.pytorch.org/whl/cpu
 WORKDIR /src
-COPY pyproject.toml constraints.txt README.md LICENSE ./
+COPY pyproject.toml constraints.txt README.md LICENSE NOTICE ./
 COPY src src
 RUN pip install --no-cache-dir --extra-index-url "$TORCH" -c constraints.txt '.[all]' && rm -rf /src
 

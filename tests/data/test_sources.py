@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from latentia.core.errors import Note
 from latentia.data import load
 
 
@@ -23,6 +24,17 @@ def test_digits_are_found_anywhere():
         "digits: 8x8 grey images, uint8 0..16, 10 labels, "
         "1,536 train + 81 validation + 180 test (seeded split)"
     )
+
+
+def test_a_word_is_the_built_in_source_wherever_it_is_said(tmp_path, monkeypatch):
+    np.save(tmp_path / "x.npy", np.zeros((4, 2)))
+    (tmp_path / "clothing").mkdir()
+    (tmp_path / "x.npy").rename(tmp_path / "clothing" / "x.npy")
+    monkeypatch.chdir(tmp_path)
+    with pytest.warns(Note, match=r"'clothing' is the built-in .* give \./clothing"):
+        assert load("clothing").source == "clothing"
+    for own in ("./clothing", "clothing/", Path("clothing")):
+        assert load(own).x.shape == (4, 2)
 
 
 def test_summary_of_other_kinds(encoded, packed, rng):
@@ -72,7 +84,7 @@ def test_missing_paths_suggest_a_name(tmp_path, refused, monkeypatch):
     refused(tmp_path / "gone" / "x.npy", "no such file or folder", f"no folder {tmp_path / 'gone'}")
     monkeypatch.chdir(tmp_path)
     refused("digit", "did you mean 'digits'?")
-    refused("zzzzzz", "known: digits, faces.npy, sprites")
+    refused("zzzzzz", "known: clothing, digits, faces.npy, sprites")
     refused("", "no source")
     refused(" ", "no source")
 

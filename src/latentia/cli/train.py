@@ -82,8 +82,9 @@ def command(
     quiet: bool,
     **flags: Any,
 ) -> None:
-    """Train on SOURCE: digits (the default), an IDX, npy, npz, csv, xlsx, parquet, mat, h5, wav, nii or dcm
-    file, a folder, zip or tar of images or of tables, or hf:owner/name.
+    """Train on SOURCE: digits (the default), clothing or sprites, which are built in; an IDX, npy, npz, csv,
+    xlsx, parquet, mat, h5, wav, nii or dcm file, a folder, zip or tar of images or of tables, or
+    hf:owner/name.
 
     Every setting of a run file can be given as SECTION.KEY=VALUE, such as objective.beta=4,
     training.clip=1 or objective.schedule=cyclical; SECTION=NAME chooses a part, such as

@@ -20,7 +20,7 @@ from latentia.data.dataset import Dataset
 from latentia.data.options import Types, make_options
 from latentia.data.raw import SPLITS, Options, Raw
 from latentia.data.readers import arrays, hub, outside, shaping, tables, torch_data
-from latentia.data.readers.kinds import CLIPS, HUB, IMAGES, KNOWN, WORDS, Reader, reader_for, stem
+from latentia.data.readers.kinds import CLIPS, HUB, IMAGES, KNOWN, WORDS, Reader, built_in, reader_for, stem
 from latentia.data.schema import Schema
 from latentia.data.splits import make_splits
 
@@ -71,8 +71,8 @@ def load(
     data are resident.
 
     Args:
-        source: `digits` or `sprites`; a path of an IDX file or a folder with MNIST's four, of a folder,
-            zip or tar archive of images, of a folder that `latentia.pack` wrote, of a `.npy`, `.npz`,
+        source: `clothing`, `digits` or `sprites`; a path of an IDX file or a folder with MNIST's four, of a
+            folder, zip or tar archive of images, of a folder that `latentia.pack` wrote, of a `.npy`, `.npz`,
             `.csv`, `.tsv` or `.parquet` file, or of a folder that holds one such file; `hf:owner/name` or
             `hf:` and a local folder; `package.module:function`, a reader of another package, which returns
             what follows here, or a `latentia.data.Raw`; an array, a tensor, a data frame, or a tuple of one
@@ -284,7 +284,7 @@ def _fitted(raw: Raw, train: np.ndarray) -> Schema | None:
 def _read(source: Source, options: Options) -> tuple[str, str, Raw]:
     """Find the reader for a source; give a name, what the source is called, and what it holds."""
     if isinstance(source, str) and source in WORDS:
-        word = WORDS[source]
+        word = built_in(source)
         _require_taken(options, word.takes, source)
         return source, source, word.read(Path(source), options)
     if isinstance(source, str) and source.startswith(HUB):

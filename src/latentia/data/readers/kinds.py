@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from latentia.core.errors import DataError, nearest, reason
+from latentia.core.errors import DataError, Note, nearest, reason
 from latentia.data.raw import Options, Raw
 from latentia.data.readers import (
     arrays,
     clips,
+    clothing,
     containers,
     digits,
     idx,
@@ -72,14 +74,30 @@ _READERS = {
     ".tgz": IMAGES,
 }
 WORDS = {
+    "clothing": Reader(lambda path, options: clothing.read()),
     "digits": Reader(lambda path, options: digits.read()),
     "sprites": Reader(lambda path, options: sprites.read(options.label or "shape"), frozenset({"label"})),
 }
 HUB = "hf:"
 KNOWN = (
-    "digits, sprites, folders of images, .zip, .tar, .tar.gz, .mp4 and other films, IDX files, .npy, .npz, "
-    ".csv, .tsv, .parquet, .feather, .xlsx, .mat, .h5, .wav, .nii, .dcm and hf:owner/name"
+    "digits, clothing, sprites, folders of images, .zip, .tar, .tar.gz, .mp4 and other films, IDX files, "
+    ".npy, .npz, .csv, .tsv, .parquet, .feather, .xlsx, .mat, .h5, .wav, .nii, .dcm and hf:owner/name"
 )
+
+
+def built_in(word: str) -> Reader:
+    """Give the reader of a word, which means the same wherever it is said: runs record it.
+
+    Args:
+        word: one of `WORDS`; a user whose file or folder is called so is told how to say that one.
+
+    Returns:
+        The reader.
+    """
+    if os.path.lexists(word):
+        said = f"'{word}' is the built-in data set; for the file or folder of that name give ./{word}"
+        warnings.warn(said, Note, stacklevel=5)
+    return WORDS[word]
 
 
 def reader_for(path: Path, bare: bool, clips: bool = False) -> tuple[Reader, Path]:
