@@ -229,7 +229,7 @@ def test_sorted_data_are_judged_by_parts_that_stand_for_the_whole(tmp_path):
 
 def test_a_cross_entropy_of_grey_values_is_no_likelihood(tmp_path):
     run = latentia.train("digits", out=tmp_path / "run", likelihood="bce", transform="scale", epochs=2)
-    found = latentia.evaluate(run, only=["likelihood"], **QUICK)
+    found = latentia.evaluate(run, only=["likelihood", "files"], **QUICK)
     assert {"distortion", "rate", "kl_per_dimension"} == set(found.figures)
     for name in ("log_likelihood", "file_overhead"):
         assert "is no likelihood: train with transform=binarise" in found.missing[name]

@@ -8,9 +8,9 @@ import pytest
 import latentia
 from latentia.coding import rates
 from latentia.core.errors import DataError, MissingExtra
-from latentia.evaluation.facets import FACETS, files, of_topic, picture_files
 from latentia.evaluation.records import Settings
 from latentia.evaluation.subject import Subject
+from latentia.evaluation.topics import files, picture_files
 from latentia.metrics.figures import Figure
 from latentia.report.facets import files as shown
 from latentia.report.facets import picture_files as pictures_shown
@@ -35,7 +35,7 @@ def ledger(facet, run, **settings):
 @pytest.mark.parametrize("name", ["levels", "two-values"])
 def test_a_file_without_loss_stands_beside_the_bound_and_others(name, tmp_path):
     run = opened(GOLDEN / name, tmp_path)
-    assert of_topic(run, "likelihood") == [files] and files in FACETS
+    assert files.has(run) and not picture_files.has(run)
     source = GOLDEN / name / "examples.npy"
     found = ledger(files, run, data=str(source))
     x = np.load(source).reshape(-1, 1, 8, 8)
@@ -49,6 +49,13 @@ def test_a_file_without_loss_stands_beside_the_bound_and_others(name, tmp_path):
     assert over == pytest.approx(100 * (8 * written.size / written.bound - 1))
     assert all(second > 0 for second in found.figures["file_seconds"].value) and not found.missing
     assert ("nearer of two" in bits.protocol) == (name == "two-values")
+
+
+def test_files_are_a_topic_of_their_own(tmp_path):
+    run, source = opened(GOLDEN / "levels", tmp_path), str(GOLDEN / "levels" / "examples.npy")
+    figures = latentia.evaluate(run, data=source, only=["likelihood", "reconstruction"], samples=2).figures
+    assert "elbo" in figures and not set(files.NAMES) & set(figures)
+    assert set(latentia.evaluate(run, data=source, only=["files"]).figures) == set(files.NAMES)
 
 
 def test_rows_of_a_table_stand_beside_their_csv(tmp_path):
@@ -89,7 +96,7 @@ def curves(grey):
 
 
 def test_pictures_at_several_steps_stand_beside_other_formats(grey, curves):
-    assert picture_files in of_topic(grey, "reconstruction") and not files.has(grey)
+    assert picture_files.has(grey) and not files.has(grey)
     bits, psnr = (curves.figures[name] for name in picture_files.TABLE)
     assert bits.parts == psnr.parts and bits.examples == psnr.examples == 8
     own = [part for part in bits.parts if part.startswith("step ")]

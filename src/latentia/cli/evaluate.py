@@ -49,7 +49,8 @@ def settings_options(function: click.decorators.FC) -> click.decorators.FC:
             ),
             click.option(
                 "--only", metavar="TOPIC,...",
-                help="likelihood, health, reconstruction, generation, representation, disentanglement.",
+                help="likelihood, health, reconstruction, generation, representation, disentanglement, "
+                "files; all by default.",
             ),
         )
     ):  # fmt: skip

@@ -29,7 +29,7 @@ from latentia.metrics.verdict import verdict
 if TYPE_CHECKING:
     from latentia.runs.run import Run
 
-FORMAT = 10
+FORMAT = 11
 """Counts up when figures are measured otherwise: what was kept before is measured anew."""
 SHUFFLED = ("likelihood", "health")
 """Topics that look at the examples in the order of the loader; the others do in that of the split."""

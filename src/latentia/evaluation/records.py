@@ -16,7 +16,9 @@ from latentia.metrics.diagnosis import Finding
 from latentia.metrics.figures import Figure
 from latentia.metrics.verdict import Verdict
 
-TOPICS = ("likelihood", "health", "reconstruction", "generation", "representation", "disentanglement")
+TOPICS = (
+    "likelihood", "health", "reconstruction", "generation", "representation", "disentanglement", "files",
+)  # fmt: skip
 """What can be assessed, in the order in which it is."""
 
 

@@ -17,15 +17,13 @@ from latentia.evaluation.facets import (
     codes,
     conditions,
     corruption,
-    files,
-    picture_files,
 )
 
 if TYPE_CHECKING:
     from latentia.runs.run import Run
 
 FACETS: tuple[ModuleType, ...] = (
-    codes, channels, conditions, classes, clusters, corruption, codec, clips, files, picture_files,
+    codes, channels, conditions, classes, clusters, corruption, codec, clips,
 )  # fmt: skip
 
 

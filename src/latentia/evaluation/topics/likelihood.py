@@ -82,6 +82,18 @@ def likelihood(subject: Subject) -> None:
     _check(subject, estimates)
 
 
+def unfit(subject: Subject) -> str:
+    """Say why the data have no probability under the model, if they have none.
+
+    Args:
+        subject: the run under assessment.
+
+    Returns:
+        The reason; empty where there is none.
+    """
+    return _unbounded(subject) or _off_level(subject) or _unsound(subject)
+
+
 def _unbounded(subject: Subject) -> str:
     """Say why the model has no bound, if it has none."""
     if subject.bound:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from latentia.evaluation.facets import files
+from latentia.evaluation.topics import files
 from latentia.plots.exhibits import Row, Section
 from latentia.report.study import Study
 from latentia.report.views import View

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from latentia.evaluation.facets import picture_files
+from latentia.evaluation.topics import picture_files
 from latentia.metrics.figures import Figure
 from latentia.plots.charts import Curve, lines, run_colours
 from latentia.plots.exhibits import Exhibit, Panel, Row, Section, Words

@@ -13,8 +13,8 @@ from latentia.coding import lossy
 from latentia.coding.rates import OPTIONS, QUALITIES, Point, bd_rate, by_file, measured
 from latentia.core.errors import ConfigError
 from latentia.data.splits import spread
-from latentia.evaluation.facets.files import OWN, on_cpu
 from latentia.evaluation.subject import Subject
+from latentia.evaluation.topics.files import OWN, on_cpu
 from latentia.metrics.figures import Figure, Unmeasurable
 from latentia.runs.picture_peers import through_file, unusable
 from latentia.runs.pictures import Taken
@@ -22,7 +22,6 @@ from latentia.runs.pictures import Taken
 if TYPE_CHECKING:
     from latentia.runs.run import Run
 
-TOPIC = "reconstruction"
 MOST, SIDE, PIXELS, STEPS = 8, 512, 1 << 19, 5
 """Pictures at the most, pixels of each along a side, pixels of all but the last; and steps that are tried."""
 TABLE = ("picture_bits", "picture_psnr")

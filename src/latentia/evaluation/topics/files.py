@@ -16,6 +16,7 @@ from latentia.coding import lossy
 from latentia.core.errors import ConfigError, DataError
 from latentia.data.splits import spread
 from latentia.evaluation.subject import Subject
+from latentia.evaluation.topics.likelihood import unfit
 from latentia.metrics.figures import Figure, Unmeasurable
 from latentia.runs.coder import codable, two_valued
 from latentia.runs.compression import Compressed, in_memory, others
@@ -23,7 +24,6 @@ from latentia.runs.compression import Compressed, in_memory, others
 if TYPE_CHECKING:
     from latentia.runs.run import Run
 
-TOPIC = "likelihood"
 MOST, VALUES = 1_000, 1 << 19
 """Examples that are written, at the most, and values of them."""
 BOUND, OWN = "the bound", "this run"
@@ -48,7 +48,7 @@ def measure(subject: Subject) -> None:
     Args:
         subject: the run under assessment.
     """
-    if reason := subject.ledger.missing.get("elbo"):  # the model says nothing of these data
+    if reason := unfit(subject):
         subject.ledger.missing.update(dict.fromkeys(NAMES, reason))
         return
     with on_cpu(subject.run):
