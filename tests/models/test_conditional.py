@@ -79,6 +79,34 @@ def test_a_run_is_the_same_when_it_is_opened_again(run):
     assert np.array_equal(again.sample(4, condition=[1, 2]), run.sample(4, condition=[1, 2]))
 
 
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("flow", {"steps": 5}),
+        ("two_stage", {"steps": 5}),
+        ("diffusion", {"fit_steps": 5, "denoiser": {"name": "denoiser_mlp", "width": 16, "blocks": 1}}),
+    ],
+)
+def test_a_sampler_that_is_fitted_is_told_the_condition(run, name, settings):
+    if name == "flow":
+        pytest.importorskip("zuko")
+    sampler = run.sampler(name, **settings)
+    three, four = (run.conditions([digit] * 5) for digit in (3, 4))
+    made = run.sample(5, condition=3, sampler=name, seed=1, **settings)
+    z = run.draw(5, three, sampler, seed=1)
+    np.testing.assert_array_equal(made, run.decode(z, 3))
+    assert (z != run.draw(5, four, sampler, seed=1)).any()
+    assert run.kept_sampler(name).sample(5, 1, torch.from_numpy(np.array(three))).tolist() == z.tolist()
+
+
+def test_what_samplers_are_fitted_to_stands_beside_the_conditions_that_it_was_encoded_under(run):
+    rows = run.dataset.splits["train"]
+    assert np.array_equal(run.moments_c.argmax(axis=1), run.dataset.labels[rows])
+    assert len(run.moments) == len(rows) and len(run.aggregate) == len(run.aggregate_c)
+    mean = run.encode(run.dataset.part(rows), run.moments_c)
+    np.testing.assert_allclose(run.moments[:, :4], mean, atol=1e-5)
+
+
 def test_the_report_shows_samples_by_condition(run):
     from latentia.report import build
 
@@ -88,8 +116,12 @@ def test_the_report_shows_samples_by_condition(run):
 
 
 def test_the_evaluation_says_how_many_samples_are_recognised(run):
-    found = latentia.evaluate(run, only=("generation",)).figures["condition_accuracy"]
+    figures = latentia.evaluate(run, only=("generation",), samplers=("prior", "mixture")).figures
+    found = figures["condition_accuracy"]
     assert 0.3 < found.value <= 1 and found.error and found.examples == 10_000
+    each = [figures[f"condition_accuracy_{kind}"] for kind in ("prior", "mixture", "posterior")]
+    assert all(0.3 < one.value <= 1 and one.examples == figures["frechet_prior"].examples for one in each)
+    assert "condition_accuracy_midpoint" not in figures
 
 
 def test_a_hidden_condition_gives_what_no_condition_gives():

@@ -91,6 +91,26 @@ def test_a_joint_diffusion_is_shown_on_its_way(trained, quick, tmp_path):
     )
 
 
+def test_a_diffusion_fitted_to_a_conditional_run_is_shown_with_guidance(trained, quick, tmp_path):
+    run = trained("conditional", "digits", "conditional_vae", 3)
+    run.sampler("diffusion", fit_steps=5, denoiser=SMALL, steps=4)
+    _, names, _ = page_of([run], tmp_path)
+    assert {"denoising-diffusion", "guidance-diffusion-1", "guidance-diffusion-4"} <= names
+
+
+def test_guidance_of_rows_of_a_table_is_shown_label_by_label_over_data_of_it(
+    trained, mixed_table, quick, tmp_path
+):
+    run = trained("rows", str(mixed_table), "conditional_vae", 2, data={"label": "kind"})
+    run.sampler("diffusion", fit_steps=5, denoiser=SMALL, steps=4)
+    _, names, text = page_of([run], tmp_path)
+    assert {"guidance-diffusion-1", "guidance-diffusion-2"} <= names  # of the first two labels
+    known = run.dataset.labels[run.dataset.splits["train"]]
+    for number, name in enumerate("ab"):
+        assert f"Rows under the condition {name}, guidance 1 and 3" in text
+        assert f"over data of {name}. Grey: {(known == number).sum():,} training rows." in text
+
+
 def test_runs_that_do_not_belong_together_are_refused(vae, plane, drawing, tmp_path):
     with pytest.raises(ConfigError, match="draws arrays of 3, and the latents of this run are of 2"):
         build([plane], tmp_path / "report.html", partner=drawing)

@@ -18,6 +18,7 @@ from latentia.cli import main
 from latentia.core import storage
 from latentia.core.errors import ConfigError, RunError
 from latentia.runs import encoding, session
+from latentia.runs.chained import same_condition
 from latentia.sampling import Sampler
 from latentia.training.folder import RunFolder
 
@@ -114,6 +115,34 @@ def test_guidance_of_one_is_the_condition_and_more_is_something_else(chain):
     assert np.abs(drawn(guidance=4.0) - drawn()).max() > 1e-4
 
 
+def test_latents_are_drawn_under_the_condition_that_they_are_decoded_under(tmp_path, capsys):
+    train("digits", tmp_path / "codec", "conditional_vae", network={"name": "mlp", "hidden": [16]})
+    latentia.encode(tmp_path / "codec", None, tmp_path / "moments", latents="moments")
+    train(tmp_path / "moments", tmp_path / "told", "conditional_diffusion", **SMALL)
+    train(tmp_path / "moments", tmp_path / "untold", "diffusion", **SMALL)
+    codec, path = latentia.Run.open(tmp_path / "codec"), str(tmp_path / "told")
+    assert same_condition(codec, latentia.Run.open(path))
+    assert not same_condition(codec, latentia.Run.open(tmp_path / "untold"))
+    assert not same_condition(latentia.Run.open(tmp_path / "untold"), latentia.Run.open(tmp_path / "untold"))
+    threes = codec.conditions([3] * 6)
+
+    def drawn(c, path=path, **settings):
+        return codec.draw(6, c, "run", path=path, seed=1, **settings)
+
+    np.testing.assert_array_equal(drawn(threes), drawn(threes, condition="3"))
+    assert np.abs(drawn(threes) - drawn(codec.conditions([5] * 6))).max() > 1e-4
+    assert np.abs(drawn(threes) - drawn(threes, condition="5")).max() > 1e-4
+    sampler = codec.sampler("run", path=path)
+    rows = codec.condition_tensor(threes, 6)
+    np.testing.assert_array_equal(sampler.denoising(6, 1, rows)[-1], drawn(threes))
+    assert sampler.guides and drawn(threes, path=str(tmp_path / "untold")).shape == (6, 16)
+    out = tmp_path / "threes.npy"
+    words = ("--sampler", "run", "--with", path, "--condition", "3", "-n", "6", "--seed", "1", "-o", out)
+    assert latentia_says(capsys, "sample", codec.folder.path, *words)[0] in (0, None)
+    made = codec.inference.decode(drawn(threes), threes)
+    np.testing.assert_allclose(np.load(out).reshape(made.shape), made, atol=1e-5)
+
+
 SAMPLE = ("-o", "out.npy", "-n", "2")
 REFUSED = {
     "latents of another size": (("wide", "--sampler", "run", "--with", "told"), "arrays of 4, .* are of 5"),
@@ -122,9 +151,13 @@ REFUSED = {
         ("codec", "--sampler", "run", "--with", "always told", "--condition", "1", "--guidance", "2"),
         "trained with all of them; .* prior.drop=0.1",
     ),
-    "guidance without a condition": (
+    "guidance below nothing": (
+        ("codec", "--sampler", "run", "--with", "told", "--condition", "1,2", "--guidance", "-1"),
+        "must not be negative",
+    ),
+    "guidance of a diffusion that is told nothing": (
         ("codec", "--sampler", "run", "--with", "untold", "--guidance", "2"),
-        "none is given",
+        "this diffusion is told none; leave guidance out",
     ),
     "no steps": (("codec", "--sampler", "run", "--with", "told", "--steps", "0"), "'steps' must be at"),
     "no steps of the run itself": (("untold", "--steps", "0"), "'steps' must be at least 1"),

@@ -34,15 +34,18 @@ def modes(count, seed=0):
     return np.stack([side + rng.normal(size=count), 10 + 0.5 * rng.normal(size=count)], 1).astype(np.float32)
 
 
-def source(codes=None):
+def source(codes=None, c=None):
     torch.manual_seed(0)
     model = VAE((6,), 2, network=MLP(hidden=(4,))).eval()
+    model.condition = 0 if c is None else c.shape[1]
     codes = modes(4000) if codes is None else codes
     return SimpleNamespace(
         model=model,
         device=torch.device("cpu"),
         aggregate=codes,
+        aggregate_c=c,
         moments=np.concatenate([codes, np.full_like(codes, -20)], axis=1),
+        moments_c=c,
         data_key="4000x2-abc",
     )
 
@@ -74,6 +77,52 @@ def test_a_sampler_recovers_two_gaussians_and_comes_back_from_its_file_the_same(
 
 
 @pytest.mark.parametrize("name", FITTED)
+def test_latents_of_a_label_are_where_those_of_the_label_are(name, tmp_path):
+    codes = modes(4000)
+    left = codes[:, 0] < 0  # which of the two it is, for all but 3 in 100,000
+    path, given = tmp_path / "s", source(codes, np.eye(2, dtype=np.float32)[left.astype(int)])
+    made = fit(name, path, given)
+    unknown = made.sample(4000, seed=1)
+    assert (unknown == made.sample(4000, seed=1, c=torch.full((4000, 2), torch.nan))).all()
+    # As above; and a share of one in ten is all that is seen of p(z).
+    assert (unknown[:, 0] < 0).mean() == pytest.approx(SHARE, abs=0.15)
+    told = torch.eye(2)[torch.arange(4000) % 2]
+    drawn = made.sample(4000, seed=1, c=told)
+    for label, centre in ((0, APART), (1, -APART)):
+        own = drawn[label::2]
+        assert own.mean(axis=0) == pytest.approx([centre, 10], abs=0.8 if name == "two_stage" else 0.3)
+        assert ((own[:, 0] < 0) == label).mean() > (0.9 if name == "two_stage" else 0.98)
+    before = path.read_bytes()
+    assert (fit(name, path, given).sample(50, 1, told[:50]) == made.sample(50, 1, told[:50])).all()
+    assert path.read_bytes() == before
+
+
+def test_guidance_leads_further_to_the_label_and_needs_no_other_fit(tmp_path):
+    """Of N(m_c, 1) in equal parts guidance w draws from about N(m_c, 1) p(c|z)^(w - 1): further out."""
+    codes = np.random.default_rng(0).normal(size=(4000, 2)).astype(np.float32)
+    codes[::2, 0] += 1
+    path, given = tmp_path / "s", source(codes, np.eye(2, dtype=np.float32)[np.arange(4000) % 2])
+    told = torch.eye(2)[[0] * 2000]
+    plain = fit("diffusion", path, given)
+    before = path.stat().st_mtime_ns
+    means = [
+        fit("diffusion", path, given, guidance=guidance).sample(2000, 1, told)[:, 0].mean()
+        for guidance in (0.0, 1.0, 3.0)
+    ]
+    assert path.stat().st_mtime_ns == before
+    assert means[0] == pytest.approx(0.5, abs=0.15) and means[1] == pytest.approx(1.0, abs=0.15)
+    assert means[2] > 1.3
+    assert (
+        plain.guides and plain.sample(9, 1, told[:9]).tolist() == plain.denoising(9, 1, told[:9])[-1].tolist()
+    )
+    with pytest.raises(ConfigError, match="none is given"):
+        fit("diffusion", path, given, guidance=3.0).sample(2)
+    alone = fit("diffusion", tmp_path / "t", fit_steps=5, guidance=2.0)
+    with pytest.raises(ConfigError, match=r"is told none; leave guidance out, or train .* conditional_vae"):
+        alone.sample(2)
+
+
+@pytest.mark.parametrize("name", FITTED)
 def test_a_fit_is_repeated_bit_for_bit_and_disturbs_no_generator(name, tmp_path):
     settings = {} if name == "mixture" else {LENGTH[name]: 5}
     given = source()
@@ -93,7 +142,11 @@ def test_a_sampler_gives_latents_of_any_shape_and_number(name, tmp_path):
     codes = np.random.default_rng(0).normal(size=(60, 2, 1, 2)).astype(np.float32)
     given = source(codes)
     given.model = SimpleNamespace(
-        latent=(2, 1, 2), coder=None, prior=MixturePrior((2, 1, 2), 3), state_dict=given.model.state_dict
+        latent=(2, 1, 2),
+        condition=0,
+        coder=None,
+        prior=MixturePrior((2, 1, 2), 3),
+        state_dict=given.model.state_dict,
     )
     other = {"denoiser": "denoiser_dit"} if name == "diffusion" else {}
     made = fit(name, tmp_path / "s", given, **({LENGTH[name]: 3, **other} if name in QUICK else {}))

@@ -269,6 +269,7 @@ class _Chain:
             flips = (torch.rand(2000, generator=generator) < 0.1).long()
             codes.append(codes[-1] ^ flips)
         self.known_codes = torch.stack(codes, dim=1).view(-1, 2, 2).numpy()
+        self.known_codes_c = None
 
 
 def test_the_autoregressive_sampler_learns_a_markov_chain_and_repeats_itself(tmp_path):
@@ -289,6 +290,33 @@ def test_the_autoregressive_sampler_learns_a_markov_chain_and_repeats_itself(tmp
     assert (read.sample(50, 1) == first).all()
 
 
+def test_the_autoregressive_sampler_of_a_run_with_a_condition_draws_under_it():
+    """Codes that are 1 in 90 of 100 examples with the first label, and in 20 with the second."""
+    torch.manual_seed(0)
+    coder = EMACodebook((3, 2, 2), 2)
+    label = torch.arange(4000) % 2
+    share = torch.tensor([0.9, 0.2])
+
+    class Source:
+        known_codes = (torch.rand(4000, 2, 2) < share[label, None, None]).long().numpy()
+        known_codes_c = torch.eye(2)[label].numpy()
+
+    sampler = AutoregressiveSampler((3, 2, 2), steps=200, width=16, layers=1, coder=coder, told=2)
+    sampler.fit(Source())
+    codes, c = torch.ones(1, 2, 2).long(), torch.eye(2)
+    with torch.no_grad():
+        for row, p in zip(c, share):  # 4 codes, each independent of the others
+            assert float(sampler.log_prob(codes, row[None])) == pytest.approx(4 * p.log(), abs=0.25)
+        first = coder.vectors(codes)[0, :, 0, 0]
+        drawn = sampler.draw(2000, c.repeat(1000, 1))
+        ones = torch.isclose(drawn, first[:, None, None]).all(dim=1).float().mean(dim=(1, 2))
+        # four standard errors of a share of 4,000, and as much as the fit may be away
+        for number, p in enumerate(share):
+            assert float(ones[number::2].mean()) == pytest.approx(float(p), abs=0.06)
+        mean = float(sampler.draw(2000).isclose(first[:, None, None]).all(dim=1).float().mean())
+    assert mean == pytest.approx(float(share.mean()), abs=0.15)
+
+
 def test_a_codebook_that_revives_nothing_has_numbers_after_its_first_batch():
     codebook = EMACodebook((3,), 8, revive=0.0).train()
     codebook(torch.randn(5, 3))
@@ -302,6 +330,7 @@ def test_one_code_for_each_example_has_probabilities_and_draws():
 
     class Source:
         known_codes = torch.randint(4, (20,)).numpy()
+        known_codes_c = None
 
     sampler.fit(Source())
     with torch.no_grad():

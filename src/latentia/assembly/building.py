@@ -33,12 +33,13 @@ class Parts:
     condition: Condition | None = None
 
 
-def assemble(spec: Mapping[str, Any], event: tuple[int, ...]) -> Parts:
+def assemble(spec: Mapping[str, Any], event: tuple[int, ...], told: int = 0) -> Parts:
     """Build what a specification describes.
 
     Args:
         spec: what `complete` gave.
         event: shape of one example.
+        told: how many numbers the condition has, where the specification names none.
 
     Returns:
         The parts.
@@ -48,19 +49,20 @@ def assemble(spec: Mapping[str, Any], event: tuple[int, ...]) -> Parts:
     """
     owner: Any = registry.lookup("model", spec["model"]["name"])
     condition = config.build("condition", spec["condition"]) if "condition" in spec else None
-    told = {"condition": condition.size} if condition else {}
+    size = condition.size if condition else told
+    given = {"condition": size} if size else {}
     kinds = config.component_kinds(owner)
     parts: dict[str, Any] = {"network": config.build(kinds["network"], spec["network"])}
     latent = latent_of(parts["network"], event, spec["model"])
     for section in [part for part in PARTS if part in spec and part not in parts]:
         # A prior over codes is told the posterior, which comes before it.
-        context = {"latent": latent, "event": event, **told, **parts}
+        context = {"latent": latent, "event": event, **given, **parts}
         parts[section] = config.build(kinds[section], spec[section], **context)
     if "corruption" in spec:
         parts["corruption"] = config.build("corruption", spec["corruption"], event=event)
     if "inputs" in spec:
         parts["inputs"] = config.build("inputs", spec["inputs"])
-    model = config.build("model", spec["model"], event=event, **parts, **told)
+    model = config.build("model", spec["model"], event=event, **parts, **given)
     objective = config.build("objective", spec["objective"], latent=latent, event=event)
     return Parts(model, config.build("transform", spec["transform"]), objective, condition)
 

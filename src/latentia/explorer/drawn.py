@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from latentia.core.errors import ConfigError
-from latentia.probability import Walk
+from latentia.runs.chained import same_condition
 from latentia.runs.run import Run
 from latentia.sampling import DiffusionSampler, Sampler
 
@@ -47,21 +48,26 @@ class Drawn:
         kept = [name for name in FITTED if self.run.kept_sampler(name) is not None]
         return ["prior", "mixture", *kept, *drawn]
 
+    @property
+    def apart(self) -> bool:
+        """Whether the partner is told something that the run is not: a condition is then the partner's."""
+        partner = self.partner
+        return partner is not None and bool(partner.condition) and not same_condition(self.run, partner)
+
     def walks(self) -> dict[str, dict[str, Any]]:
         """Describe the samplers that draw step by step from noise.
 
         Returns:
-            By name: whether there is `guidance`; the names of the `conditions` of the partner; the `title` of
-            the run that draws.
+            By name: whether there is `guidance`; the names of the `conditions` of the partner, where they are
+            others than the run's; the `title` of the run that draws.
         """
         found = {}
         for name in self.samplers:
-            if name == "mixture" or not self.sampler(name, {}).denoises:
+            if name == "mixture" or not (sampler := self.sampler(name, {})).denoises:
                 continue
             owner = self.partner if name == "run" and self.partner is not None else self.run
-            told = bool(owner.model.condition and owner.model.dropped) and name != "diffusion"
-            names = owner.named_conditions()[0] if name == "run" else []
-            found[name] = {"guidance": told, "conditions": names, "title": owner.name}
+            names = owner.named_conditions()[0] if name == "run" and self.apart else []
+            found[name] = {"guidance": sampler.guides, "conditions": names, "title": owner.name}
         return found
 
     def sampler(self, name: str, settings: Mapping[str, Any]) -> Sampler:
@@ -84,9 +90,8 @@ class Drawn:
                 self._drawing = {key: run.sampler("run", path=str(self.partner.folder.path), **settings)}
             return self._drawing[key]
         kept = run.kept_sampler(name) if name in FITTED else None
-        if isinstance(kept, DiffusionSampler) and settings.keys() <= {"steps"}:
-            kept.walk = Walk(settings.get("steps", kept.walk.steps), kept.walk.solver)
-            return kept
+        if isinstance(kept, DiffusionSampler) and settings.keys() <= {"steps", "guidance"}:
+            return kept.by(replace(kept.walk, **settings))
         if kept is not None and settings:
             raise ConfigError(
                 f"the sampler '{name}' is drawn from as it was fitted, without {', '.join(settings)}"

@@ -56,8 +56,8 @@ def sample(view: View, asked: dict[str, Any]) -> tuple[dict[str, np.ndarray | No
     Args:
         view: the run.
         asked: `n`, `seed`, `sampler`, `truncation`, `temperature`, `steps`, `guidance`, `noise`, `condition`
-            (a row of numbers; of the sampler `run` a name), `kept` and `path`; see `FIELDS`. Each may be left
-            out.
+            (a row of numbers; a name for a partner that is told something else than the run), `kept` and
+            `path`; see `FIELDS`. Each may be left out.
 
     Returns:
         Arrays: the data `x`, the latents `z`, flat, the `codes` of a model that has codes, `(n, levels,
@@ -74,7 +74,7 @@ def sample(view: View, asked: dict[str, Any]) -> tuple[dict[str, np.ndarray | No
     own = ("truncation", "temperature", "steps", "guidance")
     settings = {key: asked[key] for key in own if asked[key] is not None}
     run, path = view.run, None
-    if name == "run" and condition is not None:
+    if name == "run" and condition is not None and view.drawn.apart:
         settings, condition = (
             {**settings, "condition": str(condition)},
             None,

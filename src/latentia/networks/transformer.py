@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from latentia.networks.embedding import Embedding
+
 
 class CausalBlock(nn.Module):
     """A pre-normalised transformer block in which every place sees itself and what is before it."""
@@ -46,14 +48,22 @@ class CausalBlock(nn.Module):
 
 
 class CausalTransformer(nn.Module):
-    """Gives the log odds of each of N values from those before it.
+    """Gives the log odds of each of N values from those before it, and from a condition where there is one.
 
     References:
         Ashish Vaswani et al., "Attention Is All You Need", 2017.
         Alec Radford et al., "Language Models are Unsupervised Multitask Learners", 2019.
     """
 
-    def __init__(self, size: int, length: int, width: int = 96, layers: int = 3, heads: int = 4) -> None:
+    def __init__(
+        self,
+        size: int,
+        length: int,
+        width: int = 96,
+        layers: int = 3,
+        heads: int = 4,
+        condition: int = 0,
+    ) -> None:
         """Build the network.
 
         Args:
@@ -62,6 +72,7 @@ class CausalTransformer(nn.Module):
             width: numbers at each place.
             layers: how many blocks.
             heads: attention heads of each.
+            condition: how many numbers the condition has; 0 for none.
         """
         super().__init__()
         self.size, self.length = size, length
@@ -70,36 +81,46 @@ class CausalTransformer(nn.Module):
         self.blocks = nn.ModuleList(CausalBlock(width, heads) for _ in range(layers))
         self.odds = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, size))
         nn.init.normal_(self.values.weight, std=0.02)
+        self.condition = Embedding(condition, width) if condition else None
 
-    def forward(self, codes: Tensor) -> Tensor:
+    def forward(self, codes: Tensor, c: Tensor | None = None) -> Tensor:
         """Give log odds.
 
         Args:
             codes: sequences, shape `(B, N)`; the last value is not read.
+            c: a condition for each, shape `(B, C)`; None where none is known.
 
         Returns:
             Log odds of each value, shape `(B, N, K)`.
         """
         start = codes.new_full((len(codes), 1), self.size)
-        h = self.values(torch.cat([start, codes[:, :-1]], dim=1)) + self.places
+        h = self.values(torch.cat([start, codes[:, :-1]], dim=1)) + self._places(c)
         for block in self.blocks:
             h, _ = block(h)
         return self.odds(h)
 
-    def draw(self, n: int) -> Tensor:
+    def _places(self, c: Tensor | None) -> Tensor:
+        """Give what is added at each place, `(B, N, width)` or `(1, N, width)`."""
+        if self.condition is None:
+            return self.places[None]
+        told = self.condition.unknown[None] if c is None else self.condition(c)
+        return self.places + told[:, None]
+
+    def draw(self, n: int, c: Tensor | None = None) -> Tensor:
         """Draw sequences from torch's global generator, value by value.
 
         Args:
             n: how many.
+            c: a condition for each, shape `(n, C)`; None where none is known.
 
         Returns:
             Shape `(n, N)`.
         """
-        device = self.places.device
+        device, places = self.places.device, self._places(c)
         drawn = torch.full((n, 1), self.size, device=device)
         past: list[Tensor | None] = [None] * len(self.blocks)
         for place in range(self.length):
-            h = self.values(drawn[:, -1:]) + self.places[place]
+            h = self.values(drawn[:, -1:]) + places[:, place : place + 1]
             for level, block in enumerate(self.blocks):
                 h, past[level] = block(h, past[level])
             odds = self.odds(h[:, -1]).softmax(dim=-1)

@@ -79,6 +79,11 @@ class Diffused(Distribution):
         Raises:
             ConfigError: if there is nothing that guidance could lead to, or away from.
         """
+        if walk.guidance != 1.0 and not self.process.condition:
+            raise ConfigError(
+                "guidance leads towards a condition, and this diffusion is told none; leave guidance out, or "
+                "train a model with a condition, such as conditional_vae or conditional_diffusion"
+            )
         if walk.guidance != 1.0 and (self.c is None or self.c.isnan().any()):
             raise ConfigError(
                 "guidance leads towards a condition, and none is given; give one, such as a label"

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from latentia.core.errors import ConfigError, RunError, shell
 from latentia.core.registry import register
+from latentia.data.conditions import Labels, as_condition_rows
 from latentia.probability import Solver
 from latentia.runs.encoding import model_of
 from latentia.runs.run import Run
@@ -21,7 +22,8 @@ class RunSampler(Sampler):
     """Latents that another run draws, one that was trained on `latentia encode` of this run.
 
     A diffusion over stored latents is such a run, and so is a second VAE, or whatever else generates arrays
-    of that shape. The two have to belong together: the latents have to be those of these weights.
+    of that shape. The two have to belong together: the latents have to be those of these weights. Where both
+    are told the same condition, the latents of a sample are drawn under the sample's own.
     """
 
     kept: ClassVar[bool] = False
@@ -41,7 +43,8 @@ class RunSampler(Sampler):
         Args:
             latent: shape of one latent.
             path: the folder of the run.
-            condition: a label of that run, or several such as 0,1,2, taken in turn; all takes every label.
+            condition: a label of that run, or several such as 0,1,2, taken in turn; all takes every label. By
+                default the condition of the sample, where that run is told the same, or those of its data.
             sampler: the sampler of that run.
             steps: steps of its diffusion; those of its recipe by default.
             solver: how its diffusion takes a step; see `latentia.probability.Walk`.
@@ -52,6 +55,7 @@ class RunSampler(Sampler):
         walk = {"steps": steps, "solver": solver, "guidance": None if guidance == 1.0 else guidance}
         self.settings: dict[str, Any] = {key: value for key, value in walk.items() if value is not None}
         self.drawing: tuple[Run, Sampler] | None = None
+        self.follows = False
 
     def fit(self, source: Source, quiet: bool = True) -> None:
         """Open the run, and see that it fits; see `Sampler`.
@@ -69,10 +73,11 @@ class RunSampler(Sampler):
         other = other.to(source.device)
         sampler = other.sampler(self.name, quiet=quiet, **self.settings)
         self.drawing = other, sampler.to(other.device)
+        self.follows = self.said is None and isinstance(source, Run) and same_condition(source, other)
 
     def draw(self, n: int, c: Tensor | None = None) -> Tensor:
         """Draw with the other run; see `Sampler`."""
-        other, sampler, rows, seed = self._begun(n)
+        other, sampler, rows, seed = self._begun(n, c)
         z = other.draw(n, rows, sampler, seed=seed)
         return torch.from_numpy(latents_of(other, z, rows)).to(other.device)
 
@@ -81,9 +86,14 @@ class RunSampler(Sampler):
         """Whether the other run's sampler does; see `Sampler`."""
         return self._drawing()[1].denoises
 
+    @property
+    def guides(self) -> bool:
+        """Whether the other run's sampler does; see `Sampler`."""
+        return self._drawing()[1].guides
+
     def on_the_way(self, n: int, c: Tensor | None = None, looks: int = 8) -> Tensor:
         """Look at the other run's sampler on its way; see `Sampler`."""
-        other, sampler, rows, seed = self._begun(n)
+        other, sampler, rows, seed = self._begun(n, c)
         seen = sampler.denoising(n, seed, other.condition_tensor(rows, n), looks)
         x = np.stack([latents_of(other, z, rows) for z in seen])
         return torch.from_numpy(x).to(other.device)
@@ -94,11 +104,13 @@ class RunSampler(Sampler):
             raise TypeError("a RunSampler draws with the run that it was fitted with")
         return self.drawing
 
-    def _begun(self, n: int) -> tuple[Run, Sampler, np.ndarray | None, int]:
+    def _begun(self, n: int, c: Tensor | None) -> tuple[Run, Sampler, np.ndarray | None, int]:
         """Choose what is drawn: the other run, its sampler, its conditions and the seed of its draw."""
         other, sampler = self._drawing()
         seed = int(torch.randint(2**31, ()))
-        return other, sampler, other.conditions_for(n, other.conditions(self.said), seed), seed
+        own = c is not None and self.follows
+        said = as_condition_rows(c.cpu().numpy()) if own else self.said
+        return other, sampler, other.conditions_for(n, other.conditions(said), seed), seed
 
 
 def check_latents(other: Run, latent: tuple[int, ...], source: Source) -> None:
@@ -127,6 +139,22 @@ def check_latents(other: Run, latent: tuple[int, ...], source: Source) -> None:
             f"{path} was trained on latents of other weights than {source.folder.path} has; encode "
             f"anew with: latentia encode {shell(source.folder.path)} DATA FOLDER, and train on that"
         )
+
+
+def same_condition(run: Run, other: Run) -> bool:
+    """Say whether two runs are told the same of an example, so that the rows of one are those of the other.
+
+    Args:
+        run: a run.
+        other: another one.
+
+    Returns:
+        Whether they are told something, and the same.
+    """
+    one, two = run.condition, other.condition
+    if isinstance(one, Labels) and isinstance(two, Labels):
+        return run.class_names == other.class_names
+    return one is not None and type(one) is type(two) and vars(one) == vars(two)
 
 
 def latents_of(other: Run, z: np.ndarray, c: np.ndarray | None) -> np.ndarray:

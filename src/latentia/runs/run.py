@@ -14,22 +14,17 @@ from latentia.core import storage
 from latentia.core.errors import ConfigError, LatentiaError, RunError
 from latentia.data.conditions import Labels
 from latentia.metrics import LatentStatistics, latent_statistics
-from latentia.networks.identity import as_moments
 from latentia.runs import hub
-from latentia.runs.applied import Applied
+from latentia.runs.aggregate import Aggregated
 from latentia.runs.partial import given_row, rows_given
 from latentia.sampling import Sampler, checked, fitted, kept
 from latentia.training.folder import RunFolder
 
-FITTED_ON = 10_000
-"""How many training examples the aggregate posterior is estimated from."""
-MOMENTS = 1 << 26
-"""Numbers of moments that are kept in memory."""
 KEPT_OF = 1_000
 """How many training examples the spread of the latents is estimated from that is kept beside the weights."""
 
 
-class Run(Applied):
+class Run(Aggregated):
     """A trained model that knows where it lives and what it was trained on."""
 
     @classmethod
@@ -82,32 +77,6 @@ class Run(Applied):
         """Give what the last evaluation found; see `Trained`."""
         path = self.folder.evaluation_file
         return storage.read_json(path) if path.is_file() else {}
-
-    @cached_property
-    def aggregate(self) -> np.ndarray:
-        """Samples of the aggregate posterior: one for each of up to 10,000 training examples."""
-        return self.encode_examples(self.examples("train", FITTED_ON), sample=True)
-
-    @cached_property
-    def moments(self) -> np.ndarray:
-        """Moments of the posteriors of training examples, as many as make 64 million numbers at the most.
-
-        Means, then log variances, side by side in the channels, `(N, 2 C, ...)`; of posteriors without
-        variances draws instead, whose variance is nothing.
-        """
-        rows = self.examples("train", max(1, MOMENTS // (2 * int(np.prod(self.latent)))))
-        x, c = self.dataset.part(rows), self.conditions_at(rows)
-        mean, deviation = self.inference.posterior(x, c)
-        if deviation is None:
-            mean = self.inference.encode(x, c, sample=True)
-            deviation = np.zeros_like(mean)
-        return as_moments(mean, deviation)
-
-    @cached_property
-    def known_codes(self) -> np.ndarray:
-        """The codes of the training split, shape `(N, *code_shape)`, of a model that has codes."""
-        rows = self.dataset.splits["train"]
-        return self.inference.codes(self.dataset.part(rows), self.conditions_at(rows))
 
     def sampler(self, name: str = "prior", *, quiet: bool = True, **settings: Any) -> Sampler:
         """Give a sampler of latents, fitted to the aggregate posterior where it needs to be.

@@ -113,6 +113,11 @@ class PriorSampler(Sampler):
         """Whether the prior is a diffusion; see `Sampler`."""
         return isinstance(self.prior, DiffusionPrior)
 
+    @property
+    def guides(self) -> bool:
+        """Whether it is one that has learned both p(z|c) and p(z); see `Sampler`."""
+        return isinstance(self.prior, DiffusionPrior) and bool(self.prior.condition and self.prior.drop)
+
     def on_the_way(self, n: int, c: Tensor | None = None, looks: int = 8) -> Tensor:
         """Look at a diffusion on its way; see `Sampler`."""
         prior = None if self.prior is None else self._walking(self.prior(c))

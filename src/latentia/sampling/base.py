@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -27,6 +28,8 @@ SEED = 0
 LEARNING_RATE = 2e-3
 CLIP = 10.0
 """Largest norm of a gradient."""
+DROP = 0.1
+"""Share of the examples whose condition is hidden in a fit, so that p(z) is known beside p(z|c)."""
 
 
 class Source(Protocol):
@@ -50,13 +53,28 @@ class Source(Protocol):
         ...
 
     @cached_property
+    def aggregate_c(self) -> np.ndarray | None:
+        """The condition that each of them was encoded under, shape `(N, C)`; None of a model without one."""
+        ...
+
+    @cached_property
     def moments(self) -> np.ndarray:
         """Moments of posteriors: means, then log variances, side by side in the channels."""
         ...
 
     @cached_property
+    def moments_c(self) -> np.ndarray | None:
+        """The condition of each of these, as `aggregate_c`."""
+        ...
+
+    @cached_property
     def known_codes(self) -> np.ndarray:
         """The codes of the training split, shape `(N, *code_shape)`, of a model that has codes."""
+        ...
+
+    @cached_property
+    def known_codes_c(self) -> np.ndarray | None:
+        """The condition of each of these, as `aggregate_c`."""
         ...
 
 
@@ -97,7 +115,7 @@ class Sampler(nn.Module):
 
         Args:
             n: how many.
-            c: a condition for each, shape `(n, C)`, which most samplers ignore.
+            c: a condition for each, shape `(n, C)`, a row of NaN where it is not known; None where none is.
 
         Returns:
             Shape `(n, *latent)`.
@@ -107,6 +125,11 @@ class Sampler(nn.Module):
     @property
     def denoises(self) -> bool:
         """Whether a draw is a walk from noise, at whose steps one can look."""
+        return False
+
+    @property
+    def guides(self) -> bool:
+        """Whether such a walk can be guided towards a condition."""
         return False
 
     def on_the_way(self, n: int, c: Tensor | None = None, looks: int = 8) -> Tensor:
@@ -179,11 +202,12 @@ def checked(name: str, settings: Mapping[str, Any]) -> config.Table:
         ConfigError: for an unknown name or key; a key of another sampler is told as such.
     """
     known = config.parameters(registry.lookup("sampler", name))
+    supplied = registry.SUPPLIED["sampler"]
     for key in settings:
         owners = [
             other
             for other in registry.names("sampler")
-            if key in config.parameters(registry.lookup("sampler", other))
+            if key in config.parameters(registry.lookup("sampler", other)) and key not in supplied
         ]
         if key not in known and owners:
             *others, last = (f"'{owner}'" for owner in owners)
@@ -249,7 +273,8 @@ def _label(source: Source, table: Mapping[str, Any]) -> dict[str, Any]:
 
 def _built(source: Source, table: Mapping[str, Any]) -> Sampler:
     model = source.model
-    return config.build("sampler", table, latent=model.latent, coder=model.coder).eval().to(source.device)
+    given = {"latent": model.latent, "coder": model.coder, "told": model.condition}
+    return config.build("sampler", table, **given).eval().to(source.device)
 
 
 def kept(source: Source, path: Path) -> Sampler | None:
@@ -287,10 +312,35 @@ def _read(sampler: Sampler, path: Path, label: Mapping[str, Any]) -> bool:
     return True
 
 
+def as_tensor(c: np.ndarray | None) -> Tensor | None:
+    """Take conditions as tensors, where there are any.
+
+    Args:
+        c: shape `(N, C)`, or None.
+
+    Returns:
+        The same.
+    """
+    return None if c is None else torch.from_numpy(np.array(c, np.float32))
+
+
+def hidden(c: Tensor) -> Tensor:
+    """Hide the conditions of a share of some examples, at random.
+
+    Args:
+        c: shape `(N, C)`.
+
+    Returns:
+        The same with rows of NaN.
+    """
+    return c.masked_fill(torch.rand(len(c), 1, device=c.device) < DROP, math.nan)
+
+
 def learn(
     module: nn.Module,
     objective: Objective,
     codes: Tensor,
+    c: Tensor | None = None,
     *,
     steps: int,
     what: str,
@@ -306,6 +356,7 @@ def learn(
         module: what is trained.
         objective: what it is trained by.
         codes: the latents, shape `(N, D)`.
+        c: the condition of each, shape `(N, C)`, or None.
         steps: how many, about.
         what: what the progress bar says.
         quiet: show no progress bar.
@@ -315,8 +366,9 @@ def learn(
         ema: decay of the average of the weights; 0 takes the weights themselves.
     """
     aside = min(len(codes) // 10, held or len(codes))
-    codes = codes.to(next(module.parameters()).device)
+    device = next(module.parameters()).device
     train_in_memory(
-        module, objective, codes, steps=steps, batch_size=batch, lr=lr, held_out=aside, ema=ema,
+        module, objective, codes.to(device), targets=None if c is None else c.to(device),
+        steps=steps, batch_size=batch, lr=lr, held_out=aside, ema=ema,
         clip=CLIP, seed=SEED, title=what, quiet=quiet,
     )  # fmt: skip

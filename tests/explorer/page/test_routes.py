@@ -296,10 +296,26 @@ def test_a_diffusion_is_watched_on_its_way(denoised):
             ({"sampler": "run", "steps": 0}, "'steps'"),
             ({"sampler": "run", "condition": "x"}, "x"),
             ({"sampler": "prior", "guidance": 2.0}, "this run's prior is none"),
-            ({"sampler": "diffusion", "guidance": 2.0}, "without guidance"),
+            ({"sampler": "diffusion", "guidance": 2.0}, "is told none"),
         ):
             answer = ask(**asked)
             assert 400 <= answer.status_code < 500 and said in answer.json()["error"], answer.text
+
+
+def test_a_diffusion_of_a_conditional_run_is_told_its_class(trained):
+    run = trained("told", model={"name": "conditional_vae", "latent_dim": 2})
+    run.sampler("diffusion", fit_steps=5, denoiser={"name": "denoiser_mlp", "width": 16, "blocks": 1})
+    with TestClient(app_of([run], quick=False), base_url="http://localhost") as opened:
+        state = opened.get("/explore/state").json()["runs"][0]
+        assert state["walks"] == {"diffusion": {"guidance": True, "conditions": [], "title": run.name}}
+
+        def drawn(digit, **more):
+            row = state["condition"]["options"][digit]["row"]
+            asked = {"n": 6, "sampler": "diffusion", "condition": row, "steps": 10, **more}
+            return unpacked(opened.post("/explore/0/sample", content=json.dumps(asked)))[0]["z"]
+
+        np.testing.assert_array_equal(drawn(3), drawn(3, guidance=1.0))
+        assert np.abs(drawn(3) - drawn(4)).max() > 0 and np.abs(drawn(3) - drawn(3, guidance=5.0)).max() > 0
 
 
 def test_what_cannot_be_explored_is_refused(denoised, plane):

@@ -137,7 +137,7 @@ def code_prior(subject: Subject, distortion: np.ndarray) -> None:
         pairs = list(zip(found.posteriors, parts, strict=True))
         codes = torch.cat([codes_drawn(q, z) for q, z in pairs])
         own = torch.cat([q.log_prob(z) for q, z in pairs])  # 0 where the choice is certain
-        nats = (own - sampler.log_prob(codes)).cpu().double().numpy()
+        nats = (own - sampler.log_prob(codes, found.c)).cpu().double().numpy()
 
     how = "log q(codes|x) - log p(codes) under the sampler fitted to codes"
     bound, sum_of = -(distortion + nats), "-(distortion + rate_autoregressive)"

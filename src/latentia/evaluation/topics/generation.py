@@ -32,7 +32,13 @@ def generation(subject: Subject) -> None:
     def measure() -> Mapping[str, Figure]:
         space = subject.space
         count = min(GENERATED, len(subject.x), len(subject.known))
-        generated = {kind: space(_generated(subject, kind, count)) for kind in kinds}
+        generated = {}
+        for kind in kinds:
+            x, c = _generated(subject, kind, count)
+            generated[kind] = space(x)
+            if kind != MIDPOINT and c is not None and hasattr(space, "classify"):
+                known = ~np.isnan(c).any(axis=1)
+                subject.recognised[kind] = (space.classify(x) == c.argmax(axis=1))[known]
         compare_samples(
             subject.ledger, space(subject.drawn(subject.x, count)), generated,
             space(subject.drawn(subject.known, count)),
@@ -59,23 +65,23 @@ def _kinds(subject: Subject) -> tuple[str, ...]:
     return tuple(dict.fromkeys([name for name in asked if name in ("prior", "autoregressive")] + fit))
 
 
-def _generated(subject: Subject, kind: str, count: int) -> np.ndarray:
-    """Decode latents of one kind to the likelihood's means, in the data's units."""
+def _generated(subject: Subject, kind: str, count: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """Decode latents of one kind to the likelihood's means, in the data's units; with their conditions."""
     seed = subject.settings.seed
     if kind == POSTERIOR:
         rows = subject.run.examples("train", count)
         c = subject.run.conditions_at(rows)
         z = subject.run.inference.encode(subject.run.dataset.part(rows), c, sample=True, seed=seed)
-        return subject.run.inference.decode(z, c)
+        return subject.run.inference.decode(z, c), c
     if kind != MIDPOINT:
         c = subject.run.conditions_for(count, seed=seed)
         # A fit to codes takes minutes, and is known by its file; others are those of default settings.
         sampler = (subject.run.kept_sampler(kind) if kind == "autoregressive" else None) or kind
         settings: dict[str, Any] = {"path": subject.settings.latent_run} if kind == "run" else {}
-        return subject.run.made(count, c, sampler, seed=seed, quiet=subject.quiet, **settings)
+        return subject.run.made(count, c, sampler, seed=seed, quiet=subject.quiet, **settings), c
     order = np.random.default_rng([seed, 1]).permutation(len(subject.codes))  # not the one of the data
     halfway = 0.5 * (subject.codes[order] + subject.codes[np.roll(order, 1)])[:count]
     c = subject.run.conditions_at(
         subject.rows[order][:count], subject.dataset
     )  # both ends under the first's condition
-    return subject.run.inference.decode(halfway.reshape(len(halfway), *subject.run.latent), c)
+    return subject.run.inference.decode(halfway.reshape(len(halfway), *subject.run.latent), c), c

@@ -10,13 +10,14 @@ import numpy as np
 
 from latentia.core.registry import names as registered
 from latentia.plots.exhibits import Exhibit, Panel, Section, Words
+from latentia.plots.theme import LIGHT
 from latentia.report.group import VIEWS
 from latentia.report.inputs import GALLERY, in_turn
 from latentia.report.latents import latent_view, shown
 from latentia.report.study import Study
 from latentia.report.views import IN_ROW, Made, View
-from latentia.runs.chained import latents_of
-from latentia.sampling import Sampler
+from latentia.runs.chained import latents_of, same_condition
+from latentia.sampling import DiffusionSampler, Sampler
 
 if TYPE_CHECKING:
     from latentia.runs.run import Run
@@ -26,6 +27,8 @@ LOOKS = 8
 WALKED = 6
 """Samples whose walks are shown, and samples under a condition."""
 GUIDANCE = (1, 2, 3, 4, 5)
+OVERLAID = {1: "first", 3: "second"}
+"""Guidance of rows of a table, over whose data they are drawn, and its colours."""
 CLASSES = 10
 """Conditions that are shown at the most."""
 TITLES = {
@@ -46,7 +49,7 @@ class Walker:
         stem: the same as part of a file's name.
         run: the run whose sampler it is.
         sampler: the sampler.
-        decode: turns its latents and their conditions into what is shown.
+        decode: turns its latents and their conditions into what is shown; with noise where it is asked for.
         view: how that is shown.
     """
 
@@ -54,7 +57,7 @@ class Walker:
     stem: str
     run: Run
     sampler: Sampler
-    decode: Callable[[np.ndarray, np.ndarray | None], np.ndarray]
+    decode: Callable[..., np.ndarray]
     view: View
 
 
@@ -111,7 +114,7 @@ def sections(study: Study, view: View) -> list[Section]:
     exhibits = [] if codec is None else _samples(study, view, codec, other)
     exhibits += [_path(study, walker) for walker in walkers]
     if codec is not None:
-        exhibits += [each for walker in walkers for each in _guided(study, walker)]
+        exhibits += [each for walker in walkers for each in _guided(study, walker, codec)]
     if not exhibits:
         return []
     lead = "What decides how samples look is where their latents come from; the decoder is the same for all."
@@ -177,9 +180,9 @@ def _walkers(study: Study, view: View) -> list[Walker]:
         view, _ = latent_view(study)
         return [Walker(other.name, "run", other, sampler, lambda z, _: shown(z), view)]
 
-    def decode(z: np.ndarray, c: np.ndarray | None) -> np.ndarray:
-        own = codec.conditions_for(len(z), seed=study.seed)
-        return codec.inference.decode(latents_of(other, z, c), own)
+    def decode(z: np.ndarray, c: np.ndarray | None, noise: bool = False) -> np.ndarray:
+        own = c if same_condition(codec, other) else codec.conditions_for(len(z), seed=study.seed)
+        return codec.inference.decode(latents_of(other, z, c), own, noise=noise)
 
     return [*found, Walker(other.name, "run", other, sampler, decode, view)]
 
@@ -209,17 +212,19 @@ def _path(study: Study, walker: Walker) -> Exhibit:
     return walker.view.traversal(words, made, names)
 
 
-def _guided(study: Study, walker: Walker) -> list[Exhibit]:
+def _guided(study: Study, walker: Walker, codec: Run) -> list[Exhibit]:
     """Show samples under each condition, guided towards it more and more, all from the same noise."""
     run = walker.run
     names, rows = run.named_conditions()
     names, rows = names[:CLASSES], rows[:CLASSES]
-    if not names or not run.model.dropped or walker.view.noise or walker.stem == "diffusion":
+    if not names or not walker.sampler.guides:
         return []
+    if walker.view.noise:
+        return _guided_rows(study, walker, codec, names, rows)
     c = np.repeat(rows, WALKED, axis=0)
     found = []
     for guidance in GUIDANCE:
-        z = run.draw(len(c), c, "prior", seed=study.seed, guidance=float(guidance))
+        z = run.draw(len(c), c, _towards(walker, guidance), seed=study.seed)
         made = walker.decode(z, c).reshape(len(rows), WALKED, *walker.view.dataset.event)
         plain = ", which is the condition's own distribution" * (guidance == 1)
         words = Words(
@@ -230,4 +235,38 @@ def _guided(study: Study, walker: Walker) -> list[Exhibit]:
             f"Samples of {walker.title} by condition under guidance {guidance}",
         )
         found.append(replace(walker.view.traversal(words, made, names), wide=False))  # side by side
+    return found
+
+
+def _towards(walker: Walker, guidance: float) -> Sampler:
+    """Give the sampler of a walker, guided; a fit that is kept as it is."""
+    if isinstance(walker.sampler, DiffusionSampler):
+        return walker.sampler.by(replace(walker.sampler.walk, guidance=float(guidance)))
+    return walker.run.sampler("prior", guidance=float(guidance))
+
+
+def _guided_rows(
+    study: Study, walker: Walker, codec: Run, names: list[str], rows: np.ndarray
+) -> list[Exhibit]:
+    """Show how rows of a table are distributed under each condition and its guidance, over those of data."""
+    data, count = walker.view.dataset, walker.view.samples_drawn
+    known, found = data.splits["train"], []
+    for number, (name, row) in enumerate(zip(names, rows, strict=True), 1):
+        own = known if data.labels is None else known[data.labels[known] == row.argmax()]
+        if not len(own):
+            continue
+        c = np.repeat(row[None], count, axis=0)
+        made = []
+        for guidance, colour in OVERLAID.items():
+            z = walker.run.draw(count, c, _towards(walker, guidance), seed=study.seed)
+            x = walker.decode(z, c, noise=codec.objective.bound)
+            made.append(Made(f"guidance {guidance}", x, LIGHT[colour]))
+        words = Words(
+            f"{study.prefix}guidance-{walker.stem}-{number}",
+            f"{walker.title}: {name}",
+            f"Rows under the condition {name}, guidance {' and '.join(map(str, OVERLAID))}, from the same "
+            f"noise, seed {study.seed}, over data of {name}.",
+            f"Histograms of each column: data of {name}, and samples of {walker.title} under guidance",
+        )
+        found += walker.view.samples({name: (words, made)}, data.some(own))
     return found
