@@ -14,7 +14,7 @@ import latentia
 from latentia.cli import main
 from latentia.core.errors import LatentiaError
 from latentia.explorer import runtime
-from latentia.explorer.site import write_site
+from latentia.explorer.site import DRAWN, write_site
 from latentia.export.decoder import OnnxDecoder, decoder, kept_graph
 
 TINY = {"epochs": 1, "training": {"batch_size": 256}}
@@ -39,6 +39,7 @@ def runs(place):
     conv = latentia.train(
         "digits", model="conditional_vae", network="conv", latent_dim=3, out=place / "conv", **TINY
     )
+    conv.sampler("mixture", components=2)
     return dense, conv
 
 
@@ -98,6 +99,20 @@ def decoded(page, number, z, c=None):
     }"""
     given = [number, z.ravel().tolist(), len(z), None if c is None else c.ravel().tolist()]
     return np.array(page.evaluate(script, given), np.float32)
+
+
+def test_latents_of_a_class_are_among_those_that_were_drawn_under_it(page, runs):
+    run = runs[1]
+    c = run.conditions_for(DRAWN)
+    drawn = run.draw(DRAWN, c, run.sampler_as_fitted("mixture"))
+    script = """async (condition) => {
+      globalThis.backend ??= await (await import("page/static.js")).open();
+      return Array.from((await backend.sample(1, { n: 20, sampler: "mixture", condition })).z);
+    }"""
+    got = np.array(page.evaluate(script, np.asarray(run.conditions(3)[0]).tolist())).reshape(20, 3)
+    own = drawn[np.asarray(c).argmax(axis=1) == 3]
+    assert np.abs(got[:, None] - own).max(axis=2).min(axis=1) == pytest.approx(np.zeros(20), abs=1e-6)
+    assert len(np.unique(got, axis=0)) > 1
 
 
 @pytest.mark.parametrize("number", [0, 1])

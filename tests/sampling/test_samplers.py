@@ -10,6 +10,7 @@ import torch
 from latentia import sampling
 from latentia.core import registry
 from latentia.core.errors import ConfigError, MissingExtra
+from latentia.data.conditions import Labels
 from latentia.models import VAE
 from latentia.networks import MLP
 from latentia.probability import MixturePrior
@@ -41,6 +42,7 @@ def source(codes=None, c=None):
     codes = modes(4000) if codes is None else codes
     return SimpleNamespace(
         model=model,
+        condition=None if c is None else Labels(c.shape[1]),
         device=torch.device("cpu"),
         aggregate=codes,
         aggregate_c=c,
@@ -103,10 +105,10 @@ def test_guidance_leads_further_to_the_label_and_needs_no_other_fit(tmp_path):
     codes[::2, 0] += 1
     path, given = tmp_path / "s", source(codes, np.eye(2, dtype=np.float32)[np.arange(4000) % 2])
     told = torch.eye(2)[[0] * 2000]
-    plain = fit("diffusion", path, given)
+    plain = fit("diffusion", path, given, fit_steps=300)
     before = path.stat().st_mtime_ns
     means = [
-        fit("diffusion", path, given, guidance=guidance).sample(2000, 1, told)[:, 0].mean()
+        fit("diffusion", path, given, fit_steps=300, guidance=guidance).sample(2000, 1, told)[:, 0].mean()
         for guidance in (0.0, 1.0, 3.0)
     ]
     assert path.stat().st_mtime_ns == before
@@ -116,7 +118,7 @@ def test_guidance_leads_further_to_the_label_and_needs_no_other_fit(tmp_path):
         plain.guides and plain.sample(9, 1, told[:9]).tolist() == plain.denoising(9, 1, told[:9])[-1].tolist()
     )
     with pytest.raises(ConfigError, match="none is given"):
-        fit("diffusion", path, given, guidance=3.0).sample(2)
+        fit("diffusion", path, given, fit_steps=300, guidance=3.0).sample(2)
     alone = fit("diffusion", tmp_path / "t", fit_steps=5, guidance=2.0)
     with pytest.raises(ConfigError, match=r"is told none; leave guidance out, or train .* conditional_vae"):
         alone.sample(2)

@@ -65,7 +65,7 @@ SUPPLIED = {
     "posterior": ("latent",),
     "prior": ("latent", "event", "condition", "posterior", "network"),
     "objective": ("event", "latent"),
-    "sampler": ("latent", "coder", "told"),
+    "sampler": ("latent", "coder", "told", "labels"),
     "tracker": ("folder",),
 }
 """Parameters of each kind that the program provides, at any depth, so that nobody sets them."""

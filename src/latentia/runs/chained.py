@@ -108,8 +108,9 @@ class RunSampler(Sampler):
         """Choose what is drawn: the other run, its sampler, its conditions and the seed of its draw."""
         other, sampler = self._drawing()
         seed = int(torch.randint(2**31, ()))
-        own = c is not None and self.follows
-        said = as_condition_rows(c.cpu().numpy()) if own else self.said
+        said: Any = self.said
+        if c is not None and self.follows:
+            said = as_condition_rows(c.cpu().numpy())
         return other, sampler, other.conditions_for(n, other.conditions(said), seed), seed
 
 

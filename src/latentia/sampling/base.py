@@ -19,6 +19,7 @@ from latentia.core import config, registry, storage
 from latentia.core.errors import ConfigError, LatentiaError, RunError
 from latentia.core.noise import seeded
 from latentia.core.types import LatentModel
+from latentia.data.conditions import Condition, Labels
 from latentia.metrics.terms import stream
 from latentia.objectives import Objective
 from latentia.training import train_in_memory
@@ -36,6 +37,7 @@ class Source(Protocol):
     """What a sampler is fitted to: a trained run. A run has more, for samplers that need more."""
 
     model: LatentModel
+    condition: Condition | None
 
     @property
     def device(self) -> torch.device:
@@ -273,7 +275,8 @@ def _label(source: Source, table: Mapping[str, Any]) -> dict[str, Any]:
 
 def _built(source: Source, table: Mapping[str, Any]) -> Sampler:
     model = source.model
-    given = {"latent": model.latent, "coder": model.coder, "told": model.condition}
+    labels = model.condition if isinstance(source.condition, Labels) else 0
+    given = {"latent": model.latent, "coder": model.coder, "told": model.condition, "labels": labels}
     return config.build("sampler", table, **given).eval().to(source.device)
 
 
@@ -305,7 +308,8 @@ def _read(sampler: Sampler, path: Path, label: Mapping[str, Any]) -> bool:
         tensors, header = storage.load_tensors(path)
     except RunError:
         return False
-    if header != label or tensors.keys() != sampler.state_dict().keys():
+    own = {name: value.shape for name, value in sampler.state_dict().items()}
+    if header != label or {name: value.shape for name, value in tensors.items()} != own:
         return False
     sampler.load_state_dict(tensors)
     sampler.requires_grad_(False)

@@ -21,7 +21,9 @@ LARGEST = 512
 class MixtureSampler(Sampler):
     """A mixture of Gaussians with full covariances, fitted by expectation-maximisation.
 
-    Covariances of more than 512 dimensions, such as those of a grid, are diagonal.
+    Of a run that is told labels each label has a mixture of its own, p(z|y), and p(z) = sum_y p(y) p(z|y).
+    Covariances of more than 512 dimensions, such as those of a grid, are diagonal; with K labels those of
+    more than 512 / sqrt(K), so that they take no more room.
 
     References:
         Partha Ghosh et al., "From Variational to Deterministic Autoencoders", 2020.
@@ -31,41 +33,58 @@ class MixtureSampler(Sampler):
     means: Tensor
     factors: Tensor
 
-    def __init__(self, latent: tuple[int, ...], components: int = 10) -> None:
+    def __init__(self, latent: tuple[int, ...], components: int = 10, *, labels: int = 0) -> None:
         """Make room for the mixture.
 
         Args:
             latent: shape of one latent.
-            components: how many Gaussians; those beyond one for every two latents stay without weight.
+            components: how many Gaussians, of each label where there are labels; those beyond one for every
+                two latents, of a label for every 2 D, stay without weight.
+            labels: how many labels the run is told; 0 for none.
         """
         super().__init__(latent)
         if components < 1:
             raise ConfigError(f"'components' must be at least 1, not {components}")
-        size = math.prod(latent)
-        self.register_buffer("weights", torch.zeros(components, dtype=torch.float64))
-        self.register_buffer("means", torch.zeros(components, size, dtype=torch.float64))
-        self.whole = size <= LARGEST
-        shape = (components, size, size) if self.whole else (components, size)
+        size, parts = math.prod(latent), max(1, labels)
+        self.labels, self.components = labels, components
+        self.register_buffer("weights", torch.zeros(parts * components, dtype=torch.float64))
+        self.register_buffer("means", torch.zeros(parts * components, size, dtype=torch.float64))
+        self.whole = parts * size**2 <= LARGEST**2
+        shape = (parts * components, size, size) if self.whole else (parts * components, size)
         self.register_buffer("factors", torch.zeros(shape, dtype=torch.float64))
 
     def fit(self, source: Source, quiet: bool = True) -> None:
-        """Fit the mixture to the aggregate posterior; see `Sampler`."""
-        self.fit_latents(source.aggregate)
+        """Fit the mixture to the aggregate posterior, label by label where there are any; see `Sampler`."""
+        z, c = source.aggregate, source.aggregate_c
+        if not self.labels or c is None:
+            self.fit_latents(z)
+            return
+        c = np.asarray(c)
+        known = ~np.isnan(c).any(axis=1)
+        label = np.where(known, np.nan_to_num(c).argmax(axis=1), -1)
+        for number in np.unique(label[known]):
+            own = z[label == number]
+            self.fit_latents(own, int(number), len(own) / int(known.sum()))
 
-    def fit_latents(self, z: np.ndarray) -> None:
-        """Fit the mixture with scikit-learn.
+    def fit_latents(self, z: np.ndarray, label: int = 0, share: float = 1.0) -> None:
+        """Fit the mixture, or that of a label, with scikit-learn.
 
         Args:
             z: latents, shape `(N, *latent)`.
+            label: which label they have, where there are labels.
+            share: how many of all have it.
         """
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.mixture import GaussianMixture
         from threadpoolctl import threadpool_limits
 
         flat = z.reshape(len(z), -1).astype("float64")
-        count = max(1, min(len(self.weights), len(flat) // 2))
+        each = 2 * flat.shape[1] if self.labels else 2
+        count = max(1, min(self.components, len(flat) // each))
         # The regularisation must follow the scale of the codes: an autoencoder's can be any size.
         floor = 1e-6 * max(float(flat.var(axis=0).mean()), 1e-12)
+        if len(flat) == 1:  # a label that was seen once: there is nothing to fit, and no spread to draw from
+            flat = np.repeat(flat, 2, axis=0)
         seed = int(torch.randint(2**31, ()))
         mixture = GaussianMixture(
             count,
@@ -80,10 +99,11 @@ class MixtureSampler(Sampler):
             # A fit stopped at its iteration limit is still a mixture to sample from.
             warnings.simplefilter("ignore", ConvergenceWarning)
             mixture.fit(flat)
-        self.weights[:count] = torch.from_numpy(mixture.weights_)
-        self.means[:count] = torch.from_numpy(mixture.means_)
+        at = slice(label * self.components, label * self.components + count)
+        self.weights[at] = share * torch.from_numpy(mixture.weights_)
+        self.means[at] = torch.from_numpy(mixture.means_)
         covariances = torch.from_numpy(mixture.covariances_)
-        self.factors[:count] = torch.linalg.cholesky(covariances) if self.whole else covariances.sqrt()
+        self.factors[at] = torch.linalg.cholesky(covariances) if self.whole else covariances.sqrt()
 
     def log_prob(self, z: Tensor) -> Tensor:
         """Give the log density of latents.
@@ -110,7 +130,7 @@ class MixtureSampler(Sampler):
 
     def draw(self, n: int, c: Tensor | None = None) -> Tensor:
         """Draw a component, then from it; see `Sampler`."""
-        chosen = torch.multinomial(self.weights, n, replacement=True)
+        chosen = self._chosen(n, c)
         noise = torch.randn(n, self.means.shape[1], dtype=torch.float64, device=self.means.device)
         drawn = self.means[chosen]
         for component in range(len(self.weights)):
@@ -118,3 +138,14 @@ class MixtureSampler(Sampler):
             factor = self.factors[component]
             drawn[own] += noise[own] @ factor.T if self.whole else noise[own] * factor
         return drawn.unflatten(1, self.latent)
+
+    def _chosen(self, n: int, c: Tensor | None) -> Tensor:
+        """Draw components: of all, or of the label that a condition is, where data of it were seen."""
+        if not self.labels:
+            return torch.multinomial(self.weights, n, replacement=True)
+        by_label = self.weights.view(self.labels, -1)
+        shares = by_label.sum(dim=1)
+        told = self.weights.new_full((n, self.labels), math.nan) if c is None else c.double() * (shares > 0)
+        told = torch.where(told.sum(dim=1, keepdim=True) > 0, told, shares)  # NaN is not over 0
+        label = torch.multinomial(told, 1)
+        return (label * self.components + torch.multinomial(by_label[label[:, 0]], 1))[:, 0]

@@ -183,7 +183,10 @@ class Static {
     const { uniform, normal } = normals(seed);
     const size = run.latent.reduce((a, b) => a * b, 1);
     const drawn = data[`drawn ${sampler}`];
-    const rows = Array.from({ length: n }, () => Math.floor(uniform() * (drawn ? drawn.length / size : data.ready.count)));
+    const told = drawn && data[`told ${sampler}`];
+    const pool = told && condition ? alike(told, condition) : [];  // of the class, or of all where none was drawn
+    const count = pool.length || (drawn ? drawn.length / size : data.ready.count);
+    const rows = Array.from({ length: n }, () => Math.floor(uniform() * count)).map((row) => pool[row] ?? row);
     const limited = () => {
       for (;;) {
         const value = normal();
@@ -193,7 +196,7 @@ class Static {
     const z = free ? Float32Array.from({ length: n * size }, limited) : picked({ z: drawn, shapes: { z: [0, size] } }, "z", rows);
     let c = null;
     if (run.condition) {
-      const own = drawn ? data[`told ${sampler}`] : data.c;
+      const own = told ?? data.c;
       c = condition ? Float32Array.from({ length: n * condition.length }, (_, i) => condition[i % condition.length])
         : picked({ c: own, shapes: { c: [0, run.condition.size] } }, "c", rows);
     }
@@ -203,6 +206,12 @@ class Static {
   async health(id) {
     return (await this.files(id)).health;
   }
+}
+
+/** Find the rows of an array that are one row. */
+function alike(data, row) {
+  const rows = Array.from({ length: data.length / row.length }, (_, i) => i);
+  return rows.filter((i) => row.every((value, j) => data[i * row.length + j] === Math.fround(value)));
 }
 
 /** Take rows of an array as float32. */

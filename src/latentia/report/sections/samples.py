@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from latentia.data.conditions import Labels
 from latentia.plots.exhibits import Panel, Section, Words
 from latentia.report.facets.codes import coded_samples
 from latentia.report.group import Group
@@ -70,6 +71,8 @@ def _mixture(group: Group) -> str:
         f"Latents from a mixture of {components} Gaussians, fitted{each} to those of {fitted:,} training "
         f"{group.inputs.noun}, seed {group.seed}."
     )
+    if any(isinstance(study.run.condition, Labels) for study in group.studies):
+        caption += " Where a model is told labels, each has a mixture of its own."
     coded = [study.title for study in group.studies if study.coded]
     if coded:
         caption += (
