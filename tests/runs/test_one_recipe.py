@@ -49,7 +49,7 @@ def test_every_door_gives_the_same_samples(run, conditional):
         for made in (
             explored["x"],
             Service(opened).sample(6, seed=4),
-            _generated(subject, "prior", 6),
+            _generated(subject, "prior", 6)[0],
             study.samples("prior", 6),
         ):
             assert np.array_equal(made, right)
@@ -67,5 +67,5 @@ def test_codes_of_a_conditional_model_are_decoded_under_conditions(tmp_path):
     parts = {"posterior": {"name": "ema_codebook", "size": 8}, "prior": "uniform_codes", "objective": "vq"}
     run = latentia.train("digits", model="conditional_vae", out=tmp_path / "codes", **parts, **TINY)
     run.sampler("autoregressive", steps=2, width=4, layers=1)
-    made = _generated(Subject(run, Settings(), quiet=True), "autoregressive", 4)
+    made = _generated(Subject(run, Settings(), quiet=True), "autoregressive", 4)[0]
     assert np.array_equal(made, run.made(4, run.conditions_for(4), run.kept_sampler("autoregressive")))
