@@ -130,6 +130,7 @@ class Columns(Inputs):
         for name, places in (("plain", plain), ("listed", listed), ("embedded", embedded)):
             self.register_buffer(name, torch.tensor(places, dtype=torch.int64), persistent=False)
         counted = torch.tensor([families[place] in COUNTS for place in plain], dtype=torch.bool)
+        self.counts = bool(counted.any())
         shift = torch.tensor([0.5 * (families[place] == BERNOULLI) for place in plain])
         self.register_buffer("counted", counted, persistent=False)
         self.register_buffer("shift", shift, persistent=False)
@@ -148,20 +149,20 @@ class Columns(Inputs):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map `(B, F)` to `(B, features)`; see `Inputs`."""
-        hidden = x.isnan()
-        values = x.masked_fill(hidden, 0.0)
-        plain = values[:, self.plain]
-        plain = torch.where(self.counted, plain.clamp(min=0).log1p(), plain - self.shift)
-        parts = [plain.masked_fill(hidden[:, self.plain], 0.0)]
+        plain = (x.index_select(1, self.plain) - self.shift).nan_to_num(0.0)
+        if self.counts:
+            plain = torch.where(self.counted, plain.clamp(min=0).log1p(), plain)
+        parts = [plain]
         if self.one_of.total:
-            at = self.one_of(values[:, self.listed], hidden[:, self.listed])
-            shown = values.new_zeros(x.shape[0], self.one_of.total + 1)  # no len: graphs take any number
-            parts.append(shown.scatter(1, at, 1.0)[:, :-1])
+            at, known = self.one_of(x.index_select(1, self.listed))
+            shown = x.new_zeros(x.shape[0], self.one_of.total)  # no len: graphs take any number
+            parts.append(shown.scatter(1, at, known.to(x.dtype)))
         if self.table is not None:
-            at = self.one_of_many(values[:, self.embedded], hidden[:, self.embedded])
+            at, known = self.one_of_many(x.index_select(1, self.embedded))
+            at = torch.where(known, at, self.one_of_many.total)
             parts.append(functional.embedding(at, self.table.weight, self.table.padding_idx).flatten(1))
         if self.holes:
-            parts.append(hidden.to(values.dtype))
+            parts.append(x.isnan().to(x.dtype))
         return torch.cat(parts, dim=1)
 
 
@@ -169,7 +170,7 @@ class Places(nn.Module):
     """The places of the categories of several columns, those of one column after those of another.
 
     Attributes:
-        total: how many there are; it is also the place of what is missing, or no category.
+        total: how many there are.
     """
 
     offsets: Tensor
@@ -187,8 +188,11 @@ class Places(nn.Module):
         self.register_buffer("offsets", torch.tensor(starts, dtype=torch.int64), persistent=False)
         self.register_buffer("sizes", torch.tensor(list(sizes), dtype=torch.int64), persistent=False)
 
-    def forward(self, codes: Tensor, hidden: Tensor) -> Tensor:
-        """Give the place of each code, shape `(B, C)`, int64, from codes and holes of that shape."""
-        whole = codes.round().long()
-        known = ~hidden & (whole >= 0) & (whole < self.sizes)
-        return torch.where(known, whole + self.offsets, self.total)
+    def forward(self, codes: Tensor) -> tuple[Tensor, Tensor]:
+        """Give the place of each code, int64, and whether it is a category of its column, both `(B, C)`.
+
+        What is missing, or no category, has the place of one of its column.
+        """
+        whole = codes.nan_to_num(-1.0).round().long()
+        code = torch.minimum(whole.clamp(min=0), self.sizes - 1)
+        return code + self.offsets, code == whole

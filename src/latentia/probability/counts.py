@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.distributions import Distribution, constraints
 
-from latentia.probability.discrete import widened
+from latentia.probability.discrete import picked, widened
 from latentia.probability.observed import weighted
 
 UNSEEN = 1e-4
@@ -108,10 +108,8 @@ class Names(Distribution):
     def log_prob(self, value: Tensor) -> Tensor:
         """Give log P of each code, in nats; what is no code is another value."""
         code = value.round().long()
-        code = torch.where((code < 0) | (code > self.sizes), self.sizes, code)
-        code, _ = torch.broadcast_tensors(code, self.logits[..., 0])
-        logs = self.logits.log_softmax(dim=-1).expand(*code.shape, self.logits.shape[-1])
-        found = logs.gather(-1, code[..., None])[..., 0]
+        code = torch.where(code < 0, self.sizes, torch.minimum(code, self.sizes))
+        found = picked(self.logits.log_softmax(dim=-1), code)
         share = math.log(UNSEEN) - (self.sizes + 1).log()
         return torch.logaddexp(found + math.log1p(-UNSEEN), share.to(found).expand_as(found))
 

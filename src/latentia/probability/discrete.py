@@ -26,6 +26,20 @@ def widened(values: Tensor) -> Tensor:
     return values if values.device.type == "mps" else values.double()
 
 
+def picked(values: Tensor, at: Tensor) -> Tensor:
+    """Pick one of several values of each entry.
+
+    Args:
+        values: shape `(*batch, M)`.
+        at: which of the M, int64, broadcastable against `batch`, or the batch against it.
+
+    Returns:
+        Shape of both, broadcast.
+    """
+    at, _ = torch.broadcast_tensors(at, values[..., 0])
+    return values.expand(*at.shape, values.shape[-1]).gather(-1, at[..., None])[..., 0]
+
+
 class Levelled(Distribution):
     """A distribution over the values level / (n - 1), where level is one of 0..n-1.
 

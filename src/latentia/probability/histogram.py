@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, constraints
 
 from latentia.probability.cells import Cell, cells_of
+from latentia.probability.discrete import picked
 
 TAILS = 1e-3
 """The weight of a Laplace distribution, which gives every value a density or a probability."""
@@ -149,7 +150,7 @@ class Histogram(Distribution):
             logits: of each cell, shape `(*batch, n, M)`; those of cells that are none do not matter.
             cells: the cells.
         """
-        self.logits = logits.masked_fill(~cells.valid(), -math.inf)
+        self.logits = logits + torch.where(cells.valid(), 0.0, -math.inf)
         self.cells = cells
         super().__init__(logits.shape[:-1], validate_args=False)
 
@@ -158,13 +159,9 @@ class Histogram(Distribution):
         cells = self.cells
         value = torch.where(cells.step > 0, self._snapped(value), value)
         at, inside = cells.at(value)
-        wide, _ = torch.broadcast_tensors(at, self.logits[..., 0])
-        logs = self.logits.log_softmax(dim=-1).expand(*wide.shape, cells.most)
-        found = logs.gather(-1, wide[..., None])[..., 0]
-        column = torch.arange(len(cells.used), device=at.device).expand_as(at)
-        found = found - cells.measure[column, at]
-        found = found.masked_fill(~inside, -math.inf) + math.log1p(-TAILS)
-        beyond = self._laplace(value).masked_fill(cells.own[column, at] & inside, -math.inf)
+        found = picked(self.logits.log_softmax(dim=-1), at) - picked(cells.measure, at)
+        found = torch.where(inside, found + math.log1p(-TAILS), -math.inf)
+        beyond = torch.where(inside & picked(cells.own, at), -math.inf, self._laplace(value))
         return torch.logaddexp(found, beyond + math.log(TAILS))
 
     def _snapped(self, value: Tensor) -> Tensor:
@@ -176,12 +173,11 @@ class Histogram(Distribution):
         r"""Give log of the Laplace density, or of e^{-d/b} sinh(h/b), its mass half a step h around d > 0."""
         cells = self.cells
         far, half = (value - cells.place).abs() / cells.scale, 0.5 * cells.step / cells.scale
-        density = -far - (2 * cells.scale).log()
-        half = half.clamp(min=1e-30)
-        near = torch.log(-torch.expm1(-half))  # of the place itself: 1 - e^{-h/b}
-        away = half + torch.log(-torch.expm1(-2 * half)) - math.log(2) - far
-        mass = torch.where(far < half, near, away)
-        return torch.where(cells.step > 0, mass, density)
+        some = half.clamp(min=1e-30)
+        near = torch.log(-torch.expm1(-some))  # of the place itself: 1 - e^{-h/b}
+        away = some + torch.log(-torch.expm1(-2 * some)) - math.log(2)
+        constant = torch.where(cells.step > 0, away, -(2 * cells.scale).log())
+        return torch.where(far < half, near, constant - far)
 
     def sample(self, sample_shape: torch.Size | tuple[int, ...] = ()) -> Tensor:
         """Draw a cell, then a value of it."""

@@ -37,8 +37,8 @@ class Observed(Distribution):
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Give log p of each entry, 0 where it is missing, in nats."""
-        missing = value.isnan()
-        return self.base.log_prob(value.masked_fill(missing, 0.0)).masked_fill(missing, 0.0)
+        log_p = self.base.log_prob(value.nan_to_num(0.0))
+        return torch.where(value.isnan(), 0.0, log_p)
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> Observed:
         """Give the same distribution in a larger batch shape; see `torch.distributions.Distribution`."""

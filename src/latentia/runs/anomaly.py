@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from latentia.core.errors import ConfigError, nearest
+from latentia.core.memory import kept_memory
 from latentia.runs.density import blocks_of, nats, totals
 from latentia.runs.features import View, deviation_of, owner_of, seen
 from latentia.runs.inputs import CHUNK
@@ -188,7 +189,8 @@ class AnomalyScorer:
             ConfigError: if there is no such score, or the model has none of its kind.
         """
         self.check(method)
-        return np.concatenate([self._score(*part, method) for part in _parts(x, c)])
+        with kept_memory(self.model.device):
+            return np.concatenate([self._score(*part, method) for part in _parts(x, c)])
 
     def _score(self, x: Any, c: np.ndarray | None, method: str) -> np.ndarray:
         if method in IN_NATS:
@@ -275,7 +277,8 @@ class AnomalyScorer:
             ConfigError: as `score`.
         """
         self.check(method)
-        found = [self._explain(*part, method) for part in _parts(x, c)]
+        with kept_memory(self.model.device):
+            found = [self._explain(*part, method) for part in _parts(x, c)]
         names = [field.name for field in fields(Explanation)]
         return Explanation(*(np.concatenate([getattr(one, name) for one in found]) for name in names))
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from latentia.core.errors import ConfigError
+from latentia.core.memory import kept_memory
 from latentia.core.noise import seeded
 from latentia.metrics.terms import stream
 from latentia.probability import blended, entries
@@ -90,7 +91,7 @@ def impute(
     told = inner.conditions(inner.complete(x, c), len(x))
     rows = max(1, min(CHUNK, DECODED // (samples * math.prod(model.event))))
     best, drawn, effective = [], [], []
-    with seeded(stream(seed, "fillings")):
+    with kept_memory(model.device), seeded(stream(seed, "fillings")):
         for start in range(0, len(x), rows):
             block = np.asarray(x[start : start + rows])
             block = block.astype(np.float64 if block.dtype == np.float64 else np.float32, copy=False)
