@@ -175,6 +175,19 @@ def test_categories_sum_to_one_and_one_that_was_never_seen_is_possible_but_not_d
     assert 3 in p.sample((100,))
 
 
+def test_columns_of_all_numbers_of_categories_side_by_side_are_each_a_softmax_of_its_own():
+    torch.manual_seed(0)
+    sizes = (1, 3, 15, 16, 17, 31, 32, 63, 64, 100)
+    likelihood = Columns(("categorical",) * len(sizes), sizes, (0.0,) * len(sizes))
+    h = 3 * torch.randn(2, 5, *likelihood.features((len(sizes),)))
+    x = torch.stack([torch.randint(size + 1, (5,)) for size in sizes], dim=1).float()
+    found = entries(likelihood(h, 1), x)
+    for column, (size, own) in enumerate(zip(sizes, h.split([size + 1 for size in sizes], dim=-1))):
+        p = own.double().softmax(dim=-1)[:, torch.arange(5), x[:, column].long()]
+        want = (0.9999 * p + 1e-4 / (size + 1)).log()
+        assert torch.allclose(found[..., column].double(), want, atol=1e-5)
+
+
 def test_a_count_is_a_negative_binomial_with_more_zeros_where_they_are_asked_for():
     likelihood, _ = one("negative_binomial")
     likelihood.groups[0].log_dispersion.data.fill_(math.log(2.5))
