@@ -25,6 +25,8 @@ from latentia.plots.images import below, beside, grid
 PAIRS = ((2, 4), (0, 8), (7, 3), (5, 6))
 """Classes between whose first test images the ways go."""
 GAP = 16
+RING, POINTER = (385, 380), (545, 368)
+"""Where the picture of the explorer has its ring, and which point it looks at, in pixels of the page."""
 
 
 def overview(run: latentia.Run) -> Image.Image:
@@ -43,11 +45,11 @@ def overview(run: latentia.Run) -> Image.Image:
     rows = []
     for place in range(2):
         originals = run.dataset.x[[examples[place] for examples in of_class]]
-        rows.append(np.concatenate([originals, run.reconstruct(originals)]))
+        rows.append(np.concatenate([originals, run.reconstruct(originals).reshape(-1, *run.event)]))
     first = [run.dataset.x[examples[0]][None] for examples in of_class]
-    ways = np.concatenate([run.interpolate(first[a], first[b], steps=10) for a, b in PAIRS])
-    samples = grid(run.sample(64, sampler="mixture", seed=0), columns=8)
-    middle = below([grid(np.concatenate(rows), columns=10), grid(ways, columns=10)], GAP)
+    ways = [run.interpolate(first[a], first[b], steps=10).reshape(-1, *run.event) for a, b in PAIRS]
+    samples = grid(run.sample(64, sampler="mixture", seed=0).reshape(-1, *run.event), columns=8)
+    middle = below([grid(np.concatenate(rows), columns=10), grid(np.concatenate(ways), columns=10)], GAP)
     chart = run.show_map().image
     height = max(samples.height, middle.height)
     chart = chart.resize((round(chart.width * height / chart.height), height), Image.Resampling.LANCZOS)
@@ -70,10 +72,13 @@ def page(run: latentia.Run, out: Path) -> None:
             browser = playwright.chromium.launch(
                 executable_path=shutil.which("chromium"), args=["--no-sandbox"]
             )
-            opened = browser.new_page(viewport={"width": 1240, "height": 790})
+            opened = browser.new_page(viewport={"width": 1240, "height": 850})
             opened.goto(server.address)
             opened.get_by_text("Decoded grid").click()
             opened.wait_for_timeout(4000)
+            opened.mouse.click(*RING)
+            opened.mouse.move(*POINTER)
+            opened.wait_for_timeout(2000)
             opened.screenshot(path=str(out))
             browser.close()
     finally:

@@ -30,7 +30,7 @@ Score = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 FEW = 10.0
 """Fewer effective samples than this behind an estimate are too few to trust it."""
 
-CERTAIN = "a rounded latent's choice is certain: each importance weight would be the bound itself"
+CERTAIN = "which code or rounded value is taken is certain: each importance weight would be the bound itself"
 """Why a model whose posterior leaves no choice among codes or steps has no importance-weighted likelihood."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -82,6 +83,18 @@ def _ssim(given: np.ndarray, decoded: np.ndarray, split: str) -> Figure:
 def _ms_ssim(given: np.ndarray, decoded: np.ndarray, split: str) -> Figure:
     protocol = f"mean over images of MS-SSIM over {len(EXPONENTS)} scales, {WITHIN}"
     return Figure.mean_of(multiscale_similarity(given, decoded), "", split, protocol, "higher")
+
+
+def counted_in_bits(model: Any) -> bool:
+    """Say whether a latent is a choice, of a code or a whole number, so that bits measure it, not numbers.
+
+    Args:
+        model: any model.
+
+    Returns:
+        Whether it is: PCA with as many numbers would have far more room, and compares nothing.
+    """
+    return model.coder is not None or bool(getattr(getattr(model, "posterior", None), "certain", False))
 
 
 def principal_components(

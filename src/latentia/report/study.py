@@ -154,13 +154,14 @@ class Study:
     def linear(self) -> float:
         """Mean squared error of PCA with as many numbers as a latent has, over the examples of `accuracy`.
 
-        NaN where it has none: of categories and missing values, of more numbers than it could have.
+        NaN where it has none: of categories and missing values, of more numbers than it could have, and
+        beside codes.
         """
         from latentia.metrics.figures import Unmeasurable
-        from latentia.metrics.reconstruction import principal_components
+        from latentia.metrics.reconstruction import counted_in_bits, principal_components
 
         data, run = self.inputs.dataset, self.run
-        if self.copies or data.holes or run.model.nominal is not None:
+        if self.copies or counted_in_bits(run.model) or data.holes or run.model.nominal is not None:
             return float("nan")
         values = math.prod(run.event)
         rows = spread(data.splits["train"], max(1, min(FITTED, LARGEST // values)))

@@ -12,7 +12,7 @@ from latentia.evaluation.subject import ITSELF, Subject
 from latentia.metrics.figures import Figure, Unmeasurable, mean_and_error
 from latentia.metrics.floor import CHUNK
 from latentia.metrics.floor import constant as constant_example
-from latentia.metrics.reconstruction import principal_components, reconstruction
+from latentia.metrics.reconstruction import counted_in_bits, principal_components, reconstruction
 from latentia.metrics.terms import squared_error
 from latentia.runs.scores import reconstructed
 
@@ -54,6 +54,10 @@ def reconstructions(subject: Subject) -> None:
         known = subject.unit(subject.scaled(subject.known))
         if reason := subject.unlike_numbers or subject.own.unlike_numbers:
             raise Unmeasurable(f"PCA needs numbers, all of them known, and {reason}")
+        if counted_in_bits(run.model):
+            raise Unmeasurable(
+                "a latent of codes or rounded values is counted in bits: PCA has no equal of it"
+            )
         _, _, back = principal_components(known, given, math.prod(run.latent), subject.settings.seed)
         errors = ((back - given) ** 2).reshape(len(given), -1).mean(axis=1)
         how = (
