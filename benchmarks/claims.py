@@ -118,7 +118,9 @@ def distances_kept(codes: np.ndarray, plane: np.ndarray) -> tuple[float, float]:
     one, other = one[one != other], other[one != other]
     true, drawn = (np.linalg.norm(p[one] - p[other], axis=1) for p in (codes, plane))
     far = true > np.median(true)
-    return float(spearmanr(true, drawn)[0]), float(spearmanr(true[far], drawn[far])[0])
+    return float(np.asarray(spearmanr(true, drawn))[0]), float(
+        np.asarray(spearmanr(true[far], drawn[far]))[0]
+    )
 
 
 def maps(runs: list[Run]) -> Result:

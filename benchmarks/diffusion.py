@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import time
 from statistics import median
+from typing import Any
 
 import numpy as np
 
@@ -52,7 +53,7 @@ def guided(subject: Subject, prior: Run, count: int, given: argparse.Namespace) 
     print(f"features: {space.name}; {count:,} samples, {given.steps} steps")
     _head("recognised")
     rows = subject.drawn(subject.known_rows, count)
-    seen = space.classify(run.dataset.x[rows]) == run.dataset.labels[rows]
+    seen = space.classify(run.dataset.x[rows]) == np.asarray(run.dataset.labels)[rows]
     print(_row("training images", _share(seen), compared(run.dataset.x[rows])))
     for guidance in map(float, given.guidance.split(",")):
         made = run.made(
@@ -123,7 +124,7 @@ def _text(figure: Figure) -> str:
 
 
 def _seconds(run: Run, given: argparse.Namespace, prior: Run) -> float:
-    told = {"condition": "all"} if prior.condition else {}
+    told: dict[str, Any] = {"condition": "all"} if prior.condition else {}
     sampler = run.sampler("run", path=given.prior, steps=given.steps, **told)
     begun = time.perf_counter()
     run.inference.decode(run.draw(64, None, sampler))

@@ -25,15 +25,16 @@ def errors(source: str, count: int, draw: int) -> tuple[float, float]:
     from sklearn.neural_network import MLPClassifier
 
     data = load(source)
-    x = data.x.reshape(len(data), -1) / (data.high if data.x.dtype == np.uint8 else 1.0)
+    labels = np.asarray(data.labels)
+    x = np.asarray(data.x).reshape(len(data), -1) / (data.high if data.x.dtype == np.uint8 else 1.0)
     shown, test = SomeLabels(data.classes, count, draw).shown(data), data.splits["test"]
     network = MLPClassifier((500,), max_iter=200, random_state=draw)
     search = GridSearchCV(network, {"alpha": [0.01, 1.0]}, cv=3)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it may stop before it has converged
-        search.fit(x[shown], data.labels[shown])
-    neighbour = KNeighborsClassifier(1).fit(x[shown], data.labels[shown])
-    wrong = [float((model.predict(x[test]) != data.labels[test]).mean()) for model in (search, neighbour)]
+        search.fit(x[shown], labels[shown])
+    neighbour = KNeighborsClassifier(1).fit(x[shown], labels[shown])
+    wrong = [float((model.predict(x[test]) != labels[test]).mean()) for model in (search, neighbour)]
     return wrong[0], wrong[1]
 
 

@@ -1,3 +1,4 @@
+# pyright: reportMissingImports=false
 """A VAE in Flax: one jitted step from indices to updated weights, resident data, optax's Adam."""
 
 from __future__ import annotations

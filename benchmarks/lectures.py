@@ -38,7 +38,7 @@ def components() -> Result:
     pca = PCA(max(COMPONENTS), random_state=0).fit(train)
     centred = test - pca.mean_
     for count in COMPONENTS:
-        basis = pca.components_[:count]
+        basis = np.asarray(pca.components_)[:count]
         error = float(((centred - centred @ basis.T @ basis) ** 2).mean())
         rows.append(
             {

@@ -1,3 +1,4 @@
+# pyright: reportMissingImports=false
 """A VAE in Lightning as its users write it: a module, a DataLoader, the Trainer's defaults."""
 
 from __future__ import annotations

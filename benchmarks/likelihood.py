@@ -23,7 +23,6 @@ from benchmarks.contestants import in_turns
 from benchmarks.images import training_images
 from benchmarks.process import peak_memory
 from benchmarks.result import Cell, Result
-from latentia import assembly
 from latentia.core import config
 from latentia.core.compiling import Compiled
 from latentia.core.memory import kept_memory
@@ -137,18 +136,13 @@ def contest(hidden: tuple[int, ...], latents: int, images: np.ndarray) -> Contes
         "prior": "standard_normal",
         "likelihood": "bernoulli",
     }
-    supplied = {"posterior": ("latent",), "prior": ("latent",)}
     with torch.random.fork_rng():
         torch.manual_seed(0)
         parts = {
-            kind: config.build(
-                kind, config.check_component(kind, table, kind, supplied.get(kind, ())), latent=(latents,)
-            )
+            kind: config.build(kind, config.check_component(kind, table, kind), latent=(latents,))
             for kind, table in tables.items()
         }
-        table = config.check_component(
-            "model", {"name": "vae", "latent_dim": latents}, "model", assembly.SUPPLIED["model"]
-        )
+        table = config.check_component("model", {"name": "vae", "latent_dim": latents}, "model")
         model = config.build("model", table, event=(1, 28, 28), **parts)
     return Contest(hidden, latents, images, model.eval().requires_grad_(False))
 

@@ -27,7 +27,8 @@ def run() -> Result:
         rows = [_row(name, network, source, COUNT + 10_000, folder) for network in ("mlp", "conv")]
         grown = [_synthetic_row(factor, folder) for factor in SIZES]
     first, last = grown[0], grown[-1]
-    slope = (last["peak MB"] - first["peak MB"]) / (last["data MB"] - first["data MB"])
+    grown_by = {name: float(last[name] or 0) - float(first[name] or 0) for name in ("peak MB", "data MB")}
+    slope = grown_by["peak MB"] / grown_by["data MB"]
     bare = peak_of_torch() / MB
     notes = [
         "peak resident memory of latentia train SOURCE --epochs 1, start to end, files that it maps included",

@@ -1,3 +1,4 @@
+# pyright: reportMissingImports=false
 """The peer: pythae's BaseTrainer with the same network, batch and loss, its defaults otherwise."""
 
 from __future__ import annotations

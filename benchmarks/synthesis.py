@@ -54,7 +54,7 @@ def valid(made: pd.DataFrame, real: pd.DataFrame) -> float:
         if pd.api.types.is_numeric_dtype(real[name]):
             inside = column.between(known.min(), known.max())
         else:
-            inside = column.isin(set(known))
+            inside = column.isin(list(known.unique()))
         good &= (inside | (column.isna() & real[name].isna().any())).to_numpy()
     return float(good.mean())
 
