@@ -13,7 +13,8 @@ from PIL import Image
 from latentia.data import load
 from latentia.data.layout import Layout
 from latentia.data.packing.pack import pack
-from latentia.data.readers.decode import decode
+from latentia.data.raw import Options
+from latentia.data.readers.decode import as_bytes, decode, read_picture
 
 
 @pytest.fixture(autouse=True)
@@ -202,6 +203,14 @@ def test_ppm_stays_in_its_own_units(rng, packed, tmp_path, plain):
     data = all_ways(packed({f"{i:02}.ppm": ppm(a, plain) for i, a in enumerate(deep)}), tmp_path)
     np.testing.assert_array_equal(data.x.transpose(0, 2, 3, 1), deep)
     assert (data.layout.types, data.left_out) == (("uint16",), {})
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"P5 3 1 1023\n\0\0\x02\0\x03\xff", b"P6 1 1 1023\n\0\0\x02\0\x03\xff", b"P3 1 1 1023\n0 512 1023\n"],
+)
+def test_a_frame_of_10_bits_is_as_bright_in_8(content):
+    assert as_bytes(read_picture(content, Options())).ravel().tolist() == [0, 128, 255]
 
 
 @pytest.mark.parametrize("plain", [False, True])

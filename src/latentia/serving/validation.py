@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from latentia.core.event import Event
-from latentia.data.readers.decode import as_bytes, decode, pixels_of
+from latentia.data.raw import Options
+from latentia.data.readers.decode import Picture, as_bytes, pixels_of, read_picture
 from latentia.serving.errors import Refusal, TooMuch
 
 PIXELS = 40_000_000
@@ -145,10 +146,11 @@ def image(data: bytes, event: Event, low: float = 0.0, high: float = 255.0, whol
     Raises:
         Refusal: if it is no image, too large, or the run is not one of images.
     """
-    pixels = _pixels(data, event)
+    found = _read(data, event)
+    pixels = found.pixels
     if not whole and pixels.dtype != np.uint8 and len(pixels) == event[0]:
         return pixels.astype(np.float32)[None]
-    x = _coloured(as_bytes(pixels), event)
+    x = _coloured(as_bytes(found), event)
     if not whole:
         x = (low + (high - low) * (x / 255.0)).astype(np.float32)
     elif high != 255:
@@ -172,17 +174,17 @@ def picture(data: bytes, event: Event) -> np.ndarray:
         TooMuch: if it has too many pixels.
         Refusal: if it is no image, or the run is not one of images.
     """
-    return _coloured(as_bytes(_pixels(data, event)), event)
+    return _coloured(as_bytes(_read(data, event)), event)
 
 
-def _pixels(data: bytes, event: Event) -> np.ndarray:
+def _read(data: bytes, event: Event) -> Picture:
     if event.kind != "image" or event[0] == 4:
         raise Refusal(f"this run is not one of images: its examples have shape {shape_of(event)}")
     try:
         pixels = pixels_of(data)
         if pixels > PIXELS:
             raise TooMuch(f"the image has {pixels:,} pixels, and {PIXELS:,} are the most; make it smaller")
-        return decode(data, (event[1], event[2]))
+        return read_picture(data, Options((event[1], event[2])))
     except ValueError as error:
         raise Refusal(f"the image cannot be read ({error}); give a PNG or JPEG file") from error
 

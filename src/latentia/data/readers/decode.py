@@ -31,10 +31,13 @@ class Picture(NamedTuple):
         pixels: `(C, H, W)`: uint8; uint16, int16, int32 or float32 where the file has more levels.
         notes: what is not in it: `cut` to size, further `pages`, `shallow` for deeper colours read as bytes;
             or `small`, where it was enlarged to the size of a crop.
+        white: the largest value that its file can have, in its units; of whole numbers 65535 unless the file
+            declares another, of floating-point values 1.
     """
 
     pixels: np.ndarray
     notes: tuple[str, ...] = ()
+    white: float = 255.0
 
 
 _WORDS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
@@ -178,19 +181,18 @@ def _formats(name: str) -> tuple[str, ...]:
     return (*FORMATS, own) if own else FORMATS
 
 
-def as_bytes(pixels: np.ndarray) -> np.ndarray:
-    """Bring pixels of more levels to 8 bits: whole numbers from their 16, floats from 0..1.
+def as_bytes(picture: Picture) -> np.ndarray:
+    """Bring pixels of more levels to 8 bits.
 
     Args:
-        pixels: of any type that `read_picture` gives.
+        picture: what `read_picture` gives.
 
     Returns:
-        uint8, same shape.
+        Its pixels, uint8, with its white as 255.
     """
-    if pixels.dtype == np.uint8:
-        return pixels
-    full = 1.0 if pixels.dtype.kind == "f" else 65535.0
-    return np.rint(np.clip(pixels / full, 0, 1) * 255).astype(np.uint8)
+    if picture.pixels.dtype == np.uint8:
+        return picture.pixels
+    return np.rint(np.clip(picture.pixels / picture.white, 0, 1) * 255).astype(np.uint8)
 
 
 def _told(error: Exception) -> str:
@@ -273,7 +275,8 @@ def _together(pages: list[Picture]) -> Picture:
         )
     if len({plane.dtype for plane in planes}) > 1:
         raise ValueError("its pages differ in depth")
-    return Picture(np.concatenate(planes), tuple(sorted({note for page in pages for note in page.notes})))
+    notes = tuple(sorted({note for page in pages for note in page.notes}))
+    return Picture(np.concatenate(planes), notes, max(page.white for page in pages))
 
 
 def _page(opened: Image, page: int, options: Options, data: bytes) -> Picture:
@@ -283,16 +286,17 @@ def _page(opened: Image, page: int, options: Options, data: bytes) -> Picture:
     if page:
         opened.seek(page)
     codec = codec_of(opened)  # which loading forgets
-    pixels = colours(opened, page, data)
+    pixels, white = colours(opened, page, data)
     if pixels is None:
         opened.load()
         image = ImageOps.exif_transpose(opened)
         if image.mode == "F" or image.mode.startswith("I"):
             pixels = _values(image, codec)[None]
+            white = 1.0 if pixels.dtype.kind == "f" else float(levels_of(codec) or 65535)
     if pixels is not None:
         shape = pixels.shape[1:]
         pixels = fit_array(pixels, target(shape, options), _how(options))
-        return Picture(pixels, _changed(shape, options))
+        return Picture(pixels, _changed(shape, options), white)
     grey = image.mode in ("1", "L", "LA", "La") or _has_grey_palette(image)
     clear = image.has_transparency_data
     image = image if image.mode == "CMYK" else image.convert("RGBA" if clear else "L" if grey else "RGB")

@@ -73,7 +73,7 @@ def is_deep(opened: Image, codec: tuple[Any, ...], data: bytes) -> bool:
     return any(";16" in str(part) for part in codec) or levels_of(codec) > 255
 
 
-def colours(opened: Image, page: int, data: bytes) -> np.ndarray | None:
+def colours(opened: Image, page: int, data: bytes) -> tuple[np.ndarray | None, float]:
     """Decode colours of 9 to 16 bits whole, upright and over white where they are transparent.
 
     Args:
@@ -82,17 +82,19 @@ def colours(opened: Image, page: int, data: bytes) -> np.ndarray | None:
         data: the file's content.
 
     Returns:
-        `(3, H, W)` uint16 in the file's own units; None for pictures of other depths, for those with one
-        colour that stands for nothing, for AVIF, and for JPEG 2000 where PyAV is not installed.
+        `(3, H, W)` uint16 in the file's own units, and the largest value that it can have; None for pictures
+        of other depths, for those with one colour that stands for nothing, for AVIF, and for JPEG 2000 where
+        PyAV is not installed.
     """
     if opened.mode not in ("RGB", "RGBA"):
-        return None
+        return None, 255.0
     codec = codec_of(opened)
     if opened.format == "JPEG2000":
-        return _of_j2k(opened, data) if _bits_of_j2k(data) > 8 else None
+        bits = _bits_of_j2k(data)
+        return _of_j2k(opened, bits, data) if bits > 8 else None, 2.0**bits - 1
     if (white := levels_of(codec)) > 255:
-        return _of_ppm((opened.height, opened.width, 3), white, codec[0], data[_tiles(opened)[0][2] :])
-    return _of_two_bytes(opened, page, codec, data)
+        return _of_ppm((opened.height, opened.width, 3), white, codec[0], data[_tiles(opened)[0][2] :]), white
+    return _of_two_bytes(opened, page, codec, data), 65535.0
 
 
 def _over_white(values: np.ndarray, white: int) -> np.ndarray:
@@ -151,7 +153,7 @@ def _bits_of_j2k(data: bytes) -> int:
     return max(((bits & 0x7F) + 1 for bits in data[at + 42 : at + 42 + 3 * count : 3]), default=0)
 
 
-def _of_j2k(opened: Image, data: bytes) -> np.ndarray | None:
+def _of_j2k(opened: Image, bits: int, data: bytes) -> np.ndarray | None:
     """Decode JPEG 2000 with PyAV, whose decoder gives all bits."""
     try:
         av = pyav()
@@ -159,7 +161,6 @@ def _of_j2k(opened: Image, data: bytes) -> np.ndarray | None:
         return None
     with av.open(io.BytesIO(data), format="j2k_pipe") as container:
         frame = next(container.decode(video=0))
-    bits = _bits_of_j2k(data)
     unused = frame.format.components[0].bits - bits  # it sets the highest bits of its two bytes
     if not frame.format.is_rgb or (opened.mode == "RGBA") != (len(frame.format.components) == 4):
         return None

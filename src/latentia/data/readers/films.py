@@ -95,7 +95,7 @@ class Frames:
         for path in self.footage.paths:
             picture = read_picture(path.read_bytes(), self.options, path.name)
             self.notes.update({"cut"} & set(picture.notes))
-            yield as_bytes(picture.pixels)
+            yield as_bytes(picture)
 
     def _film(self) -> Iterator[np.ndarray]:
         av = pyav()
