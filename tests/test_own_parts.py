@@ -246,6 +246,33 @@ def test_a_missing_tracker_names_its_extra(package, tmp_path, monkeypatch):
         latentia.train(X, out=tmp_path / "run", training={"trackers": [package]}, **TINY)
 
 
+def test_a_tracker_that_cannot_begin_is_told_in_one_line(tmp_path, monkeypatch):
+    def client():
+        raise OSError("no server\nat that address")
+
+    monkeypatch.setitem(sys.modules, "mlflow", types.SimpleNamespace(MlflowClient=client))
+    with pytest.raises(latentia.LatentiaError) as caught:
+        latentia.train(X, out=tmp_path / "run", training={"trackers": ["mlflow"]}, **TINY)
+    assert str(caught.value).startswith("training.trackers=mlflow cannot begin: no server at that address;")
+
+
+def test_a_tracker_that_fails_on_the_way_is_left_out_and_training_goes_on(tmp_path, monkeypatch):
+    log = []
+    package = _stand_in_wandb(log)
+    begin = package.init
+
+    def init(**given):
+        session = begin(**given)
+        monkeypatch.setattr(type(session), "log", lambda self, row: log[0]["no such key"])
+        return session
+
+    monkeypatch.setattr(package, "init", init)
+    monkeypatch.setitem(sys.modules, "wandb", package)
+    with pytest.warns(Note, match="training.trackers=wandb is left out from here on") as told:
+        run = latentia.train(X, out=tmp_path / "run", training={"trackers": ["wandb"]}, **TINY)
+    assert len(told) == 1 and run.metrics("train") and "end" not in log
+
+
 def test_a_run_on_an_array_keeps_it_and_is_no_dead_end(tmp_path):
     straight = latentia.train((X, Y), out=tmp_path / "straight", **TINY | {"epochs": 4})
     run = latentia.train((X, Y), out=tmp_path / "run", **TINY | {"epochs": 4}, training={"patience": 4})

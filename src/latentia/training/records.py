@@ -7,11 +7,11 @@ from typing import Any, Protocol
 
 from torch import Tensor, nn
 
-from latentia.core import registry, storage
+from latentia.core import storage
 from latentia.training.checkpoint import Checkpointed, Checkpoints, Progress
 from latentia.training.engines import Engine
 from latentia.training.folder import RunFolder
-from latentia.training.trackers import Tracker
+from latentia.training.trackers import Trackers
 
 
 class Record(Protocol):
@@ -90,10 +90,7 @@ class FolderRecord:
         self.engine = engine
         self.checkpoints = Checkpoints(folder.checkpoints, engine)
 
-        def opened() -> list[Tracker]:
-            return [registry.lookup("tracker", name)(folder.path) for name in trackers]
-
-        self.trackers = engine.processes.alone(opened) or []
+        self.trackers = engine.processes.alone(lambda: Trackers(trackers, folder.path))
 
     def begin(self, live: Checkpointed) -> tuple[Progress | None, list[str]]:
         """Restore the newest checkpoint, or save the first; see `Record`."""
@@ -109,8 +106,8 @@ class FolderRecord:
         if not self.engine.processes.first:
             return
         self.folder.log(row)
-        for tracker in self.trackers:
-            tracker.log(row)
+        if self.trackers is not None:
+            self.trackers.log(row)
 
     def checkpoint(self, progress: Progress, live: Checkpointed) -> None:
         """Write one; see `Record`."""
@@ -130,8 +127,8 @@ class FolderRecord:
 
     def close(self, model: nn.Module) -> None:
         """Close the trackers; see `Record`."""
-        for tracker in self.trackers:
-            tracker.close()
+        if self.trackers is not None:
+            self.trackers.close()
 
 
 class MemoryRecord:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import abc
 import importlib
 import os
-from collections.abc import Mapping
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from latentia.core import config, storage
-from latentia.core.errors import MissingExtra
+from latentia.core import config, registry, storage
+from latentia.core.errors import ConfigError, LatentiaError, MissingExtra, Note, reason
 from latentia.core.registry import register
 
 
@@ -136,6 +137,55 @@ class MLflow(Tracker):
     def close(self) -> None:
         """End the session; see `Tracker`."""
         self.client.set_terminated(self.id)
+
+
+class Trackers:
+    """The trackers of a run; one that fails on the way is left out with a word, and training goes on."""
+
+    def __init__(self, names: Sequence[str], folder: Path) -> None:
+        """Begin with each.
+
+        Args:
+            names: what they are called.
+            folder: the run folder.
+
+        Raises:
+            ConfigError: if one cannot begin, with what it says.
+        """
+        self._by_name: dict[str, Tracker] = {}
+        for name in names:
+            try:
+                self._by_name[name] = registry.lookup("tracker", name)(folder)
+            except LatentiaError:
+                raise
+            except Exception as error:  # whatever a tracker's own library raises
+                raise ConfigError(
+                    f"training.trackers={name} cannot begin: {reason(error)}; set it up, or leave it out"
+                ) from error
+
+    def log(self, row: Mapping[str, Any]) -> None:
+        """Give a line of the log to each.
+
+        Args:
+            row: plain values, with `step` and `split`.
+        """
+        self._each(lambda tracker: tracker.log(row))
+
+    def close(self) -> None:
+        """Have each write what is left."""
+        self._each(lambda tracker: tracker.close())
+
+    def _each(self, work: Callable[[Tracker], None]) -> None:
+        for name, tracker in list(self._by_name.items()):
+            try:
+                work(tracker)
+            except Exception as error:  # a server that is gone loses no training
+                del self._by_name[name]
+                warnings.warn(
+                    f"training.trackers={name} is left out from here on: {reason(error)}; metrics.jsonl has all",
+                    Note,
+                    stacklevel=2,
+                )
 
 
 def _imported(package: str) -> Any:
