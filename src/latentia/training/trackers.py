@@ -181,11 +181,8 @@ class Trackers:
                 work(tracker)
             except Exception as error:  # a server that is gone loses no training
                 del self._by_name[name]
-                warnings.warn(
-                    f"training.trackers={name} is left out from here on: {reason(error)}; metrics.jsonl has all",
-                    Note,
-                    stacklevel=2,
-                )
+                told = f"training.trackers={name} is left out from here on: {reason(error)}"
+                warnings.warn(f"{told}; metrics.jsonl has all", Note, stacklevel=2)
 
 
 def _imported(package: str) -> Any:
