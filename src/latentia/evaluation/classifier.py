@@ -68,6 +68,7 @@ class ClassifierFeatures(FeatureSpace):
         super().__init__(name, nn.Sequential(network.features, network.unit), device=device)
         self.accuracy = accuracy
         self.head = nn.Sequential(network.features, network.heads[0]).to(device).eval().requires_grad_(False)
+        self.both = nn.Sequential(network.features, _Beside(network.unit, network.heads[0])).eval()
 
     def classify(self, x: np.ndarray) -> np.ndarray:
         """Name the class of examples by the first head.
@@ -79,6 +80,29 @@ class ClassifierFeatures(FeatureSpace):
             Class numbers, shape `(N,)`.
         """
         return self._apply(self.head, x).argmax(axis=1)
+
+    def look(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Give features and classes of examples, which are looked at once.
+
+        Args:
+            x: examples in data units, `(N, *event)`.
+
+        Returns:
+            What calling gives, and what `classify` gives.
+        """
+        seen = self._apply(self.both, x)
+        return seen[:, :FEATURES], seen[:, FEATURES:].argmax(axis=1)
+
+
+class _Beside(nn.Module):
+    """Several modules of one input, what they give side by side."""
+
+    def __init__(self, *parts: nn.Module) -> None:
+        super().__init__()
+        self.parts = nn.ModuleList(parts)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([part(x) for part in self.parts], dim=1)
 
 
 class Classifier(nn.Module):

@@ -48,8 +48,6 @@ class Subject:
         say: called with a line that a person wants to read.
         ledger: the figures so far.
         warnings: what cannot be trusted, so far.
-        recognised: by where latents come from, in which samples the classifier of the data sees the label
-            that the model was told.
     """
 
     run: Run
@@ -58,7 +56,6 @@ class Subject:
     say: Callable[[str], None] = lambda line: None
     ledger: Ledger = field(default_factory=lambda: Ledger({}, {}))
     warnings: list[str] = field(default_factory=list)
-    recognised: dict[str, np.ndarray] = field(default_factory=dict)
 
     @cached_property
     def dataset(self) -> Dataset:

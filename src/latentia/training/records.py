@@ -90,7 +90,8 @@ class FolderRecord:
         self.engine = engine
         self.checkpoints = Checkpoints(folder.checkpoints, engine)
 
-        self.trackers = engine.processes.alone(lambda: Trackers(trackers, folder.path))
+        begun = engine.processes.alone(lambda: Trackers(trackers, folder.path))
+        self.trackers = begun or Trackers((), folder.path)
 
     def begin(self, live: Checkpointed) -> tuple[Progress | None, list[str]]:
         """Restore the newest checkpoint, or save the first; see `Record`."""
@@ -106,8 +107,7 @@ class FolderRecord:
         if not self.engine.processes.first:
             return
         self.folder.log(row)
-        if self.trackers is not None:
-            self.trackers.log(row)
+        self.trackers.log(row)
 
     def checkpoint(self, progress: Progress, live: Checkpointed) -> None:
         """Write one; see `Record`."""
@@ -127,8 +127,7 @@ class FolderRecord:
 
     def close(self, model: nn.Module) -> None:
         """Close the trackers; see `Record`."""
-        if self.trackers is not None:
-            self.trackers.close()
+        self.trackers.close()
 
 
 class MemoryRecord:

@@ -286,7 +286,7 @@ def _page(opened: Image, page: int, options: Options, data: bytes) -> Picture:
     if page:
         opened.seek(page)
     codec = codec_of(opened)  # which loading forgets
-    pixels, white = colours(opened, page, data)
+    pixels, white = colours(opened, page, codec, data)
     if pixels is None:
         opened.load()
         image = ImageOps.exif_transpose(opened)

@@ -73,12 +73,13 @@ def is_deep(opened: Image, codec: tuple[Any, ...], data: bytes) -> bool:
     return any(";16" in str(part) for part in codec) or levels_of(codec) > 255
 
 
-def colours(opened: Image, page: int, data: bytes) -> tuple[np.ndarray | None, float]:
+def colours(opened: Image, page: int, codec: tuple[Any, ...], data: bytes) -> tuple[np.ndarray | None, float]:
     """Decode colours of 9 to 16 bits whole, upright and over white where they are transparent.
 
     Args:
         opened: the open file, at the page, not loaded yet.
         page: its number.
+        codec: of `codec_of`.
         data: the file's content.
 
     Returns:
@@ -88,7 +89,6 @@ def colours(opened: Image, page: int, data: bytes) -> tuple[np.ndarray | None, f
     """
     if opened.mode not in ("RGB", "RGBA"):
         return None, 255.0
-    codec = codec_of(opened)
     if opened.format == "JPEG2000":
         bits = _bits_of_j2k(data)
         return _of_j2k(opened, bits, data) if bits > 8 else None, 2.0**bits - 1

@@ -47,13 +47,6 @@ def measure(subject: Subject) -> None:
         subject.ledger.measure(names, partial(_recognised, subject))
     except (RunError, DataError) as error:  # the run's own data may be gone
         subject.ledger.missing.update(dict.fromkeys(names, str(error)))
-    for kind, hits in subject.recognised.items():
-        if not len(hits):
-            continue
-        how = f"samples compared with the data, latents from {kind}, that are recognised as their own label"
-        mean, error = mean_and_error(hits.astype(float))
-        figure = Figure(mean, "share", subject.split, how, error, len(hits), "higher")
-        subject.ledger.figures[f"condition_accuracy_{kind}"] = figure
 
 
 RECOGNISED = 1000

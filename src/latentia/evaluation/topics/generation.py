@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from latentia.core.errors import DataError, RunError
+from latentia.data.conditions import Labels
 from latentia.evaluation.subject import MOMENTS, Subject
-from latentia.metrics.figures import Figure
+from latentia.metrics.figures import Figure, mean_and_error
 
 GENERATED = 10_000
 """Samples of each kind at the most."""
@@ -25,6 +26,7 @@ def generation(subject: Subject) -> None:
     Args:
         subject: the run under assessment.
     """
+    from latentia.evaluation.classifier import ClassifierFeatures
     from latentia.metrics.generation import METRICS, compare_samples
 
     kinds = _kinds(subject)
@@ -32,19 +34,24 @@ def generation(subject: Subject) -> None:
     def measure() -> Mapping[str, Figure]:
         space = subject.space
         count = min(GENERATED, len(subject.x), len(subject.known))
-        generated = {}
+        told = isinstance(subject.run.condition, Labels) and isinstance(space, ClassifierFeatures)
+        generated, found = {}, {}
         for kind in kinds:
             x, c = _generated(subject, kind, count)
-            generated[kind] = space(x)
-            if kind != MIDPOINT and c is not None and hasattr(space, "classify"):
-                known = ~np.isnan(c).any(axis=1)
-                subject.recognised[kind] = (space.classify(x) == c.argmax(axis=1))[known]
+            if not told or kind == MIDPOINT or c is None:
+                generated[kind] = space(x)
+                continue
+            generated[kind], classes = space.look(x)
+            known = ~np.isnan(c).any(axis=1)
+            if known.any():
+                hits = (classes == c.argmax(axis=1))[known]
+                found[f"condition_accuracy_{kind}"] = _recognised(subject, kind, hits)
         compare_samples(
             subject.ledger, space(subject.drawn(subject.x, count)), generated,
             space(subject.drawn(subject.known, count)),
             space=space.name, split=subject.split, seed=subject.settings.seed,
         )  # fmt: skip
-        return {}
+        return found
 
     names = [f"{metric}_{kind}" for metric in METRICS for kind in (*kinds, "real")]
     if subject.of_moments:
@@ -54,6 +61,12 @@ def generation(subject: Subject) -> None:
         subject.ledger.measure(names, measure)
     except (RunError, DataError) as error:  # the mixture is fitted to the run's own data, which may be gone
         subject.ledger.missing.update(dict.fromkeys(names, str(error)))
+
+
+def _recognised(subject: Subject, kind: str, hits: np.ndarray) -> Figure:
+    how = f"samples compared with the data, latents from {kind}, that are recognised as their own label"
+    mean, error = mean_and_error(hits.astype(float))
+    return Figure(mean, "share", subject.split, how, error, len(hits), "higher")
 
 
 def _kinds(subject: Subject) -> tuple[str, ...]:
