@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from latentia.core import config, needs, registry
 from latentia.core.errors import ConfigError, MissingExtra
+from latentia.core.extras import installed
 
 if TYPE_CHECKING:
     from latentia.core.config import Table
@@ -246,7 +246,7 @@ def check_needs(spec: Table, training: type, data: needs.Words = frozenset()) ->
     """
     parts = list(_parts(spec))
     for part in parts:
-        if part.extra is not None and importlib.util.find_spec(part.extra[0]) is None:
+        if part.extra is not None and not installed(part.extra[0]):
             raise MissingExtra(*part.extra, part.title)
     given = data.union(getattr(training, "gives", ()), *(part.gives for part in parts))
     if "condition" in spec:

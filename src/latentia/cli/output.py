@@ -10,7 +10,8 @@ import click
 import numpy as np
 
 from latentia.core import storage
-from latentia.core.errors import ConfigError, MissingExtra
+from latentia.core.errors import ConfigError
+from latentia.core.extras import optional
 from latentia.data.readers.plain import texts, write_csv
 from latentia.data.series import pandas_for
 
@@ -276,10 +277,8 @@ def write_frame(path: Path, frame: Any) -> None:
 
 
 def _write_parquet(handle: BinaryIO, path: Path, frame: Any) -> None:
-    try:
-        frame.to_parquet(handle, index=False)
-    except ImportError as error:
-        raise MissingExtra("pyarrow", "tables", f"writing '{path}'") from error
+    optional("pyarrow", "tables", f"writing '{path}'")
+    frame.to_parquet(handle, index=False)
 
 
 def _columns(layout: Layout, made: np.ndarray) -> Iterator[np.ndarray]:

@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from latentia.core.errors import MissingExtra
+from latentia.core.extras import optional
 
 PRECISION = 24
 """Probabilities are multiples of 2^-24, as constriction has them."""
 LEAST = 32
 """A stack with fewer bits gives no more that are as good as random."""
-
-
-def _constriction() -> Any:
-    try:
-        import constriction
-    except ImportError as error:
-        raise MissingExtra("constriction", "compression", "compressing without loss") from error
-    return constriction.stream  # pyright: ignore[reportAttributeAccessIssue] - compiled
 
 
 class Stack:
@@ -41,7 +31,7 @@ class Stack:
         Raises:
             ValueError: if no stack has this content.
         """
-        stream = _constriction()
+        stream = optional("constriction", "compression", "compressing without loss").stream
         self._bits = stream.model.Bernoulli(perfect=False)
         words = np.frombuffer(content, "<u4").astype(np.uint32)
         self._coder = stream.stack.AnsCoder(words)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from latentia.core.extras import installed
 from latentia.core.hints import here
 
 
@@ -37,7 +37,7 @@ def bar(items: Iterable[Any] | None = None, *, quiet: bool = False, **options: A
     """
     quiet = quiet or "TQDM_DISABLE" in os.environ
     if in_notebook():
-        if importlib.util.find_spec("ipywidgets") is not None:
+        if installed("ipywidgets"):
             from tqdm.auto import tqdm
         else:
             from tqdm import tqdm

@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from latentia.core.errors import MissingExtra
+from latentia.core.extras import optional
 from latentia.data.cells import WrongCell, is_missing, read_numbers
 
 Form = Literal["boolean", "whole", "real", "time", "span", "words", "other"]
@@ -58,11 +58,7 @@ def pandas_for(where: str) -> Any:
     Raises:
         MissingExtra: if it is not installed.
     """
-    try:
-        import pandas
-    except ImportError as error:
-        raise MissingExtra("pandas", "tables", f"reading {where}") from error
-    return pandas
+    return optional("pandas", "tables", f"reading {where}")
 
 
 def narrowed(column: Any) -> Any:
@@ -91,10 +87,11 @@ def from_arrow(table: Any, where: str) -> Any:
 
     Returns:
         The frame.
-    """
-    import pyarrow
 
-    pandas = pandas_for(where)
+    Raises:
+        MissingExtra: if one of the two is not installed.
+    """
+    pyarrow, pandas = optional("pyarrow", "tables", f"reading {where}"), pandas_for(where)
     kinds: dict[Any, Any] = {pyarrow.bool_(): pandas.BooleanDtype()}
     for bits in (8, 16, 32, 64):
         kinds[getattr(pyarrow, f"int{bits}")()] = pandas.api.types.pandas_dtype(f"Int{bits}")

@@ -6,7 +6,8 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from latentia.core.errors import MissingExtra, RunError
+from latentia.core.errors import RunError
+from latentia.core.extras import optional
 from latentia.explorer.view import View
 
 if TYPE_CHECKING:
@@ -50,12 +51,8 @@ def app_of(
     """
     if partner is not None and len(runs) > 1:
         raise RunError("--with is about one run; explore each alone")
-    try:
-        import fastapi  # noqa: F401
-        import uvicorn  # noqa: F401
-        import websockets  # noqa: F401
-    except ImportError as error:
-        raise MissingExtra(error.name or "fastapi", "serve", "latentia explore") from error
+    for package in ("fastapi", "uvicorn", "websockets"):
+        optional(package, "serve", "latentia explore")
     from latentia.explorer.routes import build
     from latentia.serving.guard import Guard, allowed_hosts
 

@@ -12,7 +12,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from latentia.core.errors import LatentiaError, MissingExtra
+from latentia.core.errors import LatentiaError
+from latentia.core.extras import optional
 from latentia.core.types import LatentModel
 from latentia.data.transforms import Transform
 from latentia.probability import Delta, codes_of
@@ -124,25 +125,17 @@ class DecoderGraph(Graph):
         return bool(variance.isfinite().all())
 
 
-def need(purpose: str) -> Any:
-    """Import ONNX Runtime.
+def need(purpose: str) -> None:
+    """Refuse to go on without ONNX Runtime and what writes its files.
 
     Args:
         purpose: what it is for, as the subject of "needs".
 
-    Returns:
-        The module.
-
     Raises:
-        MissingExtra: if it, or what writes its files, is not installed.
+        MissingExtra: if one of the packages is not installed.
     """
-    try:
-        import onnx  # noqa: F401
-        import onnxruntime
-        import onnxscript  # noqa: F401
-    except ImportError as error:
-        raise MissingExtra(error.name or "onnxruntime", "onnx", purpose) from error
-    return onnxruntime
+    for package in ("onnx", "onnxruntime", "onnxscript"):
+        optional(package, "onnx", purpose)
 
 
 def as_onnx(graph: Graph, examples: tuple[Tensor, ...]) -> bytes:

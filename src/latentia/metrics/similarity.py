@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from latentia.core.errors import MissingExtra
+from latentia.core.extras import optional
 from latentia.metrics.figures import Unmeasurable
 
 WINDOW = 11
@@ -82,11 +82,8 @@ def multiscale_similarity(given: np.ndarray, decoded: np.ndarray) -> np.ndarray:
 
 
 def _measure() -> Callable[..., tuple[Tensor, Tensor]]:
-    try:
-        from torchmetrics.functional.image import structural_similarity_index_measure
-    except ImportError as error:
-        raise MissingExtra("torchmetrics", "metrics", "structural similarity") from error
-    return structural_similarity_index_measure  # pyright: ignore[reportReturnType]
+    images = optional("torchmetrics.functional.image", "metrics", "structural similarity")
+    return images.structural_similarity_index_measure
 
 
 def _whole(measure: Callable[..., tuple[Tensor, Tensor]], one: Tensor, other: Tensor) -> Tensor:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import math
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from torch import Tensor, nn
 
-from latentia.core.errors import ConfigError, MissingExtra
+from latentia.core.errors import ConfigError
+from latentia.core.extras import optional
 from latentia.core.registry import register
 from latentia.networks.base import Shape, check_positive, image_size
 from latentia.networks.denoiser import Denoiser, check_multiples, silent
@@ -20,13 +20,6 @@ GROUPS = 8
 """Groups of each normalisation of the U-Net, and channels of a head of its attention."""
 EPSILON = 1e-6
 """What the transformer's norms add to a variance."""
-
-
-def _diffusers(name: str) -> Any:
-    try:
-        return importlib.import_module("diffusers")
-    except ImportError as error:
-        raise MissingExtra(*EXTRA, f"denoiser '{name}'") from error
 
 
 class DiffusersUNet(nn.Module):
@@ -46,7 +39,7 @@ class DiffusersUNet(nn.Module):
         super().__init__()
         channels, *sides = shape
         self.condition = Embedding(condition, 4 * widths[0]) if condition else None
-        self.net = _diffusers("diffusers_unet").UNet2DModel(
+        self.net = optional(*EXTRA, "denoiser 'diffusers_unet'").UNet2DModel(
             sample_size=sides[0] if sides[0] == sides[1] else tuple(sides),
             in_channels=channels,
             out_channels=channels,
@@ -97,7 +90,7 @@ class DiffusersDiT(nn.Module):
         """
         super().__init__()
         self.condition = condition
-        self.net = _diffusers("diffusers_dit").DiTTransformer2DModel(
+        self.net = optional(*EXTRA, "denoiser 'diffusers_dit'").DiTTransformer2DModel(
             num_attention_heads=heads,
             attention_head_dim=width // heads,
             in_channels=shape[0],

@@ -9,8 +9,9 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from latentia.core.errors import ConfigError, MissingExtra
+from latentia.core.errors import ConfigError
 from latentia.core.event import Event
+from latentia.core.extras import optional
 from latentia.core.needs import COMPLETE, Words
 from latentia.core.registry import register
 from latentia.core.types import Pass
@@ -104,11 +105,8 @@ class MultiScaleSSIM(Compared):
 
 def _similarity() -> Callable[..., Tensor]:
     """Give torchmetrics' MS-SSIM, which takes a second and a half to import."""
-    try:
-        from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
-    except ImportError as error:
-        raise MissingExtra(*MultiScaleSSIM.extra, "objective 'ms_ssim'") from error
-    return multiscale_structural_similarity_index_measure
+    images = optional("torchmetrics.functional.image", "metrics", "objective 'ms_ssim'")
+    return images.multiscale_structural_similarity_index_measure
 
 
 def _check_windows(event: tuple[int, ...], scales: int, window: int) -> None:

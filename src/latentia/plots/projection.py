@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from latentia.core import progress
+from latentia.core.extras import installed
 
 PERPLEXITY = 30
 ITERATIONS = (200, 400)
@@ -92,7 +92,7 @@ def ways(codes: np.ndarray) -> tuple[str, ...]:
     if codes.shape[1] <= 2:
         return ("itself",)
     enough = _distinct(codes) >= FEWEST
-    return ("pca", *(way for way, package in SLOW.items() if enough and _installed(package)))
+    return ("pca", *(way for way, package in SLOW.items() if enough and installed(package)))
 
 
 def missing(codes: np.ndarray) -> str:
@@ -107,7 +107,7 @@ def missing(codes: np.ndarray) -> str:
     could = codes.shape[1] > 2 and _distinct(codes) >= FEWEST
     return (
         "t‑SNE needs the extra maps: pip install 'latentia[maps]'."
-        if could and not _installed("openTSNE")
+        if could and not installed("openTSNE")
         else ""
     )
 
@@ -309,11 +309,6 @@ def progress_of(count: int) -> Iterator[Tick]:
                 bar.update(share)
 
         yield tick
-
-
-def _installed(package: str) -> bool:
-    found = importlib.util.find_spec(package)
-    return found is not None and found.origin is not None  # a mere folder of that name has no origin
 
 
 def _distinct(codes: np.ndarray) -> int:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Mapping, Sequence
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Normal, constraints
 
-from latentia.core.errors import ConfigError, MissingExtra
+from latentia.core.errors import ConfigError
+from latentia.core.extras import optional
 from latentia.core.registry import register
 from latentia.probability.posteriors import Posterior, deviation
 from latentia.probability.precision import exact
@@ -107,25 +107,6 @@ def _through(transform: Any, u: Tensor) -> tuple[Tensor, Tensor]:
         return transform.call_and_ladj(u)
 
 
-def zuko(purpose: str) -> ModuleType:
-    """Import zuko's flows where they are used.
-
-    Args:
-        purpose: what was asked for, as the subject of "needs".
-
-    Returns:
-        `zuko.flows`.
-
-    Raises:
-        MissingExtra: if it is not installed.
-    """
-    try:
-        import zuko.flows
-    except ImportError as error:
-        raise MissingExtra("zuko", "flows", purpose) from error
-    return zuko.flows
-
-
 def build(
     name: str, kind: str, size: int, transforms: int, hidden: Sequence[int], **arguments: Any
 ) -> nn.Module:
@@ -150,7 +131,7 @@ def build(
         raise ConfigError(f"'{kind}.transforms' must be at least 1, not {transforms}")
     if any(width < 1 for width in hidden):
         raise ConfigError(f"'{kind}.hidden' must be positive widths, not {list(hidden)}")
-    flows = zuko(f"a flow as {kind}")
+    flows = optional("zuko.flows", "flows", f"a flow as {kind}")
     flow = getattr(flows, name)(size, transforms=transforms, hidden_features=tuple(hidden), **arguments)
     for step in flow.transform.transforms:
         last = [*step.hyper.modules()][-1] if hasattr(step, "hyper") else None

@@ -9,8 +9,9 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from latentia.core import registry
-from latentia.core.errors import MissingExtra, RunError
+from latentia.core.errors import RunError
 from latentia.core.event import Event
+from latentia.core.extras import optional
 from latentia.metrics.figures import rounded
 from latentia.runs.recipe import PARTS
 
@@ -32,7 +33,7 @@ def download(name: str, revision: str | None = None) -> Path:
     Raises:
         RunError: if it cannot be fetched.
     """
-    hub = _library(f"reading {PREFIX}{name}")
+    hub = optional("huggingface_hub", "hub", f"reading {PREFIX}{name}")
     try:
         return Path(hub.snapshot_download(name, revision=revision, allow_patterns=list(FILES)))
     except Exception as error:  # network, authentication, names: its exceptions have no common base
@@ -58,7 +59,7 @@ def upload(
     Raises:
         RunError: if the Hub does not take it.
     """
-    hub = _library(f"pushing to {PREFIX}{name}")
+    hub = optional("huggingface_hub", "hub", f"pushing to {PREFIX}{name}")
     try:
         api = hub.HfApi(token=token)
         api.create_repo(name, private=private, exist_ok=True)
@@ -187,14 +188,6 @@ def _measured(evaluation: Mapping[str, Any]) -> list[str]:
     about = evaluation.get("about", {})
     head = f"Measured on the data `{about.get('data', '')}` by latentia {about.get('latentia', '')}:"
     return ["", head, "", "| figure | value | unit | split | examples |", "|---|---|---|---|---:|", *rows]
-
-
-def _library(purpose: str) -> Any:
-    try:
-        import huggingface_hub
-    except ImportError as error:
-        raise MissingExtra("huggingface_hub", "hub", purpose) from error
-    return huggingface_hub
 
 
 def _line(error: Exception) -> str:

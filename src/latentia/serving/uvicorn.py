@@ -15,7 +15,8 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from latentia.core.errors import ConfigError, MissingExtra, RunError
+from latentia.core.errors import ConfigError, RunError
+from latentia.core.extras import optional
 from latentia.serving.guard import BODY, allowed_hosts
 
 if TYPE_CHECKING:
@@ -111,10 +112,7 @@ def run(app: FastAPI, bound: socket.socket, *, ready: Callable[[], Any] | None =
     Raises:
         MissingExtra: if uvicorn is not installed.
     """
-    try:
-        import uvicorn
-    except ImportError as error:
-        raise MissingExtra("uvicorn", "serve", "a server") from error
+    uvicorn = optional("uvicorn", "serve", "a server")
 
     class Server(uvicorn.Server):
         """A server that ends by our rules, and says so with status 0."""
@@ -173,10 +171,7 @@ def beside(app: FastAPI, bound: socket.socket) -> tuple[Any, threading.Thread]:
         RunError: if it does not start.
         MissingExtra: if uvicorn is not installed.
     """
-    try:
-        import uvicorn
-    except ImportError as error:
-        raise MissingExtra("uvicorn", "serve", "a server") from error
+    uvicorn = optional("uvicorn", "serve", "a server")
     server = uvicorn.Server(_config(app, grace=1))
 
     def work() -> None:

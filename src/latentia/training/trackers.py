@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import abc
-import importlib
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +10,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from latentia.core import config, registry, storage
-from latentia.core.errors import ConfigError, LatentiaError, MissingExtra, Note, reason
+from latentia.core.errors import ConfigError, LatentiaError, Note, reason
+from latentia.core.extras import optional
 from latentia.core.registry import register
 
 
@@ -46,10 +46,9 @@ class TensorBoard(Tracker):
         Raises:
             MissingExtra: if the package tensorboard is not installed.
         """
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError as error:
-            raise MissingExtra("tensorboard", "tensorboard", "training.trackers=tensorboard") from error
+        _imported("tensorboard")
+        from torch.utils.tensorboard import SummaryWriter
+
         self.writer = SummaryWriter(str(folder / "tensorboard"))
 
     def log(self, row: Mapping[str, Any]) -> None:
@@ -186,10 +185,7 @@ class Trackers:
 
 
 def _imported(package: str) -> Any:
-    try:
-        return importlib.import_module(package)
-    except ImportError as error:
-        raise MissingExtra(package, package, f"training.trackers={package}") from error
+    return optional(package, package, f"training.trackers={package}")
 
 
 def numbers(row: Mapping[str, Any]) -> dict[str, float]:

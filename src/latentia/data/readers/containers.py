@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from latentia.core.errors import DataError, MissingExtra, reason
+from latentia.core.extras import optional
 from latentia.data.raw import Options, Raw
 from latentia.data.readers import labels as label_codes
 from latentia.data.readers.arrays import Header, read_named
@@ -106,10 +107,7 @@ def read_hdf5(path: Path, options: Options) -> Raw:
         DataError: if the file is damaged, or the data are not found or cannot be used.
         MissingExtra: if h5py is not installed.
     """
-    try:
-        import h5py
-    except ImportError as error:
-        raise MissingExtra("h5py", "hdf5", f"reading {path.name}") from error
+    h5py = optional("h5py", "hdf5", f"reading {path.name}")
     try:
         with h5py.File(path, "r") as file:
             found = _datasets(file)
@@ -161,10 +159,7 @@ def _datasets(file: Any) -> dict[str, Any]:
 
 def _hdf5(path: Path) -> dict[str, np.ndarray]:
     """Read the plain arrays of a MATLAB file of version 7.3."""
-    try:
-        import h5py
-    except ImportError as error:
-        raise MissingExtra("h5py", "hdf5", f"reading {path.name}, a MATLAB file of version 7.3") from error
+    h5py = optional("h5py", "hdf5", f"reading {path.name}, a MATLAB file of version 7.3")
     with h5py.File(path, "r") as file:
         found = _datasets(file)
         return {key: data[()] for key, data in found.items() if data.dtype.kind in "buif"}

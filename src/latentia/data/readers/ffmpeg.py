@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from latentia.core.errors import MissingExtra
+from latentia.core.extras import optional
 
 
 def pyav() -> Any:
@@ -16,10 +16,6 @@ def pyav() -> Any:
     Raises:
         MissingExtra: if it is not installed.
     """
-    try:
-        import av
-        import av.logging
-    except ImportError as error:
-        raise MissingExtra("av", "video", "reading video") from error
+    av = optional("av", "video", "reading video")
     av.logging.set_level(av.logging.PANIC)
     return av

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from latentia.core.errors import DataError, MissingExtra, nearest, reason
+from latentia.core.errors import DataError, nearest, reason
+from latentia.core.extras import optional
 from latentia.data.raw import SPLITS, Options, Raw, consecutive, split_of
 from latentia.data.readers import labels as label_codes
 from latentia.data.readers.files import Files
@@ -31,10 +32,7 @@ def read(name: str, options: Options) -> Raw:
         DataError: if it cannot be fetched, or has neither images nor numbers.
         MissingExtra: if `datasets` is not installed.
     """
-    try:
-        import datasets
-    except ImportError as error:
-        raise MissingExtra("datasets", "datasets", f"reading hf:{name}") from error
+    datasets = optional("datasets", "datasets", f"reading hf:{name}")
     where = f"hf:{name}"
     try:
         parts, left_out = _parts(_fetch(datasets, name), where)

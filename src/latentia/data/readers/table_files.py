@@ -13,7 +13,8 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from latentia.core.errors import ConfigError, DataError, MissingExtra, nearest, reason
+from latentia.core.errors import ConfigError, DataError, nearest, reason
+from latentia.core.extras import optional
 from latentia.data.column import column_names
 from latentia.data.raw import SPLITS, Options, Raw, consecutive, split_of
 from latentia.data.readers import delimited, header, pictures
@@ -163,12 +164,11 @@ def _table(file: _File, options: Options) -> Table:
     pandas = pandas_for(file.where)
     if name.endswith(EXCEL):
         return _sheet(pandas, file, options)
+    optional("pyarrow", "tables", f"reading {file.where}")
     kind = "Parquet" if name.endswith(".parquet") else "Feather"
     try:
         with file.open() as handle:
             frame = (pandas.read_parquet if kind == "Parquet" else pandas.read_feather)(handle)
-    except ImportError as error:
-        raise MissingExtra("pyarrow", "tables", f"reading {file.where}") from error
     except (ValueError, *READ_ERRORS) as error:  # pyarrow's errors are ValueErrors or OSErrors
         raise DataError(
             f"{file.where}: is not a {kind} table ({reason(error)}); copy or write it again"
@@ -202,6 +202,7 @@ def _pictures(file: _File) -> Any:
 
 def _sheet(pandas: Any, file: _File, options: Options) -> Table:
     """Read a sheet of an Excel file: the one that `data.key` names, or the first."""
+    optional("openpyxl", "excel", f"reading {file.where}")
     try:
         with file.open() as handle, pandas.ExcelFile(handle, engine="openpyxl") as book:
             sheets = [str(name) for name in book.sheet_names]
@@ -211,8 +212,6 @@ def _sheet(pandas: Any, file: _File, options: Options) -> Table:
             frame = pandas.read_excel(
                 book, sheet_name=chosen, header=None, dtype=object, keep_default_na=False, na_values=[""]
             )
-    except ImportError as error:
-        raise MissingExtra("openpyxl", "excel", f"reading {file.where}") from error
     except (ValueError, KeyError, TypeError, zipfile.BadZipFile, OSError) as error:
         raise DataError(
             f"{file.where}: is not an Excel file ({reason(error)}); copy or write it again"

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from latentia.core.errors import ConfigError, DataError, MissingExtra, Note, nearest
+from latentia.core.errors import ConfigError, DataError, Note, nearest
+from latentia.core.extras import optional
 from latentia.data.layout import Layout
 from latentia.data.raw import Options, Raw
 from latentia.data.readers import labels as label_codes
@@ -99,10 +100,8 @@ def table_of(frame: Any, where: str) -> Table:
         MissingExtra: if another library's frame needs a package that is not installed.
     """
     if hasattr(frame, "to_pandas"):  # polars and pyarrow
-        try:
-            frame = from_arrow(frame.to_arrow() if hasattr(frame, "to_arrow") else frame, where)
-        except ImportError as error:
-            raise MissingExtra(error.name or "pandas", "tables", f"reading {where}") from error
+        optional("pyarrow", "tables", f"reading {where}")
+        frame = from_arrow(frame.to_arrow() if hasattr(frame, "to_arrow") else frame, where)
     words = [str(name) for name in frame.columns]
     if len(set(words)) < len(words):
         twice = next(word for word in words if words.count(word) > 1)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from latentia.core.errors import DataError, MissingExtra, reason
+from latentia.core.errors import DataError, reason
+from latentia.core.extras import optional
 from latentia.data.layout import Layout
 from latentia.data.raw import Options, Raw
 from latentia.data.readers.named import arrange, files_of
@@ -35,14 +35,10 @@ def read_nifti(path: Path, options: Options) -> Raw:
         DataError: if a file is damaged, or slices differ in size.
         MissingExtra: if nibabel is not installed.
     """
-    try:
-        import nibabel
-    except ImportError as error:
-        raise MissingExtra("nibabel", "medical", f"reading {path.name}") from error
-    nib: Any = nibabel
+    nibabel = optional("nibabel", "medical", f"reading {path.name}")
 
     def slices(file: Path) -> np.ndarray:
-        volume = np.asarray(nib.load(file).get_fdata(dtype=np.float32))
+        volume = np.asarray(nibabel.load(file).get_fdata(dtype=np.float32))
         if volume.ndim < 3:
             raise ValueError(f"it has {volume.ndim} dimensions, and 3 or more are needed")
         return np.moveaxis(volume.reshape(*volume.shape[:2], -1), -1, 0)
@@ -68,10 +64,7 @@ def read_dicom(path: Path, options: Options) -> Raw:
         DataError: if a file is damaged, or pictures differ in size.
         MissingExtra: if pydicom is not installed.
     """
-    try:
-        import pydicom
-    except ImportError as error:
-        raise MissingExtra("pydicom", "medical", f"reading {path.name}") from error
+    pydicom = optional("pydicom", "medical", f"reading {path.name}")
 
     def frames(file: Path) -> np.ndarray:
         read = pydicom.dcmread(file)
