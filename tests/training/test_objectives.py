@@ -94,7 +94,6 @@ def test_what_cannot_work_is_refused_before_anything_is_built(settings, message,
 
 def test_a_package_that_is_missing_is_told_before_anything_is_written(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torchmetrics", None)
-    monkeypatch.setitem(sys.modules, "torchmetrics.functional.image", None)
     objective = {"name": "ms_ssim", "scales": 1, "window": 3}
     with pytest.raises(MissingExtra, match=r"'ms_ssim' needs the package torchmetrics.*latentia\[metrics\]"):
         session.start("digits", {**SMALL, "objective": objective}, out=tmp_path / "run", quiet=True)
