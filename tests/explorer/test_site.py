@@ -2,6 +2,7 @@
 
 import functools
 import http.server
+import math
 import os
 import socket
 import threading
@@ -164,6 +165,39 @@ def test_what_cannot_be_decoded_is_said(page):
     said = page.evaluate(script)
     assert said[:2] == ["These are not 1 latents of 2 finite numbers."] * 2
     assert said[2] == "This model needs a condition to decode."
+
+
+def test_truncated_latents_are_normal_ones_within_the_limit(page):
+    """Also where a normal number hardly ever falls within it; against the truncated normal's exact variance."""
+    script = """async (limits) => {
+      const backend = await (await import("page/static.js")).open();
+      const drawn = [];
+      for (const truncation of limits) drawn.push([...(await backend.sample(0, { n: 5000, seed: 3, truncation })).z]);
+      const refused = await backend.sample(0, { n: 1, truncation: -1 }).catch((error) => error.message);
+      return { drawn, refused };
+    }"""
+    found = page.evaluate(script, [1e-6, 0.5, 2.0])
+    for limit, z in zip([1e-6, 0.5, 2.0], map(np.array, found["drawn"])):
+        assert np.abs(z).max() <= limit
+        inside = math.erf(limit / math.sqrt(2))
+        density = math.exp(-(limit**2) / 2) / math.sqrt(2 * math.pi)
+        # Below 1e-3 the formula cancels to nothing: there the distribution is uniform.
+        variance = 1 - 2 * limit * density / inside if limit > 1e-3 else limit**2 / 3
+        assert z.var() == pytest.approx(variance, rel=0.06)
+        assert abs(z.mean()) < 4 * math.sqrt(variance / z.size)
+    assert found["refused"] == "The truncation must be above 0, in standard deviations."
+
+
+def test_ticks_end_where_numbers_are_too_large_to_count_on(page):
+    script = """async (ends) => {
+      const { ticks } = await import("page/scatter.js");
+      return ends.map(([low, high]) => ticks(low, high, 6));
+    }"""
+    ends = [[-3, 3], [1e20, 1e20 + 65536], [0, 0], [1e-30, 2e-30]]
+    ticks = page.evaluate(script, ends)
+    assert ticks[0] == [-3, -2, -1, 0, 1, 2, 3]
+    assert len(ticks[1]) <= 12 and ticks[2] == []
+    assert 4 <= len(ticks[3]) <= 12
 
 
 def test_the_newest_of_a_stream_is_decoded(page):

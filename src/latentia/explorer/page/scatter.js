@@ -129,7 +129,8 @@ export function ticks(low, high, count) {
   const raw = (high - low) / count;
   const power = 10 ** Math.floor(Math.log10(raw));
   const step = power * [1, 2, 5, 10].find((factor) => 1.35 * factor * power >= raw);
-  const found = [];
-  for (let i = Math.ceil(low / step); i * step <= high; i++) found.push(Number((i * step).toPrecision(6)));
-  return found;
+  const first = Math.ceil(low / step);
+  // Far from zero a step may be less than what numbers differ by there: counted, and not added up until the end.
+  const length = Math.min(Math.floor(high / step) - first + 1, 2 * Math.ceil(count)) || 0;
+  return Array.from({ length: Math.max(0, length) }, (_, i) => Number(((first + i) * step).toPrecision(6)));
 }

@@ -14,8 +14,11 @@ async function load(name) {
   await script(`files/${name}.js`);
   const text = globalThis.latentiaFiles[name];
   delete globalThis.latentiaFiles[name];
-  const packed = await fetch(`data:application/octet-stream;base64,${text}`);
-  return new Response(packed.body.pipeThrough(new DecompressionStream("gzip"))).arrayBuffer();
+  // Not by fetch() of a data: address: browsers limit the length of one, and it takes five times as long.
+  const packed = atob(text);
+  const bytes = new Uint8Array(packed.length);
+  for (let i = 0; i < packed.length; i++) bytes[i] = packed.charCodeAt(i);
+  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).arrayBuffer();
 }
 
 function script(path) {
@@ -108,7 +111,19 @@ function normals(seed) {
     return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
   };
   const normal = () => Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform());
-  return { uniform, normal };
+  /** Draw within -limit and limit: of uniform or normal proposals at least six in ten are kept, whatever the limit. */
+  const truncated = (limit) => {
+    for (;;) {
+      if (limit > 1) {
+        const value = normal();
+        if (Math.abs(value) <= limit) return value;
+      } else {
+        const value = limit * (2 * uniform() - 1);
+        if (uniform() <= Math.exp(-value * value / 2)) return value;
+      }
+    }
+  };
+  return { uniform, normal, truncated };
 }
 
 class Static {
@@ -180,19 +195,15 @@ class Static {
     if (noise) throw new Error("Decoder noise needs the server: latentia explore.");
     if (kept) throw new Error("Level by level needs the server: latentia explore.");
     if (!free && (truncation || temperature)) throw new Error("Truncation and temperature of this prior need the server: latentia explore.");
-    const { uniform, normal } = normals(seed);
+    const { uniform, normal, truncated } = normals(seed);
     const size = run.latent.reduce((a, b) => a * b, 1);
     const drawn = data[`drawn ${sampler}`];
     const told = drawn && data[`told ${sampler}`];
     const pool = told && condition ? alike(told, condition) : [];  // of the class, or of all where none was drawn
     const count = pool.length || (drawn ? drawn.length / size : data.ready.count);
     const rows = Array.from({ length: n }, () => Math.floor(uniform() * count)).map((row) => pool[row] ?? row);
-    const limited = () => {
-      for (;;) {
-        const value = normal();
-        if (!truncation || Math.abs(value) <= truncation) return value * (temperature || 1);
-      }
-    };
+    if (truncation < 0) throw new Error("The truncation must be above 0, in standard deviations.");
+    const limited = () => (truncation ? truncated(truncation) : normal()) * (temperature || 1);
     const z = free ? Float32Array.from({ length: n * size }, limited) : picked({ z: drawn, shapes: { z: [0, size] } }, "z", rows);
     let c = null;
     if (run.condition) {
