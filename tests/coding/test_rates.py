@@ -27,7 +27,7 @@ def test_why_there_is_no_bd_rate_is_told():
         found, why = bd_rate(curve(1.0), other)
         assert math.isnan(found) and why == "the curves share no 0.5 dB there"
     found, why = bd_rate(curve(1.0), curve(1.0, (30, 30)))
-    assert math.isnan(found) and "two settings that differ in PSNR" in why
+    assert math.isnan(found) and "two settings that differ in likeness" in why
 
 
 def test_the_smallest_quality_that_reaches_a_psnr_is_found():
@@ -41,7 +41,7 @@ def test_the_smallest_quality_that_reaches_a_psnr_is_found():
     assert reaching(point, 0.0, 1).setting == 1
     assert reaching(point, 33.0).setting == 99
     tried.clear()
-    assert reaching(point, 50.0).psnr == 33 and tried == [100]
+    assert reaching(point, 50.0).decibels == 33 and tried == [100]
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "WebP", "AVIF"])
@@ -56,6 +56,8 @@ def test_pictures_come_back_of_their_shape_and_near(kind, channels):
     other = by_file(kind, 90)(picture[:, :10])[0]
     assert point.size == size + other
     assert point.bits == pytest.approx((8 * size / 1800 + 8 * other / 600) / 2)
+    asked = measured([picture], 90, by_file(kind, 90), 255, lambda *pair: sum(map(np.size, pair)))
+    assert asked.decibels == 2 * picture.size + 1  # whatever compares is given both and the peak
 
 
 def test_psnr_is_of_the_range_and_has_an_end():

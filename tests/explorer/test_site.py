@@ -168,11 +168,13 @@ def test_what_cannot_be_decoded_is_said(page):
 
 
 def test_truncated_latents_are_normal_ones_within_the_limit(page):
-    """Also where a normal number hardly ever falls within it; against the truncated normal's exact variance."""
+    """Also where a normal number hardly ever falls within it; against the exact variance."""
     script = """async (limits) => {
       const backend = await (await import("page/static.js")).open();
       const drawn = [];
-      for (const truncation of limits) drawn.push([...(await backend.sample(0, { n: 5000, seed: 3, truncation })).z]);
+      for (const truncation of limits) {
+        drawn.push([...(await backend.sample(0, { n: 5000, seed: 3, truncation })).z]);
+      }
       const refused = await backend.sample(0, { n: 1, truncation: -1 }).catch((error) => error.message);
       return { drawn, refused };
     }"""

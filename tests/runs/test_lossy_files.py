@@ -198,9 +198,10 @@ def test_others_are_compared_at_the_psnr_of_the_file(run, tmp_path, capsys, monk
         quality = int(re.match(rf"  {kind}, quality (\d+) ", line)[1])
         point = measured(x, quality, by_file(kind, quality), 16)
         assert (
-            f" {point.size:,} bytes, {point.size / 48:.4f} bits per pixel, PSNR {point.psnr:.2f} dB" in line
+            f" {point.size:,} bytes, {point.size / 48:.4f} bits per pixel, PSNR {point.decibels:.2f} dB"
+            in line
         )
-        assert measured(x, quality - 1, by_file(kind, quality - 1), 16).psnr < want <= point.psnr
+        assert measured(x, quality - 1, by_file(kind, quality - 1), 16).decibels < want <= point.decibels
     _, _, line, *_ = picture_peers.compared(latentia.open_run(run), x.astype(np.float32), tmp_path / "x.lat")
     assert "WebP: it takes pixels of 8 bits alone" in line
 

@@ -27,6 +27,8 @@ MEETING = 0.5
 
 Code = Callable[[np.ndarray], tuple[int, np.ndarray]]
 """Gives the bytes of a picture's file, and the picture that comes back."""
+Likeness = Callable[[np.ndarray, np.ndarray, float], float]
+"""Compares a picture with what came back, of values from 0 to the last number, in dB."""
 
 
 @dataclass(frozen=True)
@@ -37,13 +39,14 @@ class Point:
         setting: its step or quality.
         size: bytes of all pictures' files.
         bits: bits per pixel, mean over pictures.
-        psnr: in dB, mean over pictures.
+        decibels: how like the pictures are that come back, mean over pictures: PSNR, unless another
+            likeness was asked for.
     """
 
     setting: float
     size: int
     bits: float
-    psnr: float
+    decibels: float
 
 
 def psnr(given: np.ndarray, made: np.ndarray, peak: float) -> float:
@@ -61,7 +64,13 @@ def psnr(given: np.ndarray, made: np.ndarray, peak: float) -> float:
     return -10 * math.log10(max(error, LEAST_ERROR))
 
 
-def measured(pictures: Iterable[np.ndarray], setting: float, code: Code, peak: float = 255.0) -> Point:
+def measured(
+    pictures: Iterable[np.ndarray],
+    setting: float,
+    code: Code,
+    peak: float = 255.0,
+    likeness: Likeness = psnr,
+) -> Point:
     """Code pictures, each as a file of its own, and give the means.
 
     Args:
@@ -69,6 +78,7 @@ def measured(pictures: Iterable[np.ndarray], setting: float, code: Code, peak: f
         setting: what the point is called.
         code: the codec at this setting.
         peak: as `psnr`.
+        likeness: how pictures are compared.
 
     Returns:
         The point.
@@ -78,7 +88,7 @@ def measured(pictures: Iterable[np.ndarray], setting: float, code: Code, peak: f
         size, back = code(picture)
         sizes.append(size)
         bits.append(8 * size / picture[0].size)
-        found.append(psnr(picture, back, peak))
+        found.append(likeness(picture, back, peak))
     return Point(setting, sum(sizes), float(np.mean(bits)), float(np.mean(found)))
 
 
@@ -147,10 +157,10 @@ def reaching(tried: Callable[[int], Point], wanted: float, least: int = 0) -> Po
     """
     low, high = least, LARGEST
     best = tried(high)
-    while low < high and best.psnr >= wanted:
+    while low < high and best.decibels >= wanted:
         middle = (low + high) // 2
         point = tried(middle)
-        if point.psnr >= wanted:
+        if point.decibels >= wanted:
             high, best = middle, point
         else:
             low = middle + 1
@@ -160,7 +170,7 @@ def reaching(tried: Callable[[int], Point], wanted: float, least: int = 0) -> Po
 def bd_rate(
     anchor: Sequence[Point], ours: Sequence[Point], low: float = 0.0, high: float = math.inf
 ) -> tuple[float, str]:
-    """Give the mean difference of rates at equal PSNR, and over which PSNR.
+    """Give the mean difference of rates at equal likeness, and over which decibels.
 
     That of log rates, by monotone cubic interpolation, after Gisle Bjøntegaard, "Calculation of average PSNR
     differences between RD-curves", 2001.
@@ -181,11 +191,11 @@ def bd_rate(
     for points in (anchor, ours):
         rising = _rising(points)
         if len(rising) < 2:
-            return math.nan, "a curve needs two settings that differ in PSNR"
-        dots, rates = [point.psnr for point in rising], [math.log(point.bits) for point in rising]
+            return math.nan, "a curve needs two settings that differ in likeness"
+        dots, rates = [point.decibels for point in rising], [math.log(point.bits) for point in rising]
         curves.append((PchipInterpolator(dots, rates), dots[0], dots[-1]))
     first = sorted(anchor, key=lambda point: point.bits)
-    ends = np.interp([low, high], [point.bits for point in first], [point.psnr for point in first])
+    ends = np.interp([low, high], [point.bits for point in first], [point.decibels for point in first])
     start, end = max(ends[0], *(curve[1] for curve in curves)), min(ends[1], *(curve[2] for curve in curves))
     if end - start < MEETING:
         return math.nan, f"the curves share no {MEETING} dB there"
@@ -194,8 +204,8 @@ def bd_rate(
 
 
 def _rising(points: Sequence[Point]) -> list[Point]:
-    """Give points in the order of their PSNR, of equal ones the cheapest."""
+    """Give points in the order of their likeness, of equal ones the cheapest."""
     cheapest: dict[float, Point] = {}
     for point in sorted(points, key=lambda each: -each.bits):
-        cheapest[point.psnr] = point
-    return sorted(cheapest.values(), key=lambda each: each.psnr)
+        cheapest[point.decibels] = point
+    return sorted(cheapest.values(), key=lambda each: each.decibels)

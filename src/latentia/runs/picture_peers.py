@@ -80,10 +80,12 @@ def compared(run: Applied, x: Pictures, path: Path, *, quiet: bool = True) -> li
             lines.append(f"  {kind}: {reason}")
             continue
         point = _other(x, kind, ours, peak, quiet)
-        if point.psnr < ours:
-            lines.append(f"  {kind} reaches no {ours:.2f} dB: quality {point.setting:g} has {point.psnr:.2f}")
+        if point.decibels < ours:
+            lines.append(
+                f"  {kind} reaches no {ours:.2f} dB: quality {point.setting:g} has {point.decibels:.2f}"
+            )
         else:
-            lines.append(_line(f"{kind}, quality {point.setting:g}", point.size, pixels, point.psnr))
+            lines.append(_line(f"{kind}, quality {point.setting:g}", point.size, pixels, point.decibels))
     return lines
 
 

@@ -90,7 +90,7 @@ def _table(subject: Subject, curves: dict[str, list[Point]]) -> Mapping[str, Fig
         "their quality, as Pillow writes them"
     )
     figure = partial(Figure, split=subject.split, error=None, examples=len(pictures), parts=parts)
-    bits, psnr = (tuple(getattr(point, name) for point in found) for name in ("bits", "psnr"))
+    bits, psnr = (tuple(getattr(point, name) for point in found) for name in ("bits", "decibels"))
     error = f"10 log10(1 / MSE), 1 being the data's range, {what}"
     return {
         TABLE[0]: figure(bits, "bits", protocol=f"bits for each pixel, {what}"),
