@@ -50,11 +50,10 @@ def test_clips_play_beside_their_reconstructions(visit, address_of_clips, width)
             "document.querySelector('.plane').dispatchEvent(new CustomEvent('over', {detail: {index: 0}}))"
         )
     page.until("document.querySelectorAll('.pair canvas.video[data-frame]').length == 2")
-    sizes = page.evaluate(
-        "[...document.querySelectorAll('.pair canvas.video')].map(c => [c.width, c.height, c.dataset.frame])"
-    )
-    assert sizes[0] == sizes[1]  # in step
-    assert sizes[0][:2] == [4 * SIDE, 5 * SIDE]  # a frame, and a strip of four below it
+    pair = "[...document.querySelectorAll('.pair canvas.video')]"
+    page.until(f"{pair}[0].dataset.frame === {pair}[1].dataset.frame")  # in step from the first tick on
+    sizes = page.evaluate(pair + ".map(c => [c.width, c.height])")
+    assert sizes == [[4 * SIDE, 5 * SIDE]] * 2  # a frame, and a strip of four below it
     number = page.evaluate(
         "[...document.querySelectorAll('canvas.video')].indexOf(document.querySelector('.pair canvas.video'))"
     )
