@@ -1,5 +1,6 @@
 """The page without a server, in a real browser: what it decodes is what torch decodes."""
 
+import contextlib
 import functools
 import http.server
 import math
@@ -78,18 +79,18 @@ def page(request, site, browser):
     address = (
         request.getfixturevalue("hosted") if request.param == "hosted" else (site / "index.html").as_uri()
     )
-    context = browser.new_context()
-    page = context.new_page()
     problems = []
-    page.on("console", lambda message: problems.append(message.text))
-    page.on("pageerror", lambda error: problems.append(str(error)))
     own = ("data:", "blob:", address.rsplit("/", 1)[0])
-    page.on("request", lambda asked: None if asked.url.startswith(own) else problems.append(asked.url))
-    page.goto(address)
-    page.wait_for_selector("#panel[data-shown=map]")
-    yield page
+    with contextlib.closing(browser.new_context()) as context:
+        page = context.new_page()
+        page.set_default_timeout(180_000)
+        page.on("console", lambda message: problems.append(message.text))
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("request", lambda asked: None if asked.url.startswith(own) else problems.append(asked.url))
+        page.goto(address)
+        page.wait_for_selector("#panel[data-shown=map]")
+        yield page
     assert problems == []
-    context.close()
 
 
 def decoded(page, number, z, c=None):

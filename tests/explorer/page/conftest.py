@@ -17,6 +17,8 @@ from latentia.runs.encoding import encode
 ROOT = Path(__file__).resolve().parents[3]
 SHOTS = ROOT / "build" / "explorer"
 """Screenshots are kept here; git does not see them."""
+PATIENCE = 180
+"""Seconds that a page may take for anything, on a machine as busy as it may be."""
 SCRIPT = "<script>document.title='run'</script>"
 
 
@@ -162,7 +164,7 @@ def visit(browser, address, request):
         )
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(1000 * PATIENCE)
         page.problems = []
         page.expected = (*expected, "willReadFrequently")  # the tests read pictures back, the page does not
         page.until = lambda wanted: until(page, wanted)
@@ -197,7 +199,7 @@ def outside(page, url, address):
 
 def until(page, wanted):
     """Wait until an expression of the page, or a function here, is true; its rules forbid code in strings."""
-    end = time.monotonic() + 60
+    end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         if wanted() if callable(wanted) else page.evaluate(wanted):
             return
