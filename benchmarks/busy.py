@@ -19,7 +19,7 @@ import numpy as np
 
 from benchmarks.images import training_images
 from benchmarks.result import Cell, Result
-from benchmarks.slices import SLICE, Turn, loops, paced, rates, ratio
+from benchmarks.slices import SLICE, Turn, loops, paced, rates, ratio, train
 from latentia.core.threads import TOLD
 
 USUAL_SPIN = "300000"
@@ -122,27 +122,6 @@ def _compare(
         return rates(turns, rounds)
 
 
-def _train(case: Case, threads: int, source: str) -> None:
-    """Train without an end, and write a byte for each step."""
-    import latentia
-    from latentia.training.callbacks import Callback, Moment
-
-    class Mark(Callback):
-        def on_step(self, at: Moment) -> None:
-            os.write(1, b".")
-
-    forever = {"compile": "never", "validate_every": 10**9, **({"threads": threads} if threads else {})}
-    with tempfile.TemporaryDirectory() as scratch:
-        latentia.train(
-            case.source or source,
-            out=f"{scratch}/run",
-            quiet=True,
-            callbacks=[Mark()],
-            epochs=10**6,
-            training=forever,
-            **case.settings,
-        )
-
-
 if __name__ == "__main__":
-    _train(CASES[sys.argv[1]], int(sys.argv[2]), sys.argv[3])
+    given, count, images = CASES[sys.argv[1]], int(sys.argv[2]), sys.argv[3]
+    train(given.source or images, training={"threads": count} if count else {}, **given.settings)

@@ -1,30 +1,32 @@
-"""Training a codec: latentia's step beside a bare loop over the same networks, in turns."""
+"""Training a codec: latentia's step beside a bare loop over the same networks, in turns.
+
+`python -m benchmarks.run codecs` compares for images, `clips` for clips; `python -m benchmarks.codecs NETWORK
+bare|latentia` is one of the processes that they compare: it trains without an end and writes a byte for each
+step.
+"""
 
 from __future__ import annotations
 
-import contextlib
-import tempfile
-import time
-from pathlib import Path
-from statistics import median
-from typing import Any
+import sys
+from contextlib import ExitStack
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
 from torch import Tensor
 
-import latentia
 from benchmarks.result import Cell, Result
-from benchmarks.workload import Terminal
+from benchmarks.slices import Turn, mark, paced, rates, ratio, train
 from latentia.core import registry
 
-NETWORKS = ("deep_codec", "kl_codec")
 PICTURE, CLIP = (3, 64, 64), (3, 9, 64, 64)
 LATENTS, BETA, RATE = 4, 1e-6, 1e-3
-BATCH, CLIPS = 16, 2
-"""Images and clips in a step."""
-STEPS = 20
-"""Steps of a turn."""
+BATCHES = {PICTURE: 16, CLIP: 2}
+"""Examples in a step."""
+EVENTS = {"deep_codec": PICTURE, "kl_codec": PICTURE, "causal3d": CLIP}
+EXAMPLES = 320
+SLICE = 2.0
+"""Seconds of a turn: some steps."""
 
 
 def run(rounds: int) -> Result:
@@ -34,60 +36,59 @@ def run(rounds: int) -> Result:
         rounds: turns of each contestant.
 
     Returns:
-        Medians of the speeds, and of their ratios within a round.
+        The speeds, and their ratios.
     """
-    return _measured(NETWORKS, PICTURE, BATCH, rounds)
+    return _measured(PICTURE, rounds)
 
 
 def clips(rounds: int) -> Result:
     """Measure it for the network of clips; see `run`."""
-    return _measured(("causal3d",), CLIP, CLIPS, rounds)
+    return _measured(CLIP, rounds)
 
 
-def _measured(networks: tuple[str, ...], event: tuple[int, ...], batch: int, rounds: int) -> Result:
-    """Measure it for some networks, on examples of a shape."""
-    images = _examples(batch * STEPS, event)
+def _measured(event: tuple[int, ...], rounds: int) -> Result:
+    """Measure it for the networks of one kind of example."""
     rows: list[dict[str, Cell]] = []
     raw: dict[str, Any] = {}
-    for name in networks:
-        pairs = []
-        for _ in range(rounds + 1):  # the first turn of each is for the caches
-            pairs.append((_bare(name, images, batch), _ours(name, images, batch)))
-        bare, ours = zip(*pairs[1:], strict=True)
-        ratios = [mine / floor for floor, mine in pairs[1:]]
+    for name in [name for name, of in EVENTS.items() if of == event]:
+        command = [sys.executable, "-m", "benchmarks.codecs", name]
+        with ExitStack() as stack:
+            turns = {way: Turn(stack.enter_context(paced([*command, way]))) for way in ("bare", "latentia")}
+            found = rates(turns, rounds, SLICE)
+        share, error = ratio(found["latentia"], found["bare"])
         rows.append(
             {
                 "network": name,
-                "bare loop, examples/s": round(median(bare), 1),
-                "latentia, examples/s": round(median(ours), 1),
-                "ratio": round(median(ratios), 3),
-                "least": round(min(ratios), 3),
-                "most": round(max(ratios), 3),
+                "bare loop, examples/s": round(BATCHES[event] * float(found["bare"].mean()), 1),
+                "latentia, examples/s": round(BATCHES[event] * float(found["latentia"].mean()), 1),
+                "ratio": round(share, 3),
+                "±": round(error, 3),
             }
         )
-        raw[name] = {"bare": bare, "latentia": ours}
+        raw[name] = {way: of.tolist() for way, of in found.items()}
     notes = [
-        f"examples of {'x'.join(map(str, event))} made up here, batch {batch}, {STEPS} steps a turn, "
-        f"{rounds} rounds; {torch.get_num_threads()} threads",
+        f"examples of {'x'.join(map(str, event))} made up here, batch {BATCHES[event]}; processes that train "
+        f"beside each other, all but one stopped, in turns of {SLICE:g} s, {rounds} each; "
+        f"{torch.get_num_threads()} threads",
         f"Gaussian likelihood of one deviation, beta {BETA:g}",
-        "bare loop: uint8 examples in memory, the same encoder and decoder, fused Adam; latentia: progress "
-        "bar, log, no validation",
+        "bare loop: uint8 examples in memory, the same encoder and decoder, fused Adam; latentia: log and "
+        "its share of checkpoints, no validation",
     ]
-    return Result("Training a codec", rows, notes, raw)
+    return Result("Training a codec", rows, notes, {"steps a second": raw})
 
 
-def _examples(count: int, event: tuple[int, ...]) -> np.ndarray:
-    """Draw smooth images or clips, uint8, `(count, *event)`."""
+def _examples(event: tuple[int, ...]) -> np.ndarray:
+    """Draw smooth images or clips, uint8, `(EXAMPLES, *event)`."""
     channels, *sides = event
     coarse = [-(-side // 8) for side in sides]
-    drawn = torch.rand(count, channels, *coarse, generator=torch.Generator().manual_seed(0))
+    drawn = torch.rand(EXAMPLES, channels, *coarse, generator=torch.Generator().manual_seed(0))
     how = "bicubic" if len(sides) == 2 else "trilinear"
     fine = torch.nn.functional.interpolate(drawn, size=sides, mode=how).clamp(0, 1)
     return (255 * fine).to(torch.uint8).numpy()
 
 
-def _bare(name: str, images: np.ndarray, batch: int) -> float:
-    """Train in a loop of a few lines; examples per second."""
+def _bare(name: str, images: np.ndarray, batch: int) -> NoReturn:
+    """Train in a loop of a few lines."""
     torch.manual_seed(0)
     recipe: Any = registry.lookup("network", name)()
     event = images.shape[1:]
@@ -96,14 +97,13 @@ def _bare(name: str, images: np.ndarray, batch: int) -> float:
     parameters = [*encoder.parameters(), *decoder.parameters()]
     optimiser = torch.optim.Adam(parameters, lr=RATE, fused=True)
     data = torch.from_numpy(images)
-    started = time.perf_counter()
-    order = torch.randperm(len(data))
-    for step in range(STEPS):
-        x = data.index_select(0, order[step * batch : (step + 1) * batch]).to(torch.float32).mul_(1 / 255)
-        optimiser.zero_grad(set_to_none=True)
-        _loss(encoder(x), decoder, x).backward()
-        optimiser.step()
-    return batch * STEPS / (time.perf_counter() - started)
+    while True:
+        for rows in torch.randperm(len(data)).split(batch):
+            x = data.index_select(0, rows).to(torch.float32).mul_(1 / 255)
+            optimiser.zero_grad(set_to_none=True)
+            _loss(encoder(x), decoder, x).backward()
+            optimiser.step()
+            mark()
 
 
 def _loss(features: Tensor, decoder: torch.nn.Module, x: Tensor) -> Tensor:
@@ -117,20 +117,21 @@ def _loss(features: Tensor, decoder: torch.nn.Module, x: Tensor) -> Tensor:
     return (distortion + BETA * rate) / len(x)
 
 
-def _ours(name: str, images: np.ndarray, batch: int) -> float:
-    """Train as a user does; examples per second by the trainer's own clock."""
-    with tempfile.TemporaryDirectory() as scratch, contextlib.redirect_stderr(Terminal()):
-        run = latentia.train(
-            images,
-            out=Path(scratch) / "run",
-            network=name,
-            latent_dim=LATENTS,
-            likelihood="gaussian_optimal",
-            objective={"beta": BETA},
-            epochs=1,
-            batch_size=batch,
-            data={"validation": 0.0, "test": 0.0},
-            training={"lr": RATE, "schedule": {"name": "constant"}, "device": "cpu"},
-        )
-        rows = [row for row in run.folder.metrics() if row["split"] == "train"]
-    return batch * STEPS / rows[-1]["seconds"]
+def _ours(name: str, images: np.ndarray, batch: int) -> NoReturn:
+    """Train as a user does."""
+    train(
+        images,
+        network=name,
+        latent_dim=LATENTS,
+        likelihood="gaussian_optimal",
+        objective={"beta": BETA},
+        batch_size=batch,
+        data={"validation": 0.0, "test": 0.0},
+        training={"lr": RATE, "schedule": {"name": "constant"}, "device": "cpu"},
+    )
+
+
+if __name__ == "__main__":
+    network, way = sys.argv[1:]
+    shape = EVENTS[network]
+    {"bare": _bare, "latentia": _ours}[way](network, _examples(shape), BATCHES[shape])

@@ -11,17 +11,18 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import IO, NamedTuple, TypeVar
+from typing import IO, Any, NamedTuple, NoReturn, TypeVar
 
 import numpy as np
 
 SLICE = 0.5
 """Seconds of a turn."""
 Name = TypeVar("Name")
-_SETTLED = 30
+_SETTLED = 20
 """Units of work before a process is first measured."""
 
 
@@ -87,12 +88,46 @@ def loops(count: int) -> Iterator[list[subprocess.Popen[bytes]]]:
         yield found
 
 
-def rates(turns: Mapping[Name, Turn], rounds: int) -> dict[Name, np.ndarray]:
+def mark() -> None:
+    """Say that a unit of work is done; for the processes that are measured."""
+    os.write(1, b".")
+
+
+def train(source: Any, **settings: Any) -> NoReturn:
+    """Train as a user does, but without an end, and mark each step; for the processes that are measured.
+
+    Args:
+        source: what to train on.
+        settings: as for `latentia.train`.
+    """
+    import latentia
+    from latentia.training.callbacks import Callback, Moment
+
+    class Mark(Callback):
+        def on_step(self, at: Moment) -> None:
+            mark()
+
+    forever = {"compile": "never", "validate_every": 10**9, **settings.pop("training", {})}
+    with tempfile.TemporaryDirectory() as scratch:
+        latentia.train(
+            source,
+            out=f"{scratch}/run",
+            quiet=True,
+            callbacks=[Mark()],
+            epochs=10**6,
+            training=forever,
+            **settings,
+        )
+    raise RuntimeError("a million epochs are over")
+
+
+def rates(turns: Mapping[Name, Turn], rounds: int, seconds: float = SLICE) -> dict[Name, np.ndarray]:
     """Let each take its turn, in each round, every second round from the last to the first.
 
     Args:
         turns: what is compared, by name.
         rounds: how many turns each has.
+        seconds: how long a turn is.
 
     Returns:
         Units of work a second of each turn, by name, shape `(rounds,)`.
@@ -100,7 +135,7 @@ def rates(turns: Mapping[Name, Turn], rounds: int) -> dict[Name, np.ndarray]:
     found: dict[Name, list[float]] = {name: [] for name in turns}
     for number in range(rounds):
         for name in list(turns)[:: 1 if number % 2 == 0 else -1]:
-            found[name].append(_rate(turns[name]))
+            found[name].append(_rate(turns[name], seconds))
     return {name: np.array(of) for name, of in found.items()}
 
 
@@ -115,12 +150,12 @@ def _count(process: subprocess.Popen[bytes]) -> int:
     return len(_output(process).read() or b"")
 
 
-def _rate(turn: Turn) -> float:
+def _rate(turn: Turn, seconds: float) -> float:
     _count(turn.process)
     for process in (*turn.beside, turn.process):
         process.send_signal(signal.SIGCONT)
     started = time.perf_counter()
-    time.sleep(SLICE)
+    time.sleep(seconds)
     for process in (turn.process, *turn.beside):
         process.send_signal(signal.SIGSTOP)
     elapsed = time.perf_counter() - started
