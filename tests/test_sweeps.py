@@ -6,6 +6,7 @@ import signal
 
 import numpy as np
 import pytest
+import torch
 
 from latentia import api, sweeps
 from latentia.core import config, storage
@@ -119,6 +120,51 @@ def test_a_resumed_sweep_gives_the_runs_of_one_that_was_never_stopped(tmp_path):
         )
 
 
+def in_memory(kind):
+    """Make data of a program: pictures of which training sees crops, a frame, a data set of torch."""
+    rng = np.random.default_rng(0)
+    if kind == "array":
+        x = rng.integers(0, 255, (40, 1, 6, 6), dtype=np.uint8)
+        return (x, np.arange(40) % 3), {"data": {"crop": 4}}
+    if kind == "frame":
+        pd = pytest.importorskip("pandas", reason="needs pandas: pip install 'latentia[tables]'")
+        return pd.DataFrame({"a": rng.normal(size=40), "b": ["u", "v"] * 20, "label": ["p", "q"] * 20}), {}
+    rows = torch.from_numpy(rng.normal(size=(40, 3)).astype(np.float32))
+    return torch.utils.data.TensorDataset(rows, torch.arange(40) % 2), {}
+
+
+@pytest.mark.parametrize("kind", ["array", "frame", "torch"])
+def test_data_in_memory_are_kept_in_each_run_and_the_sweep_goes_on_with_them(tmp_path, kind):
+    source, settings = in_memory(kind)
+    given = {**SMALL, **settings}
+    whole = sweeps.start(source, given, ["objective.beta=1,2"], out=tmp_path / "whole").folder
+    assert (whole / "sweep.html").is_file()
+    assert config.read_toml(whole / "sweep.toml")["source"] == "memory"
+    cut = tmp_path / "cut"
+    shutil.copytree(whole, cut)
+    shutil.rmtree(cut / "objective.beta=2")
+    assert sweeps.go_on(cut).page is not None
+    for file in ("model.safetensors", "run.toml", "model.json", "examples.safetensors"):
+        one, other = (folder / "objective.beta=2" / file for folder in (whole, cut))
+        assert one.read_bytes() == other.read_bytes(), file
+    (cut / "objective.beta=2").rename(tmp_path / "alone")
+    shutil.rmtree(cut)
+    run, first = (api.open_run(path) for path in (tmp_path / "alone", whole / "objective.beta=1"))
+    np.testing.assert_array_equal(run.dataset.x, first.dataset.x)
+    assert len(run.dataset) == 40
+    assert (run.dataset.pictures is None) == (kind != "array")
+
+
+def test_a_sweep_of_data_in_memory_that_no_run_has_kept_cannot_go_on(tmp_path):
+    ended = sweeps.start(
+        np.eye(20, 4, dtype=np.float32), SMALL, ["objective.beta=1,2"], out=tmp_path / "sweep"
+    )
+    for name in names(ended.folder):
+        shutil.rmtree(ended.folder / name)
+    with pytest.raises(RunError, match=r"data in memory, and no run has kept them; start it anew"):
+        sweeps.go_on(ended.folder)
+
+
 @pytest.mark.parametrize(
     ("over", "settings", "match"),
     [
@@ -172,8 +218,6 @@ def test_bad_places_are_refused(tmp_path):
         sweeps.start("digits", SMALL, ["objective.beta=0,1"], out=tmp_path / "full")
     with pytest.raises(DataError, match="no such file"):
         sweeps.start(str(tmp_path / "nothing"), SMALL, ["objective.beta=0,1"], out=tmp_path / "sweep")
-    with pytest.raises(RunError, match="save the array"):
-        sweeps.start(np.zeros((30, 4), np.float32), SMALL, ["objective.beta=0,1"], out=tmp_path / "sweep")
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad/sweep.toml").write_text("source = 'digits'\n")
     with pytest.raises(RunError, match=r"sweep\.toml is damaged"):

@@ -24,7 +24,9 @@ from latentia.core import config, storage
 from latentia.core.errors import ConfigError, RunError, shell
 from latentia.core.hints import here
 from latentia.core.progress import heard
+from latentia.data.dataset import Dataset
 from latentia.runs import session
+from latentia.runs.keeping import kept
 from latentia.runs.session import Say, silent
 from latentia.training.folder import MEMORY, RunFolder, free_name
 
@@ -140,7 +142,7 @@ def start(
     """Train a family of runs and write its page.
 
     Args:
-        source: what to train on: a name or a path.
+        source: what to train on: whatever `latentia.load` takes; what is in memory is kept in each run.
         settings: what all runs have in common, nested, as in a run file.
         over: what varies, each `section.key=value,value,...`; or the values of each setting.
         out: the folder; `runs/NAME-sweep` by default, with a number where that is taken.
@@ -163,8 +165,6 @@ def start(
             raise ConfigError(f"--over {key}: the runs of a sweep are compared on the same data")
     family = members(settings, axes)
     dataset = _check(source, family)
-    if dataset.source == MEMORY:
-        raise RunError("a sweep needs data that can be read again; save the array as .npy or .npz")
     folder = Path(out) if out else free_name(session.RUNS, f"{dataset.name}-sweep")
     plan = {"source": dataset.source, "over": axes, "settings": settings}
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -175,7 +175,7 @@ def start(
             )
         raise RunError(f"{folder} exists and is no sweep; choose another --out")
     storage.write_text(folder / "sweep.toml", config.write_toml(plan))
-    return _work(folder, dataset.source, axes, family, quiet, say)
+    return _work(folder, dataset.source, axes, family, quiet, say, dataset)
 
 
 def _axes(over: Sequence[str] | Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
@@ -200,7 +200,8 @@ def sweep(
     """Train a family of runs that differ in one setting or a few, and write its page.
 
     Args:
-        source: what to train on: a name or a path.
+        source: what to train on: whatever `latentia.load` takes: a name, a path, an array, a data frame.
+            What is in memory is kept in each run, as `latentia.train` keeps it.
         over: the values of each setting that varies, by one word or by its dotted key; several multiply.
         out: the folder; `runs/NAME-sweep` by default, with a number where that is taken.
         resume: go on with the sweep in this folder; it keeps its settings.
@@ -302,7 +303,7 @@ def opened_family(
     return folders, labels, axis
 
 
-def _check(source: Any, family: Sequence[Member]) -> latentia.data.Dataset:
+def _check(source: Any, family: Sequence[Member]) -> Dataset:
     """Resolve and build every run, so that a mistake in the last is known before the first is trained."""
     from latentia.runs.start import check_fits, start_of, with_start
     from latentia.training import Training
@@ -337,6 +338,7 @@ def _work(
     family: Sequence[Member],
     quiet: bool,
     say: Say,
+    dataset: Dataset | None = None,
 ) -> Ended:
     short: list[Member] = []
     for number, member in enumerate(family, 1):
@@ -348,7 +350,8 @@ def _work(
         if place.run_file.is_file():
             ended = session.resume(place.path, quiet=quiet, say=say)
         else:
-            ended = session.start(source, member.settings, out=place.path, quiet=quiet, say=say)
+            dataset = _read_again(folder, source, family) if dataset is None else dataset
+            ended = session.start(source, member.settings, out=place.path, quiet=quiet, say=say, read=dataset)
         if ended.interrupted:
             return Ended(folder, ended.interrupted)
         if ended.fault:
@@ -360,6 +363,16 @@ def _work(
         again = f"latentia sweep --resume {shell(folder)}"
         say(f"out of time: {len(short)} of {len(family)} runs; give them as long again with: {again}")
     return Ended(folder, page=_page(folder, axes, family, quiet))
+
+
+def _read_again(folder: Path, source: str, family: Sequence[Member]) -> Dataset:
+    """Read the data of a sweep for the runs that are not begun yet; each run keeps what was in memory."""
+    if source != MEMORY:
+        return latentia.data.load(source, **session.data_options(family[0].settings.get("data", {})))
+    begun = [place for member in family if (place := RunFolder(folder / member.name)).rows_file.is_file()]
+    if not begun:
+        raise RunError(f"{folder} was begun on data in memory, and no run has kept them; start it anew")
+    return kept(begun[0])
 
 
 def _page(folder: Path, axes: Mapping[str, Sequence[Any]], family: Sequence[Member], quiet: bool) -> Path:

@@ -107,6 +107,14 @@ class Pictures:
             found = self.values[start : start + self.planes * height * width]
         return found.reshape(*self.lead, height, width)
 
+    def stacked(self) -> np.ndarray:
+        """Give pictures of one size as one array.
+
+        Returns:
+            Shape `(N, C, H, W)`, or `(N, C, T, H, W)`.
+        """
+        return np.stack([self.whole(row) for row in range(len(self))])
+
     def over(self, rows: np.ndarray) -> Pictures:
         """Give some of the pictures.
 

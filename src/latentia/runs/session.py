@@ -84,6 +84,7 @@ def start(
     quiet: bool = False,
     say: Say = silent,
     callbacks: Sequence[Given] = (),
+    read: Dataset | None = None,
 ) -> Trainings:
     """Start a run.
 
@@ -95,6 +96,7 @@ def start(
         quiet: show no progress bar.
         say: called with each line that a person wants to read.
         callbacks: the user's own, see `latentia.training.Callback`.
+        read: what the source holds, where it has been loaded with these settings already.
 
     Returns:
         How it ended.
@@ -103,7 +105,7 @@ def start(
         LatentiaError: before anything is written, where the settings or the data are at fault.
     """
     from latentia.data.identity import fingerprint
-    from latentia.runs.data import remember
+    from latentia.runs.keeping import remember
     from latentia.runs.start import check_fits, start_of, with_start, without_prior
     from latentia.training import Training
 
@@ -115,7 +117,7 @@ def start(
             RunFolder(out).check_free(overwrite)
         assembly.check_settings(settings, Training)  # before data are read for hours
         options, begins = data_options(settings.get("data", {})), start_of(settings)
-        return options, latentia.data.load(source, **options), begins
+        return options, latentia.data.load(source, **options) if read is None else read, begins
 
     def prepare() -> tuple[dict[str, Any], assembly.Parts]:
         spec = assembly.complete({**with_start(settings, begins), "data": {}}, dataset, Training)
@@ -237,7 +239,7 @@ def _divide(training: dict[str, Any], processes: Processes) -> None:
 
 def _loaded_again(folder: RunFolder, spec: Mapping[str, Any]) -> Dataset:
     """Read a run's data to go on training on them: the same examples, or a line that says what changed."""
-    from latentia.runs.data import check_event, own
+    from latentia.runs.keeping import check_event, own
 
     source = recorded_source(folder, spec)
     dataset = latentia.data.load(**{**source, "fingerprint": None})
