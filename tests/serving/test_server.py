@@ -75,7 +75,7 @@ def test_an_array_of_any_numbers_in_any_order_is_read(client, run, dtype):
 def test_samples_are_a_function_of_the_request(client, run):
     ask = {"n": 5, "seed": 3, "temperature": 0.5}
     answers = [np.array(client.post("/sample", json=ask).json()["x"]) for _ in range(2)]
-    np.testing.assert_array_equal(*answers)
+    np.testing.assert_array_equal(answers[0], answers[1])
     np.testing.assert_allclose(answers[0], run.sample(5, seed=3, temperature=0.5), rtol=1e-5)
     other = np.array(client.post("/sample", json={**ask, "seed": 4}).json()["x"])
     assert not np.allclose(other, answers[0])
@@ -323,6 +323,8 @@ def test_a_hundred_megabytes_are_refused(service):
         ({"temperature": -1}, "temperature"),
         ({"temperature": "hot"}, "temperature"),
         ({"truncation": 0}, "truncation"),
+        ({"steps": 0}, "steps"),
+        ({"guidance": -1}, "guidance"),
         ({"noise": "yes"}, "noise"),
         ({"sampler": "magic"}, "magic"),
         ({"sampler": "../../etc/passwd"}, "sampler"),
@@ -333,7 +335,50 @@ def test_a_wish_that_cannot_be_is_refused_by_name(client, ask, word):
     assert word in _line(client.post("/sample", json=ask), 422)
 
 
+@pytest.mark.parametrize("drop", [0.1, 0.0])
+def test_a_diffusion_is_drawn_from_by_steps_and_with_guidance(tmp_path, drop):
+    labels = np.arange(60) % 2
+    rows = (np.random.default_rng(0).normal(size=(60, 3)) + labels[:, None]).astype(np.float32)
+    denoiser = {"name": "denoiser_mlp", "width": 16, "blocks": 1}
+    prior = {"name": "diffusion", "denoiser": denoiser, "drop": drop}
+    run = latentia.train(
+        (rows, labels), model="conditional_diffusion", prior=prior, epochs=30, lr=0.01, out=tmp_path / "run"
+    )
+    with asked_at(create_app(Service(run))) as client:
+        ask = {"n": 4, "seed": 2, "condition": 1, "steps": 5}
+        plain = np.array(client.post("/sample", json=ask).json()["x"])
+        np.testing.assert_allclose(plain, run.sample(4, seed=2, condition=1, steps=5), rtol=1e-4)
+        assert np.abs(plain - client.post("/sample", json={**ask, "steps": 9}).json()["x"]).max() > 0
+        answer = client.post("/sample", json={**ask, "guidance": 3})
+        if drop:
+            want = run.sample(4, seed=2, condition=1, steps=5, guidance=3)
+            np.testing.assert_allclose(answer.json()["x"], want, rtol=1e-4)
+            assert np.abs(plain - want).max() > 0
+        else:
+            assert "train with prior.drop=0.1" in _line(answer, 422)
+
+
+def test_a_diffusion_of_the_latents_is_guided_as_it_was_fitted(tmp_path, labelled):
+    shutil.copytree(labelled.folder.path, tmp_path / "run")
+    run = latentia.open_run(tmp_path / "run", device="cpu")
+    small = {"fit_steps": 5, "denoiser": {"name": "denoiser_mlp", "width": 16, "blocks": 1}}
+    run.sampler("diffusion", **small)
+    with asked_at(create_app(Service(run))) as client:
+        ask = {"n": 3, "condition": 3, "sampler": "diffusion", "steps": 4, "guidance": 2}
+        found = np.array(client.post("/sample", json=ask).json()["x"])
+        want = run.sample(3, condition=3, sampler="diffusion", steps=4, guidance=2, **small)
+        np.testing.assert_allclose(found, want, rtol=1e-3, atol=1e-3)
+        refused = client.post("/sample", json={**ask, "temperature": 2})
+        assert "is drawn from as it was fitted, without temperature" in _line(refused, 422)
+
+
+def test_guidance_of_a_run_without_a_diffusion_is_refused(client):
+    assert "this run's prior is none" in _line(client.post("/sample", json={"guidance": 2}), 422)
+
+
 def test_a_sampler_is_not_fitted_on_request(client):
+    ask = {"sampler": "diffusion", "guidance": 2}
+    assert "latentia sample" in _line(client.post("/sample", json=ask), 404)
     assert "latentia sample" in _line(client.post("/sample", json={"sampler": "flow"}), 404)
 
 
@@ -402,7 +447,10 @@ def test_a_token_is_asked_for_everywhere_but_at_live(service):
 
 
 def test_a_failure_of_the_program_shows_no_traceback(run):
-    service = Service(run, decode=lambda z, c: 1 / 0)
+    def broken(z, c):
+        raise ZeroDivisionError("division by zero")
+
+    service = Service(run, decode=broken)
     with asked_at(create_app(service), raise_server_exceptions=False) as client:
         answer = client.post("/decode", json={"z": [0, 0]})
     assert "log" in _line(answer, 500)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from latentia.core.errors import ConfigError
 from latentia.runs.chained import same_condition
 from latentia.runs.run import Run
-from latentia.sampling import DiffusionSampler, Sampler
+from latentia.sampling import Sampler
 
 FITTED = ("flow", "two_stage", "diffusion")
 """Samplers whose fit takes minutes: there where one is kept."""
@@ -90,13 +88,9 @@ class Drawn:
                 self._drawing = {key: run.sampler("run", path=str(self.partner.folder.path), **settings)}
             return self._drawing[key]
         kept = run.kept_sampler(name) if name in FITTED else None
-        if isinstance(kept, DiffusionSampler) and settings.keys() <= {"steps", "guidance"}:
-            return kept.by(replace(kept.walk, **settings))
-        if kept is not None and settings:
-            raise ConfigError(
-                f"the sampler '{name}' is drawn from as it was fitted, without {', '.join(settings)}"
-            )
-        return kept or (run.sampler(name, **settings) if settings else run.sampler_as_fitted(name))
+        if kept is not None:
+            return kept.by(**settings)
+        return run.sampler(name, **settings) if settings else run.sampler_as_fitted(name)
 
     def path(self, sampler: Sampler, n: int, c: np.ndarray | None, seed: int, looks: int) -> np.ndarray:
         """Draw latents, and look at them on their way.

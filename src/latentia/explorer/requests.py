@@ -23,9 +23,11 @@ from latentia.serving.rows import read
 from latentia.serving.validation import numbers, picture
 from latentia.serving.verbs import (
     CONDITION,
+    GUIDANCE,
     NOISE,
     SAMPLER,
     SEED,
+    STEPS,
     TEMPERATURE,
     TRUNCATION,
     Field,
@@ -38,10 +40,9 @@ FIELDS = (
     CONDITION,
     NOISE,
     SEED,
-    *(replace(field, high=100) for field in (TEMPERATURE, TRUNCATION)),
+    *(replace(field, high=100) for field in (TEMPERATURE, TRUNCATION, GUIDANCE)),
     Field("kept", int, 0, 0, 100),
-    Field("steps", int, low=1, high=1000),
-    Field("guidance", float, high=100),
+    STEPS,
     Field("path", int, 0, 0, 32),
 )
 """What may be asked of samples; `kept`: the levels of a hierarchy that all of them share; `path`: at how many

@@ -124,6 +124,25 @@ class Sampler(nn.Module):
         """
         raise TypeError("a sampler defines its own draw")
 
+    def by(self, **settings: Any) -> Sampler:
+        """Give the same fit, drawn from otherwise.
+
+        Args:
+            settings: those of the draw alone that change, see `free`.
+
+        Returns:
+            Another sampler, which shares the weights; itself where none changes.
+
+        Raises:
+            ConfigError: for a setting of the fit, or one that is not known, or out of range.
+        """
+        if others := settings.keys() - self.free:
+            name = registry.name_of("sampler", type(self))
+            raise ConfigError(
+                f"the sampler '{name}' is drawn from as it was fitted, without {', '.join(sorted(others))}"
+            )
+        return self
+
     @property
     def denoises(self) -> bool:
         """Whether a draw is a walk from noise, at whose steps one can look."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import torch
@@ -117,17 +118,11 @@ class DiffusionSampler(Sampler):
         prior = self._prior(c)
         return prior.path(() if prior.batch_shape else (n,), looks)
 
-    def by(self, walk: Walk) -> DiffusionSampler:
-        """Give the same fit, drawn from otherwise.
-
-        Args:
-            walk: how to draw.
-
-        Returns:
-            Another sampler, which shares the weights.
-        """
+    def by(self, **settings: Any) -> Sampler:
+        """Give the same fit, drawn from by other steps; see `Sampler`."""
+        super().by(**settings)  # refuses those of the fit
         other = copy.copy(self)
-        other.walk = walk
+        other.walk = replace(self.walk, **settings)
         return other
 
     def _prior(self, c: Tensor | None) -> Diffused:

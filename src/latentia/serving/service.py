@@ -23,9 +23,11 @@ from latentia.serving.intake import Intake, Limits
 from latentia.serving.verbs import (
     COUNT,
     DRAWS,
+    GUIDANCE,
     LATENTS,
     SAMPLES,
     SEED,
+    STEPS,
     TEMPERATURE,
     TRUNCATION,
     known,
@@ -135,6 +137,8 @@ class Service(Intake):
         seed: int = 0,
         temperature: float | None = None,
         truncation: float | None = None,
+        steps: int | None = None,
+        guidance: float | None = None,
     ) -> np.ndarray:
         """Generate data; the same arguments give the same data.
 
@@ -149,17 +153,26 @@ class Service(Intake):
             seed: seed of the draws.
             temperature: factor on the distance from the prior's mean.
             truncation: the prior's limit for each coordinate, in standard deviations.
+            steps: steps of a diffusion, the prior's own or the sampler's.
+            guidance: how far such a one goes towards the condition; see `latentia.probability.Walk`.
 
         Returns:
             Data in the data's units, `(n, *event)`, float32.
 
         Raises:
             Refusal: for a wish that cannot be.
+            ConfigError: for a setting that the sampler or the run has not, such as guidance where training
+                dropped no condition.
         """
         COUNT.check(n)
         checks.count_of(n, self.limits.examples)
         SEED.check(seed)
-        settings = ((TEMPERATURE, temperature), (TRUNCATION, truncation))
+        settings = (
+            (TEMPERATURE, temperature),
+            (TRUNCATION, truncation),
+            (STEPS, steps),
+            (GUIDANCE, guidance),
+        )
         asked = {field.name: field.check(value) for field, value in settings if value is not None}
         if given is not None and not isinstance(given, dict):
             raise Refusal("'given' must be an object of values by column name, such as {\"age\": 39}")
@@ -173,20 +186,20 @@ class Service(Intake):
             return self._decode(self.run.draw(n, c, chosen, seed=seed), c)
 
     def _sampler(self, name: str, settings: dict[str, Any]) -> Sampler:
-        """Give a sampler: the prior with any settings, others as they were fitted."""
+        """Give a sampler: the prior with any settings, others as they were fitted, with those of a draw."""
         known(name, registry.names("sampler"), "sampler")
-        if name != "prior" and name in self._samplers and not settings:
-            return self._samplers[name]
-        if name != "prior" and not settings and not self.fit:
+        if name == "prior":
+            return self.run.sampler(name, **settings)
+        if name in self._samplers:
+            return self._samplers[name].by(**settings)
+        if not self.fit:
             fitted = ", ".join(["prior", *self._samplers])
             raise NotThere(
                 f"the sampler '{name}' was not fitted to this run; there are {fitted}; fit it with: latentia "
                 f"sample RUN --sampler {name} -o samples.npy, and start the server again"
             )
-        made = self.run.sampler(name, **settings)
-        if name != "prior":
-            self._samplers[name] = made
-        return made
+        self._samplers[name] = self.run.sampler(name)
+        return self._samplers[name].by(**settings)
 
     def score(
         self, x: Any, condition: Any = None, *, samples: int = 64, seed: int = 0, method: str | None = None

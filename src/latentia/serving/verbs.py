@@ -186,6 +186,11 @@ GIVEN = Field("given", about="values of some columns of a table, by name, which 
 SAMPLER = Field("sampler", str, "prior")
 TEMPERATURE = Field("temperature", float, high=MOST, about="factor on the distance from the prior's mean")
 TRUNCATION = Field("truncation", float, high=MOST, about="limit of each coordinate, in standard deviations")
+STEPS = Field("steps", int, low=1, high=1000, about="steps of a diffusion; by default those of its recipe")
+GUIDANCE = Field(
+    "guidance", float, high=MOST,
+    about="how far a diffusion goes towards the condition; 1, the default, is the condition's own samples",
+)  # fmt: skip
 SAMPLES = Field("samples", int, 64, about="importance samples for log p(x); 0 leaves it out")
 METHOD = Field("method", str, words=METHODS, about="say as well how unusual they are, by this score, and why")
 DRAWS = Field("draws", int, 0, about="fillings drawn from p(missing | observed), instead of the best values")
@@ -202,7 +207,7 @@ POSTED: Mapping[str, Verb] = {
     "reconstruct": Verb("Data to latents and back", (X, CONDITION), DATA),
     "sample": Verb(
         "New data; the same request gives the same data",
-        (COUNT, SAMPLER, CONDITION, GIVEN, NOISE, SEED, TEMPERATURE, TRUNCATION),
+        (COUNT, SAMPLER, CONDITION, GIVEN, NOISE, SEED, TEMPERATURE, TRUNCATION, STEPS, GUIDANCE),
         DATA,
     ),
     "score": Verb(

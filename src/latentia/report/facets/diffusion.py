@@ -241,7 +241,7 @@ def _guided(study: Study, walker: Walker, codec: Run) -> list[Exhibit]:
 def _towards(walker: Walker, guidance: float) -> Sampler:
     """Give the sampler of a walker, guided; a fit that is kept as it is."""
     if isinstance(walker.sampler, DiffusionSampler):
-        return walker.sampler.by(replace(walker.sampler.walk, guidance=float(guidance)))
+        return walker.sampler.by(guidance=float(guidance))
     return walker.run.sampler("prior", guidance=float(guidance))
 
 
