@@ -6,12 +6,14 @@ from PIL import Image
 
 from latentia.core.errors import RunError
 from latentia.metrics.figures import Figure
+from latentia.metrics.verdict import Verdict
 from latentia.plots.charts import Curve, run_colours
 from latentia.plots.exhibits import Words
 from latentia.plots.joint_charts import Spot, overlaid, seesaw
 from latentia.report import Axis, build
 from latentia.report.page import _title
 from latentia.report.sections import rate
+from latentia.report.verdicts import _of_many
 from latentia.report.words import number
 from tests.report.conftest import BETAS
 from tests.report.reading import Page
@@ -126,7 +128,17 @@ def test_autoencoders_alone_have_no_first_chart(group_of, autoencoder):
     axis = Axis("training.seed", ("0", "0"))
     section = rate_section(group_of(autoencoder, autoencoder, axis=axis))
     assert [exhibit.words.name for exhibit in section.panels[0].exhibits] == ["along"]
-    assert [row.label for row in section.facts] == ["seed 0", "seed 0-2"]  # equal values are told apart
+    *own, together = section.facts
+    assert [row.label for row in own] == ["seed 0", "seed 0-2"]  # equal values are told apart
+    assert together.label == "mean ± deviation of 2 seeds"
+    assert str(together.cells[3]).replace("\u00a0", " ").endswith("± 0")  # of one run twice
+
+
+def test_what_differs_is_called_as_a_person_calls_it():
+    names = Axis("likelihood.name, training.seed", ("mse, 0", "bce, 1"))
+    assert (names.spoken, names.short) == ("likelihood, seed", "likelihood, seed")
+    assert names.titles == ("likelihood = mse, seed 0", "likelihood = bce, seed 1")
+    assert Axis("objective.name", ("elbo", "iwae")).spoken == "objective"
 
 
 def test_runs_of_other_likelihoods_are_not_joined(group_of, trained, vae):
@@ -206,7 +218,7 @@ def test_a_sweep_over_seeds_alone_shows_each(group_of, trained):
     ]
     axis = Axis("training.seed", ("0", "1"))
     section = rate_section(group_of(*runs, axis=axis))
-    assert [row.label for row in section.facts] == ["0", "1"]
+    assert [row.label for row in section.facts] == ["0", "1", "mean ± deviation of 2 seeds"]
     assert "joined" not in section.panels[0].exhibits[0].words.caption  # no seed follows another
 
 
@@ -222,3 +234,10 @@ def test_a_sweep_over_seeds_alone_shows_each(group_of, trained):
 )
 def test_numbers_follow_each_other_and_names_do_not(name, values, ordered):
     assert Axis(name, values).ordered is ordered
+
+
+def test_a_finding_of_many_runs_keeps_its_words():
+    """An abbreviation at its beginning stays one."""
+    found = Verdict("worse than the mean", "MSE 0.1, where the mean has 0.07", "train longer")
+    spoken = _of_many("β = 1", found, ["β = 1", "β = 4"], True)
+    assert (spoken.runs, spoken.text) == ("All runs", "β = 1: MSE 0.1, where the mean has 0.07.")

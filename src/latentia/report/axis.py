@@ -24,9 +24,13 @@ def called(key: str) -> str:
         key: such as "objective.beta".
 
     Returns:
-        Such as "β"; of most settings the last part of the key.
+        Such as "β"; of most settings the last part of the key, of a component's name what it is one of.
     """
-    return _CALLED.get(key, key.rsplit(".", 1)[-1].replace("_", " "))
+    return _CALLED.get(key, _last(key).replace("_", " "))
+
+
+def _last(key: str) -> str:
+    return key.removesuffix(".name").rsplit(".", 1)[-1]
 
 
 def _with_value(key: str, value: str) -> str:
@@ -71,7 +75,7 @@ class Axis:
     @property
     def short(self) -> str:
         """The setting without its section, such as "beta"; several are separated by commas."""
-        return ", ".join(name.rsplit(".", 1)[-1] for name in self.name.split(", "))
+        return ", ".join(map(_last, self.name.split(", ")))
 
     @property
     def ordered(self) -> bool:

@@ -56,7 +56,7 @@ def verdicts(group: Group) -> tuple[Spoken, ...]:
 
 def _of_many(title: str, verdict: Verdict, titles: list[str], whole: bool) -> Spoken:
     spoken = _spoken(verdict, "All runs" if whole and len(titles) > 1 else listed(titles))
-    return replace(spoken, text=f"{title}: {spoken.text[:1].lower()}{spoken.text[1:]}")
+    return replace(spoken, text=f"{title}: {verdict.text[:1]}{spoken.text[1:]}")
 
 
 def _spoken(verdict: Verdict, runs: str) -> Spoken:

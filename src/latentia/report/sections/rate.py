@@ -103,7 +103,7 @@ def section(group: Group) -> Section | None:
         "The rate is what the latent carries about an example, the distortion what its reconstruction costs. "
         "Their sum is −ELBO; a weight on the rate moves along the curve.",
         (Panel(exhibits=tuple(exhibits), note=" ".join(notes)),),
-        facts=_table(studies, places, rates, distortions, source),
+        facts=_table(studies, [*places, *_together(studies, places)], source),
         columns=_COLUMNS,
         rows=axis.spoken,
         charts_first=True,
@@ -121,6 +121,12 @@ def _places(studies: Sequence[Study], axis: Axis) -> tuple[list[Recipe], Axis]:
     labels = dict(zip((study.title for study in studies), left.values, strict=True))
     places = [replace(group, title=labels[group.studies[0].title]) for group in groups]
     return places, Axis(left.name, tuple(place.title for place in places))
+
+
+def _together(studies: Sequence[Study], places: Sequence[Recipe]) -> list[Recipe]:
+    """Give the place of all runs, where they differ in their seeds alone and each has a place of its own."""
+    several = len(studies) == len(places) > 1 and len(recipes(studies)) == 1
+    return [Recipe(f"mean ± deviation of {len(studies)} seeds", tuple(studies))] * several
 
 
 def _over(place: Recipe, give: Callable[[Study], Measured]) -> Measured:
@@ -246,8 +252,6 @@ _COLUMNS = ("Rate, nats", "Distortion, nats", "−ELBO, nats", "MSE", "Active la
 def _table(
     studies: Sequence[Study],
     places: Sequence[Recipe],
-    rates: Sequence[Measured],
-    distortions: Sequence[Measured],
     source: Source,
 ) -> tuple[Row, ...]:
     by_variance = _all_assessed(studies, "active_units")
@@ -258,9 +262,13 @@ def _table(
             return found
         return _nats(study, "rate", source)[0] + _nats(study, "distortion", source)[0], math.nan
 
-    rows = []
-    for place, rate, distortion in zip(places, rates, distortions, strict=True):
-        active = _over(place, lambda study: _active(study, by_variance))
-        values = (rate, distortion, _over(place, total), _over(place, _error_of), active)
-        rows.append(Row(place.title, tuple(uncertain(*pair) for pair in values)))
-    return tuple(rows)
+    columns = (
+        lambda study: _nats(study, "rate", source),
+        lambda study: _nats(study, "distortion", source),
+        total,
+        _error_of,
+        lambda study: _active(study, by_variance),
+    )
+    return tuple(
+        Row(place.title, tuple(uncertain(*_over(place, give)) for give in columns)) for place in places
+    )
