@@ -13,8 +13,6 @@ from latentia.core import storage
 from latentia.core.errors import RunError
 from latentia.data.raw import SPLITS
 
-"""Bytes that are moved at once."""
-
 Record = dict[str, Any]
 """What is known of a shard that is whole: rows, event, dtype, low, high, skipped, and its files with their
 size and CRC-32."""
