@@ -2,7 +2,8 @@
 
 They hold 200 examples in blocks of 64, written in November 2026. `two-values`: scikit-learn's digits in black
 and white, network `conv`, relu. `levels`: the same from 0 to 16, a logistic mixture over 256 levels, network
-`mlp`, tanh. `table`: numbers, words, dates, truth values and holes, network `mlp`, leaky ReLU.
+`mlp`, tanh. `table`: numbers, words, dates, truth values and holes, network `mlp`, leaky ReLU. `codes`: the
+digits again, two levels of codes out of 12 on a grid of 4x4, network `grid`, relu, a transformer over codes.
 """
 
 import io
@@ -23,7 +24,7 @@ from latentia.core.errors import LatentiaError
 from latentia.runs.compression import Compressed, to_bytes
 
 GOLDEN = Path(__file__).parent / "golden"
-NAMES = ("levels", "table", "two-values")
+NAMES = ("codes", "levels", "table", "two-values")
 OTHERWISE = {
     "plain": {
         "ATEN_CPU_CAPABILITY": "default",
@@ -63,7 +64,11 @@ def test_it_decodes_and_is_written_the_same_again(runs, contents, name):
     found = np.concatenate(list(Compressed(runs[name], io.BytesIO(contents[name]), name).read()))
     holes = want.dtype.kind == "f"
     assert found.dtype == want.dtype and np.array_equal(found, want.reshape(found.shape), equal_nan=holes)
-    assert to_bytes(runs[name].compressor, found, block=64) == contents[name]
+    again = to_bytes(runs[name].compressor, found, block=64)
+    if name == "codes":  # chosen in floating point: another machine may choose others, which decode as well
+        assert np.array_equal(runs[name].decompress(again), found)
+    else:
+        assert again == contents[name]
 
 
 @pytest.mark.parametrize("name", ["levels", "table"])

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ import torch
 
 import latentia
 from latentia.cli import main
+from latentia.coding import bitsback
 from latentia.core.errors import ConfigError, DataError
 from latentia.runs import compression
 from latentia.runs.compression import Compressed, compress
@@ -63,7 +65,7 @@ def test_the_exact_network_keeps_the_bound(levels, x):
     with torch.no_grad():
         p = levels.model.decode(middle)
         want = -p.log_prob(torch.cat(list(levels.prepare(x)))).double().numpy() / math.log(2)
-    got = compression.bitsback.cost(*found.p(z).choices(found.symbols.of(x.reshape(len(x), -1))))
+    got = bitsback.cost(*found.p(z).choices(found.symbols.of(x.reshape(len(x), -1))))
     assert got.mean() == pytest.approx(want.mean(), rel=5e-4)
 
 
@@ -72,7 +74,7 @@ def test_rows_are_read_by_themselves_and_neither_lanes_nor_batches_change_a_file
 ):
     compress(levels, x[:300], tmp_path / "a.lat", block=50)
     monkeypatch.setattr(compression, "LANES", 2)
-    monkeypatch.setattr(compression.bitsback, "AT_ONCE", 7)
+    monkeypatch.setattr(bitsback, "AT_ONCE", 7)
     compress(levels, x[:300], tmp_path / "b.lat", block=50)
     content = (tmp_path / "a.lat").read_bytes()
     assert content == (tmp_path / "b.lat").read_bytes()
@@ -161,13 +163,20 @@ def test_what_cannot_be_coded_is_refused_with_the_setting_to_change(levels, x, t
         "is a density.*discretised_logistic_mixture": {"likelihood": "gaussian"},
         "prior 'MixturePrior' cannot be coded": {"prior": "mixture"},
         r"train with --model vae posterior\.name=diagonal_gaussian": {"posterior": "full_gaussian"},
-        "layer 'encoder.*' is a GroupNorm": {"network": "resnet"},
     }
     for number, (message, setting) in enumerate(refused.items()):
-        settings = {"likelihood": "bernoulli", **QUICK, "epochs": 1, **setting}
+        settings: Any = {"likelihood": "bernoulli", **QUICK, "epochs": 1, **setting}
         run = latentia.train("digits", out=tmp_path / str(number), quiet=True, **settings)
         with pytest.raises(ConfigError, match=message):
             run.compress(x[:2])
+
+
+def test_networks_with_group_normalisation_are_coded_by(x, tmp_path):
+    settings: Any = {**QUICK, "epochs": 1, "network": {"name": "resnet", "channels": [8]}}
+    run = latentia.train(
+        "digits", out=tmp_path / "run", likelihood="discretised_logistic", quiet=True, **settings
+    )
+    assert (run.decompress(run.compress(x[:20])) == x[:20]).all()
 
 
 def test_another_runs_file_and_a_later_version_are_named(levels, x, tmp_path):

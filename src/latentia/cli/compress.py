@@ -52,7 +52,9 @@ def command(
     """Compress examples of SOURCE, or of the data that RUN was trained on, without loss.
 
     'latentia decompress' gives them back, value by value, on any machine that has RUN's folder. A RUN with
-    posterior 'rounded' codes whole pictures of any sizes, with loss.
+    posterior 'rounded' codes whole pictures of any sizes, with loss. One with codes, such as vqvae, writes
+    these by a prior over them, which is fitted first where none is kept, and the data given them; where its
+    likelihood has no probability of the data, the codes alone, with loss.
     """
     from latentia.api import open_run
     from latentia.coding import lossy

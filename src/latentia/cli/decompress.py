@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 def command(file: Path, run: Path | None, rows: str | None, output: Path) -> None:
     """Give back the examples of FILE, which 'latentia compress' wrote.
 
-    Pictures of any sizes, which come with loss, become numbered .png files of a new folder.
+    Pictures of any sizes, which come with loss, become numbered .png files of a new folder. Of a file that
+    holds codes alone the decoder makes the examples, with loss.
     """
     if output.suffix:
         check_output(output)
@@ -51,6 +52,8 @@ def command(file: Path, run: Path | None, rows: str | None, output: Path) -> Non
     with file.open("rb") as handle:
         found = Compressed(opened, handle, str(file))
         ends = _ends(rows, found.header.count)
+        if found.loss:
+            click.echo("of codes: examples come back with loss, as the decoder has them")
         if output.suffix.lower() == ".npy":
             shape = found.save(output, *ends, quiet=False)
             click.echo(f"{output}: {'x'.join(map(str, shape))}")

@@ -1,10 +1,11 @@
 """Files of a trained model: exact networks, an entropy coder, bits-back coding, and what a file holds.
 
-With loss: rounded latents of pictures. Everything that becomes a probability is computed in whole numbers, so
-that a file decodes on any machine.
+By codes: models whose latents are codes. With loss: rounded latents of pictures. Everything that becomes a
+probability is computed in whole numbers, so that a file decodes on any machine.
 """
 
+from latentia.coding.codes import CodeCoder, check_codes
 from latentia.coding.compressor import Compressor, symbols_of
 from latentia.coding.pictures import PictureCoder, lossy
 
-__all__ = ["Compressor", "PictureCoder", "lossy", "symbols_of"]
+__all__ = ["CodeCoder", "Compressor", "PictureCoder", "check_codes", "lossy", "symbols_of"]

@@ -244,7 +244,7 @@ def decode(
     Returns:
         Symbols of each, `(N, entries)`, int64; None for a block that is damaged.
     """
-    stacks = [_stack(block.content) for block in blocks]
+    stacks = [stack_of(block.content) for block in blocks]
     found: list[list[np.ndarray]] = [[] for _ in blocks]
     chosen = [set(block.chosen) for block in blocks]
     for at in range(max(counts, default=0) - 1, -1, -1):
@@ -279,8 +279,15 @@ def _give_back(model: Model, x: np.ndarray, z: np.ndarray, stacks: Sequence[Stac
             stack.push(bits[:, number].ravel(), chances[:, number].ravel())
 
 
-def _stack(content: bytes) -> Stack:
-    """Take the content of a stack; one that cannot be is read as another, and fails when it is checked."""
+def stack_of(content: bytes) -> Stack:
+    """Take the content of a stack; one that cannot be is read as another, and fails when it is checked.
+
+    Args:
+        content: what `Stack.content` gave, or something else.
+
+    Returns:
+        The stack.
+    """
     try:
         return Stack(content)
     except ValueError:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from latentia.coding.bitsback import Model, Walk
+from latentia.coding import bitsback
+from latentia.coding.bitsback import Block, Model, Walk
+from latentia.coding.coder import ExampleCoder
 from latentia.coding.columns import TableSymbols
 from latentia.coding.curves import (
     COARSE,
@@ -32,10 +34,9 @@ from latentia.coding.descent import (
     check_parts,
     descent_of,
 )
-from latentia.coding.exact import OUT_BITS, WEIGHT_BITS
+from latentia.coding.exact import OUT_BITS, WEIGHT_BITS, check_layers
 from latentia.coding.levels import levels_of
 from latentia.coding.masses import RARE, Located, Masses, Table
-from latentia.coding.stamp import Stamped
 from latentia.coding.symbols import Symbols
 from latentia.core.errors import ConfigError
 from latentia.data.schema import Schema
@@ -56,7 +57,7 @@ PROBES = 4
 """Examples whose coding is compared when a coder is opened."""
 
 
-class Compressor(Model, Stamped):
+class Compressor(Model, ExampleCoder):
     """Codes the examples of a VAE with a Gaussian posterior and a standard normal prior.
 
     Attributes:
@@ -121,6 +122,29 @@ class Compressor(Model, Stamped):
         narrow = float(np.quantile(np.exp(0.5 * spread), 0.01))
         bits = int(np.clip(np.ceil(-np.log2(narrow)), *CELL_BITS))
         return cls(model, symbols, bits, {**own, **tables_of(model, bits)})
+
+    def of(self, raw: np.ndarray, first: int = 0) -> np.ndarray:
+        """Give the symbols of data; see `ExampleCoder`."""
+        return self.symbols.of(raw, first)
+
+    def values(self, symbols: np.ndarray, dtype: Any) -> np.ndarray:
+        """Give the data of symbols; see `ExampleCoder`."""
+        return self.symbols.values(symbols, dtype)
+
+    def encode(
+        self, blocks: Sequence[np.ndarray], advance: Callable[[int], object] | None = None
+    ) -> list[Block]:
+        """Code blocks side by side; see `ExampleCoder`."""
+        return bitsback.encode(self, blocks, advance)
+
+    def decode(
+        self,
+        blocks: Sequence[Block],
+        counts: Sequence[int],
+        advance: Callable[[int], object] | None = None,
+    ) -> list[np.ndarray | None]:
+        """Give blocks back, side by side; see `ExampleCoder`."""
+        return bitsback.decode(self, blocks, counts, advance)
 
     def posterior(self, x: np.ndarray) -> np.ndarray:
         """Give the encoder's features; see `Model`."""
@@ -254,6 +278,8 @@ def tables_of(model: Any, cell_bits: int) -> dict[str, np.ndarray]:
 def symbols_of(model: Any, transform: Any, schema: Schema | None = None) -> Symbols:
     """Find what examples of a model are in a file, and refuse what no file without loss can be made of.
 
+    Of a model with codes the decoder alone has to be exact; see `latentia.coding.codes`.
+
     Args:
         model: the trained model.
         transform: between stored data and the model.
@@ -267,19 +293,22 @@ def symbols_of(model: Any, transform: Any, schema: Schema | None = None) -> Symb
     """
     ladder = isinstance(getattr(model, "decoder", None), TopDown)
     gaussian = ladder or isinstance(getattr(model, "posterior", None), DiagonalGaussian)
-    if model.coder is not None or not gaussian:
+    if model.coder is None and not gaussian:
         raise ConfigError(
             "files without loss need a VAE with a Gaussian posterior; train with --model vae "
             "posterior.name=diagonal_gaussian"
         )
-    if not ladder and type(model.prior) is not StandardNormal:
+    if gaussian and not ladder and type(model.prior) is not StandardNormal:
         name = type(model.prior).__name__
         raise ConfigError(f"prior '{name}' cannot be coded; train with --prior standard_normal")
     if model.condition:
         raise ConfigError(
             "a conditional model cannot be coded by: its files would need the conditions as well"
         )
-    check_parts(model)
+    if model.coder is None:
+        check_parts(model)
+    else:
+        check_layers(model.decoder, "decoder")
     if isinstance(model.likelihood, Columns):
         return TableSymbols(model, transform, schema)
     found = levels_of(model.likelihood, transform)

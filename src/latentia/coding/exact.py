@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from latentia.coding.curves import ACTIVATIONS, GRID_BITS, Activation
+from latentia.coding.normed import NORMS, Normed
 from latentia.core.errors import ConfigError
 from latentia.networks.base import ResidualBlock
 from latentia.networks.resnet import Resize
@@ -154,7 +155,8 @@ class ExactNetwork(nn.Module):
         """Round a network.
 
         Args:
-            network: a chain of linear layers, convolutions, activations, residual sums and changes of shape.
+            network: a chain of linear layers, convolutions, activations, group and layer normalisations,
+                residual sums and changes of shape.
             tables: gives the table of an activation by its name.
             name: what messages call the network.
             inputs: inputs lie within plus and minus this, in units of 2^-12.
@@ -217,7 +219,7 @@ def check_layers(network: nn.Module, name: str) -> None:
         if isinstance(part, ResidualBlock):
             check_layers(part.body, f"{label}.body")
             continue
-        known = _is_affine(part) or _shapes_only(part) or isinstance(part, SIMPLE)
+        known = _is_affine(part) or _shapes_only(part) or isinstance(part, SIMPLE) or type(part) in NORMS
         if not known and type(part).__name__.lower() not in ACTIVATIONS:
             raise _refused(part, label)
 
@@ -260,6 +262,8 @@ def _step(
         return part, limit
     if isinstance(part, nn.ReLU):
         return nn.ReLU(), limit
+    if type(part) in NORMS:
+        return Normed(part, name, REACH), REACH
     if isinstance(part, nn.LeakyReLU):
         return _Leaky(part.negative_slope), limit
     kind = type(part).__name__.lower()

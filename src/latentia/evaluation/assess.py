@@ -101,7 +101,7 @@ def _own(run: Run, settings: Settings, topic: str) -> dict[str, Any]:
     if own.get("inception"):
         own["inception"] = hashlib.sha256(Path(own["inception"]).read_bytes()).hexdigest()
     fit = run.folder.samplers / "autoregressive.safetensors"
-    if run.model.coder is not None and topic in ("likelihood", "generation") and fit.is_file():
+    if run.model.coder is not None and topic in ("likelihood", "generation", "files") and fit.is_file():
         own["autoregressive"] = hashlib.sha256(fit.read_bytes()).hexdigest()
     return own
 

@@ -24,7 +24,7 @@ from latentia.explorer.planes import Plane
 from latentia.metrics.diagnosis import diagnose
 from latentia.metrics.verdict import verdict
 from latentia.plots.projection import TOLD
-from latentia.runs.coder import codable
+from latentia.runs.coder import codable, quick
 from latentia.runs.run import Run
 from latentia.serving.errors import Gone, NotThere, TooMuch
 from latentia.serving.service import Decode, Service
@@ -112,7 +112,7 @@ class View:
             "condition": self.condition,
             "rate_distortion": self._rate_distortion(),
             "verdict": self._verdict(),
-            "lossless": codable(run),
+            "lossless": codable(run) and quick(run),
         }
 
     @cached_property

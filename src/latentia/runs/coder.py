@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import torch
 
-from latentia.coding import Compressor, PictureCoder, symbols_of
+from latentia.coding import CodeCoder, Compressor, PictureCoder, check_codes, symbols_of
+from latentia.coding.coder import ExampleCoder
 from latentia.coding.container import writer_of
 from latentia.coding.symbols import Symbols
 from latentia.core import storage
@@ -18,18 +19,21 @@ from latentia.core.errors import ConfigError, DataError, LatentiaError, RunError
 
 if TYPE_CHECKING:
     from latentia.data.shards import Examples
+    from latentia.networks.transformer import CausalTransformer
     from latentia.runs.applied import Applied
 
 SHOWN = 10_000
 """Training examples that say how often values are missing, and how fine the latents' grid has to be."""
 FILE = "compressor.safetensors"
+AUTOREGRESSIVE = "autoregressive"
+"""The sampler whose probabilities codes are coded by."""
 
 
-C = TypeVar("C", Compressor, PictureCoder)
+C = TypeVar("C", Compressor, CodeCoder, PictureCoder)
 
 
-def compressor_of(run: Applied) -> Compressor:
-    """Give what codes a run's examples without loss, kept in its folder; its tables belong to every file.
+def compressor_of(run: Applied) -> ExampleCoder:
+    """Give what codes a run's examples, kept in its folder; its tables belong to every file.
 
     Args:
         run: the run.
@@ -41,20 +45,86 @@ def compressor_of(run: Applied) -> Compressor:
         ConfigError: if the model cannot be coded by, naming the part and the setting to change.
         RunError: if the kept one is damaged, or this machine computes otherwise.
     """
+    if run.model.coder is not None:
+        return _code_coder(run)
 
     def make() -> Compressor:
-        symbols = _symbols(run)
-        try:
-            shown: Examples | None = run.dataset.part(run.examples("train", SHOWN))
-        except LatentiaError:
-            shown = None  # the data are gone
-        known = None if shown is None else two_valued(run, np.asarray(shown[:SHOWN]))
-        return Compressor.make(run.model, symbols, known)
+        return Compressor.make(run.model, _symbols(run), _shown(run))
 
     def kept(header: dict[str, Any], tables: dict[str, np.ndarray]) -> Compressor:
         return Compressor(run.model, _symbols(run), int(header["cell_bits"]), tables)
 
     return _coder(run, make, kept)
+
+
+def _shown(run: Applied) -> np.ndarray | None:
+    """Give some training examples, with the two values that a binarised run has."""
+    try:
+        shown: Examples | None = run.dataset.part(run.examples("train", SHOWN))
+    except LatentiaError:
+        return None  # the data are gone
+    return two_valued(run, np.asarray(shown[:SHOWN]))
+
+
+def _code_coder(run: Applied) -> CodeCoder:
+    """Give what codes a run's examples by codes; its prior over codes is fitted first, where none is kept."""
+    check_codes(run.model)
+
+    def make() -> CodeCoder:
+        shown = _shown(run)
+        symbols, loss = _symbols_or_why(run, shown)
+        return CodeCoder.make(run.model, symbols, _prior(run), shown, loss)
+
+    def kept(header: dict[str, Any], tables: dict[str, np.ndarray]) -> CodeCoder:
+        symbols = None if header["loss"] else _symbols(run)
+        return CodeCoder(run.model, symbols, header["prior"], tables, header["loss"])
+
+    def show(codes: np.ndarray, dtype: Any) -> np.ndarray:
+        made = run.inference.decode(codes)
+        return as_stored(made[(..., *map(slice, run.event[1:]))] if run.model.strides else made, dtype)
+
+    coder = _coder(run, make, kept)
+    coder.choose, coder.show = run.inference.codes, show
+    return coder
+
+
+def _symbols_or_why(run: Applied, shown: np.ndarray | None) -> tuple[Symbols | None, str]:
+    """Give the symbols of data that a model with codes can code value by value, or say why it cannot."""
+    try:
+        symbols = _symbols(run)
+        if shown is not None:
+            symbols.tables = symbols.compute(flat := shown.reshape(len(shown), -1))
+            symbols.of(flat)
+    except LatentiaError as error:
+        return None, str(error)
+    return symbols, ""
+
+
+def _prior(run: Any) -> CausalTransformer:
+    """Give the sampler of codes that is kept, or fit one."""
+    from latentia.sampling import AutoregressiveSampler
+
+    sampler = run.sampler_as_fitted(AUTOREGRESSIVE, quiet=False)  # it may take minutes
+    if not isinstance(sampler, AutoregressiveSampler):
+        raise TypeError("the sampler of codes is autoregressive")
+    return sampler.network
+
+
+def as_stored(values: np.ndarray, dtype: Any) -> np.ndarray:
+    """Bring what a decoder gives to the type of the run's data.
+
+    Args:
+        values: in the data's units.
+        dtype: the type; whole numbers are rounded to.
+
+    Returns:
+        The same shape.
+    """
+    dtype = np.dtype(dtype)
+    if dtype.kind in "iu":
+        ends = np.iinfo(str(dtype))
+        values = np.rint(np.clip(values, ends.min, ends.max))
+    return values.astype(dtype)
 
 
 def picture_coder_of(run: Applied) -> PictureCoder:
@@ -94,7 +164,7 @@ def _coder(
     return coder
 
 
-def check_writer(name: bytes, coder: Compressor | PictureCoder, where: str) -> None:
+def check_writer(name: bytes, coder: ExampleCoder | PictureCoder, where: str) -> None:
     """Refuse a file that another coder wrote.
 
     Args:
@@ -137,7 +207,7 @@ def _checked(run: Applied, header: dict[str, Any], kept: Callable[[], C]) -> C:
 
 
 def codable(run: Applied) -> bool:
-    """Say whether files without loss can be made by a run; make nothing yet.
+    """Say whether files of examples can be made by a run, without loss or by codes; make nothing yet.
 
     Args:
         run: the run.
@@ -146,10 +216,23 @@ def codable(run: Applied) -> bool:
         Whether its model is of the kind.
     """
     try:
-        _symbols(run)
+        _symbols(run) if run.model.coder is None else check_codes(run.model)
     except ConfigError:
         return False
     return True
+
+
+def quick(run: Any) -> bool:
+    """Say whether a coder is at hand: one by codes needs a prior over them, whose fit takes minutes.
+
+    Args:
+        run: a run that is `codable`.
+
+    Returns:
+        Whether nothing has to be fitted.
+    """
+    kept = run.model.coder is None or (run.folder.path / FILE).is_file()
+    return kept or run.kept_sampler(AUTOREGRESSIVE) is not None
 
 
 def _symbols(run: Applied) -> Symbols:

@@ -1,4 +1,4 @@
-"""Files without loss: examples of a run's data, coded by its model."""
+"""Files of blocks: examples of a run's data, coded by its model without loss, or by codes with it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
-from latentia.coding import Compressor, bitsback
+from latentia.coding.coder import ExampleCoder
 from latentia.coding.container import MOST, Header, Reader, crc, packed
 from latentia.core import progress, storage
 from latentia.core.errors import ConfigError, DataError
@@ -38,18 +38,28 @@ class Written:
         size: its bytes.
         entries: numbers of an example.
         bound: what the examples cost by the bound, in bits; NaN where no latent of them was drawn.
+        costs: what messages call the bound.
+        loss: why they come back with loss; empty where they come back value by value.
     """
 
     count: int
     size: int
     entries: int
     bound: float
+    costs: str = "-ELBO"
+    loss: str = ""
+
+    @classmethod
+    def of(cls, coder: ExampleCoder, header: Header, size: int, bound: float) -> Written:
+        """Say what was written by a coder: so many bytes, which would take so many bits by the bound."""
+        return cls(header.count, size, int(np.prod(coder.event)), bound, coder.costs, coder.loss)
 
     def summary(self) -> str:
         """Say it in one line."""
         bits = 8 * self.size / (self.count * self.entries)
-        over = f"; {8 * self.size / self.bound - 1:+.2%} of -ELBO" if self.bound > 0 else ""
-        return f"{self.count:,} examples in {self.size:,} bytes, {bits:.4f} bits per dimension{over}"
+        over = f"; {8 * self.size / self.bound - 1:+.2%} of {self.costs}" if self.bound > 0 else ""
+        loss = f"; codes alone, so that examples come back with loss: {self.loss}" if self.loss else ""
+        return f"{self.count:,} examples in {self.size:,} bytes, {bits:.4f} bits per dimension{over}{loss}"
 
 
 def compress(
@@ -93,7 +103,7 @@ def compress(
     with growing(path, header, Reader, same, resume=resume, options=options) as (handle, started):
         bound = _write(coder, header, x, handle, started, quiet)
         size = handle.tell()
-    return Written(header.count, size, int(np.prod(coder.event)), bound)
+    return Written.of(coder, header, size, bound)
 
 
 def compared(run: Applied, x: Examples) -> list[str]:
@@ -106,8 +116,8 @@ def compared(run: Applied, x: Examples) -> list[str]:
     Returns:
         One line for each.
     """
-    examples = np.asarray(x)
-    return [
+    examples, without = np.asarray(x), ["  without loss, others take"] * bool(run.compressor.loss)
+    return without + [
         f"  {name:8} {size:>12,} bytes, {8 * size / examples.size:.4f} bits per dimension"
         for name, size in others(run, examples).items()
     ]
@@ -133,7 +143,7 @@ def others(run: Applied, x: np.ndarray) -> dict[str, int]:
     return peers(x, np.ascontiguousarray(bits).tobytes(), two)
 
 
-def to_bytes(coder: Compressor, x: np.ndarray, *, block: int = BLOCK) -> bytes:
+def to_bytes(coder: ExampleCoder, x: np.ndarray, *, block: int = BLOCK) -> bytes:
     """Give the content that `compress` would write.
 
     Args:
@@ -147,7 +157,7 @@ def to_bytes(coder: Compressor, x: np.ndarray, *, block: int = BLOCK) -> bytes:
     return in_memory(coder, x, block=block)[0]
 
 
-def in_memory(coder: Compressor, x: np.ndarray, *, block: int = BLOCK) -> tuple[bytes, Written]:
+def in_memory(coder: ExampleCoder, x: np.ndarray, *, block: int = BLOCK) -> tuple[bytes, Written]:
     """Give the content that `compress` would write, and what it says of it.
 
     Args:
@@ -161,10 +171,10 @@ def in_memory(coder: Compressor, x: np.ndarray, *, block: int = BLOCK) -> tuple[
     header, handle = _header(coder, x, block), io.BytesIO()
     handle.write(header.packed())
     bound = _write(coder, header, x, handle, 0, True)
-    return handle.getvalue(), Written(header.count, handle.tell(), int(np.prod(coder.event)), bound)
+    return handle.getvalue(), Written.of(coder, header, handle.tell(), bound)
 
 
-def _header(coder: Compressor, x: Examples, block: int) -> Header:
+def _header(coder: ExampleCoder, x: Examples, block: int) -> Header:
     if not 1 <= block <= MOST:
         raise ConfigError(f"a block holds from 1 to {MOST} examples, not {block}")
     if not len(x):
@@ -176,7 +186,7 @@ def _header(coder: Compressor, x: Examples, block: int) -> Header:
 
 
 def _write(
-    coder: Compressor, header: Header, x: Examples, handle: BinaryIO, started: int, quiet: bool
+    coder: ExampleCoder, header: Header, x: Examples, handle: BinaryIO, started: int, quiet: bool
 ) -> float:
     """Write the blocks from one on, and give what all examples cost by the bound."""
     cost, drawn = 0.0, 0
@@ -185,15 +195,15 @@ def _write(
             numbers = range(first, min(first + LANES, header.blocks))
             rows = [header.rows(number) for number in numbers]
             parts = [_read(coder, x, low, high) for low, high in rows]
-            for symbols, block in zip(parts, bitsback.encode(coder, parts, advance), strict=True):
+            for symbols, block in zip(parts, coder.encode(parts, advance), strict=True):
                 handle.write(packed(block, crc(symbols)))
                 cost, drawn = cost + block.bound, drawn + len(symbols) - len(block.chosen)
             handle.flush()
     return cost / drawn * header.count if drawn else float("nan")
 
 
-def _read(coder: Compressor, x: Examples, low: int, high: int) -> np.ndarray:
-    return coder.symbols.of(np.asarray(x[low:high]).reshape(high - low, -1), low)
+def _read(coder: ExampleCoder, x: Examples, low: int, high: int) -> np.ndarray:
+    return coder.of(np.asarray(x[low:high]).reshape(high - low, -1), low)
 
 
 class Compressed:
@@ -201,6 +211,7 @@ class Compressed:
 
     Attributes:
         header: what the file says of itself.
+        loss: why its examples come back with loss; empty where they come back value by value.
     """
 
     def __init__(self, run: Applied, handle: BinaryIO, where: str) -> None:
@@ -217,6 +228,7 @@ class Compressed:
         self._reader, self._where = Reader(handle, where), where
         self.header = self._reader.header
         self._coder, self._run = run.compressor, run
+        self.loss = self._coder.loss
         check_writer(self.header.name, self._coder, where)
         if self.header.event != self._coder.event:
             raise DataError(f"{where} is damaged: its examples have another shape than the run's")
@@ -251,7 +263,7 @@ class Compressed:
                 symbols = self._decoded(group, advance)
                 low = max(first - group[0] * self.header.block, 0)
                 high = end - group[0] * self.header.block
-                values = self._coder.symbols.values(symbols[low:high], self._run.record.dtype or np.float32)
+                values = self._coder.values(symbols[low:high], self._run.record.dtype or np.float32)
                 yield values.reshape(-1, *self.header.event)
 
     def save(self, path: Path, first: int, end: int, *, quiet: bool = True) -> tuple[int, ...]:
@@ -285,7 +297,7 @@ class Compressed:
         counts = [high - low for low, high in map(self.header.rows, numbers)]
         found = []
         for number, check, symbols in zip(
-            numbers, checks, bitsback.decode(self._coder, blocks, counts, advance), strict=True
+            numbers, checks, self._coder.decode(blocks, counts, advance), strict=True
         ):
             if symbols is None or crc(symbols) != check:
                 raise self._reader.damaged(number)

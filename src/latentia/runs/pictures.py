@@ -16,7 +16,7 @@ from latentia.coding.pictures import STEP_BITS, whole_step
 from latentia.coding.rates import image_of
 from latentia.core import storage
 from latentia.core.errors import DataError
-from latentia.runs.coder import check_writer
+from latentia.runs.coder import as_stored, check_writer
 from latentia.runs.compression import bar
 from latentia.runs.unfinished import growing
 
@@ -238,11 +238,7 @@ class PictureFile:
             raise self._reader.damaged(number)
         mean = self._coder.picture(k, step, coded.height, coded.width)
         values = self._run.transform.invert(mean).numpy()
-        dtype = np.dtype(self._run.record.dtype or np.float32)
-        if dtype.kind in "iu":
-            ends = np.iinfo(str(dtype))
-            values = np.rint(np.clip(values, ends.min, ends.max))
-        return values.astype(dtype)
+        return as_stored(values, self._run.record.dtype or np.float32)
 
 
 def saved(pictures: Iterable[np.ndarray], folder: Path) -> int:

@@ -1,4 +1,4 @@
-"""Files without loss: what the examples take, beside what the bound says and other compressors make."""
+"""Files of blocks: what the examples take, beside what the bound says and other compressors make."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from latentia.data.splits import spread
 from latentia.evaluation.subject import Subject
 from latentia.evaluation.topics.likelihood import unfit
 from latentia.metrics.figures import Figure, Unmeasurable
-from latentia.runs.coder import codable, two_valued
-from latentia.runs.compression import Compressed, in_memory, others
+from latentia.runs.coder import codable, quick, two_valued
+from latentia.runs.compression import Compressed, Written, in_memory, others
 
 if TYPE_CHECKING:
     from latentia.runs.run import Run
 
 MOST, VALUES = 1_000, 1 << 19
 """Examples that are written, at the most, and values of them."""
-BOUND, OWN = "the bound", "this run"
+BOUND, PRIOR, OWN = "the bound", "the prior over codes", "this run"
 NAMES = ("file_bits_per_dim", "file_overhead", "file_seconds")
 
 
 def has(run: Run) -> bool:
-    """Say whether a run writes files without loss.
+    """Say whether a run writes files of its examples, without loss or by codes.
 
     Args:
         run: the run.
@@ -48,11 +48,19 @@ def measure(subject: Subject) -> None:
     Args:
         subject: the run under assessment.
     """
-    if reason := unfit(subject):
+    if reason := unfit(subject) or _unready(subject):
         subject.ledger.missing.update(dict.fromkeys(NAMES, reason))
         return
     with on_cpu(subject.run):
         subject.ledger.measure(NAMES, partial(_written, subject))
+
+
+def _unready(subject: Subject) -> str:
+    """Say what is to be fitted first, which takes minutes."""
+    if quick(subject.run):
+        return ""
+    path = subject.run.folder.path
+    return f"no sampler is fitted to the codes; run latentia sample {path} --sampler autoregressive"
 
 
 @contextlib.contextmanager
@@ -86,30 +94,40 @@ def _written(subject: Subject) -> Mapping[str, Figure]:
     between = time.perf_counter()
     back = np.concatenate(list(Compressed(run, io.BytesIO(content), "the file").read()))
     seconds = (between - started, time.perf_counter() - between)
-    if not np.array_equal(back, x, equal_nan=x.dtype.kind == "f"):
+    if not coder.loss and not np.array_equal(back, x, equal_nan=x.dtype.kind == "f"):
         raise Unmeasurable("what came back of the file is not what was written")
     values = written.count * written.entries
-    bits = {BOUND: written.bound / values, OWN: 8 * written.size / values}
-    bits |= {name: 8 * size / values for name, size in others(run, x).items()}
+    bound = PRIOR if coder.loss else BOUND
+    bits = {bound: written.bound / values, OWN: 8 * written.size / values}
+    if not coder.loss:
+        bits |= {name: 8 * size / values for name, size in others(run, x).items()}
     bits = {
         name: float(each) for name, each in bits.items() if math.isfinite(each)
     }  # a bound needs a latent drawn
-    two = ", grey values as the nearer of two" * bool(run.model.binary)
-    how = (
-        f"bits for each value of {written.count:,} examples{two}, all bytes of a file counted, the model's "
-        f"weights not. {BOUND}: -ELBO at the latents that they were coded with, in whole numbers; {OWN}: "
-        f"{written.size:,} bytes, read back value by value; others: the same examples as one stream, or as "
-        "one picture"
-    )
     figure = partial(Figure, split=subject.split, error=None, examples=written.count, better="lower")
+    how = _protocol(run, written)
     found = {
         NAMES[0]: figure(tuple(bits.values()), "bits", protocol=how, parts=tuple(bits)),
         NAMES[2]: figure(
             seconds, "s", parts=("to write", "to read"), protocol="seconds of the clock, on the CPU as it was"
         ),
     }
-    if BOUND in bits:
-        over = 100 * (bits[OWN] / bits[BOUND] - 1)
-        what = "what the file takes above the bound, of the bound; header, blocks and checksums count"
+    if bound in bits:
+        over = 100 * (bits[OWN] / bits[bound] - 1)
+        what = f"what the file takes above {bound}, of that; header, blocks and checksums count"
         found[NAMES[1]] = figure(over, "%", protocol=what)
     return found
+
+
+def _protocol(run: Run, written: Written) -> str:
+    two = ", grey values as the nearer of two" * bool(run.model.binary)
+    how = (
+        f"bits for each value of {written.count:,} examples{two}, all bytes of a file counted, the model's "
+        f"weights not. {OWN}: {written.size:,} bytes"
+    )
+    if written.loss:
+        return f"{how}, which hold codes alone, so that examples come back with loss: {written.loss}"
+    return (
+        f"{how}, read back value by value; {BOUND}: {written.costs} at the latents that they were coded "
+        "with, in whole numbers; others: the same examples as one stream, or as one picture"
+    )

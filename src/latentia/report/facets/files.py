@@ -1,4 +1,4 @@
-"""Files without loss: what examples take, beside the bound and other compressors."""
+"""Files without loss, or by codes: what examples take, beside the bound and other compressors."""
 
 from __future__ import annotations
 
@@ -33,10 +33,18 @@ def sections(study: Study, view: View) -> list[Section]:
         else Row(name, (number(value), signed(100 * (value / own - 1))))
         for name, value in by_name.items()
     )
-    lead = f"{bits.examples:,} {bits.split} {study.inputs.noun} as a file without loss, value by value"
+    loss = files.PRIOR in by_name
+    kind = (
+        "a file of their codes, of which they come back with loss"
+        if loss
+        else "a file without loss, value by value"
+    )
+    lead = f"{bits.examples:,} {bits.split} {study.inputs.noun} as {kind}"
     if "file_overhead" in figures:
-        lead += f": {number(own)} bits per dimension, {figures['file_overhead'].value:.2f} % above the bound"
+        lead += f": {number(own)} bits per dimension, {figures['file_overhead'].value:.2f} % above "
+        lead += files.PRIOR if loss else files.BOUND
     if seconds is not None and isinstance(seconds.value, tuple):
         lead += f"; {seconds.value[0]:.1f} s to write, {seconds.value[1]:.1f} s to read"
     lead += ". The model's weights, without which nothing can be read, are not counted."
-    return [Section("files", "As files without loss", lead, facts=rows, columns=COLUMNS, rows="Code")]
+    title = "As files of codes" if loss else "As files without loss"
+    return [Section("files", title, lead, facts=rows, columns=COLUMNS, rows="Code")]
