@@ -204,7 +204,7 @@ def test_without_the_extra_it_says_what_to_install(levels, x, monkeypatch):
     ids=["dense", "convolutional"],
 )
 def test_a_hierarchy_is_coded_level_by_level_near_its_bound(network, sizes, x, tmp_path):
-    model = {"name": "hierarchical_vae", "levels": sizes}
+    model: Any = {"name": "hierarchical_vae", "levels": sizes}
     run = latentia.train(
         "digits", out=tmp_path / "run", model=model, network=network, likelihood="discretised_logistic",
         epochs=8, quiet=True,
