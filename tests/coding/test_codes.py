@@ -30,10 +30,10 @@ def transformer(size, length, seed=0):
     return network
 
 
-def bits(prior, codes):
-    return np.sum(
-        [cost(*masses.choices(codes[:, at])) for at, masses in enumerate(prior.masses(codes))], axis=0
-    )
+def choices(prior, codes):
+    """Give the choices and the probabilities that codes are coded by, `(places, rounds, B)`."""
+    parts = [masses.choices(codes[:, at]) for at, masses in enumerate(prior.masses(codes))]
+    return np.stack([bits for bits, _ in parts]), np.stack([chances for _, chances in parts])
 
 
 def test_the_exact_prior_is_the_float_one_in_any_batch():
@@ -43,9 +43,11 @@ def test_the_exact_prior_is_the_float_one_in_any_batch():
     with torch.no_grad():
         odds = network(torch.from_numpy(codes)).log_softmax(-1)
     want = -odds.gather(-1, torch.from_numpy(codes)[..., None])[..., 0].sum(1).numpy() / math.log(2)
-    found = bits(prior, codes)
+    bits, chances = choices(prior, codes)
+    found = cost(bits.reshape(-1, 40), chances.reshape(-1, 40))
     assert np.abs(found - want).max() < 0.05 and abs(found.mean() / want.mean() - 1) < 1e-3
-    assert (np.concatenate([bits(prior, codes[at : at + 1]) for at in range(40)]) == found).all()
+    alone = [choices(prior, codes[at : at + 1])[1] for at in range(40)]
+    assert (np.concatenate(alone, axis=-1) == chances).all()
 
 
 def test_a_prior_of_too_many_codes_is_refused():
