@@ -4,8 +4,17 @@ By codes: models whose latents are codes. With loss: rounded latents of pictures
 probability is computed in whole numbers, so that a file decodes on any machine.
 """
 
+from latentia.coding.coder import Compressor
 from latentia.coding.codes import CodeCoder, check_codes
-from latentia.coding.compressor import Compressor, symbols_of
+from latentia.coding.compressor import BitsBackCompressor, symbols_of
 from latentia.coding.pictures import PictureCoder, lossy
 
-__all__ = ["CodeCoder", "Compressor", "PictureCoder", "check_codes", "lossy", "symbols_of"]
+__all__ = [
+    "BitsBackCompressor",
+    "CodeCoder",
+    "Compressor",
+    "PictureCoder",
+    "check_codes",
+    "lossy",
+    "symbols_of",
+]

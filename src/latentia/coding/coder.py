@@ -12,7 +12,7 @@ from latentia.coding.bitsback import Block
 from latentia.coding.stamp import Stamped
 
 
-class ExampleCoder(Stamped):
+class Compressor(Stamped):
     """Codes blocks of examples, each of which is read by itself.
 
     Attributes:

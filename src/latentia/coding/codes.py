@@ -16,7 +16,7 @@ from torch import nn
 from latentia.coding import code_prior
 from latentia.coding.bitsback import Block, popped, stack_of
 from latentia.coding.code_prior import CodePrior
-from latentia.coding.coder import ExampleCoder
+from latentia.coding.coder import Compressor
 from latentia.coding.curves import GRID_BITS, VALUE_BITS, activation, activation_table
 from latentia.coding.exact import OUT_BITS, WEIGHT_BITS, ExactNetwork, activations_of
 from latentia.coding.masses import RARE, Masses, Row, cost
@@ -37,7 +37,7 @@ PROBES = 2
 Choices = tuple[np.ndarray, np.ndarray]
 
 
-class CodeCoder(ExampleCoder):
+class CodeCoder(Compressor):
     """Codes the examples of a model whose latents are codes.
 
     Where `symbols` says what the data are, x is coded given the codes and comes back value by value: the
@@ -116,11 +116,11 @@ class CodeCoder(ExampleCoder):
         return cls(model, symbols, code_prior.shape_of(network), tables, loss)
 
     def of(self, raw: np.ndarray, first: int = 0) -> np.ndarray:
-        """Give the data's symbols, or the codes where these are all; see `ExampleCoder`."""
+        """Give the data's symbols, or the codes where these are all; see `Compressor`."""
         return self._chosen(raw) if self.symbols is None else self.symbols.of(raw, first)
 
     def values(self, symbols: np.ndarray, dtype: Any) -> np.ndarray:
-        """Give the data of symbols, or what the decoder makes of codes; see `ExampleCoder`."""
+        """Give the data of symbols, or what the decoder makes of codes; see `Compressor`."""
         if self.symbols is not None:
             return self.symbols.values(symbols, dtype)
         return self.show(self._shaped(symbols), dtype).reshape(len(symbols), -1)
@@ -134,7 +134,7 @@ class CodeCoder(ExampleCoder):
     def encode(
         self, blocks: Sequence[np.ndarray], advance: Callable[[int], object] | None = None
     ) -> list[Block]:
-        """Code blocks one after the other; see `ExampleCoder`."""
+        """Code blocks one after the other; see `Compressor`."""
         return [self._encoded(x, advance) for x in blocks]
 
     def _encoded(self, x: np.ndarray, advance: Callable[[int], object] | None) -> Block:
@@ -166,7 +166,7 @@ class CodeCoder(ExampleCoder):
         counts: Sequence[int],
         advance: Callable[[int], object] | None = None,
     ) -> list[np.ndarray | None]:
-        """Give back blocks one after the other; see `ExampleCoder`."""
+        """Give back blocks one after the other; see `Compressor`."""
         return [self._decoded(block, count, advance) for block, count in zip(blocks, counts, strict=True)]
 
     def _decoded(

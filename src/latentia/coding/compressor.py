@@ -11,7 +11,7 @@ from torch import nn
 
 from latentia.coding import bitsback
 from latentia.coding.bitsback import Block, Model, Walk
-from latentia.coding.coder import ExampleCoder
+from latentia.coding.coder import Compressor
 from latentia.coding.columns import TableSymbols
 from latentia.coding.curves import (
     COARSE,
@@ -57,7 +57,7 @@ PROBES = 4
 """Examples whose coding is compared when a coder is opened."""
 
 
-class Compressor(Model, ExampleCoder):
+class BitsBackCompressor(Model, Compressor):
     """Codes the examples of a VAE with a Gaussian posterior and a standard normal prior.
 
     Attributes:
@@ -99,7 +99,7 @@ class Compressor(Model, ExampleCoder):
         self._inverse = Powers(self.tables["inverse_sigma"], int(LOG_VARIANCES[0] * COARSE))
 
     @classmethod
-    def make(cls, model: Any, symbols: Symbols, x: np.ndarray | None = None) -> Compressor:
+    def make(cls, model: Any, symbols: Symbols, x: np.ndarray | None = None) -> BitsBackCompressor:
         """Make the coder of a trained model.
 
         Args:
@@ -124,17 +124,17 @@ class Compressor(Model, ExampleCoder):
         return cls(model, symbols, bits, {**own, **tables_of(model, bits)})
 
     def of(self, raw: np.ndarray, first: int = 0) -> np.ndarray:
-        """Give the symbols of data; see `ExampleCoder`."""
+        """Give the symbols of data; see `Compressor`."""
         return self.symbols.of(raw, first)
 
     def values(self, symbols: np.ndarray, dtype: Any) -> np.ndarray:
-        """Give the data of symbols; see `ExampleCoder`."""
+        """Give the data of symbols; see `Compressor`."""
         return self.symbols.values(symbols, dtype)
 
     def encode(
         self, blocks: Sequence[np.ndarray], advance: Callable[[int], object] | None = None
     ) -> list[Block]:
-        """Code blocks side by side; see `ExampleCoder`."""
+        """Code blocks side by side; see `Compressor`."""
         return bitsback.encode(self, blocks, advance)
 
     def decode(
@@ -143,7 +143,7 @@ class Compressor(Model, ExampleCoder):
         counts: Sequence[int],
         advance: Callable[[int], object] | None = None,
     ) -> list[np.ndarray | None]:
-        """Give blocks back, side by side; see `ExampleCoder`."""
+        """Give blocks back, side by side; see `Compressor`."""
         return bitsback.decode(self, blocks, counts, advance)
 
     def posterior(self, x: np.ndarray) -> np.ndarray:
@@ -234,7 +234,7 @@ class Compressor(Model, ExampleCoder):
 
 
 class _Walk(Walk):
-    def __init__(self, coder: Compressor, steps: Steps) -> None:
+    def __init__(self, coder: BitsBackCompressor, steps: Steps) -> None:
         self._coder, self._steps = coder, steps
         self._numbers = steps.numbers()
         self.z = np.empty((0 if self._numbers is None else len(self._numbers), 0), np.int64)

@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from latentia.coding import PictureCoder, lossy
-from latentia.coding.coder import ExampleCoder
+from latentia.coding import Compressor, PictureCoder, lossy
 from latentia.core import storage
 from latentia.core.errors import ConfigError, LatentiaError
 from latentia.runs import coder, compression, pictures
@@ -150,8 +149,8 @@ class Applied(Owned):
         return whole if draws else whole[0]
 
     @cached_property
-    def compressor(self) -> ExampleCoder:
-        """What codes examples without loss, or by codes; see `latentia.runs.coder.compressor_of`."""
+    def compressor(self) -> Compressor:
+        """What codes examples without loss; see `latentia.runs.coder.compressor_of`."""
         return coder.compressor_of(self)
 
     @cached_property

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import torch
 
-from latentia.coding import CodeCoder, Compressor, PictureCoder, check_codes, symbols_of
-from latentia.coding.coder import ExampleCoder
+from latentia.coding import BitsBackCompressor, CodeCoder, Compressor, PictureCoder, check_codes, symbols_of
 from latentia.coding.container import writer_of
 from latentia.coding.symbols import Symbols
 from latentia.core import storage
@@ -29,10 +28,10 @@ AUTOREGRESSIVE = "autoregressive"
 """The sampler whose probabilities codes are coded by."""
 
 
-C = TypeVar("C", Compressor, CodeCoder, PictureCoder)
+C = TypeVar("C", BitsBackCompressor, CodeCoder, PictureCoder)
 
 
-def compressor_of(run: Applied) -> ExampleCoder:
+def compressor_of(run: Applied) -> Compressor:
     """Give what codes a run's examples, kept in its folder; its tables belong to every file.
 
     Args:
@@ -48,11 +47,11 @@ def compressor_of(run: Applied) -> ExampleCoder:
     if run.model.coder is not None:
         return _code_coder(run)
 
-    def make() -> Compressor:
-        return Compressor.make(run.model, _symbols(run), _shown(run))
+    def make() -> BitsBackCompressor:
+        return BitsBackCompressor.make(run.model, _symbols(run), _shown(run))
 
-    def kept(header: dict[str, Any], tables: dict[str, np.ndarray]) -> Compressor:
-        return Compressor(run.model, _symbols(run), int(header["cell_bits"]), tables)
+    def kept(header: dict[str, Any], tables: dict[str, np.ndarray]) -> BitsBackCompressor:
+        return BitsBackCompressor(run.model, _symbols(run), int(header["cell_bits"]), tables)
 
     return _coder(run, make, kept)
 
@@ -164,7 +163,7 @@ def _coder(
     return coder
 
 
-def check_writer(name: bytes, coder: ExampleCoder | PictureCoder, where: str) -> None:
+def check_writer(name: bytes, coder: Compressor | PictureCoder, where: str) -> None:
     """Refuse a file that another coder wrote.
 
     Args:

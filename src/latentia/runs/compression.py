@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
-from latentia.coding.coder import ExampleCoder
+from latentia.coding import Compressor
 from latentia.coding.container import MOST, Header, Reader, crc, packed
 from latentia.core import progress, storage
 from latentia.core.errors import ConfigError, DataError
@@ -50,7 +50,7 @@ class Written:
     loss: str = ""
 
     @classmethod
-    def of(cls, coder: ExampleCoder, header: Header, size: int, bound: float) -> Written:
+    def of(cls, coder: Compressor, header: Header, size: int, bound: float) -> Written:
         """Say what was written by a coder: so many bytes, which would take so many bits by the bound."""
         return cls(header.count, size, int(np.prod(coder.event)), bound, coder.costs, coder.loss)
 
@@ -143,7 +143,7 @@ def others(run: Applied, x: np.ndarray) -> dict[str, int]:
     return peers(x, np.ascontiguousarray(bits).tobytes(), two)
 
 
-def to_bytes(coder: ExampleCoder, x: np.ndarray, *, block: int = BLOCK) -> bytes:
+def to_bytes(coder: Compressor, x: np.ndarray, *, block: int = BLOCK) -> bytes:
     """Give the content that `compress` would write.
 
     Args:
@@ -157,7 +157,7 @@ def to_bytes(coder: ExampleCoder, x: np.ndarray, *, block: int = BLOCK) -> bytes
     return in_memory(coder, x, block=block)[0]
 
 
-def in_memory(coder: ExampleCoder, x: np.ndarray, *, block: int = BLOCK) -> tuple[bytes, Written]:
+def in_memory(coder: Compressor, x: np.ndarray, *, block: int = BLOCK) -> tuple[bytes, Written]:
     """Give the content that `compress` would write, and what it says of it.
 
     Args:
@@ -174,7 +174,7 @@ def in_memory(coder: ExampleCoder, x: np.ndarray, *, block: int = BLOCK) -> tupl
     return handle.getvalue(), Written.of(coder, header, handle.tell(), bound)
 
 
-def _header(coder: ExampleCoder, x: Examples, block: int) -> Header:
+def _header(coder: Compressor, x: Examples, block: int) -> Header:
     if not 1 <= block <= MOST:
         raise ConfigError(f"a block holds from 1 to {MOST} examples, not {block}")
     if not len(x):
@@ -186,7 +186,7 @@ def _header(coder: ExampleCoder, x: Examples, block: int) -> Header:
 
 
 def _write(
-    coder: ExampleCoder, header: Header, x: Examples, handle: BinaryIO, started: int, quiet: bool
+    coder: Compressor, header: Header, x: Examples, handle: BinaryIO, started: int, quiet: bool
 ) -> float:
     """Write the blocks from one on, and give what all examples cost by the bound."""
     cost, drawn = 0.0, 0
@@ -202,7 +202,7 @@ def _write(
     return cost / drawn * header.count if drawn else float("nan")
 
 
-def _read(coder: ExampleCoder, x: Examples, low: int, high: int) -> np.ndarray:
+def _read(coder: Compressor, x: Examples, low: int, high: int) -> np.ndarray:
     return coder.of(np.asarray(x[low:high]).reshape(high - low, -1), low)
 
 
