@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
+import torch
 from scipy.stats import multivariate_normal
 
 from latentia.core.errors import ConfigError
+from latentia.core.threads import shared_out, using
 from latentia.data import load
-from latentia.runs import anomaly
-from latentia.runs.anomaly import METHODS, AnomalyScorer
+from latentia.runs import anomaly, inputs
+from latentia.runs.anomaly import IN_NATS, METHODS, AnomalyScorer
+from latentia.runs.density import totals
 from latentia.runs.fitting import fit
 from latentia.runs.neighbours import NEIGHBOURS, Neighbours, Tail
 
@@ -65,6 +70,38 @@ def test_many_rows_are_scored_in_parts_as_they_are_together(scorer, rows, method
     assert np.array_equal(scorer.score(x, method=method), scores)
     parts = scorer.explain(x, method=method)
     assert np.array_equal(parts.entries, whole.entries) and np.array_equal(parts.latent, whole.latent)
+
+
+@pytest.mark.parametrize("method", IN_NATS)
+def test_threads_share_out_parts_and_change_nothing(scorer, rows, method, monkeypatch):
+    with using(1):
+        want = scorer.score(rows, method=method)
+    monkeypatch.setattr(anomaly, "PART", 64)
+    seen = set()
+    monkeypatch.setattr(anomaly, "totals", lambda parts: (seen.add(threading.get_ident()), totals(parts))[1])
+    with using(3):
+        assert np.array_equal(scorer.score(rows, method=method), want)
+        assert torch.get_num_threads() == 3
+    assert threading.get_ident() not in seen
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_no_example_is_lost_where_few_are_worked_on_at_once(scorer, rows, method, monkeypatch):
+    want = scorer.score(rows, method=method)
+    monkeypatch.setattr(inputs, "VALUES", 7 * 6)
+    assert scorer.model.inference.chunk == 7
+    found = scorer.score(rows[:100], method=method)
+    assert found.shape == (100,) and np.allclose(found, want[:100], rtol=1e-4, atol=1e-5)
+    assert len(scorer.explain(rows[:100], method=method).score) == 100
+
+
+def test_what_fails_in_a_thread_is_raised_and_order_is_kept():
+    with using(2):
+        assert shared_out(lambda at: at * at, iter(range(9))) == [at * at for at in range(9)]
+        with pytest.raises(ZeroDivisionError):
+            shared_out(lambda at: 1 // (3 - at), iter(range(9)))
+        assert torch.get_num_threads() == 2
+        assert shared_out(lambda at: at, iter([])) == []
 
 
 def test_the_aggregate_posterior_is_the_mean_of_the_training_posteriors(scorer):

@@ -105,7 +105,9 @@ class Denoiser(OneToOneFeatureMixin, TransformerMixin, LatentEstimator):
         """
         x, c = self._given(X)
         with plainly():
-            clean = self.model_.inference.reconstruct(padded(x), c)[: len(x)]
+            inner = self.model_.inference
+            whole, told = (None if part is None else padded(part, inner.chunk) for part in (x, c))
+            clean = inner.reconstruct(whole, told)[: len(x)]
             if len(self.model_.event) == 1 and not is_frame(X):
                 return clean.astype(float_type(X))
             return self.model_.outward(clean)

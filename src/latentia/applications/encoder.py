@@ -126,7 +126,9 @@ class LatentEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensitySc
             Shape `(N, latent_dim)`; a grid of latents flat.
         """
         x, c = self._given(X)
-        z = self.model_.inference.encode(padded(x), c)[: len(x)].reshape(len(x), -1)
+        inner = self.model_.inference
+        whole, told = (None if part is None else padded(part, inner.chunk) for part in (x, c))
+        z = inner.encode(whole, told)[: len(x)].reshape(len(x), -1)
         return z.astype(float_type(X))
 
     def inverse_transform(self, X: Any) -> Any:
@@ -142,8 +144,9 @@ class LatentEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensitySc
 
         check_is_fitted(self, "model_")
         z = check_array(X, dtype="float32")
+        inner = self.model_.inference
         with plainly():
-            return self.model_.outward(self.model_.inference.decode(padded(z))[: len(z)])
+            return self.model_.outward(inner.decode(padded(z, inner.chunk))[: len(z)])
 
     def score_samples(self, X: Any) -> np.ndarray:
         """Estimate log p(x) of each example, importance-weighted; a lower bound.

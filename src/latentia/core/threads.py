@@ -12,12 +12,19 @@ import contextlib
 import os
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
+from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from torch import Tensor, nn
+
+Part = TypeVar("Part")
+Made = TypeVar("Made")
 
 SPIN = 10_000
 """Turns that GNU's OpenMP waits before it lets a thread sleep; its own default is 300,000."""
@@ -93,6 +100,39 @@ def threads_for(operations: float) -> int:
 
     fed = min(torch.get_num_threads(), int(operations / FEEDS))
     return max(1, min(fed, round(idle_cores()))) if fed > 1 else 1
+
+
+def shared_out(work: Callable[[Part], Made], parts: Iterator[Part]) -> list[Made]:
+    """Do the same work on many parts, as many of them at once as torch would take threads.
+
+    Small networks are made of pieces too short to be shared among threads: each thread has a part of its own,
+    and torch shares nothing meanwhile. What comes out is the same to the bit where products of matrices do
+    not depend on the number of threads. One part alone is computed as ever.
+
+    Args:
+        work: what is done; called from several threads.
+        parts: what it is given; not read further ahead than there are threads.
+
+    Returns:
+        What came of each part, in their order.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
+    import torch
+
+    count = torch.get_num_threads()
+    first = list(islice(parts, 2))
+    if count == 1 or len(first) < 2:
+        return [work(part) for part in chain(first, parts)]
+    made: list[Made] = []
+    with using(1), ThreadPoolExecutor(count, "latentia-part") as pool:
+        begun: deque[Future[Made]] = deque()
+        for part in chain(first, parts):
+            if len(begun) == count:
+                made.append(begun.popleft().result())
+            begun.append(pool.submit(work, part))
+        made += [future.result() for future in begun]
+    return made
 
 
 def idle_cores() -> float:

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from latentia.core.errors import ConfigError, nearest
 from latentia.core.memory import kept_memory
+from latentia.core.threads import shared_out
 from latentia.runs.density import blocks_of, nats, totals
 from latentia.runs.features import View, deviation_of, owner_of, seen
 from latentia.runs.inputs import CHUNK
@@ -189,8 +190,16 @@ class AnomalyScorer:
             ConfigError: if there is no such score, or the model has none of its kind.
         """
         self.check(method)
+
+        def work(part: tuple[Any, np.ndarray | None]) -> np.ndarray:
+            return self._score(*part, method)
+
         with kept_memory(self.model.device):
-            return np.concatenate([self._score(*part, method) for part in _parts(x, c)])
+            if (
+                method in IN_NATS and self.model.device.type == "cpu"
+            ):  # the others' search has its own threads
+                return np.concatenate(shared_out(work, _parts(x, c)))
+            return np.concatenate([work(part) for part in _parts(x, c)])
 
     def _score(self, x: Any, c: np.ndarray | None, method: str) -> np.ndarray:
         if method in IN_NATS:

@@ -20,7 +20,6 @@ from latentia.runs.data import Owned
 from latentia.runs.exchange import is_frame
 from latentia.runs.features import owner_of
 from latentia.runs.imputation import SAMPLES, impute
-from latentia.runs.inputs import CHUNK
 
 DECODINGS = 50
 """About how often a held-out example is decoded to learn how it scores by every method."""
@@ -88,7 +87,8 @@ class Applied(Owned):
         """
         size, splits = math.prod(self.event), self.dataset.splits
         train, aside = len(splits["train"]), len(splits["validation"]) or len(splits["train"])
-        whole = -(-min(aside, HELD_OUT) // CHUNK) * CHUNK  # few examples are filled up to a block
+        block = self.inference.chunk
+        whole = -(-min(aside, HELD_OUT) // block) * block  # few examples are filled up to a block
         learned = (train + DECODINGS * whole) * size
         owner = owner_of(self)
         features = size if owner is None else len(owner)  # a category is as many as it has words

@@ -8,10 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from latentia.runs.inputs import CHUNK
 
-
-def padded(x: np.ndarray, size: int = CHUNK) -> np.ndarray:
+def padded(x: np.ndarray, size: int) -> np.ndarray:
     """Fill examples up to whole blocks with the last one.
 
     In blocks of one size products of matrices are the same to the bit. Those of another size differ in their
@@ -19,7 +17,7 @@ def padded(x: np.ndarray, size: int = CHUNK) -> np.ndarray:
 
     Args:
         x: examples, shape `(N, ...)`.
-        size: examples in a block.
+        size: examples in a block: a model's `chunk`, or what divides it.
 
     Returns:
         As many as the size divides.

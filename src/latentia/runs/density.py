@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,11 +17,12 @@ from latentia.metrics.terms import stream
 from latentia.probability import entries
 from latentia.probability.observed import weighted
 from latentia.runs.blocks import padded, shared_draws
-from latentia.runs.inputs import CHUNK
 from latentia.runs.model import Trained
 
 DRAWS = 16
 """Latents of each example."""
+_DRAWING = threading.Lock()
+"""torch's generator is the process's, and blocks are computed in several threads."""
 
 
 @torch.no_grad()
@@ -51,7 +53,7 @@ def nats(
             own = -entries(model.model.decode(q.mean, told), part)
             yield own[:count], own.new_zeros(count)
             continue
-        with seeded(stream(0, "anomaly")):
+        with _DRAWING, seeded(stream(0, "anomaly")):
             z = shared_draws(q, draws)
         fit = entries(model.model.decode(z, told), part)
         prior = aggregate if score == "density" and aggregate else model.model.prior(told).log_prob
@@ -134,8 +136,9 @@ def blocks_of(model: Trained, x: Any, c: np.ndarray | None) -> Iterator[tuple[Te
     """
     inner = model.inference
     told = inner.conditions(inner.complete(x, c), len(x))
-    for start in range(0, len(x), CHUNK):
-        block = np.asarray(x[start : start + CHUNK])
-        part = next(iter(inner.prepare(padded(block))))
-        c_part = None if told is None else inner.tensor(padded(told[start : start + CHUNK]))
+    size = inner.chunk
+    for start in range(0, len(x), size):
+        block = np.asarray(x[start : start + size])
+        (part,) = inner.prepare(padded(block, size))
+        c_part = None if told is None else inner.tensor(padded(told[start : start + size], size))
         yield part, c_part, len(block)

@@ -21,6 +21,8 @@ from latentia.data.shards import Examples, as_examples
 
 CHUNK = 512
 """Examples that are computed at once, at the most."""
+ROWS = 1024
+"""Rows of a table, whose networks are so small that calling them costs as much as computing."""
 VALUES = 1 << 26
 """Numbers of examples that are computed at once, about, at the most."""
 
@@ -75,7 +77,8 @@ class Inputs:
     @property
     def chunk(self) -> int:
         """How many examples are worked on together: fewer where they are large, as clips are."""
-        return max(1, min(CHUNK, VALUES // math.prod(self.event)))
+        most = ROWS if len(self.event) == 1 else CHUNK
+        return max(1, min(most, VALUES // math.prod(self.event)))
 
     def count(self, x: Examples) -> int:
         """Say how many examples these are: one may come without N."""
