@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     "--run", type=click.Path(path_type=Path), help="The run that wrote it; found here, if not given."
 )
 @click.option("--rows", help="Some of the examples, such as 512:768, counted from 0; all by default.")
+@click.option("--resume", is_flag=True, help="Go on with what was interrupted, of a whole file as .npy.")
 @click.option(
     "-o",
     "--output",
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     required=True,
     help="A .png, .npy, .npz, .csv or .parquet file; of pictures with loss also a new folder.",
 )
-def command(file: Path, run: Path | None, rows: str | None, output: Path) -> None:
+def command(file: Path, run: Path | None, rows: str | None, resume: bool, output: Path) -> None:
     """Give back the examples of FILE, which 'latentia compress' wrote.
 
     Pictures of any sizes, which come with loss, become numbered .png files of a new folder. Of a file that
@@ -36,6 +37,8 @@ def command(file: Path, run: Path | None, rows: str | None, output: Path) -> Non
     """
     if output.suffix:
         check_output(output)
+    if resume and (rows is not None or output.suffix.lower() != ".npy"):
+        raise click.UsageError("--resume is for a whole file as .npy: end the name so, and leave out --rows")
     import numpy as np
 
     from latentia.api import open_run
@@ -45,6 +48,8 @@ def command(file: Path, run: Path | None, rows: str | None, output: Path) -> Non
 
     opened = open_run(run_of(file) if run is None else run, device="cpu")
     if lossy(opened.model):
+        if resume:
+            raise click.UsageError("--resume is for files without loss; leave it out")
         _pictures(file, opened, rows, output)
         return
     check_output(output)
@@ -55,7 +60,13 @@ def command(file: Path, run: Path | None, rows: str | None, output: Path) -> Non
         if found.loss:
             click.echo("of codes: examples come back with loss, as the decoder has them")
         if output.suffix.lower() == ".npy":
-            shape = found.save(output, *ends, quiet=False)
+            try:
+                shape = found.save(output, *ends, resume=resume, quiet=False)
+            except KeyboardInterrupt:
+                click.echo(
+                    "interrupted; what is done stays: go on with the same command and --resume", err=True
+                )
+                click.get_current_context().exit(130)
             click.echo(f"{output}: {'x'.join(map(str, shape))}")
             return
         examples = np.concatenate(list(found.read(*ends, quiet=False)))

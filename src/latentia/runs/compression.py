@@ -17,7 +17,7 @@ from latentia.coding.container import MOST, Header, Reader, crc, packed
 from latentia.core import progress, storage
 from latentia.core.errors import ConfigError, DataError
 from latentia.runs.coder import check_writer
-from latentia.runs.unfinished import growing
+from latentia.runs.unfinished import Rows, growing
 
 if TYPE_CHECKING:
     from latentia.data.shards import Examples
@@ -263,31 +263,68 @@ class Compressed:
                 symbols = self._decoded(group, advance)
                 low = max(first - group[0] * self.header.block, 0)
                 high = end - group[0] * self.header.block
-                values = self._coder.values(symbols[low:high], self._run.record.dtype or np.float32)
+                values = self._coder.values(symbols[low:high], self._dtype)
                 yield values.reshape(-1, *self.header.event)
 
-    def save(self, path: Path, first: int, end: int, *, quiet: bool = True) -> tuple[int, ...]:
+    def save(
+        self, path: Path, first: int, end: int, *, resume: bool = False, quiet: bool = True
+    ) -> tuple[int, ...]:
         """Write examples as a .npy, of which only some are in memory at once.
+
+        What is done stands in a file beside it, `.NAME.part`, until all is.
 
         Args:
             path: the file.
             first: as `read`.
             end: as `read`.
+            resume: go on with what an earlier call left: a block stays if its examples are those of the file.
             quiet: show no progress bar.
 
         Returns:
             The shape of the array.
+
+        Raises:
+            ConfigError: if only some of the examples are to be gone on with, or such as come with loss.
+            DataError: if a block is damaged.
+            LatentiaError: if the file cannot be written.
         """
-        shape: tuple[int, ...] = ()
-        with storage.atomic_write(path) as handle:
-            for part in self.read(first, end, quiet=quiet):
-                made = np.ascontiguousarray(self._run.record.layout.restore(part))
-                if not shape:
-                    shape = (end - first, *made.shape[1:])
-                    what = {"descr": made.dtype.str, "fortran_order": False, "shape": shape}
-                    np.lib.format.write_array_header_2_0(handle, what)
-                handle.write(made.data)
-        return shape
+        whole = (first, end) == (0, self.header.count)
+        if resume and (self.loss or not whole):
+            these = "come back with loss" if self.loss else "are some of them"
+            raise ConfigError(
+                f"--resume is for all examples of a file without loss, and these {these}; leave it out"
+            )
+        if whole:
+            self._reader.check_end()
+        storage.check_writable(path)
+        one = self._restored(np.zeros((1, *self.header.event), self._dtype))
+        rows = Rows(one.dtype, (end - first, *one.shape[1:]), self.header.block, self._check)
+
+        def same(number: int, check: int) -> bool:
+            return self._reader.check(number) == check
+
+        options = "another run, or a file of another size"
+        with growing(path, rows, rows.reader, same, resume=resume, options=options) as (handle, started):
+            if first + started * self.header.block < end:
+                for part in self.read(first + started * self.header.block, end, quiet=quiet):
+                    handle.write(self._restored(part).data)
+                    handle.flush()  # what is done stays when the process is killed
+        return rows.shape
+
+    @property
+    def _dtype(self) -> np.dtype:
+        return np.dtype(self._run.record.dtype or np.float32)
+
+    def _restored(self, x: np.ndarray) -> np.ndarray:
+        return np.ascontiguousarray(self._run.record.layout.restore(x))
+
+    def _check(self, rows: np.ndarray) -> int:
+        """Give the CRC-32 of the symbols of examples that `save` wrote; -1 of what the run does not write."""
+        x = self._run.record.layout.arrange(rows, self.header.event).astype(self._dtype)
+        try:
+            return crc(self._coder.of(x.reshape(len(x), -1)))
+        except DataError:
+            return -1
 
     def _decoded(self, numbers: range, advance: Callable[[int], object]) -> np.ndarray:
         blocks, checks = zip(*map(self._reader.block, numbers), strict=True)
