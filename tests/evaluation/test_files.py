@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import latentia
-from latentia.coding import rates
+from latentia.coding import peers, rates
 from latentia.core.errors import DataError, MissingExtra
 from latentia.evaluation.records import Settings
 from latentia.evaluation.subject import Subject
@@ -62,7 +62,12 @@ def test_rows_of_a_table_stand_beside_their_csv(tmp_path):
     pytest.importorskip("pandas")
     run = opened(GOLDEN / "table", tmp_path)
     rows = np.load(GOLDEN / "table" / "examples.npy")
-    assert files.has(run) and set(compression.others(run, rows)) == {"gzip -9", "bz2 -9", "xz -9e"}
+    assert files.has(run) and set(compression.others(run, rows)) == {
+        "gzip -9",
+        "bz2 -9",
+        "xz -9e",
+        "zstd -22",
+    }
 
 
 @pytest.mark.parametrize(
@@ -166,3 +171,14 @@ def test_the_report_draws_the_curves_and_has_a_row_for_each_code(grey, curves):
     assert "20 test images as a file without loss, value by value: 1.020 bits per dimension" in section.lead
     assert "2.00 % above the bound; 0.5 s to write, 0.2 s to read" in section.lead
     assert not shown.sections(gather([grey], 0).studies[0], group.view)
+
+
+def test_zstd_is_left_out_where_nothing_installed_has_it(monkeypatch):
+    x = np.tile(np.arange(200, dtype=np.uint8), 50)
+    pyarrow = pytest.importorskip("pyarrow")
+    found = peers.peers(x, x.tobytes(), False)
+    content = pyarrow.Codec("zstd", compression_level=22).compress(x.tobytes(), asbytes=True)
+    assert found[peers.ZSTD] == len(content) < 300
+    assert pyarrow.decompress(content, len(x), "zstd", asbytes=True) == x.tobytes()
+    monkeypatch.setattr(peers, "installed", lambda package: False)
+    assert set(peers.peers(x, x.tobytes(), False)) == {"gzip -9", "bz2 -9", "xz -9e"}

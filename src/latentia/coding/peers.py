@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from latentia.core.extras import installed
+
 LARGEST_SIDE = 16_383
 """Pixels of a side that WebP allows."""
 
@@ -19,6 +21,8 @@ GENERAL: dict[str, Callable[[bytes], bytes]] = {
     "bz2 -9": lambda content: bz2.compress(content, 9),
     "xz -9e": lambda content: lzma.compress(content, preset=9 | lzma.PRESET_EXTREME),
 }
+ZSTD = "zstd -22"
+"""Zstandard at its highest level, by pyarrow, where that is installed: Python has none before 3.14."""
 
 PICTURES: dict[str, dict[str, Any]] = {
     "PNG": {"optimize": True},
@@ -38,11 +42,19 @@ def peers(x: np.ndarray, content: bytes, two: bool) -> dict[str, int]:
         Bytes of each: all examples as one stream, or side by side in pictures as large as may be.
     """
     found = {name: len(compress(content)) for name, compress in GENERAL.items()}
+    if installed("pyarrow"):
+        found[ZSTD] = _zstd(content)
     if x.ndim == 4 and x.shape[1] in (1, 3) and x.dtype == np.uint8:
         sheets = list(_sheets(x))
         for name, settings in PICTURES.items():
             found[name] = sum(_picture(sheet, name, two, settings) for sheet in sheets)
     return found
+
+
+def _zstd(content: bytes) -> int:
+    import pyarrow
+
+    return len(pyarrow.Codec("zstd", compression_level=22).compress(content, asbytes=True))
 
 
 def _sheets(x: np.ndarray) -> list[np.ndarray]:
