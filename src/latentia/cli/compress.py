@@ -30,8 +30,8 @@ BLOCK = 1024
 @click.option(
     "--compare",
     is_flag=True,
-    help="Say what gzip, bz2, xz, zstd, PNG and WebP make of the examples; of pictures with loss, what JPEG, WebP "
-    "and AVIF take at the same PSNR.",
+    help="Say what gzip, bz2, xz, zstd, PNG and WebP make of the examples; of pictures with loss, what JPEG, "
+    "WebP and AVIF take at the same PSNR.",
 )
 @skip_bad_option
 @click.option(
