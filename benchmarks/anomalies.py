@@ -91,13 +91,19 @@ def measure(path: Path, protocol: str, seed: int, methods: tuple[str, ...]) -> t
 
 
 def show(rows: list[Row], tables: int) -> None:
-    """Print the means over tables and seeds, and by table against the neighbours among the rows."""
-    print(f"\n| score | AUROC | AP | against kNN, by table | worst |\n|---|{'---:|' * 4}")
+    """Print the means, and those against kNN by table, with the standard error over tables."""
+    columns = ("score", "AUROC", "AP", "AUROC against kNN", "AP against kNN", "better on", "worst")
+    print(f"\n| {' | '.join(columns)} |\n|---|{'---:|' * (len(columns) - 1)}")
     for name in rows[0]:
         mean = np.array([row[name] for row in rows]).mean(axis=0)
-        each = np.array([row[name][0] - row["kNN"][0] for row in rows]).reshape(-1, tables).mean(axis=0)
-        beside = f"{each.mean():+.2f}, {(each > 0).sum()} of {tables} better"
-        print(f"| {name} | {mean[0]:.2f} | {mean[1]:.2f} | {beside} | {each.min():+.1f} |")
+        apart = np.array([np.subtract(row[name], row["kNN"]) for row in rows])
+        each = apart.reshape(-1, tables, 2).mean(axis=0)
+        error = each.std(axis=0, ddof=1) / tables**0.5 if tables > 1 else np.full(2, np.nan)
+        beside = " | ".join(
+            f"{one:+.2f} ± {by:.2f}" for one, by in zip(each.mean(axis=0), error, strict=True)
+        )
+        better = f"{(each[:, 0] > 0).sum()} of {tables}"
+        print(f"| {name} | {mean[0]:.2f} | {mean[1]:.2f} | {beside} | {better} | {each[:, 0].min():+.1f} |")
 
 
 def main() -> None:
