@@ -58,6 +58,15 @@ def words(request):
         yield
 
 
+@pytest.fixture(autouse=True)
+def usual_priority():
+    """What a test starts later has this process's priority: nothing may leave it at another one."""
+    policy = os.sched_getscheduler(0) if hasattr(os, "sched_getscheduler") else None
+    yield
+    if policy is not None:
+        assert os.sched_getscheduler(0) == policy, "a library has changed how this process is scheduled"
+
+
 @pytest.fixture(scope="session")
 def absent():
     """Skip a test for what this machine lacks; the continuous integration lacks nothing."""
