@@ -121,7 +121,7 @@ def test_runs_of_two_latents_show_them_and_decode_their_planes(planes_report):
 
 def test_a_run_of_two_latents_beside_others_is_not_mapped_by_pca(report_of, vae, plane, monkeypatch):
     """Without t-SNE, which is missing here, the page says what brings it."""
-    monkeypatch.setattr(maps, "_installed", lambda package: False)
+    monkeypatch.setattr(maps, "installed", lambda package: False)
     report = report_of(vae, plane)
     names = {path.name for path in (report.parent / "figures").iterdir()}
     assert {"map-itself.png", "map-pca.png"} <= names

@@ -78,24 +78,17 @@ def test_many_runs_are_mapped_with_fewer_points(monkeypatch):
 
 def test_ways_by_what_is_installed(monkeypatch):
     codes = groups(40)
-    monkeypatch.setattr(maps, "_installed", lambda package: package == "umap")
+    monkeypatch.setattr(maps, "installed", lambda package: package == "umap")
     assert maps.ways(codes) == ("pca", "umap")
     assert maps.ways(codes[:, :2]) == ("itself",)
     assert maps.ways(np.ones((40, 5))) == ("pca",)
     assert "pip install 'latentia[maps]'" in maps.missing(codes)
     assert maps.best(codes) == "pca"
     assert maps.missing(codes[:, :2]) == maps.missing(np.ones((40, 5))) == ""
-    monkeypatch.setattr(maps, "_installed", lambda package: True)
+    monkeypatch.setattr(maps, "installed", lambda package: True)
     assert maps.ways(codes) == ("pca", "tsne", "umap")
     assert maps.best(codes) == "tsne"
     assert maps.missing(codes) == ""
-
-
-def test_a_folder_of_the_name_is_no_package(tmp_path, monkeypatch):
-    (tmp_path / "umap").mkdir()
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(sys, "path", [str(tmp_path)])
-    assert not maps._installed("umap")
 
 
 def test_umap_is_asked_for_the_same_map_every_time(monkeypatch):
