@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 
 import latentia
-from latentia.coding.rates import QUALITIES, absent, bd_rate, by_file, measured, psnr
+from latentia.coding.rates import LEAST_ERROR, QUALITIES, absent, bd_rate, by_file, measured, psnr
 from latentia.data.splits import spread
 from latentia.metrics.similarity import EXPONENTS, WINDOW, multiscale_similarity
 from latentia.runs.picture_peers import through_file
@@ -38,7 +38,7 @@ LEAST = WINDOW * 2 ** (len(EXPONENTS) - 1)
 def ms_ssim(given: np.ndarray, made: np.ndarray, peak: float) -> float:
     """Give -10 log10(1 - MS-SSIM), at most 120 dB."""
     pair = (picture[None].astype(np.float32) / peak for picture in (given, made))
-    return -10 * math.log10(max(1 - float(multiscale_similarity(*pair)[0]), 1e-12))
+    return -10 * math.log10(max(1 - float(multiscale_similarity(*pair)[0]), LEAST_ERROR))
 
 
 def main() -> None:

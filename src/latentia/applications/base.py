@@ -19,6 +19,7 @@ from latentia.assembly import expand
 from latentia.core import config, storage
 from latentia.core.errors import LatentiaError, RunError
 from latentia.data.dataset import Dataset
+from latentia.runs.blocks import padded
 from latentia.runs.exchange import is_frame
 from latentia.runs.fitting import fit
 from latentia.runs.model import Trained
@@ -160,6 +161,12 @@ class LatentEstimator(BaseEstimator):
         X = self._checked(X, reset=False)
         with plainly():
             return self.model_.inward(X)
+
+    def _in_blocks(self, X: Any) -> tuple[np.ndarray, np.ndarray | None, int]:
+        """Give examples and their conditions, as `_given`, filled up to whole blocks, and how many count."""
+        x, c = self._given(X)
+        size = self.model_.inference.chunk
+        return padded(x, size), None if c is None else padded(c, size), len(x)
 
     # Keeping.
 

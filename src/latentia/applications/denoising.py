@@ -9,7 +9,6 @@ from typing import Any, Self
 from sklearn.base import OneToOneFeatureMixin, TransformerMixin
 
 from latentia.applications.base import LatentEstimator, float_type, plainly
-from latentia.runs.blocks import padded
 from latentia.runs.exchange import is_frame
 
 
@@ -103,11 +102,9 @@ class Denoiser(OneToOneFeatureMixin, TransformerMixin, LatentEstimator):
         Returns:
             What the model makes of them, as the training's examples were.
         """
-        x, c = self._given(X)
+        x, c, count = self._in_blocks(X)
         with plainly():
-            inner = self.model_.inference
-            whole, told = (None if part is None else padded(part, inner.chunk) for part in (x, c))
-            clean = inner.reconstruct(whole, told)[: len(x)]
+            clean = self.model_.inference.reconstruct(x, c)[:count]
             if len(self.model_.event) == 1 and not is_frame(X):
                 return clean.astype(float_type(X))
             return self.model_.outward(clean)

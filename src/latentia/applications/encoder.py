@@ -125,10 +125,8 @@ class LatentEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensitySc
         Returns:
             Shape `(N, latent_dim)`; a grid of latents flat.
         """
-        x, c = self._given(X)
-        inner = self.model_.inference
-        whole, told = (None if part is None else padded(part, inner.chunk) for part in (x, c))
-        z = inner.encode(whole, told)[: len(x)].reshape(len(x), -1)
+        x, c, count = self._in_blocks(X)
+        z = self.model_.inference.encode(x, c)[:count].reshape(count, -1)
         return z.astype(float_type(X))
 
     def inverse_transform(self, X: Any) -> Any:

@@ -5,16 +5,17 @@ probability is computed in whole numbers, so that a file decodes on any machine.
 """
 
 from latentia.coding.coder import Compressor
-from latentia.coding.codes import CodeCoder, check_codes
+from latentia.coding.codes import CodeCoder
 from latentia.coding.compressor import BitsBackCompressor, symbols_of
 from latentia.coding.pictures import PictureCoder, lossy
+from latentia.coding.symbols import check_unconditional
 
 __all__ = [
     "BitsBackCompressor",
     "CodeCoder",
     "Compressor",
     "PictureCoder",
-    "check_codes",
+    "check_unconditional",
     "lossy",
     "symbols_of",
 ]

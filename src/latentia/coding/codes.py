@@ -23,7 +23,6 @@ from latentia.coding.masses import RARE, Masses, Row, cost
 from latentia.coding.stack import Stack
 from latentia.coding.symbols import Symbols
 from latentia.core import storage
-from latentia.core.errors import ConfigError
 from latentia.networks import cropped
 from latentia.networks.transformer import CausalTransformer
 
@@ -245,18 +244,3 @@ def _decoder_tables(model: Any, symbols: Symbols | None) -> dict[str, np.ndarray
     vectors = model.coder.tables.detach().cpu().double().numpy()
     tables = {f"activation.{name}": activation_table(name) for name in sorted(activations_of(model.decoder))}
     return {"vectors": np.rint(vectors * 2.0**GRID_BITS).astype(np.int64), **tables}
-
-
-def check_codes(model: Any) -> None:
-    """Refuse a model whose codes make no files.
-
-    Args:
-        model: the trained model.
-
-    Raises:
-        ConfigError: if it has a condition.
-    """
-    if model.condition:
-        raise ConfigError(
-            "a conditional model cannot be coded by: its files would need the conditions as well"
-        )

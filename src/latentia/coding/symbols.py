@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from latentia.coding.masses import Masses
+from latentia.core.errors import ConfigError
 
 
 class Symbols(abc.ABC):
@@ -98,3 +99,18 @@ class Symbols(abc.ABC):
     @abc.abstractmethod
     def header(self) -> dict[str, Any]:
         """Say what the symbols are, of plain values."""
+
+
+def check_unconditional(model: Any) -> None:
+    """Refuse a model with a condition, by which no files are written.
+
+    Args:
+        model: the trained model.
+
+    Raises:
+        ConfigError: if it has one.
+    """
+    if model.condition:
+        raise ConfigError(
+            "a conditional model cannot be coded by: its files would need the conditions as well"
+        )

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import torch
 
-from latentia.coding import BitsBackCompressor, CodeCoder, Compressor, PictureCoder, check_codes, symbols_of
+from latentia.coding import (
+    BitsBackCompressor,
+    CodeCoder,
+    Compressor,
+    PictureCoder,
+    check_unconditional,
+    symbols_of,
+)
 from latentia.coding.container import writer_of
 from latentia.coding.symbols import Symbols
 from latentia.core import storage
@@ -67,7 +74,7 @@ def _shown(run: Applied) -> np.ndarray | None:
 
 def _code_coder(run: Applied) -> CodeCoder:
     """Give what codes a run's examples by codes; its prior over codes is fitted first, where none is kept."""
-    check_codes(run.model)
+    check_unconditional(run.model)
 
     def make() -> CodeCoder:
         shown = _shown(run)
@@ -215,7 +222,7 @@ def codable(run: Applied) -> bool:
         Whether its model is of the kind.
     """
     try:
-        _symbols(run) if run.model.coder is None else check_codes(run.model)
+        _symbols(run) if run.model.coder is None else check_unconditional(run.model)
     except ConfigError:
         return False
     return True
