@@ -4,6 +4,7 @@ They hold 200 examples in blocks of 64, written in November 2026. `two-values`: 
 and white, network `conv`, relu. `levels`: the same from 0 to 16, a logistic mixture over 256 levels, network
 `mlp`, tanh. `table`: numbers, words, dates, truth values and holes, network `mlp`, leaky ReLU. `codes`: the
 digits again, two levels of codes out of 12 on a grid of 4x4, network `grid`, relu, a transformer over codes.
+`counts`: negative binomials with and without more zeros, counts in no cell, words and holes, network `mlp`, relu.
 """
 
 import io
@@ -24,7 +25,7 @@ from latentia.core.errors import LatentiaError
 from latentia.runs.compression import Compressed, to_bytes
 
 GOLDEN = Path(__file__).parent / "golden"
-NAMES = ("codes", "levels", "table", "two-values")
+NAMES = ("codes", "counts", "levels", "table", "two-values")
 OTHERWISE = {
     "plain": {
         "ATEN_CPU_CAPABILITY": "default",
@@ -71,7 +72,7 @@ def test_it_decodes_and_is_written_the_same_again(runs, contents, name):
         assert again == contents[name]
 
 
-@pytest.mark.parametrize("name", ["levels", "table"])
+@pytest.mark.parametrize("name", ["counts", "levels", "table"])
 def test_the_networks_are_those_of_64_bit_integers(runs, name, monkeypatch):
     def forward(self, x):
         weight, bias, x = (part.numpy().astype(np.int64) for part in (self.weight, self.bias, x))

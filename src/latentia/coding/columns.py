@@ -1,6 +1,6 @@
 """The columns of a table as symbols: each by the family of its likelihood, holes and all.
 
-A column's symbol is the cell of a histogram, or a category; two more say that a value lies in no cell, and
+A column's symbol is the cell of a histogram or of counts, or a category; two more say that a value lies in no cell, and
 that it is missing. Which of a cell's numbers it is stands in a second symbol, as does what lies in no cell.
 """
 
@@ -13,12 +13,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from latentia.coding.counts import CELLS, Count, Counts, logs_of
 from latentia.coding.curves import COARSE, GRID_BITS, Powers, powers
 from latentia.coding.masses import Listed, Masses
 from latentia.coding.symbols import Symbols
 from latentia.core.errors import ConfigError, DataError
 from latentia.data.schema import Column, Schema
 from latentia.data.transforms import Standardise
+from latentia.networks import Columns as Shown
 from latentia.probability import Columns
 
 WEIGHT_BITS = 20
@@ -44,16 +46,18 @@ class _Kind:
         column: what it holds.
         at: the places of its symbols' logits among those of all columns, -1 for one that is 0.
         numeric: whether it has cells.
+        count: of a negative binomial, where its numbers stand.
     """
 
     column: Column
     at: list[int]
     numeric: bool
+    count: Count | None = None
 
     @property
     def places(self) -> int:
         """Of a number, how many digits behind the point."""
-        return self.column.decimals or 0
+        return 0 if self.count else self.column.decimals or 0
 
 
 class TableSymbols(Symbols):
@@ -75,8 +79,11 @@ class TableSymbols(Symbols):
                 "a table is coded by its columns; train on a table, with --transform standardise"
             )
         # A copy on the CPU, wherever the model computes.
-        self._transform, self._inputs = transform, copy.deepcopy(model.inputs).cpu() if model.inputs else None
+        self._inputs = copy.deepcopy(model.inputs).cpu() if model.inputs else None
         self._kinds = _kinds(model.likelihood, schema)
+        self._mean, self._std = (
+            np.broadcast_to(part.cpu().numpy(), len(self._kinds)) for part in (transform.mean, transform.std)
+        )
         self._likelihood = model.likelihood
         self.size = max(len(kind.at) for kind in self._kinds) + 2
         self._columns = np.arange(len(self._kinds))
@@ -84,6 +91,28 @@ class TableSymbols(Symbols):
         self._at = np.full((len(self._kinds), self.size - 2), -2)
         for row, kind in enumerate(self._kinds):
             self._at[row, : len(kind.at)] = kind.at
+        counted = {row: kind.count for row, kind in enumerate(self._kinds) if kind.count}
+        self._counted = list(counted)
+        self._counts = Counts(list(counted.values())) if counted else None
+        self._logged = self._in_logarithms()
+
+    def _in_logarithms(self) -> list[tuple[int, int]]:
+        """Find the columns that the encoder sees in logarithms, and where in what it reads they stand."""
+        for row in self._counted:
+            if (self._mean[row], self._std[row]) != (0, 1):
+                why = "is of counts, which the transform changes; leave 'transform' out when training"
+                raise _refused(self._kinds[row].column, why)
+        if not isinstance(self._inputs, Shown):
+            return []
+        places = self._inputs.counted.nonzero().flatten().tolist()
+        found = [(int(self._inputs.plain[place]), place) for place in places]
+        for row, _ in found:
+            if row not in self._counted:
+                why = (
+                    "is shown to the encoder as counts, which its likelihood has none of; leave 'inputs' out"
+                )
+                raise _refused(self._kinds[row].column, why)
+        return found
 
     def compute(self, x: np.ndarray | None) -> dict[str, np.ndarray]:
         """Find the numbers of all cells, and how often values are missing; see `Symbols`."""
@@ -96,14 +125,21 @@ class TableSymbols(Symbols):
         escapes = np.where([kind.numeric for kind in self._kinds], ESCAPES, 0.0)
         borders = np.zeros((count, self.size - 1), np.int64)
         for row, kind in enumerate(self._kinds):
-            if kind.numeric:
+            if kind.numeric and not kind.count:
                 edges = self._edges(row)
                 borders[row] = np.pad(edges, (0, self.size - 1 - len(edges)), mode="edge")
+        counts: dict[str, np.ndarray] = {}
+        if self._counts is not None:
+            highest = [self._kinds[row].column.high for row in self._counted]
+            edges, counts = self._counts.compute(highest)
+            wide = ((0, 0), (0, self.size - 1 - CELLS - 1))
+            borders[self._counted] = np.pad(edges, wide, mode="edge")
         odds = np.minimum(np.rint(np.stack([escapes, odds]) * 2.0**SHARE_BITS), MOST_ODDS)
         return {
             "weight": powers(1.0, -16.0, 0.0, WEIGHT_BITS).values,
             "odds": odds.astype(np.int64),
             "borders": borders,
+            **counts,
         }
 
     def _edges(self, row: int) -> np.ndarray:
@@ -114,8 +150,8 @@ class TableSymbols(Symbols):
             if row in places:
                 at, cells = places.index(row), group.cells
                 edges = cells.edges[at, : int(cells.used[at]) + 1].double().cpu().numpy()
-                mean, std = float(self._transform.mean[row]), float(self._transform.std[row])
-                return np.ceil((edges * std + mean) * 10.0 ** self._kinds[row].places).astype(np.int64)
+                numbers = edges * self._std[row] + self._mean[row]
+                return np.ceil(numbers * 10.0 ** self._kinds[row].places).astype(np.int64)
         raise TypeError("every column is in a group")
 
     def of(self, raw: np.ndarray, first: int = 0) -> np.ndarray:
@@ -151,14 +187,16 @@ class TableSymbols(Symbols):
         main = np.searchsorted(borders, whole, side="right") - 1
         outside = (main < 0) | (main >= self.size - 2)
         main = np.where(outside, self.size - 2, main)
-        start = np.where(outside, borders[0] - WIDEST // 2, borders[np.minimum(main, self.size - 2)])
-        return main, whole - start
+        return main, whole - self._first(row, main)
+
+    def _first(self, row: int, main: np.ndarray) -> np.ndarray:
+        """Give the first number of cells, and of what lies in none."""
+        borders = self.tables["borders"][row]
+        least = 0 if self._kinds[row].count else borders[0] - WIDEST // 2
+        return np.where(main == self.size - 2, least, borders[np.minimum(main, self.size - 2)])
 
     def _number(self, row: int, main: np.ndarray, rest: np.ndarray, dtype: Any) -> np.ndarray:
-        borders = self.tables["borders"][row]
-        escaped = main == self.size - 2
-        start = np.where(escaped, borders[0] - WIDEST // 2, borders[np.minimum(main, self.size - 2)])
-        return ((start + rest) / 10.0 ** self._kinds[row].places).astype(dtype)
+        return ((self._first(row, main) + rest) / 10.0 ** self._kinds[row].places).astype(dtype)
 
     def values(self, symbols: np.ndarray, dtype: Any) -> np.ndarray:
         """Give numbers and codes, NaN for holes; see `Symbols`."""
@@ -174,11 +212,15 @@ class TableSymbols(Symbols):
         """Standardise numbers to the grid, and show them to the inputs; see `Symbols`."""
         values = self.values(symbols, np.float64)
         # Numbers are rounded to the grid one by one, which IEEE 754 fixes; what follows moves them, no more.
-        scaled = (values - self._transform.mean.numpy()) / self._transform.std.numpy()
+        scaled = (values - self._mean) / self._std
         ends = 2.0 ** (REACH_BITS + GRID_BITS)
         x = torch.from_numpy(np.clip(np.rint(scaled * 2.0**GRID_BITS), -ends, ends) * 2.0**-GRID_BITS)
         shown = x if self._inputs is None else self._inputs(x)
-        return (shown.double() * 2.0**GRID_BITS).round().numpy()
+        found = (shown.double() * 2.0**GRID_BITS).round().numpy()
+        # Machines may round a logarithm differently, so that of a count is put in its place.
+        for row, place in self._logged:
+            found[:, place] = logs_of(values[:, row], self.tables["count.logs"])
+        return found
 
     @property
     def reach(self) -> float:
@@ -190,8 +232,11 @@ class TableSymbols(Symbols):
         least = np.full((len(h), 1), -(2.0**40))
         padded = np.concatenate([h, least, np.zeros((len(h), 1))], axis=1)
         logits = padded[:, self._at]
-        weights = Powers(self.tables["weight"], -16 * COARSE)(logits - logits.max(axis=-1, keepdims=True))
-        borders = self.tables["borders"]
+        exponential, borders = Powers(self.tables["weight"], -16 * COARSE), self.tables["borders"]
+        weights = exponential(logits - logits.max(axis=-1, keepdims=True))
+        if self._counts is not None:
+            edges = borders[self._counted, : CELLS + 1]
+            weights[:, self._counted, :CELLS] = self._counts.weights(h, edges, self.tables, exponential)
         empty = (self._at == -2) | (self._numeric()[:, None] & (np.diff(borders, axis=1) == 0))
         weights = np.where(empty, 0.0, weights)
         total = weights.sum(axis=-1)
@@ -253,6 +298,11 @@ def _kinds(likelihood: Columns, schema: Schema) -> list[_Kind]:
                 found[place] = _Kind(column, list(range(start + span.start, start + span.stop - 1)), False)
             elif family == "bernoullis":
                 found[place] = _Kind(column, [-1, start + number], False)
+            elif family == "counts":
+                zeros = start + group.count + number if group.inflated else -1
+                count = Count(start + number, zeros, float(group.log_dispersion.detach()[number]))
+                # Its cells' logits are no numbers of the decoder's: they are found by its mean.
+                found[place] = _Kind(column, [-1] * CELLS, True, count)
             else:
                 raise _refused(
                     column,
