@@ -1,7 +1,8 @@
 """The columns of a table as symbols: each by the family of its likelihood, holes and all.
 
-A column's symbol is the cell of a histogram or of counts, or a category; two more say that a value lies in no cell, and
-that it is missing. Which of a cell's numbers it is stands in a second symbol, as does what lies in no cell.
+A column's symbol is the cell of a histogram or of counts, or a category; two more say that a value lies in no
+cell, and that it is missing. Which of a cell's numbers it is stands in a second symbol, as does what lies in
+no cell.
 """
 
 from __future__ import annotations
