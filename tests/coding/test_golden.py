@@ -4,7 +4,7 @@ They hold 200 examples in blocks of 64, written in November 2026. `two-values`: 
 and white, network `conv`, relu. `levels`: the same from 0 to 16, a logistic mixture over 256 levels, network
 `mlp`, tanh. `table`: numbers, words, dates, truth values and holes, network `mlp`, leaky ReLU. `codes`: the
 digits again, two levels of codes out of 12 on a grid of 4x4, network `grid`, relu, a transformer over codes.
-`counts`: negative binomials with and without more zeros, counts in no cell, words, holes, network `mlp`, relu.
+`counts`: negative binomials with or without more zeros, counts in no cell, words and holes, `mlp`, relu.
 """
 
 import io
