@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ import latentia
 from latentia.cli import main
 from latentia.coding import bitsback
 from latentia.core.errors import ConfigError, DataError
-from latentia.runs import compression
+from latentia.runs import compression, workers
 from latentia.runs.compression import Compressed, compress
 
 QUICK = {"epochs": 15, "latent_dim": 4, "network": {"name": "mlp", "hidden": [32], "activation": "relu"}}
@@ -73,7 +74,7 @@ def test_rows_are_read_by_themselves_and_neither_lanes_nor_batches_change_a_file
     levels, x, tmp_path, monkeypatch
 ):
     compress(levels, x[:300], tmp_path / "a.lat", block=50)
-    monkeypatch.setattr(compression, "LANES", 2)
+    monkeypatch.setattr(workers, "LANES", 2)
     monkeypatch.setattr(bitsback, "AT_ONCE", 7)
     compress(levels, x[:300], tmp_path / "b.lat", block=50)
     content = (tmp_path / "a.lat").read_bytes()
@@ -140,6 +141,44 @@ def test_what_was_killed_goes_on_and_gives_the_same_file(levels, tmp_path):
     assert done > 10_000 and not part.exists()
     compress(levels, source, tmp_path / "whole.lat", block=16)
     assert (tmp_path / "x.lat").read_bytes() == (tmp_path / "whole.lat").read_bytes()
+
+
+def test_several_processes_write_and_read_the_same(levels, x, tmp_path, capsys):
+    compress(levels, x[:300], tmp_path / "one.lat", block=30)
+    written = compress(levels, x[:300], tmp_path / "two.lat", block=30, workers=2)
+    assert written.size == (tmp_path / "one.lat").stat().st_size
+    assert (tmp_path / "one.lat").read_bytes() == (tmp_path / "two.lat").read_bytes()
+    with (tmp_path / "two.lat").open("rb") as handle:
+        found = Compressed(levels, handle, "two.lat", workers=2)
+        assert (np.concatenate(list(found.read(25, 299))) == x[25:299]).all()
+    damaged = bytearray((tmp_path / "two.lat").read_bytes())
+    damaged[-20] ^= 1
+    (tmp_path / "two.lat").write_bytes(damaged)
+    words = ("decompress", tmp_path / "two.lat", "--run", levels.folder.path, "--workers")
+    code, _, err = said(capsys, *words, 2, "-o", tmp_path / "x.npy")
+    assert code == 2 and "block 10 of 10" in err and not (tmp_path / "x.npy").exists()
+    code, _, err = said(capsys, *words, 0, "-o", tmp_path / "x.npy")
+    assert code == 2 and "workers is 0; a number from 1 on is needed" in err
+
+
+def test_a_process_that_dies_is_one_line_and_what_is_done_stays(levels, x, tmp_path, monkeypatch):
+    compress(levels, x, tmp_path / "one.lat", block=16)
+    words = [sys.executable, "-m", "latentia", "compress", str(levels.folder.path)]
+    words += ["--split", "all", "--block", "16", "--workers", "2", "-o", str(tmp_path / "two.lat")]
+    part = tmp_path / ".two.lat.part"
+    process = subprocess.Popen(words, env=os.environ, stderr=subprocess.PIPE, text=True)
+    while process.poll() is None and not (part.is_file() and part.stat().st_size > 2_000):
+        time.sleep(0.02)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    coding = [at for at in children if b"spawn_main" in Path(f"/proc/{at}/cmdline").read_bytes()]
+    os.kill(int(coding[0]), signal.SIGKILL)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 2
+    assert "a process that coded died" in err and "--resume and --workers 1" in err and "Traceback" not in err
+    assert not (tmp_path / "two.lat").exists()
+    words[words.index("2")] = "1"
+    assert subprocess.run([*words, "--resume"], env=os.environ, check=False).returncode == 0
+    assert (tmp_path / "one.lat").read_bytes() == (tmp_path / "two.lat").read_bytes()
 
 
 def test_what_was_left_by_other_examples_is_not_gone_on_with(levels, x, tmp_path):

@@ -81,6 +81,22 @@ def test_pictures_become_a_file_and_pictures_again(run, stored, tmp_path, capsys
     assert code == 0 and (found == first).all()
 
 
+def test_several_processes_write_and_read_the_same_pictures(run, pictures, tmp_path, capsys):
+    for number in (1, 2):
+        words = ("compress", run, pictures, "--workers", number, "-o", tmp_path / f"{number}.lat")
+        assert said(capsys, *words)[0] == 0
+        words = ("decompress", tmp_path / f"{number}.lat", "--run", run, "--workers", number)
+        assert said(capsys, *words, "-o", tmp_path / f"back{number}")[0] == 0
+    assert (tmp_path / "1.lat").read_bytes() == (tmp_path / "2.lat").read_bytes()
+    for file in sorted((tmp_path / "back1").iterdir()):
+        assert file.read_bytes() == (tmp_path / "back2" / file.name).read_bytes()
+    content = bytearray((tmp_path / "2.lat").read_bytes())
+    content[-3] ^= 1
+    (tmp_path / "2.lat").write_bytes(content)
+    assert "is damaged" in refused(capsys, *words, "-o", tmp_path / "back3")
+    assert not (tmp_path / "back3").exists()
+
+
 def test_a_folder_of_pictures_of_many_sizes(pictures, tmp_path, capsys):
     crop = {"crop": 8}
     small = {**SMALL, "epochs": 1, "network": {**SMALL["network"], "channels": [4, 4], "blocks": [0, 1]}}

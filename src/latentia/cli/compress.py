@@ -28,6 +28,11 @@ BLOCK = 1024
 @click.option("--block", default=BLOCK, show_default=True, help="Examples that are read back together.")
 @click.option("--resume", is_flag=True, help="Go on with what was interrupted.")
 @click.option(
+    "--workers",
+    type=int,
+    help="Processes that code; one for each core by default, where there is much to do.",
+)
+@click.option(
     "--compare",
     is_flag=True,
     help="Say what gzip, bz2, xz, zstd, PNG and WebP make of the examples; of pictures with loss, what JPEG, "
@@ -45,6 +50,7 @@ def command(
     step: float | None,
     block: int,
     resume: bool,
+    workers: int | None,
     compare: bool,
     skip_bad: bool,
     output: Path,
@@ -72,11 +78,13 @@ def command(
     try:
         if lossless:
             x, _ = opened.take(source, split, count or None, skip_bad=skip_bad)
-            written = compress(opened, x, output, block=block, resume=resume, quiet=False)
+            written = compress(opened, x, output, block=block, resume=resume, workers=workers, quiet=False)
             others = partial(compared, opened, x)
         else:
             taken = pictures.Taken(opened, source, split, count or None, skip_bad)
-            written = pictures.compress(opened, taken, output, step=step, resume=resume, quiet=False)
+            written = pictures.compress(
+                opened, taken, output, step=step, resume=resume, workers=workers, quiet=False
+            )
             others = partial(picture_peers.compared, opened, taken, output, quiet=False)
     except KeyboardInterrupt:
         click.echo("interrupted; what is done stays: go on with the same command and --resume", err=True)

@@ -23,13 +23,20 @@ if TYPE_CHECKING:
 @click.option("--rows", help="Some of the examples, such as 512:768, counted from 0; all by default.")
 @click.option("--resume", is_flag=True, help="Go on with what was interrupted, of a whole file as .npy.")
 @click.option(
+    "--workers",
+    type=int,
+    help="Processes that code; one for each core by default, where there is much to do.",
+)
+@click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path),
     required=True,
     help="A .png, .npy, .npz, .csv or .parquet file; of pictures with loss also a new folder.",
 )
-def command(file: Path, run: Path | None, rows: str | None, resume: bool, output: Path) -> None:
+def command(
+    file: Path, run: Path | None, rows: str | None, resume: bool, workers: int | None, output: Path
+) -> None:
     """Give back the examples of FILE, which 'latentia compress' wrote.
 
     Pictures of any sizes, which come with loss, become numbered .png files of a new folder. Of a file that
@@ -50,12 +57,12 @@ def command(file: Path, run: Path | None, rows: str | None, resume: bool, output
     if lossy(opened.model):
         if resume:
             raise click.UsageError("--resume is for files without loss; leave it out")
-        _pictures(file, opened, rows, output)
+        _pictures(file, opened, rows, workers, output)
         return
     check_output(output)
     check_pictures(output, opened)
     with file.open("rb") as handle:
-        found = Compressed(opened, handle, str(file))
+        found = Compressed(opened, handle, str(file), workers)
         ends = _ends(rows, found.header.count)
         if found.loss:
             click.echo("of codes: examples come back with loss, as the decoder has them")
@@ -73,7 +80,7 @@ def command(file: Path, run: Path | None, rows: str | None, resume: bool, output
     write_examples(output, opened, examples)
 
 
-def _pictures(file: Path, opened: Run, rows: str | None, output: Path) -> None:
+def _pictures(file: Path, opened: Run, rows: str | None, workers: int | None, output: Path) -> None:
     """Write pictures as files of a new folder, as one file, or side by side in an array."""
     from latentia.runs.pictures import PictureFile, drawn, saved
 
@@ -82,7 +89,7 @@ def _pictures(file: Path, opened: Run, rows: str | None, output: Path) -> None:
     if not output.suffix:
         storage.check_new(output)
     with file.open("rb") as handle:
-        found = PictureFile(opened, handle, str(file))
+        found = PictureFile(opened, handle, str(file), workers)
         first, end = _ends(rows, found.header.count)
         read = found.read(first, end, quiet=False)
         if not output.suffix:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
@@ -16,8 +16,10 @@ from latentia.coding import Compressor
 from latentia.coding.container import MOST, Header, Reader, crc, packed
 from latentia.core import progress, storage
 from latentia.core.errors import ConfigError, DataError
+from latentia.core.pool import Pool
 from latentia.runs.coder import check_writer
 from latentia.runs.unfinished import Rows, growing
+from latentia.runs.workers import LANES, coders, decode, encode, grouped
 
 if TYPE_CHECKING:
     from latentia.data.shards import Examples
@@ -25,8 +27,6 @@ if TYPE_CHECKING:
 
 BLOCK = 1024
 """Examples of a block: its own costs are about 20 bytes."""
-LANES = 16
-"""Blocks that are worked on side by side."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,7 @@ def compress(
     *,
     block: int = BLOCK,
     resume: bool = False,
+    workers: int | None = 1,
     quiet: bool = True,
 ) -> Written:
     """Write examples into a file, block by block.
@@ -81,6 +82,8 @@ def compress(
         path: the file.
         block: examples of a block: more take fewer bytes, fewer are found faster.
         resume: go on with what an earlier call left.
+        workers: processes that code, whose number changes no byte; None for one for each core where there are
+            many blocks.
         quiet: show no progress bar.
 
     Returns:
@@ -101,7 +104,8 @@ def compress(
 
     options = "another model, other examples or another --block"
     with growing(path, header, Reader, same, resume=resume, options=options) as (handle, started):
-        bound = _write(coder, header, x, handle, started, quiet)
+        with coders(run, workers, header.blocks - started, LANES) as processes:
+            bound = _write(coder, header, x, handle, started, quiet, processes)
         size = handle.tell()
     return Written.of(coder, header, size, bound)
 
@@ -170,7 +174,7 @@ def in_memory(coder: Compressor, x: np.ndarray, *, block: int = BLOCK) -> tuple[
     """
     header, handle = _header(coder, x, block), io.BytesIO()
     handle.write(header.packed())
-    bound = _write(coder, header, x, handle, 0, True)
+    bound = _write(coder, header, x, handle, 0, True, Pool())
     return handle.getvalue(), Written.of(coder, header, handle.tell(), bound)
 
 
@@ -186,19 +190,22 @@ def _header(coder: Compressor, x: Examples, block: int) -> Header:
 
 
 def _write(
-    coder: Compressor, header: Header, x: Examples, handle: BinaryIO, started: int, quiet: bool
+    coder: Compressor, header: Header, x: Examples, handle: BinaryIO, started: int, quiet: bool, pool: Pool
 ) -> float:
     """Write the blocks from one on, and give what all examples cost by the bound."""
     cost, drawn = 0.0, 0
+    alone = pool.count == 1
     with bar("compressing", header.count, header.rows(started)[0] if started else 0, quiet) as advance:
-        for first in range(started, header.blocks, LANES):
-            numbers = range(first, min(first + LANES, header.blocks))
-            rows = [header.rows(number) for number in numbers]
-            parts = [_read(coder, x, low, high) for low, high in rows]
-            for symbols, block in zip(parts, coder.encode(parts, advance), strict=True):
+        work, more = (coder.encode, (advance,)) if alone else (encode, ())
+        groups = grouped(range(started, header.blocks), pool)
+        read = ([_read(coder, x, *header.rows(number)) for number in group] for group in groups)
+        for parts, blocks in pool.in_order(work, ((parts, (parts, *more)) for parts in read), 1):
+            for symbols, block in zip(parts, blocks, strict=True):
                 handle.write(packed(block, crc(symbols)))
                 cost, drawn = cost + block.bound, drawn + len(symbols) - len(block.chosen)
             handle.flush()
+            if not alone:
+                advance(sum(map(len, parts)))
     return cost / drawn * header.count if drawn else float("nan")
 
 
@@ -214,20 +221,21 @@ class Compressed:
         loss: why its examples come back with loss; empty where they come back value by value.
     """
 
-    def __init__(self, run: Applied, handle: BinaryIO, where: str) -> None:
+    def __init__(self, run: Applied, handle: BinaryIO, where: str, workers: int | None = 1) -> None:
         """Open it.
 
         Args:
             run: the run.
             handle: the open file.
             where: what messages call it.
+            workers: as `compress`.
 
         Raises:
             DataError: if it is no such file, damaged in its header, or another model's.
         """
         self._reader, self._where = Reader(handle, where), where
         self.header = self._reader.header
-        self._coder, self._run = run.compressor, run
+        self._coder, self._run, self._workers = run.compressor, run, workers
         self.loss = self._coder.loss
         check_writer(self.header.name, self._coder, where)
         if self.header.event != self._coder.event:
@@ -257,12 +265,15 @@ class Compressed:
         if len(numbers) == self.header.blocks:
             self._reader.check_end()
         total = sum(high - low for low, high in map(self.header.rows, numbers))
-        with bar("decompressing", total, 0, quiet) as advance:
-            for at in range(0, len(numbers), LANES):
-                group = numbers[at : at + LANES]
-                symbols = self._decoded(group, advance)
-                low = max(first - group[0] * self.header.block, 0)
-                high = end - group[0] * self.header.block
+        at = numbers[0] * self.header.block
+        with (
+            bar("decompressing", total, 0, quiet) as advance,
+            coders(self._run, self._workers, len(numbers), LANES) as pool,
+            contextlib.closing(self._decoded(numbers, pool, advance)) as decoded,
+        ):
+            for symbols in decoded:
+                low, high = max(first - at, 0), end - at
+                at += len(symbols)
                 values = self._coder.values(symbols[low:high], self._dtype)
                 yield values.reshape(-1, *self.header.event)
 
@@ -326,20 +337,30 @@ class Compressed:
         except DataError:
             return -1
 
-    def _decoded(self, numbers: range, advance: Callable[[int], object]) -> np.ndarray:
-        blocks, checks = zip(*map(self._reader.block, numbers), strict=True)
-        for number, block in zip(numbers, blocks, strict=True):
-            if not 1 <= block.rounds <= self._coder.prior_rounds:
-                raise self._reader.damaged(number)
-        counts = [high - low for low, high in map(self.header.rows, numbers)]
-        found = []
-        for number, check, symbols in zip(
-            numbers, checks, self._coder.decode(blocks, counts, advance), strict=True
-        ):
-            if symbols is None or crc(symbols) != check:
-                raise self._reader.damaged(number)
-            found.append(symbols)
-        return np.concatenate(found)
+    def _decoded(self, numbers: range, pool: Pool, advance: Callable[[int], object]) -> Generator[np.ndarray]:
+        """Give the symbols of blocks, some blocks at a time."""
+        alone = pool.count == 1
+        work, more = (self._coder.decode, (advance,)) if alone else (decode, ())
+        for (group, checks), found in pool.in_order(work, self._tasks(numbers, pool, more), 1):
+            parts = []
+            for number, check, symbols in zip(group, checks, found, strict=True):
+                if symbols is None or crc(symbols) != check:
+                    raise self._reader.damaged(number)
+                parts.append(symbols)
+            if not alone:
+                advance(sum(map(len, parts)))
+            yield np.concatenate(parts)
+
+    def _tasks(
+        self, numbers: range, pool: Pool, more: tuple[Any, ...]
+    ) -> Iterator[tuple[tuple[range, tuple[int, ...]], tuple[Any, ...]]]:
+        for group in grouped(numbers, pool):
+            blocks, checks = zip(*map(self._reader.block, group), strict=True)
+            for number, block in zip(group, blocks, strict=True):
+                if not 1 <= block.rounds <= self._coder.prior_rounds:
+                    raise self._reader.damaged(number)
+            counts = [high - low for low, high in map(self.header.rows, group)]
+            yield (group, checks), (blocks, counts, *more)
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,20 +11,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
+import torch
 
 from latentia.coding.picture_file import Coded, PictureHeader, PictureReader, check_of
 from latentia.coding.pictures import STEP_BITS, whole_step
 from latentia.coding.rates import image_of
 from latentia.core import storage
 from latentia.core.errors import DataError
+from latentia.core.pool import Pool
 from latentia.runs.coder import as_stored, check_writer
 from latentia.runs.compression import bar
 from latentia.runs.unfinished import growing
+from latentia.runs.workers import coders, here
 
 if TYPE_CHECKING:
     from latentia.runs.applied import Applied
 
 Pictures = Sequence[np.ndarray] | np.ndarray
+MANY = 16
+"""Pictures that are worth starting a process for."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +99,7 @@ def compress(
     *,
     step: float | None = None,
     resume: bool = False,
+    workers: int | None = 1,
     quiet: bool = True,
 ) -> WrittenPictures:
     """Write pictures into a file, one after the other.
@@ -107,6 +114,7 @@ def compress(
             default.
         resume: go on with what an earlier call left: a picture stays if its latents are those that it has
             now.
+        workers: processes that code, whose number changes no byte; None for one for each core.
         quiet: show no progress bar.
 
     Returns:
@@ -133,9 +141,11 @@ def compress(
             return True
 
         options = "another model, another --step or another number of pictures"
-        with growing(path, header, PictureReader, same, resume=resume, options=options) as (handle, started):
-            for number in range(started, len(x)):
-                coded = _coded(run, x, number, header.step)
+        with (
+            growing(path, header, PictureReader, same, resume=resume, options=options) as (handle, started),
+            coders(run, workers, len(x) - started, MANY) as pool,
+        ):
+            for coded in _all_coded(run, x, range(started, len(x)), header.step, pool):
                 handle.write(coded.packed())
                 handle.flush()  # what is done stays when the process is killed
                 pixels += coded.height * coded.width
@@ -157,8 +167,8 @@ def to_bytes(run: Applied, x: Pictures, step: float | None = None) -> bytes:
     """
     header, handle = _header(run, x, step), io.BytesIO()
     handle.write(header.packed())
-    for number in range(len(x)):
-        handle.write(_coded(run, x, number, header.step).packed())
+    for coded in _all_coded(run, x, range(len(x)), header.step, Pool()):
+        handle.write(coded.packed())
     return handle.getvalue()
 
 
@@ -176,9 +186,15 @@ def _prepared(run: Applied, x: Pictures, number: int) -> Any:
     return part[0]
 
 
-def _coded(run: Applied, x: Pictures, number: int, step: int) -> Coded:
-    picture = _prepared(run, x, number)
-    (height, width), (k, content) = picture.shape[1:], run.picture_coder.code(picture, step)
+def _all_coded(run: Applied, x: Pictures, numbers: range, step: int, pool: Pool) -> Iterator[Coded]:
+    given = (run,) if pool.count == 1 else ()
+    tasks = ((None, (_prepared(run, x, number).numpy(), step, *given)) for number in numbers)
+    return (coded for _, coded in pool.in_order(_coded, tasks, 1))
+
+
+def _coded(picture: np.ndarray, step: int, run: Any = None) -> Coded:
+    height, width = picture.shape[1:]
+    k, content = (here() if run is None else run).picture_coder.code(torch.from_numpy(picture), step)
     return Coded(height, width, check_of(k, height, width), content)
 
 
@@ -189,20 +205,21 @@ class PictureFile:
         header: what the file says of itself.
     """
 
-    def __init__(self, run: Applied, handle: BinaryIO, where: str) -> None:
+    def __init__(self, run: Applied, handle: BinaryIO, where: str, workers: int | None = 1) -> None:
         """Open it.
 
         Args:
             run: the run.
             handle: the open file.
             where: what messages call it.
+            workers: as `compress`.
 
         Raises:
             DataError: if it is no such file, damaged in its header, or another model's.
         """
         self._reader, self._where, self._run = PictureReader(handle, where), where, run
-        self.header, self._coder = self._reader.header, run.picture_coder
-        check_writer(self.header.name, self._coder, where)
+        self.header, self._workers = self._reader.header, workers
+        check_writer(self.header.name, run.picture_coder, where)
 
     def read(self, first: int = 0, end: int | None = None, *, quiet: bool = True) -> Iterator[np.ndarray]:
         """Give pictures, in the data's units.
@@ -226,19 +243,30 @@ class PictureFile:
             )
         if end - first == count:
             self._reader.check_end()
-        with bar("decompressing", end - first, 0, quiet, " pictures") as advance:
-            for number in range(first, end):
-                yield self._picture(number)
-                advance(1)
+        run, step = self._run, self.header.step
+        with (
+            bar("decompressing", end - first, 0, quiet, " pictures") as advance,
+            coders(run, self._workers, end - first, MANY) as pool,
+        ):
+            given = (run,) if pool.count == 1 else ()
+            tasks = ((at, (self._reader.picture(at), step, *given)) for at in range(first, end))
+            with contextlib.closing(pool.in_order(_decoded, tasks, 1)) as pictures:
+                for number, picture in pictures:
+                    if picture is None:
+                        raise self._reader.damaged(number)
+                    yield picture
+                    advance(1)
 
-    def _picture(self, number: int) -> np.ndarray:
-        coded, step = self._reader.picture(number), self.header.step
-        k = self._coder.decode(coded.content, step, coded.height, coded.width)
-        if k is None or check_of(k, coded.height, coded.width) != coded.check:
-            raise self._reader.damaged(number)
-        mean = self._coder.picture(k, step, coded.height, coded.width)
-        values = self._run.transform.invert(mean).numpy()
-        return as_stored(values, self._run.record.dtype or np.float32)
+
+def _decoded(coded: Coded, step: int, run: Any = None) -> np.ndarray | None:
+    """Give a picture in the data's units; None for one that is damaged."""
+    run = here() if run is None else run
+    coder, size = run.picture_coder, (coded.height, coded.width)
+    k = coder.decode(coded.content, step, *size)
+    if k is None or check_of(k, *size) != coded.check:
+        return None
+    values = run.transform.invert(coder.picture(k, step, *size)).numpy()
+    return as_stored(values, run.record.dtype or np.float32)
 
 
 def saved(pictures: Iterable[np.ndarray], folder: Path) -> int:

@@ -19,6 +19,10 @@ Same = Callable[[int, int], bool]
 """Says of a part's number and its CRC-32 whether the part may stay."""
 
 
+class Stopped(LatentiaError):
+    """What ended the work is no fault of what is written: the parts that are done stay."""
+
+
 class Partial(Protocol):
     """A file that may not be finished."""
 
@@ -106,7 +110,8 @@ def growing(
 ) -> Iterator[tuple[BinaryIO, int]]:
     """Write a file by way of another, `.NAME.part` beside it, which stays where the work is interrupted.
 
-    It also stays where a disk is full; where what is to be written is at fault, nothing is left.
+    It also stays where a disk is full, and at `Stopped`; where what is to be written is at fault, nothing
+    is left.
 
     Args:
         path: the file.
@@ -136,6 +141,8 @@ def growing(
             os.fsync(handle.fileno())
         part.replace(path)
         storage.sync_folder(path.parent)
+    except Stopped:
+        raise
     except LatentiaError:
         part.unlink(missing_ok=True)
         raise

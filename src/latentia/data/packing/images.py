@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,8 @@ import numpy as np
 
 from latentia.core import storage
 from latentia.core.errors import DataError
-from latentia.data.packing.workers import Decoded, Task, decode_tasks
+from latentia.core.pool import Pool
+from latentia.data.packing.workers import Decoded, Task, decode_into
 from latentia.data.packing.writer import Job, Planned, Record, header, record, write_array
 from latentia.data.pictures import Pictures
 from latentia.data.raw import Options
@@ -136,8 +137,7 @@ class ImageJob(Job):
         where: str,
         split: Split,
         begun: Callable[[], object],
-        pool: Executor,
-        workers: int,
+        pool: Pool,
     ) -> None:
         """Look at the names, and decode the first image.
 
@@ -147,8 +147,7 @@ class ImageJob(Job):
             where: what messages call it.
             split: completes the splits of a number of examples.
             begun: returns when the plan is written, and raises if it cannot be; no shard is recorded before.
-            pool: what does tasks.
-            workers: how many processes it has.
+            pool: what decodes.
 
         Raises:
             DataError: if there are no images, or none can be decoded.
@@ -158,7 +157,7 @@ class ImageJob(Job):
                 f"{where}: holds no images; give a folder or archive of png, jpg or similar files"
             )
         self.files, self.options, self.where = files, options, where
-        self.begun, self.pool, self.workers = begun, pool, workers
+        self.begun, self.pool = begun, pool
         table = read_labels(options, where)
         found, label, _ = labelled(arrange(files.names, where), files.names, table, where)
         self.file_of = found.order
@@ -236,7 +235,7 @@ class ImageJob(Job):
         left = list(todo)
         opened: list[_Open] = []
         try:
-            outcomes = decode_tasks(self._tasks(todo, folder, opened), self.pool, self.workers, self.where)
+            outcomes = self.pool.in_order(decode_into, self._tasks(todo, folder, opened))
             # One thread puts shards into their places while the next are decoded.
             with ThreadPoolExecutor(1) as finisher, contextlib.closing(outcomes):
                 finished: list[Future[None]] = []
@@ -257,7 +256,9 @@ class ImageJob(Job):
                 shard.drop()
         return left
 
-    def _tasks(self, todo: list[Planned], folder: Path, opened: list[_Open]) -> Iterator[tuple[_Open, Task]]:
+    def _tasks(
+        self, todo: list[Planned], folder: Path, opened: list[_Open]
+    ) -> Iterator[tuple[_Open, tuple[Task, str]]]:
         each = self.each if self.uneven else int(np.prod(self.event)) * self.dtype.itemsize
         step = max(1, min(_TASK_IMAGES, _TASK // each))
         for planned in todo:
@@ -266,21 +267,19 @@ class ImageJob(Job):
             for start in range(0, len(planned.rows), step):
                 files = self.file_of[planned.rows[start : start + step]]
                 at = len(shard.head) + start * each
-                yield (
-                    shard,
-                    Task(
-                        self.files.part(files.tolist()),
-                        shard.target,
-                        at,
-                        files,
-                        self.event,
-                        self.first,
-                        self.options,
-                        self.depth,
-                        self.dtype,
-                        self.uneven,
-                    ),
+                task = Task(
+                    self.files.part(files.tolist()),
+                    shard.target,
+                    at,
+                    files,
+                    self.event,
+                    self.first,
+                    self.options,
+                    self.depth,
+                    self.dtype,
+                    self.uneven,
                 )
+                yield shard, (task, self.where)
 
     def _finish(self, shard: _Open) -> None:
         self.begun()

@@ -20,6 +20,7 @@ import numpy as np
 
 from latentia.core import progress, storage
 from latentia.core.errors import ConfigError, DataError, nearest, reason
+from latentia.core.pool import pool
 from latentia.core.threads import cores
 from latentia.data.dataset import Dataset
 from latentia.data.options import make_options
@@ -27,7 +28,7 @@ from latentia.data.packing.arrays import ArrayJob
 from latentia.data.packing.clips import ClipJob
 from latentia.data.packing.folder import begin, refuse_other, write_index
 from latentia.data.packing.images import ImageJob, Split, UnevenJob
-from latentia.data.packing.workers import decoders
+from latentia.data.packing.workers import died, ready
 from latentia.data.packing.writer import Job, Planned, plan, recorded
 from latentia.data.raw import Options
 from latentia.data.readers import cache, clips, packed
@@ -173,13 +174,13 @@ def _image_job(
     opened = _opened(_plain(images, folder), images, stack)
     files = paged(opened, options)
     count = 1 if len(files.names) < FEW else workers
-    pool = stack.enter_context(decoders(count, where))
+    processes = stack.enter_context(pool(count, died(where), ready))
     again = (folder / packed.PLAN).is_file()
     begun = stack.enter_context(ThreadPoolExecutor(1)).submit(begin, opened.names).result
     if again:  # what does not fit is refused before anything is decoded; a new plan may come beside it
         begun()
     kind = UnevenJob if options.crop or (options.size and options.fit == "short") else ImageJob
-    return kind(files, options, where, split, begun, pool, count)
+    return kind(files, options, where, split, begun, processes)
 
 
 def _pack(job: Job, shards: list[Planned], folder: Path, where: str, quiet: bool) -> None:

@@ -5,17 +5,8 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-import signal
-import sys
-import threading
-import types
-from collections import deque
-from collections.abc import Generator, Iterable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import connection, get_context, parent_process
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -170,107 +161,22 @@ def _write(task: Task, x: np.ndarray) -> None:
         raise cannot_write(task.target.parent, error) from error
 
 
-def _begin() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that has a user
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    with contextlib.suppress(ImportError):  # while the others still look at the source
+def ready() -> None:
+    """Import what decodes, while the others still look at the source."""
+    with contextlib.suppress(ImportError):
         import simplejpeg  # noqa: F401
 
 
-def _end_with_parent() -> None:
-    if parent := parent_process():
-        connection.wait([parent.sentinel])
-        os._exit(1)
-
-
-class _Here(Executor):
-    """Does the work at once, in this process."""
-
-    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
-        done: Future[Any] = Future()
-        done.set_result(fn(*args, **kwargs))
-        return done
-
-
-@contextlib.contextmanager
-def decoders(count: int, where: str) -> Iterator[Executor]:
-    """Start processes that decode; they import what that takes and nothing of the program that runs.
+def died(where: str) -> DataError:
+    """Say that a process that decodes has died.
 
     Args:
-        count: how many; with 1, this one does the work.
-        where: the source, for messages.
+        where: the source.
 
-    Yields:
-        What does tasks.
-
-    Raises:
-        DataError: if they cannot be started.
+    Returns:
+        The error.
     """
-    if count == 1:
-        yield _Here()
-        return
-    pool = ProcessPoolExecutor(count, get_context("spawn"), _begin)
-    try:
-        with _without_main():
-            try:
-                for _ in range(count):  # each starts one
-                    pool.submit(os.getpid)
-            except (BrokenProcessPool, OSError) as error:
-                raise _died(where) from error
-        yield pool
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-@contextlib.contextmanager
-def _without_main() -> Iterator[None]:
-    """Hide the script: a new process would run it again up to its main block, and it may import much."""
-    main = sys.modules["__main__"]
-    sys.modules["__main__"] = types.ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = main
-
-
-def _died(where: str) -> DataError:
     return DataError(
         f"{where}: a process that decoded images died, perhaps for want of memory; the same command "
         "goes on where it stopped, with fewer --workers if need be"
     )
-
-
-def decode_tasks(
-    tasks: Iterable[tuple[Any, Task]], pool: Executor, workers: int, where: str
-) -> Generator[tuple[Any, Decoded]]:
-    """Do tasks, a few at a time, and give what became of them in their order.
-
-    Args:
-        tasks: the tasks, each with what the caller knows it by.
-        pool: what `decoders` gave.
-        workers: how many processes it has.
-        where: the source, for messages.
-
-    Yields:
-        What the caller knows a task by, and its outcome.
-
-    Raises:
-        DataError: if a process dies.
-        LatentiaError: whatever stopped a task.
-    """
-    waiting: deque[tuple[Any, Future[Decoded]]] = deque()
-    try:
-        for owner, task in tasks:
-            waiting.append((owner, pool.submit(decode_into, task, where)))
-            if len(waiting) > 3 * workers:
-                owner, future = waiting.popleft()
-                yield owner, future.result()
-        while waiting:
-            owner, future = waiting.popleft()
-            yield owner, future.result()
-    except (BrokenProcessPool, OSError) as error:  # OSError: it died while it was given something to do
-        raise _died(where) from error
-    finally:
-        for _, future in waiting:
-            future.cancel()
-        wait([future for _, future in waiting])  # none writes any more
