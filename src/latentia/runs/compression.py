@@ -17,9 +17,10 @@ from latentia.coding.container import MOST, Header, Reader, crc, packed
 from latentia.core import progress, storage
 from latentia.core.errors import ConfigError, DataError
 from latentia.core.pool import Pool
+from latentia.core.threads import using
 from latentia.runs.coder import check_writer
 from latentia.runs.unfinished import Rows, growing
-from latentia.runs.workers import LANES, coders, decode, encode, grouped
+from latentia.runs.workers import ENOUGH, coders, decode, encode, grouped
 
 if TYPE_CHECKING:
     from latentia.data.shards import Examples
@@ -104,7 +105,7 @@ def compress(
 
     options = "another model, other examples or another --block"
     with growing(path, header, Reader, same, resume=resume, options=options) as (handle, started):
-        with coders(run, workers, header.blocks - started, LANES) as processes:
+        with coders(run, workers, header.blocks - started, ENOUGH) as processes:
             bound = _write(coder, header, x, handle, started, quiet, processes)
         size = handle.tell()
     return Written.of(coder, header, size, bound)
@@ -195,7 +196,9 @@ def _write(
     """Write the blocks from one on, and give what all examples cost by the bound."""
     cost, drawn = 0.0, 0
     alone = pool.count == 1
-    with bar("compressing", header.count, header.rows(started)[0] if started else 0, quiet) as advance:
+    done = header.rows(started)[0] if started else 0
+    # Matrices of a few rows are too small to be shared by threads, which would wait for each other.
+    with using(1), bar("compressing", header.count, done, quiet) as advance:
         work, more = (coder.encode, (advance,)) if alone else (encode, ())
         groups = grouped(range(started, header.blocks), pool)
         read = ([_read(coder, x, *header.rows(number)) for number in group] for group in groups)
@@ -267,8 +270,9 @@ class Compressed:
         total = sum(high - low for low, high in map(self.header.rows, numbers))
         at = numbers[0] * self.header.block
         with (
+            using(1),
             bar("decompressing", total, 0, quiet) as advance,
-            coders(self._run, self._workers, len(numbers), LANES) as pool,
+            coders(self._run, self._workers, len(numbers), ENOUGH) as pool,
             contextlib.closing(self._decoded(numbers, pool, advance)) as decoded,
         ):
             for symbols in decoded:

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 LANES = 16
 """Blocks that are worked on side by side."""
-FEWER = 4
+ENOUGH = 4
+"""Blocks that are worth starting a process for."""
+FEWER = 8
 """The same in each of several processes, which tell of their progress, and end, behind them alone."""
 _opened: list[Any] = []
 """The run, in a process that codes."""
