@@ -81,10 +81,13 @@ def test_pictures_become_a_file_and_pictures_again(run, stored, tmp_path, capsys
     assert code == 0 and (found == first).all()
 
 
-def test_several_processes_write_and_read_the_same_pictures(run, pictures, tmp_path, capsys):
+def test_several_processes_write_and_read_the_same_pictures(run, tmp_path, capsys):
+    pictures = tmp_path / "x.npy"
+    np.save(pictures, np.stack([np.roll(mosaics()[0], turn, axis=-1) for turn in range(5)]))
     for number in (1, 2):
         words = ("compress", run, pictures, "--workers", number, "-o", tmp_path / f"{number}.lat")
-        assert said(capsys, *words)[0] == 0
+        code, _, err = said(capsys, *words)
+        assert code == 0, err
         words = ("decompress", tmp_path / f"{number}.lat", "--run", run, "--workers", number)
         assert said(capsys, *words, "-o", tmp_path / f"back{number}")[0] == 0
     assert (tmp_path / "1.lat").read_bytes() == (tmp_path / "2.lat").read_bytes()
