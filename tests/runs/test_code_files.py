@@ -10,6 +10,7 @@ import pytest
 
 import latentia
 from latentia.core.errors import ConfigError, DataError
+from latentia.core.pool import Pool
 from latentia.evaluation.records import Settings
 from latentia.evaluation.subject import Subject
 from latentia.evaluation.topics import files
@@ -67,7 +68,7 @@ def test_a_density_makes_files_of_codes_alone_and_says_so(squared, tmp_path, cap
     assert found.dtype == x.dtype and np.abs(found - squared.reconstruct(x)).max() <= 0.501
     with (tmp_path / "x.lat").open("rb") as handle:
         reader = Compressed(squared, handle, "x")
-        symbols = reader._decoded(range(3), lambda count: None)
+        symbols = np.concatenate(list(reader._decoded(range(3), Pool(), lambda count: None)))
     assert (symbols == squared.inference.codes(x).reshape(40, -1)).all()
     code, out, _ = said(capsys, "compress", squared.folder.path, "-o", tmp_path / "y.lat", "--compare")
     assert code == 0 and "come back with loss: likelihood" in out and "without loss, others take" in out

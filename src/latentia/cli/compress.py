@@ -25,6 +25,12 @@ BLOCK = 1024
     help="Pictures with loss: how finely latents are rounded; more for fewer bits.  [default: the middle of "
     "those the run was trained with]",
 )
+@click.option(
+    "--lossy",
+    is_flag=True,
+    help="Write the latents alone, rounded, with loss: of any run whose latents are numbers, such as an "
+    "autoencoder.",
+)
 @click.option("--block", default=BLOCK, show_default=True, help="Examples that are read back together.")
 @click.option("--resume", is_flag=True, help="Go on with what was interrupted.")
 @click.option(
@@ -48,6 +54,7 @@ def command(
     split: str | None,
     count: int,
     step: float | None,
+    lossy: bool,
     block: int,
     resume: bool,
     workers: int | None,
@@ -60,26 +67,29 @@ def command(
     'latentia decompress' gives them back, value by value, on any machine that has RUN's folder. A RUN with
     posterior 'rounded' codes whole pictures of any sizes, with loss. One with codes, such as vqvae, writes
     these by a prior over them, which is fitted first where none is kept, and the data given them; where its
-    likelihood has no probability of the data, the codes alone, with loss.
+    likelihood has no probability of the data, the codes alone, with loss. With --lossy the latents alone are
+    written, rounded, of any RUN whose latents are numbers.
     """
     from latentia.api import open_run
-    from latentia.coding import lossy
+    from latentia.coding import lossy as codes_pictures
     from latentia.runs import picture_peers, pictures
     from latentia.runs.compression import compared, compress
 
     opened = open_run(run, device="cpu")
-    lossless = not lossy(opened.model)
-    if lossless and step is not None:
+    examples = not codes_pictures(opened.model)
+    if examples and step is not None:
         raise click.UsageError(
             "--step is for runs that code with loss, of posterior.name=rounded; leave it out"
         )
-    if not lossless and block != BLOCK:
+    if not examples and block != BLOCK:
         raise click.UsageError("--block is for files without loss; leave it out")
     try:
-        if lossless:
+        if examples:
             x, _ = opened.take(source, split, count or None, skip_bad=skip_bad)
-            written = compress(opened, x, output, block=block, resume=resume, workers=workers, quiet=False)
-            others = partial(compared, opened, x)
+            written = compress(
+                opened, x, output, block=block, lossy=lossy, resume=resume, workers=workers, quiet=False
+            )
+            others = partial(compared, opened, x, bool(written.loss))
         else:
             taken = pictures.Taken(opened, source, split, count or None, skip_bad)
             written = pictures.compress(

@@ -65,7 +65,7 @@ def command(
         found = Compressed(opened, handle, str(file), workers)
         ends = _ends(rows, found.header.count)
         if found.loss:
-            click.echo("of codes: examples come back with loss, as the decoder has them")
+            click.echo(f"of {found.held}: examples come back with loss, as the decoder has them")
         if output.suffix.lower() == ".npy":
             try:
                 shape = found.save(output, *ends, resume=resume, quiet=False)

@@ -6,7 +6,7 @@ becomes a probability, of a code given those before it and of a value given the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,12 +14,11 @@ import torch
 from torch import nn
 
 from latentia.coding import code_prior
-from latentia.coding.bitsback import Block, popped, stack_of
 from latentia.coding.code_prior import CodePrior
-from latentia.coding.coder import Compressor
+from latentia.coding.coder import Choices, InTurn, popped_row
 from latentia.coding.curves import GRID_BITS, VALUE_BITS, activation, activation_table
 from latentia.coding.exact import OUT_BITS, WEIGHT_BITS, ExactNetwork, activations_of
-from latentia.coding.masses import RARE, Masses, Row, cost
+from latentia.coding.masses import RARE, Masses
 from latentia.coding.stack import Stack
 from latentia.coding.symbols import Symbols
 from latentia.core import storage
@@ -28,15 +27,13 @@ from latentia.networks.transformer import CausalTransformer
 
 FORMAT = 3
 """Of the coder: what its numbers are and how they are used. It changes with whatever changes a file."""
-ROWS, ENTRIES = 128, 1 << 22
-"""Examples whose codes stand together in a block, at the most, and masses that are computed at once."""
+ENTRIES = 1 << 22
+"""Masses that are computed at once."""
 PROBES = 2
 """Examples whose coding is compared when a coder is opened."""
 
-Choices = tuple[np.ndarray, np.ndarray]
 
-
-class CodeCoder(Compressor):
+class CodeCoder(InTurn):
     """Codes the examples of a model whose latents are codes.
 
     Where `symbols` says what the data are, x is coded given the codes and comes back value by value: the
@@ -78,7 +75,7 @@ class CodeCoder(Compressor):
         self.costs = "the codes' -log2 p" if loss else "-log2 p(x, codes)"
         self._model, self._shape = model, dict(prior)
         self._prior = CodePrior(prior, self.tables)
-        self._rows = max(1, min(ROWS, ENTRIES // self._prior.size))
+        self.rows = max(1, min(self.rows, ENTRIES // self._prior.size))
         self._decoder: ExactNetwork | None = None
         if symbols is not None:
             symbols.tables = self.tables
@@ -130,25 +127,8 @@ class CodeCoder(Compressor):
     def _shaped(self, codes: np.ndarray) -> np.ndarray:
         return codes.reshape(len(codes), *self._model.coder.code_shape)
 
-    def encode(
-        self, blocks: Sequence[np.ndarray], advance: Callable[[int], object] | None = None
-    ) -> list[Block]:
-        """Code blocks one after the other; see `Compressor`."""
-        return [self._encoded(x, advance) for x in blocks]
-
-    def _encoded(self, x: np.ndarray, advance: Callable[[int], object] | None) -> Block:
-        stack, bits = Stack(), 0.0
-        for first in range((len(x) - 1) // self._rows * self._rows, -1, -self._rows):
-            some = x[first : first + self._rows]
-            for choices in reversed(self._choices(some)):  # what is pushed last is popped first
-                stack.push(choices[0].ravel(), choices[1].ravel())
-                bits += float(cost(*choices).sum())
-            if advance is not None:
-                advance(len(some))
-        return Block(stack.content, self.prior_rounds, [], bits)
-
-    def _choices(self, x: np.ndarray) -> list[Choices]:
-        """Give the binary choices of some examples, in the order in which a reader makes them."""
+    def choices(self, x: np.ndarray) -> list[Choices]:
+        """Give the binary choices of some examples; see `InTurn`."""
         codes = x if self.symbols is None else self._chosen(self.symbols.values(x, np.float64))
         found = [masses.choices(codes[:, place]) for place, masses in enumerate(self._prior.masses(codes))]
         if self.symbols is None:
@@ -159,34 +139,18 @@ class CodeCoder(Compressor):
         rest = self.symbols.rest(x[:, :count])
         return found if rest is None else [*found, rest.choices(x[:, count:])]
 
-    def decode(
-        self,
-        blocks: Sequence[Block],
-        counts: Sequence[int],
-        advance: Callable[[int], object] | None = None,
-    ) -> list[np.ndarray | None]:
-        """Give back blocks one after the other; see `Compressor`."""
-        return [self._decoded(block, count, advance) for block, count in zip(blocks, counts, strict=True)]
-
-    def _decoded(
-        self, block: Block, count: int, advance: Callable[[int], object] | None
-    ) -> np.ndarray | None:
-        stack, found = stack_of(block.content), []
-        for first in range(0, count, self._rows):
-            some = min(self._rows, count - first)
-            codes = np.zeros((some, self._prior.length), np.int64)
-            for place, masses in enumerate(self._prior.masses(codes)):
-                # A damaged file may say a code that there is none of.
-                codes[:, place] = np.minimum(_popped(masses, stack), self._prior.size - 1)
-            found.append(codes if self.symbols is None else self._data(self._given(codes), stack))
-            if advance is not None:
-                advance(some)
-        return np.concatenate(found) if stack.empty else None
+    def read(self, count: int, stack: Stack) -> np.ndarray:
+        """Read some examples; see `InTurn`."""
+        codes = np.zeros((count, self._prior.length), np.int64)
+        for place, masses in enumerate(self._prior.masses(codes)):
+            # A damaged file may say a code that there is none of.
+            codes[:, place] = np.minimum(popped_row(masses, stack), self._prior.size - 1)
+        return codes if self.symbols is None else self._data(self._given(codes), stack)
 
     def _data(self, masses: Masses, stack: Stack) -> np.ndarray:
-        x = _popped(masses, stack)
+        x = popped_row(masses, stack)
         rest = None if self.symbols is None else self.symbols.rest(x)
-        return x if rest is None else np.concatenate([x, _popped(rest, stack)], axis=1)
+        return x if rest is None else np.concatenate([x, popped_row(rest, stack)], axis=1)
 
     @torch.no_grad()
     def _given(self, codes: np.ndarray) -> Masses:
@@ -208,7 +172,7 @@ class CodeCoder(Compressor):
             "codes": list(self._model.coder.code_shape),
             "bits": [
                 *(WEIGHT_BITS, GRID_BITS, OUT_BITS, VALUE_BITS, RARE),
-                *(code_prior.STORED_BITS, code_prior.LISTED_BITS, code_prior.SHARE_BITS, self._rows),
+                *(code_prior.STORED_BITS, code_prior.LISTED_BITS, code_prior.SHARE_BITS, self.rows),
             ],
             "event": list(self.event),
             "model": str(storage.checksum(self._model.state_dict())),
@@ -231,10 +195,6 @@ class CodeCoder(Compressor):
             masses = self._given(codes)
             x = np.arange(np.prod(masses.shape)).reshape(masses.shape) * 7919 % masses.n
             yield from masses.choices(x)
-
-
-def _popped(masses: Masses, stack: Stack) -> np.ndarray:
-    return popped(Row(masses), [stack])[0].reshape(masses.shape)
 
 
 def _decoder_tables(model: Any, symbols: Symbols | None) -> dict[str, np.ndarray]:

@@ -37,7 +37,7 @@ from latentia.coding.descent import (
 from latentia.coding.exact import OUT_BITS, WEIGHT_BITS, check_layers
 from latentia.coding.levels import levels_of
 from latentia.coding.masses import RARE, Located, Masses, Table
-from latentia.coding.symbols import Symbols, check_unconditional
+from latentia.coding.symbols import OR_LOSSY, Symbols, check_unconditional
 from latentia.core.errors import ConfigError
 from latentia.data.schema import Schema
 from latentia.networks.ladder import TopDown
@@ -296,11 +296,11 @@ def symbols_of(model: Any, transform: Any, schema: Schema | None = None) -> Symb
     if model.coder is None and not gaussian:
         raise ConfigError(
             "files without loss need a VAE with a Gaussian posterior; train with --model vae "
-            "posterior.name=diagonal_gaussian"
+            f"posterior.name=diagonal_gaussian, {OR_LOSSY}"
         )
     if gaussian and not ladder and type(model.prior) is not StandardNormal:
         name = type(model.prior).__name__
-        raise ConfigError(f"prior '{name}' cannot be coded; train with --prior standard_normal")
+        raise ConfigError(f"prior '{name}' cannot be coded; train with --prior standard_normal, {OR_LOSSY}")
     check_unconditional(model)
     if model.coder is None:
         check_parts(model)

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from latentia.coding import Compressor, PictureCoder, lossy
+from latentia.coding import Compressor, PictureCoder
+from latentia.coding import lossy as codes_pictures
 from latentia.core import storage
 from latentia.core.errors import ConfigError, LatentiaError
 from latentia.runs import coder, compression, pictures
@@ -154,17 +155,23 @@ class Applied(Owned):
         return coder.compressor_of(self)
 
     @cached_property
+    def latent_coder(self) -> Compressor:
+        """What codes rounded latents, with loss; see `latentia.runs.coder.latent_coder_of`."""
+        return coder.latent_coder_of(self)
+
+    @cached_property
     def picture_coder(self) -> PictureCoder:
         """What codes pictures with loss; see `latentia.runs.coder.picture_coder_of`."""
         return coder.picture_coder_of(self)
 
-    def compress(self, x: Any, *, step: float | None = None) -> bytes:
+    def compress(self, x: Any, *, step: float | None = None, lossy: bool = False) -> bytes:
         """Write examples as `latentia compress` writes a file; see `latentia.runs.compression`.
 
         Args:
             x: examples, as `encode` takes them; for a run that codes pictures with loss also a list of
                 pictures of any sizes, `(C, H, W)` each.
             step: for such a run, how finely latents are rounded; the middle of its steps by default.
+            lossy: of other runs with continuous latents, write these alone, rounded, with loss.
 
         Returns:
             The content of the file.
@@ -173,11 +180,13 @@ class Applied(Owned):
             ConfigError: if the model cannot be coded by.
             DataError: if a value is none that its likelihood has a probability of.
         """
-        if lossy(self.model):
+        if codes_pictures(self.model):
             return pictures.to_bytes(self, x if isinstance(x, list) else np.asarray(self.inward(x)[0]), step)
         if step is not None:
-            raise ConfigError("files without loss have no step; leave it out")
-        return compression.to_bytes(self.compressor, np.asarray(self.inward(x)[0]))
+            raise ConfigError("files of examples have no step; leave it out")
+        return compression.to_bytes(
+            self.latent_coder if lossy else self.compressor, np.asarray(self.inward(x)[0])
+        )
 
     def decompress(self, content: bytes) -> Any:
         """Give back the examples that `compress` wrote, on this machine or another.
@@ -192,7 +201,7 @@ class Applied(Owned):
             DataError: if it is no such content, another model's, or damaged.
         """
         handle, where = io.BytesIO(content), "the content given"
-        if lossy(self.model):
+        if codes_pictures(self.model):
             found = list(pictures.PictureFile(self, handle, where).read())
             same = len({each.shape for each in found}) == 1
             return self.outward(np.stack(found)) if same else found

@@ -14,12 +14,13 @@ from latentia.coding import (
     BitsBackCompressor,
     CodeCoder,
     Compressor,
+    LatentCoder,
     PictureCoder,
     check_unconditional,
     symbols_of,
 )
 from latentia.coding.container import writer_of
-from latentia.coding.symbols import Symbols
+from latentia.coding.symbols import OR_LOSSY, Symbols
 from latentia.core import storage
 from latentia.core.errors import ConfigError, DataError, LatentiaError, RunError, shell
 
@@ -35,7 +36,12 @@ AUTOREGRESSIVE = "autoregressive"
 """The sampler whose probabilities codes are coded by."""
 
 
-C = TypeVar("C", BitsBackCompressor, CodeCoder, PictureCoder)
+LATENTS = "latents.safetensors"
+"""The tables of rounded latents, which a run may have beside the others."""
+TRIED = 200
+"""Examples whose squared error says how finely latents of a point posterior are rounded."""
+
+C = TypeVar("C", BitsBackCompressor, CodeCoder, LatentCoder, PictureCoder)
 
 
 def compressor_of(run: Applied) -> Compressor:
@@ -102,7 +108,7 @@ def _symbols_or_why(run: Applied, shown: np.ndarray | None) -> tuple[Symbols | N
             symbols.tables = symbols.compute(flat := shown.reshape(len(shown), -1))
             symbols.of(flat)
     except LatentiaError as error:
-        return None, str(error)
+        return None, str(error).removesuffix(f", {OR_LOSSY}")  # codes are no such latents
     return symbols, ""
 
 
@@ -151,15 +157,84 @@ def picture_coder_of(run: Applied) -> PictureCoder:
     )
 
 
+def latent_coder_of(run: Applied) -> LatentCoder:
+    """Give what codes the rounded latents of a run's examples; see `compressor_of`.
+
+    Args:
+        run: the run.
+
+    Returns:
+        The coder.
+
+    Raises:
+        ConfigError: if the model has a condition, or no continuous latents.
+        RunError: if the kept one is damaged, or this machine computes otherwise.
+        LatentiaError: if none is kept, and the data that the run was trained on are gone.
+    """
+    check_unconditional(run.model)
+    if run.model.copies or run.model.coder is not None:
+        what = "are its examples" if run.model.copies else "are codes, which are written without --lossy"
+        raise ConfigError(f"no latents of this run can be rounded: they {what}")
+    inference = run.inference
+
+    def make() -> LatentCoder:
+        x = np.asarray(run.dataset.part(run.examples("train", SHOWN)))
+        z, deviation = inference.posterior(x)
+        if deviation is None:
+            deviation = inference.encode(x, sample=True) - z
+        wide = np.square(deviation.reshape(*z.shape[:2], -1).astype(np.float64)).mean(axis=(0, 2)) ** 0.5
+
+        def error(latents: np.ndarray) -> float:
+            made = inference.decode(latents[:TRIED])[(..., *map(slice, x.shape[2:]))]
+            return float(np.nanmean(np.square(made - x[:TRIED], dtype=np.float64)))
+
+        return LatentCoder.make(run.model, z, wide, error)
+
+    def show(z: np.ndarray, dtype: Any) -> np.ndarray:
+        return as_stored(inference.decode(z)[(..., *map(slice, run.event[1:]))], dtype)
+
+    coder = _coder(run, make, lambda header, tables: LatentCoder(run.model, tables), LATENTS)
+    coder.choose, coder.show = inference.encode, show
+    return coder
+
+
+def coder_of(run: Applied, name: bytes, where: str) -> tuple[Compressor, str]:
+    """Find which of a run's coders wrote a file.
+
+    Args:
+        run: the run.
+        name: that of the coder in the file.
+        where: what messages call the file.
+
+    Returns:
+        The coder, and its name among the run's attributes.
+
+    Raises:
+        DataError: if another run wrote the file.
+        ConfigError: if no file of the model can be read.
+    """
+    other = codable(run)
+    if not other or "latent_coder" in vars(run) or (run.folder.path / LATENTS).is_file():
+        coder = run.latent_coder
+        if name == coder.name or not other:
+            check_writer(name, coder, where)
+            return coder, "latent_coder"
+    check_writer(name, run.compressor, where)
+    return run.compressor, "compressor"
+
+
 def _coder(
-    run: Applied, make: Callable[[], C], kept: Callable[[dict[str, Any], dict[str, np.ndarray]], C]
+    run: Applied,
+    make: Callable[[], C],
+    kept: Callable[[dict[str, Any], dict[str, np.ndarray]], C],
+    file: str = FILE,
 ) -> C:
-    path, weights = run.folder.path / FILE, str(storage.checksum(run.model.state_dict()))
+    path, weights = run.folder.path / file, str(storage.checksum(run.model.state_dict()))
     if path.is_file():
         tensors, header = storage.load_tensors(path)
         if header.get("weights") == weights:
             tables = {name: tensor.numpy() for name, tensor in tensors.items()}
-            coder = _checked(run, header, lambda: kept(header, tables))
+            coder = _checked(path, header, lambda: kept(header, tables))
             coder.check(header["probe"])
             return coder
     coder = make()
@@ -193,8 +268,7 @@ def _narrow(table: np.ndarray) -> np.ndarray:
     return table.astype(next(kind for kind in types if np.abs(table).max() <= np.iinfo(kind).max))
 
 
-def _checked(run: Applied, header: dict[str, Any], kept: Callable[[], C]) -> C:
-    place = run.folder.path / FILE
+def _checked(place: Path, header: dict[str, Any], kept: Callable[[], C]) -> C:
     try:
         coder = kept()
         named = coder.name.hex() == header["name"] and coder.header() == {
@@ -277,7 +351,7 @@ def run_of(path: Path) -> Path:
         name = writer_of(handle, str(path))[1].hex()
     places = [Path(), Path("runs"), path.parent, path.parent / "runs"]
     for place in dict.fromkeys(place.resolve() for place in places):
-        for kept in sorted(place.glob(f"*/{FILE}")):
+        for kept in sorted([*place.glob(f"*/{FILE}"), *place.glob(f"*/{LATENTS}")]):
             with contextlib.suppress(LatentiaError):
                 if storage.load_tensors(kept)[1].get("name") == name:
                     return kept.parent

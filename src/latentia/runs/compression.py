@@ -18,7 +18,7 @@ from latentia.core import progress, storage
 from latentia.core.errors import ConfigError, DataError
 from latentia.core.pool import Pool
 from latentia.core.threads import using
-from latentia.runs.coder import check_writer
+from latentia.runs.coder import coder_of
 from latentia.runs.unfinished import Rows, growing
 from latentia.runs.workers import ENOUGH, coders, decode, encode, grouped
 
@@ -41,6 +41,7 @@ class Written:
         bound: what the examples cost by the bound, in bits; NaN where no latent of them was drawn.
         costs: what messages call the bound.
         loss: why they come back with loss; empty where they come back value by value.
+        held: what the file then holds.
     """
 
     count: int
@@ -49,17 +50,19 @@ class Written:
     bound: float
     costs: str = "-ELBO"
     loss: str = ""
+    held: str = ""
 
     @classmethod
     def of(cls, coder: Compressor, header: Header, size: int, bound: float) -> Written:
         """Say what was written by a coder: so many bytes, which would take so many bits by the bound."""
-        return cls(header.count, size, int(np.prod(coder.event)), bound, coder.costs, coder.loss)
+        entries = int(np.prod(coder.event))
+        return cls(header.count, size, entries, bound, coder.costs, coder.loss, coder.held)
 
     def summary(self) -> str:
         """Say it in one line."""
         bits = 8 * self.size / (self.count * self.entries)
         over = f"; {8 * self.size / self.bound - 1:+.2%} of {self.costs}" if self.bound > 0 else ""
-        loss = f"; codes alone, so that examples come back with loss: {self.loss}" if self.loss else ""
+        loss = f"; {self.held} alone, so that examples come back with loss: {self.loss}" if self.loss else ""
         return f"{self.count:,} examples in {self.size:,} bytes, {bits:.4f} bits per dimension{over}{loss}"
 
 
@@ -69,6 +72,7 @@ def compress(
     path: str | os.PathLike[str],
     *,
     block: int = BLOCK,
+    lossy: bool = False,
     resume: bool = False,
     workers: int | None = 1,
     quiet: bool = True,
@@ -82,6 +86,7 @@ def compress(
         x: examples in the data's units, shape `(N, *event)`.
         path: the file.
         block: examples of a block: more take fewer bytes, fewer are found faster.
+        lossy: write their rounded latents alone.
         resume: go on with what an earlier call left.
         workers: processes that code, whose number changes no byte; None for one for each core where there are
             many blocks.
@@ -97,7 +102,8 @@ def compress(
     """
     path = Path(path)
     storage.check_writable(path)
-    coder = run.compressor
+    which = "latent_coder" if lossy else "compressor"
+    coder: Compressor = getattr(run, which)
     header = _header(coder, x, block)
 
     def same(number: int, check: int) -> bool:
@@ -106,22 +112,23 @@ def compress(
     options = "another model, other examples or another --block"
     with growing(path, header, Reader, same, resume=resume, options=options) as (handle, started):
         with coders(run, workers, header.blocks - started, ENOUGH) as processes:
-            bound = _write(coder, header, x, handle, started, quiet, processes)
+            bound = _write(coder, header, x, handle, started, quiet, processes, which)
         size = handle.tell()
     return Written.of(coder, header, size, bound)
 
 
-def compared(run: Applied, x: Examples) -> list[str]:
+def compared(run: Applied, x: Examples, loss: bool) -> list[str]:
     """Say what other compressors make of examples, all of which are taken into memory.
 
     Args:
         run: the run.
         x: examples in the data's units, shape `(N, *event)`.
+        loss: whether the file that they are compared with is one with loss.
 
     Returns:
         One line for each.
     """
-    examples, without = np.asarray(x), ["  without loss, others take"] * bool(run.compressor.loss)
+    examples, without = np.asarray(x), ["  without loss, others take"] * loss
     return without + [
         f"  {name:8} {size:>12,} bytes, {8 * size / examples.size:.4f} bits per dimension"
         for name, size in others(run, examples).items()
@@ -191,7 +198,14 @@ def _header(coder: Compressor, x: Examples, block: int) -> Header:
 
 
 def _write(
-    coder: Compressor, header: Header, x: Examples, handle: BinaryIO, started: int, quiet: bool, pool: Pool
+    coder: Compressor,
+    header: Header,
+    x: Examples,
+    handle: BinaryIO,
+    started: int,
+    quiet: bool,
+    pool: Pool,
+    which: str = "",
 ) -> float:
     """Write the blocks from one on, and give what all examples cost by the bound."""
     cost, drawn = 0.0, 0
@@ -199,7 +213,7 @@ def _write(
     done = header.rows(started)[0] if started else 0
     # Matrices of a few rows are too small to be shared by threads, which would wait for each other.
     with using(1), bar("compressing", header.count, done, quiet) as advance:
-        work, more = (coder.encode, (advance,)) if alone else (encode, ())
+        work, more = (coder.encode, (advance,)) if alone else (encode, (which,))
         groups = grouped(range(started, header.blocks), pool)
         read = ([_read(coder, x, *header.rows(number)) for number in group] for group in groups)
         for parts, blocks in pool.in_order(work, ((parts, (parts, *more)) for parts in read), 1):
@@ -222,6 +236,7 @@ class Compressed:
     Attributes:
         header: what the file says of itself.
         loss: why its examples come back with loss; empty where they come back value by value.
+        held: what it then holds.
     """
 
     def __init__(self, run: Applied, handle: BinaryIO, where: str, workers: int | None = 1) -> None:
@@ -238,9 +253,9 @@ class Compressed:
         """
         self._reader, self._where = Reader(handle, where), where
         self.header = self._reader.header
-        self._coder, self._run, self._workers = run.compressor, run, workers
-        self.loss = self._coder.loss
-        check_writer(self.header.name, self._coder, where)
+        self._run, self._workers = run, workers
+        self._coder, self._which = coder_of(run, self.header.name, where)
+        self.loss, self.held = self._coder.loss, self._coder.held
         if self.header.event != self._coder.event:
             raise DataError(f"{where} is damaged: its examples have another shape than the run's")
 
@@ -344,7 +359,7 @@ class Compressed:
     def _decoded(self, numbers: range, pool: Pool, advance: Callable[[int], object]) -> Generator[np.ndarray]:
         """Give the symbols of blocks, some blocks at a time."""
         alone = pool.count == 1
-        work, more = (self._coder.decode, (advance,)) if alone else (decode, ())
+        work, more = (self._coder.decode, (advance,)) if alone else (decode, (self._which,))
         for (group, checks), found in pool.in_order(work, self._tasks(numbers, pool, more), 1):
             parts = []
             for number, check, symbols in zip(group, checks, found, strict=True):

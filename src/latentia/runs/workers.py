@@ -83,26 +83,28 @@ def grouped(numbers: range, pool: Pool) -> Iterator[range]:
         yield numbers[at : at + lanes]
 
 
-def encode(parts: list[np.ndarray]) -> list[Block]:
+def encode(parts: list[np.ndarray], which: str) -> list[Block]:
     """Code blocks in another process; see `Compressor`.
 
     Args:
         parts: their symbols.
+        which: the name of the coder among the run's attributes.
 
     Returns:
         What they became.
     """
-    return here().compressor.encode(parts)
+    return getattr(here(), which).encode(parts)
 
 
-def decode(blocks: Sequence[Block], counts: Sequence[int]) -> list[np.ndarray | None]:
+def decode(blocks: Sequence[Block], counts: Sequence[int], which: str) -> list[np.ndarray | None]:
     """Give blocks back in another process; see `Compressor`.
 
     Args:
         blocks: the blocks.
         counts: how many examples each holds.
+        which: the name of the coder among the run's attributes.
 
     Returns:
         The symbols of each; None for a block that is damaged.
     """
-    return here().compressor.decode(blocks, counts)
+    return getattr(here(), which).decode(blocks, counts)
