@@ -15,8 +15,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from latentia.coding import LatentCoder
-from latentia.coding.coder import InTurn
+from latentia.coding import Compressor, LatentCoder
 from latentia.runs.coder import SHOWN, TRIED
 from latentia.runs.compression import in_memory
 from latentia.runs.run import Run
@@ -36,7 +35,7 @@ def main() -> None:
     def error(made: np.ndarray) -> float:
         return float(np.square((made - x) / width, dtype=np.float64).mean())
 
-    def row(name: str, coder: InTurn, exact: np.ndarray) -> tuple[float, str]:
+    def row(name: str, coder: Compressor, exact: np.ndarray) -> tuple[float, str]:
         content, _ = in_memory(coder, x)
         made = coder.values(coder.of(x.reshape(len(x), -1)), np.float64).reshape(x.shape)
         bits = 8 * len(content) / len(x)
@@ -60,7 +59,7 @@ def main() -> None:
         print(line)
 
 
-def _components(train: np.ndarray, x: np.ndarray, axes: np.ndarray) -> tuple[InTurn, np.ndarray]:
+def _components(train: np.ndarray, x: np.ndarray, axes: np.ndarray) -> tuple[Compressor, np.ndarray]:
     """Give a coder of principal components, and what they make of examples without rounding."""
     middle = train.reshape(len(train), -1).mean(axis=0, dtype=np.float64)
 
