@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from latentia.data.shards import Examples
     from latentia.runs.applied import Applied
 
+UNIT = " examples"
 BLOCK = 1024
 """Examples of a block: its own costs are about 20 bytes."""
 
@@ -212,8 +213,11 @@ def _write(
     alone = pool.count == 1
     done = header.rows(started)[0] if started else 0
     # Matrices of a few rows are too small to be shared by threads, which would wait for each other.
-    with using(1), bar("compressing", header.count, done, quiet) as advance:
-        work, more = (coder.encode, (advance,)) if alone else (encode, (which,))
+    with (
+        using(1),
+        progress.bar(desc="compressing", total=header.count, initial=done, unit=UNIT, quiet=quiet) as shown,
+    ):
+        work, more = (coder.encode, (shown.update,)) if alone else (encode, (which,))
         groups = grouped(range(started, header.blocks), pool)
         read = ([_read(coder, x, *header.rows(number)) for number in group] for group in groups)
         for parts, blocks in pool.in_order(work, ((parts, (parts, *more)) for parts in read), 1):
@@ -222,7 +226,7 @@ def _write(
                 cost, drawn = cost + block.bound, drawn + len(symbols) - len(block.chosen)
             handle.flush()
             if not alone:
-                advance(sum(map(len, parts)))
+                shown.update(sum(map(len, parts)))
     return cost / drawn * header.count if drawn else float("nan")
 
 
@@ -286,9 +290,9 @@ class Compressed:
         at = numbers[0] * self.header.block
         with (
             using(1),
-            bar("decompressing", total, 0, quiet) as advance,
+            progress.bar(desc="decompressing", total=total, unit=UNIT, quiet=quiet) as shown,
             coders(self._run, self._workers, len(numbers), ENOUGH) as pool,
-            contextlib.closing(self._decoded(numbers, pool, advance)) as decoded,
+            contextlib.closing(self._decoded(numbers, pool, shown.update)) as decoded,
         ):
             for symbols in decoded:
                 low, high = max(first - at, 0), end - at
@@ -380,23 +384,3 @@ class Compressed:
                     raise self._reader.damaged(number)
             counts = [high - low for low, high in map(self.header.rows, group)]
             yield (group, checks), (blocks, counts, *more)
-
-
-@contextlib.contextmanager
-def bar(
-    what: str, total: int, done: int, quiet: bool, unit: str = " examples"
-) -> Iterator[Callable[[int], object]]:
-    """Show progress on a terminal and in a notebook.
-
-    Args:
-        what: what is being done.
-        total: of how many.
-        done: how many are done already.
-        quiet: show nothing.
-        unit: of what.
-
-    Yields:
-        What is to be told of each step how many it did.
-    """
-    with progress.bar(desc=what, total=total, initial=done, unit=unit, quiet=quiet) as shown:
-        yield shown.update

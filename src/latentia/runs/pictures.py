@@ -16,11 +16,10 @@ import torch
 from latentia.coding.picture_file import Coded, PictureHeader, PictureReader, check_of
 from latentia.coding.pictures import STEP_BITS, whole_step
 from latentia.coding.rates import image_of
-from latentia.core import storage
+from latentia.core import progress, storage
 from latentia.core.errors import DataError
 from latentia.core.pool import Pool
 from latentia.runs.coder import as_stored, check_writer
-from latentia.runs.compression import bar
 from latentia.runs.unfinished import growing
 from latentia.runs.workers import coders, here
 
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from latentia.runs.applied import Applied
 
 Pictures = Sequence[np.ndarray] | np.ndarray
+UNIT = " pictures"
 MANY = 16
 """Pictures that are worth starting a process for."""
 
@@ -128,7 +128,7 @@ def compress(
     path = Path(path)
     storage.check_writable(path)
     header, pixels = _header(run, x, step), 0
-    with bar("compressing", len(x), 0, quiet, " pictures") as advance:
+    with progress.bar(desc="compressing", total=len(x), unit=UNIT, quiet=quiet) as shown:
 
         def same(number: int, check: int) -> bool:
             nonlocal pixels
@@ -137,7 +137,7 @@ def compress(
             if check_of(run.picture_coder.latents(picture, header.step), height, width) != check:
                 return False
             pixels += height * width
-            advance(1)
+            shown.update(1)
             return True
 
         options = "another model, another --step or another number of pictures"
@@ -149,7 +149,7 @@ def compress(
                 handle.write(coded.packed())
                 handle.flush()  # what is done stays when the process is killed
                 pixels += coded.height * coded.width
-                advance(1)
+                shown.update(1)
             size = handle.tell()
     return WrittenPictures(header.count, size, pixels, header.step * 2.0**-STEP_BITS)
 
@@ -245,7 +245,7 @@ class PictureFile:
             self._reader.check_end()
         run, step = self._run, self.header.step
         with (
-            bar("decompressing", end - first, 0, quiet, " pictures") as advance,
+            progress.bar(desc="decompressing", total=end - first, unit=UNIT, quiet=quiet) as shown,
             coders(run, self._workers, end - first, MANY) as pool,
         ):
             given = (run,) if pool.count == 1 else ()
@@ -255,7 +255,7 @@ class PictureFile:
                     if picture is None:
                         raise self._reader.damaged(number)
                     yield picture
-                    advance(1)
+                    shown.update(1)
 
 
 def _decoded(coded: Coded, step: int, run: Any = None) -> np.ndarray | None:
