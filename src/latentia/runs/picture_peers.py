@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from latentia.coding.rates import LEAST, OPTIONS, Code, Point, absent, by_file, measured, psnr, reaching
-from latentia.runs.compression import bar
-from latentia.runs.pictures import PictureFile, Pictures, to_bytes
+from latentia.core import progress
+from latentia.runs.pictures import UNIT, PictureFile, Pictures, to_bytes
 
 if TYPE_CHECKING:
     from latentia.runs.applied import Applied
@@ -90,12 +90,12 @@ def compared(run: Applied, x: Pictures, path: Path, *, quiet: bool = True) -> li
 
 
 def _other(x: Pictures, kind: str, wanted: float, peak: float, quiet: bool) -> Point:
-    with bar(kind, TRIALS * len(x), 0, quiet, " pictures") as advance:
+    with progress.bar(desc=kind, total=TRIALS * len(x), unit=UNIT, quiet=quiet) as shown:
 
         def tried(quality: int) -> Point:
             pictures = (np.asarray(x[number]) for number in range(len(x)))
             point = measured(pictures, quality, by_file(kind, quality), peak)
-            advance(len(x))
+            shown.update(len(x))
             return point
 
         return reaching(tried, wanted, LEAST.get(kind, 0))
