@@ -4,6 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import latentia
 from latentia.core.errors import ConfigError, DataError
@@ -166,3 +167,21 @@ def test_other_latents_are_rounded_as_well(settings, x, tmp_path):
     steps, lowest = (part.reshape(z.shape[1:]) for part in (run.latent_coder.steps, run.latent_coder._lowest))
     assert np.abs((found + lowest) * steps - z).max() <= 0.5001 * steps.max()
     assert run.decompress(run.compress(x[:20], lossy=True)).shape == x[:20].shape
+
+
+def test_of_pictures_larger_than_the_crops_the_middle_is_written_and_that_is_said(x, tmp_path, capsys):
+    (tmp_path / "pictures").mkdir()
+    for number, digit in enumerate(x[:12, 0]):
+        Image.fromarray(np.pad(digit, ((2, 2), (3, 1))) * 15).save(tmp_path / "pictures" / f"{number:02}.png")
+    run = latentia.train(
+        tmp_path / "pictures",
+        out=tmp_path / "run",
+        model="autoencoder",
+        data={"crop": 8},
+        quiet=True,
+        **QUICK,
+    )
+    words = ("compress", run.folder.path, tmp_path / "pictures", "--lossy", "-o", tmp_path / "x.lat")
+    code, out, err = said(capsys, *words)
+    assert code == 0, err
+    assert "of each picture its middle, 8x8, is written" in out and "12 examples in" in out

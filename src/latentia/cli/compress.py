@@ -86,6 +86,9 @@ def command(
     try:
         if examples:
             x, _ = opened.take(source, split, count or None, skip_bad=skip_bad)
+            if opened.record.options.get("crop"):
+                sides = "x".join(map(str, opened.event[1:]))
+                click.echo(f"the run was trained on crops: of each picture its middle, {sides}, is written")
             written = compress(
                 opened, x, output, block=block, lossy=lossy, resume=resume, workers=workers, quiet=False
             )
