@@ -36,9 +36,10 @@ OTHERWISE = {
 }
 SCRIPT = """
 import sys, torch, numpy as np, latentia
-from latentia.runs import compression
+from latentia.runs import compression, workers
 torch.set_num_threads(int(sys.argv[1]))
-compression.LANES = int(sys.argv[2])
+assert workers.LANES
+workers.LANES = int(sys.argv[2])
 for name in sys.argv[3:]:
     run = latentia.open_run(name, device="cpu")
     with open(f"{name}/examples.lat", "rb") as handle:

@@ -205,6 +205,10 @@ def test_what_cannot_be_coded_is_refused_in_one_line(run, golden, content):
         run.compress([])
     with pytest.raises(ConfigError, match=r"a step is from 2\^-12 to 4, not 9"):
         run.compress(mosaics(), step=9)
+    for hole in (np.nan, np.inf):
+        holed = [mosaics()[0].astype(np.float32), np.full((1, 9, 5), hole)]
+        with pytest.raises(DataError, match=r"picture 1 has missing values|index .* is infinity"):
+            run.compress(holed)
     with pytest.raises(DataError, match="shape 1x8x8, and these have 3x8x8"):
         run.compress([np.zeros((3, 8, 8), np.uint8)])
     with pytest.raises(DataError, match=r"written by another model than this run's \(coder"):

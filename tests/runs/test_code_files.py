@@ -113,6 +113,20 @@ def test_the_prior_is_fitted_first_and_kept_with_the_coder(squared, tmp_path, mo
     assert len(asked) == 1
 
 
+def test_reading_fits_no_prior(codes, tmp_path, monkeypatch, capsys):
+    run = opened(codes.folder.path, tmp_path)
+    (run.folder.path / coder.FILE).unlink()
+    monkeypatch.setattr(coder, "_prior", lambda run: pytest.fail("fitted"))
+    file = GOLDEN / "codes" / "examples.lat"
+    words = ("decompress", file, "--run", run.folder.path, "-o", tmp_path / "x.npy")
+    code, _, err = said(capsys, *words)
+    assert (
+        code == 2
+        and f"with the {coder.FILE} or latents.safetensors that {run.folder.path} lacks; copy it" in err
+    )
+    assert not (run.folder.path / coder.FILE).exists() and not (tmp_path / "x.npy").exists()
+
+
 def test_conditions_have_no_file(tmp_path):
     settings = {
         **TINY,

@@ -92,7 +92,7 @@ def test_rows_are_read_by_themselves_and_neither_lanes_nor_batches_change_a_file
         opened = Compressed(levels, handle, "c.lat")
         assert (np.concatenate(list(opened.read(0, 250))) == x[:250]).all()
         with pytest.raises(
-            DataError, match=r"block 6 of 6 \(examples 250 to 299\) is damaged.*the others can be read"
+            DataError, match=r"block 6 of 6 \(examples 250 to 299\) is damaged.*others may be whole"
         ):
             list(opened.read())
 
@@ -120,6 +120,14 @@ def test_the_command_line_writes_and_reads(levels, x, tmp_path, capsys, monkeypa
     monkeypatch.chdir(tmp_path)
     code, _, err = said(capsys, "decompress", file, "-o", tmp_path / "no.npy")
     assert code == 2 and "no run here wrote" in err and "--run" in err
+    for rows in ("9:5", "3:3", "0:181", ":-1", "-3:", "5", "1:2:3", "x:"):
+        words = ("decompress", file, "--run", levels.folder.path, "-o", tmp_path / "no.npy", "--rows", rows)
+        code, out, err = said(capsys, *words)
+        told = "there are none from" if rows in ("9:5", "3:3", "0:181") else "--rows takes two numbers"
+        assert code == 2 and told in err and not out and not (tmp_path / "no.npy").exists()
+    for verb in ("compress", "encode", "reconstruct"):
+        code, _, err = said(capsys, verb, levels.folder.path, "-n", "-1", "-o", tmp_path / "no.npy")
+        assert code == 2 and "-1 is not in the range" in err and not (tmp_path / "no.npy").exists()
     code, _, err = said(capsys, "decompress", tmp_path / "test.npy", "-o", tmp_path / "no.npy")
     assert code == 2 and "is no file that 'latentia compress' wrote" in err
 
@@ -227,6 +235,8 @@ def test_another_runs_file_and_a_later_version_are_named(levels, x, tmp_path):
         other.decompress(content)
     with pytest.raises(DataError, match="is of format 3, and this version reads up to 2; use a later"):
         levels.decompress(content[:3] + b"\3" + content[4:])
+    with pytest.raises(DataError, match="is damaged: it says format 0"):
+        levels.decompress(content[:3] + b"\0" + content[4:])
     with pytest.raises(DataError, match="holds pictures with loss, and the run codes examples without"):
         levels.decompress(content[:3] + b"\2" + content[4:])
 
@@ -287,10 +297,17 @@ def test_a_number_in_no_cell_is_coded_and_a_category_that_is_none_is_refused(tab
     content = compression.to_bytes(table.compressor, rows)
     found = np.concatenate(list(Compressed(table, io.BytesIO(content), "x").read()))
     assert np.array_equal(found, rows, equal_nan=True)
-    for column, value, name in ((2, 3, "city"), (1, 2.5, "count"), (0, 1e12, "size"), (4, 2, "member")):
+    unknown = "an unknown category"
+    for column, value, name, shown in (
+        (2, 3, "city", unknown),
+        (1, 2.5, "count", "2.5"),
+        (0, 1e12, "size", r"1e\+12"),
+        (4, 2, "member", unknown),
+    ):
         wrong = rows.copy()
         wrong[1, column] = value
-        with pytest.raises(DataError, match=f"example 1: column '{name}' holds .* has no probability of"):
+        told = f"example 1: column '{name}' holds {shown}, .* has no probability of"
+        with pytest.raises(DataError, match=told):
             compression.to_bytes(table.compressor, wrong)
 
 

@@ -99,6 +99,20 @@ def test_what_cannot_be_gone_on_with_is_refused(run, x, file, tmp_path, capsys):
         assert code == 2 and "--resume is for a whole file as .npy" in err
 
 
+def test_what_is_read_is_not_written_over(run, x, file, tmp_path, capsys):
+    np.save(tmp_path / "x.npy", x[:20])
+    (tmp_path / "link.npy").symlink_to(tmp_path / "x.npy")
+    given = (tmp_path / "x.npy").read_bytes()
+    for out in ("x.npy", "link.npy"):
+        words = ("compress", run.folder.path, tmp_path / "x.npy", "-o", tmp_path / out)
+        code, _, err = said(capsys, *words)
+        assert code == 2 and "it is what is read; give another name" in err
+    (tmp_path / "x.npy").write_bytes(content := file.read_bytes())
+    words = ("decompress", tmp_path / "x.npy", "--run", run.folder.path, "-o", tmp_path / "x.npy")
+    code, _, err = said(capsys, *words)
+    assert code == 2 and "it is what is read" in err and (tmp_path / "x.npy").read_bytes() == content != given
+
+
 def test_a_damaged_block_leaves_no_half_of_a_file(run, x, file, tmp_path):
     content = bytearray(file.read_bytes())
     content[-5] ^= 1

@@ -134,7 +134,7 @@ def test_failures_take_one_line_and_leave_nothing(run, stored, tmp_path, capsys)
     content[-10] ^= 1
     stored.write_bytes(content)
     line = refused(capsys, "decompress", stored, "-o", tmp_path / "b", "--run", run)
-    assert "picture 3 of 3 is damaged or cut off; the others can be read with --rows" in line
+    assert "picture 3 of 3 is damaged or cut off; others may be whole: read them with --rows" in line
     stored.write_bytes(content[:30])
     refused(capsys, "decompress", stored, "-o", tmp_path / "b", "--run", run)
     stored.write_bytes(b"LAT\x07" + content[4:])

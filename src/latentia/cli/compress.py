@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from latentia.cli.output import run_argument, skip_bad_option
+from latentia.cli.output import check_apart, run_argument, skip_bad_option
 
 BLOCK = 1024
 
@@ -18,7 +18,7 @@ BLOCK = 1024
 @click.option(
     "--split", help="Which split; by default test of the run's own data, and all of SOURCE, as all takes it."
 )
-@click.option("-n", "count", default=0, help="How many examples; all by default.")
+@click.option("-n", "count", type=click.IntRange(min=0), default=0, help="How many examples; all by default.")
 @click.option(
     "--step",
     type=float,
@@ -75,6 +75,7 @@ def command(
     from latentia.runs import picture_peers, pictures
     from latentia.runs.compression import compared, compress
 
+    check_apart(output, source)
     opened = open_run(run, device="cpu")
     examples = not codes_pictures(opened.model)
     if examples and step is not None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from latentia.cli.output import check_output, check_pictures, write_array, write_examples
+from latentia.cli.output import check_apart, check_output, check_pictures, write_array, write_examples
 from latentia.core import storage
 from latentia.core.errors import ConfigError
 
@@ -42,6 +43,7 @@ def command(
     Pictures of any sizes, which come with loss, become numbered .png files of a new folder. Of a file that
     holds codes alone the decoder makes the examples, with loss.
     """
+    check_apart(output, file)
     if output.suffix:
         check_output(output)
     if resume and (rows is not None or output.suffix.lower() != ".npy"):
@@ -50,8 +52,8 @@ def command(
 
     from latentia.api import open_run
     from latentia.coding import lossy
-    from latentia.runs.coder import run_of
     from latentia.runs.compression import Compressed
+    from latentia.runs.kept_coders import run_of
 
     opened = open_run(run_of(file) if run is None else run, device="cpu")
     if lossy(opened.model):
@@ -116,8 +118,8 @@ def _pictures(file: Path, opened: Run, rows: str | None, workers: int | None, ou
 def _ends(rows: str | None, count: int) -> tuple[int, int]:
     if rows is None:
         return 0, count
-    try:
-        first, _, end = rows.partition(":")
-        return int(first or 0), int(end) if end else count
-    except ValueError as error:
-        raise click.UsageError(f"--rows takes two numbers, such as 512:768, not '{rows}'") from error
+    found = re.fullmatch(r"([0-9]{0,18}):([0-9]{0,18})", rows)
+    if found is None:
+        raise click.UsageError(f"--rows takes two numbers from 0 on, such as 512:768, not '{rows}'")
+    first, end = found.groups()
+    return int(first or 0), int(end or count)

@@ -28,7 +28,13 @@ if TYPE_CHECKING:
 @click.command("encode", short_help="Turn data into latents.")
 @run_argument
 @click.argument("source", required=False)
-@click.option("-n", "count", default=0, help="How many examples; all by default. Not with a folder.")
+@click.option(
+    "-n",
+    "count",
+    type=click.IntRange(min=0),
+    default=0,
+    help="How many examples; all by default. Not with a folder.",
+)
 @click.option(
     "--split",
     help="Which split; by default test of the run's own data, and all of SOURCE. all takes every example in "

@@ -44,6 +44,20 @@ def check_output(path: Path) -> Path:
     return path
 
 
+def check_apart(path: Path, source: str | Path | None) -> None:
+    """Refuse to write over what is read.
+
+    Args:
+        path: the file to write.
+        source: what is read, or a name that is no file.
+
+    Raises:
+        ConfigError: if they are one file.
+    """
+    if source is not None and path.is_file() and Path(source).exists() and path.samefile(source):
+        raise ConfigError(f"cannot write '{path}': it is what is read; give another name")
+
+
 def check_pictures(path: Path, run: Run) -> None:
     """Refuse a picture of what is none, before the work is done.
 

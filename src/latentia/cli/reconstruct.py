@@ -22,7 +22,10 @@ from latentia.cli.output import (
 @run_argument
 @click.argument("source", required=False)
 @click.option(
-    "-n", "count", type=int, help="How many examples; 0 is all.  [default: 16 in a picture, else all]"
+    "-n",
+    "count",
+    type=click.IntRange(min=0),
+    help="How many examples; 0 is all.  [default: 16 in a picture, else all]",
 )
 @click.option(
     "--split", help="Which split; by default test of the run's own data, and all of SOURCE, as all takes it."

@@ -174,8 +174,9 @@ class TableSymbols(Symbols):
                 wrong |= ~missing & (self._number(row, main, rest, raw.dtype) != raw[:, row])
             if wrong.any():
                 at = int(np.flatnonzero(wrong)[0])
+                value = f"{values[at]:g}" if kind.numeric else "an unknown category"
                 raise DataError(
-                    f"example {first + at}: column '{kind.column.name}' holds {values[at]:g}, which the "
+                    f"example {first + at}: column '{kind.column.name}' holds {value}, which the "
                     "run's likelihood has no probability of; leave the row out, or train on data that have "
                     "such values"
                 )

@@ -118,7 +118,7 @@ class BitsBackCompressor(Model, Compressor):
         found = cls(model, symbols, 6, {**own, **tables_of(model, 6)})
         if flat is None:
             return found
-        spread = found.log_variances(symbols.of(flat[:SHOWN]))
+        spread = np.clip(found.log_variances(symbols.of(flat[:SHOWN])), *LOG_VARIANCES)
         narrow = float(np.quantile(np.exp(0.5 * spread), 0.01))
         bits = int(np.clip(np.ceil(-np.log2(narrow)), *CELL_BITS))
         return cls(model, symbols, bits, {**own, **tables_of(model, bits)})

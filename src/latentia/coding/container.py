@@ -124,6 +124,8 @@ def writer_of(handle: BinaryIO, where: str) -> tuple[int, bytes]:
     if not start.startswith(MAGIC) or len(start) <= len(MAGIC):
         raise DataError(f"{where} is no file that 'latentia compress' wrote")
     version = start[len(MAGIC)]
+    if version < VERSION:
+        raise DataError(f"{where} is damaged: it says format {version}, which there has never been")
     if version > PICTURES:
         raise DataError(
             f"{where} is of format {version}, and this version reads up to {PICTURES}; use a later latentia"
@@ -189,6 +191,9 @@ class Parts(Fields, abc.ABC):
     """What is said of a file of the other kind."""
     what: ClassVar[str]
     """What messages call a part."""
+    holds: ClassVar[str] = "examples"
+    """What messages call what is in it."""
+    header: Any
 
     def __init__(self, handle: BinaryIO, where: str) -> None:
         """Read the header.
@@ -252,8 +257,24 @@ class Parts(Fields, abc.ABC):
         Returns:
             The error to raise.
         """
-        others = "; the others can be read with --rows" * (self.parts > 1)
+        others = "; others may be whole: read them with --rows" * (self.parts > 1)
         return DataError(f"{self._where}: {self._damaged(number)} is damaged or cut off{others}")
+
+    def check_range(self, first: int, end: int) -> None:
+        """Refuse to read what the file does not hold.
+
+        Args:
+            first: the first of its examples.
+            end: the one after the last.
+
+        Raises:
+            DataError: if one of them is not there, or none is asked for.
+        """
+        count = self.header.count
+        if not 0 <= first < end <= count:
+            raise DataError(
+                f"{self._where} holds {self.holds} 0 to {count - 1}; there are none from {first} to {end - 1}"
+            )
 
     def _part(self, number: int) -> tuple[Any, bytes]:
         """Read a part: what stands before its content, and that."""

@@ -83,6 +83,7 @@ class PictureReader(Parts):
     version = PICTURES
     unlike = "holds examples without loss, and the run codes pictures with loss"
     what = "picture"
+    holds = "pictures"
     header: PictureHeader
 
     def _header(self, name: bytes) -> PictureHeader:

@@ -9,10 +9,11 @@ import sys
 import threading
 import types
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import connection, get_context, parent_process
+from multiprocessing import active_children, connection, get_context, parent_process
+from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
 from latentia.core.errors import LatentiaError
@@ -29,16 +30,21 @@ class Pool:
     """
 
     def __init__(
-        self, executor: Executor | None = None, count: int = 1, died: LatentiaError | None = None
+        self,
+        executor: Executor | None = None,
+        count: int = 1,
+        died: Callable[[], LatentiaError] | None = None,
+        processes: Sequence[BaseProcess] = (),
     ) -> None:
         """Take them.
 
         Args:
             executor: what does the work; this process by default.
             count: how many processes it has.
-            died: what is raised where one of them dies.
+            died: gives what is raised where one of them dies.
+            processes: these.
         """
-        self.count = count
+        self.count, self._processes = count, processes
         self._executor, self._died = executor or _Here(), died
 
     def in_order(
@@ -55,7 +61,8 @@ class Pool:
             What the caller knows a task by, and its outcome.
 
         Raises:
-            LatentiaError: if a process dies, and whatever stopped a task.
+            LatentiaError: if a process dies, and whatever stopped a task. At Ctrl-C all processes are ended,
+                so that nobody waits for what they are at.
         """
         waiting: deque[tuple[Owner, Future[Made]]] = deque()
         most = ahead * self.count if self.count > 1 else 0
@@ -69,7 +76,14 @@ class Pool:
                 owner, future = waiting.popleft()
                 yield owner, future.result()
         except (BrokenProcessPool, OSError) as error:  # OSError: it died while it was given something to do
-            raise self._died or error from error
+            if self._died is None:
+                raise
+            raise self._died() from error
+        except KeyboardInterrupt:
+            for process in self._processes:
+                process.terminate()
+            wait([future for _, future in waiting])  # one that is cancelled meanwhile would stop the executor
+            raise
         finally:
             for _, future in waiting:
                 future.cancel()
@@ -94,36 +108,50 @@ def pool(
     Args:
         count: how many; with 1, this one does the work, and nothing begins.
         died: what is raised where they cannot be started, or one of them dies.
-        begin: what each does first; a function of a module.
+        begin: what each does first; a function of a module. Where it fails with a `LatentiaError`, one of
+            `died`'s type says why.
         given: what it is given.
 
     Yields:
         What does tasks.
 
     Raises:
-        LatentiaError: `died`.
+        LatentiaError: as `died`.
     """
     if count == 1:
         yield Pool()
         return
-    executor = ProcessPoolExecutor(count, get_context("spawn"), _begin, (begin, given))
+    context = get_context("spawn")
+    reasons = context.SimpleQueue()
+
+    def why() -> LatentiaError:
+        if reasons.empty():
+            return died
+        return type(died)(f"another process cannot begin: {reasons.get()}; go on with --workers 1")
+
+    before = active_children()
+    executor = ProcessPoolExecutor(count, context, _begin, (reasons, begin, given))
     try:
-        with _without_main():
+        with _apart():
             try:
                 for _ in range(count):  # each starts one
                     executor.submit(os.getpid)
             except (BrokenProcessPool, OSError) as error:
-                raise died from error
-        yield Pool(executor, count, died)
+                raise why() from error
+        yield Pool(executor, count, why, [each for each in active_children() if each not in before])
     finally:
         executor.shutdown(wait=True, cancel_futures=True)
 
 
-def _begin(begin: Callable[..., object] | None, given: tuple[Any, ...]) -> None:
+def _begin(reasons: Any, begin: Callable[..., object] | None, given: tuple[Any, ...]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that has a user
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if begin is not None:
-        begin(*given)
+        try:
+            begin(*given)
+        except LatentiaError as error:
+            reasons.put(str(error))
+            os._exit(1)  # an exception would be shown with a traceback
 
 
 def _end_with_parent() -> None:
@@ -133,11 +161,19 @@ def _end_with_parent() -> None:
 
 
 @contextlib.contextmanager
-def _without_main() -> Iterator[None]:
-    """Hide the script: a new process would run it again up to its main block, and it may import much."""
+def _apart() -> Iterator[None]:
+    """Hide what new processes would take over.
+
+    They would run the script again up to its main block, and it may import much. And Ctrl-C would end them
+    with a traceback until `_begin` ignores it: they inherit that it is blocked.
+    """
     main = sys.modules["__main__"]
     sys.modules["__main__"] = types.ModuleType("__main__")
+    block = getattr(signal, "pthread_sigmask", None)  # Windows has none
+    before = block(signal.SIG_BLOCK, {signal.SIGINT}) if block else None
     try:
         yield
     finally:
+        if block:
+            block(signal.SIG_SETMASK, before)
         sys.modules["__main__"] = main

@@ -1,14 +1,10 @@
-"""The coder of a run: made of its model once, and kept in its folder, whose tables belong to every file."""
+"""The coders of a run: each made of its model once, and kept in its folder."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from latentia.coding import (
     BitsBackCompressor,
@@ -19,10 +15,9 @@ from latentia.coding import (
     check_unconditional,
     symbols_of,
 )
-from latentia.coding.container import writer_of
 from latentia.coding.symbols import OR_LOSSY, Symbols
-from latentia.core import storage
-from latentia.core.errors import ConfigError, DataError, LatentiaError, RunError, shell
+from latentia.core.errors import ConfigError, LatentiaError
+from latentia.runs.kept_coders import FILE, kept_or_made, that_wrote
 
 if TYPE_CHECKING:
     from latentia.data.shards import Examples
@@ -31,17 +26,11 @@ if TYPE_CHECKING:
 
 SHOWN = 10_000
 """Training examples that say how often values are missing, and how fine the latents' grid has to be."""
-FILE = "compressor.safetensors"
 AUTOREGRESSIVE = "autoregressive"
 """The sampler whose probabilities codes are coded by."""
 
-
-LATENTS = "latents.safetensors"
-"""The tables of rounded latents, which a run may have beside the others."""
 TRIED = 200
 """Examples whose squared error says how finely latents of a point posterior are rounded."""
-
-C = TypeVar("C", BitsBackCompressor, CodeCoder, LatentCoder, PictureCoder)
 
 
 def compressor_of(run: Applied) -> Compressor:
@@ -66,7 +55,7 @@ def compressor_of(run: Applied) -> Compressor:
     def kept(header: dict[str, Any], tables: dict[str, np.ndarray]) -> BitsBackCompressor:
         return BitsBackCompressor(run.model, _symbols(run), int(header["cell_bits"]), tables)
 
-    return _coder(run, make, kept)
+    return kept_or_made(run, "compressor", make, kept)
 
 
 def _shown(run: Applied) -> np.ndarray | None:
@@ -95,7 +84,7 @@ def _code_coder(run: Applied) -> CodeCoder:
         made = run.inference.decode(codes)
         return as_stored(made[(..., *map(slice, run.event[1:]))] if run.model.strides else made, dtype)
 
-    coder = _coder(run, make, kept)
+    coder = kept_or_made(run, "compressor", make, kept)
     coder.choose, coder.show = run.inference.codes, show
     return coder
 
@@ -152,8 +141,11 @@ def picture_coder_of(run: Applied) -> PictureCoder:
         ConfigError: if the model codes no pictures, naming the part and the setting to change.
         RunError: if the kept one is damaged, or this machine computes otherwise.
     """
-    return _coder(
-        run, lambda: PictureCoder.make(run.model), lambda header, tables: PictureCoder(run.model, tables)
+    return kept_or_made(
+        run,
+        "picture_coder",
+        lambda: PictureCoder.make(run.model),
+        lambda header, tables: PictureCoder(run.model, tables),
     )
 
 
@@ -171,10 +163,7 @@ def latent_coder_of(run: Applied) -> LatentCoder:
         RunError: if the kept one is damaged, or this machine computes otherwise.
         LatentiaError: if none is kept, and the data that the run was trained on are gone.
     """
-    check_unconditional(run.model)
-    if run.model.copies or run.model.coder is not None:
-        what = "are its examples" if run.model.copies else "are codes, which are written without --lossy"
-        raise ConfigError(f"no latents of this run can be rounded: they {what}")
+    _check_latents(run)
     inference = run.inference
 
     def make() -> LatentCoder:
@@ -193,9 +182,17 @@ def latent_coder_of(run: Applied) -> LatentCoder:
     def show(z: np.ndarray, dtype: Any) -> np.ndarray:
         return as_stored(inference.decode(z)[(..., *map(slice, run.event[1:]))], dtype)
 
-    coder = _coder(run, make, lambda header, tables: LatentCoder(run.model, tables), LATENTS)
+    coder = kept_or_made(run, "latent_coder", make, lambda header, tables: LatentCoder(run.model, tables))
     coder.choose, coder.show = inference.encode, show
     return coder
+
+
+def _check_latents(run: Applied) -> None:
+    """Refuse a run whose latents are no numbers to be rounded, or stand for nothing without a condition."""
+    check_unconditional(run.model)
+    if run.model.copies or run.model.coder is not None:
+        what = "are its examples" if run.model.copies else "are codes, which are written without --lossy"
+        raise ConfigError(f"no latents of this run can be rounded: they {what}")
 
 
 def coder_of(run: Applied, name: bytes, where: str) -> tuple[Compressor, str]:
@@ -213,77 +210,14 @@ def coder_of(run: Applied, name: bytes, where: str) -> tuple[Compressor, str]:
         DataError: if another run wrote the file.
         ConfigError: if no file of the model can be read.
     """
-    other = codable(run)
-    if not other or "latent_coder" in vars(run) or (run.folder.path / LATENTS).is_file():
-        coder = run.latent_coder
-        if name == coder.name or not other:
-            check_writer(name, coder, where)
-            return coder, "latent_coder"
-    check_writer(name, run.compressor, where)
-    return run.compressor, "compressor"
-
-
-def _coder(
-    run: Applied,
-    make: Callable[[], C],
-    kept: Callable[[dict[str, Any], dict[str, np.ndarray]], C],
-    file: str = FILE,
-) -> C:
-    path, weights = run.folder.path / file, str(storage.checksum(run.model.state_dict()))
-    if path.is_file():
-        tensors, header = storage.load_tensors(path)
-        if header.get("weights") == weights:
-            tables = {name: tensor.numpy() for name, tensor in tensors.items()}
-            coder = _checked(path, header, lambda: kept(header, tables))
-            coder.check(header["probe"])
-            return coder
-    coder = make()
-    header = {**coder.header(), "name": coder.name.hex(), "weights": weights, "probe": coder.probe()}
-    tables = {name: torch.from_numpy(_narrow(table)) for name, table in coder.tables.items()}
-    with contextlib.suppress(LatentiaError):  # a folder that cannot be written to can be compressed by
-        storage.save_tensors(path, tables, header)
-    return coder
-
-
-def check_writer(name: bytes, coder: Compressor | PictureCoder, where: str) -> None:
-    """Refuse a file that another coder wrote.
-
-    Args:
-        name: that of the coder in the file.
-        coder: the run's.
-        where: what messages call the file.
-
-    Raises:
-        DataError: if they differ.
-    """
-    if name != coder.name:
-        raise DataError(
-            f"{where} was written by another model than this run's (coder {name.hex()}, not "
-            f"{coder.name.hex()}); give the run that wrote it, with its {FILE}, by --run"
-        )
-
-
-def _narrow(table: np.ndarray) -> np.ndarray:
-    types = (np.int16, np.int32, np.int64)
-    return table.astype(next(kind for kind in types if np.abs(table).max() <= np.iinfo(kind).max))
-
-
-def _checked(place: Path, header: dict[str, Any], kept: Callable[[], C]) -> C:
-    try:
-        coder = kept()
-        named = coder.name.hex() == header["name"] and coder.header() == {
-            key: header[key] for key in coder.header()
-        }
-    except KeyError as error:
-        raise RunError(
-            f"{place} is damaged: it lacks {error}; delete it, and files can be written anew"
-        ) from error
-    if not named:
-        raise RunError(
-            f"{place} was made by another version; use that version for its files, or delete it to write "
-            "new ones"
-        )
-    return coder
+    if codable(run):
+        # None is made by codes: the fit of a prior takes minutes, and gives another.
+        made = "" if run.model.coder is not None else "compressor"
+        which = that_wrote(run, name, where, ["compressor", "latent_coder"], made)
+    else:
+        _check_latents(run)
+        which = that_wrote(run, name, where, ["latent_coder"], "latent_coder")
+    return getattr(run, which), which
 
 
 def codable(run: Applied) -> bool:
@@ -333,28 +267,3 @@ def two_valued(run: Applied, x: np.ndarray) -> np.ndarray:
         low, high = float(run.transform.low), float(run.transform.high)  # pyright: ignore
         return np.where(x > 0.5 * (low + high), high, low).astype(x.dtype)
     return x
-
-
-def run_of(path: Path) -> Path:
-    """Find the run that wrote a file, among the runs here and beside the file.
-
-    Args:
-        path: the file.
-
-    Returns:
-        The run's folder.
-
-    Raises:
-        DataError: if there is none.
-    """
-    with path.open("rb") as handle:
-        name = writer_of(handle, str(path))[1].hex()
-    places = [Path(), Path("runs"), path.parent, path.parent / "runs"]
-    for place in dict.fromkeys(place.resolve() for place in places):
-        for kept in sorted([*place.glob(f"*/{FILE}"), *place.glob(f"*/{LATENTS}")]):
-            with contextlib.suppress(LatentiaError):
-                if storage.load_tensors(kept)[1].get("name") == name:
-                    return kept.parent
-    raise DataError(
-        f"no run here wrote {shell(path)} (coder {name}): give its folder, which holds {FILE}, by --run"
-    )

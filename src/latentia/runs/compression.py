@@ -64,7 +64,8 @@ class Written:
         bits = 8 * self.size / (self.count * self.entries)
         over = f"; {8 * self.size / self.bound - 1:+.2%} of {self.costs}" if self.bound > 0 else ""
         loss = f"; {self.held} alone, so that examples come back with loss: {self.loss}" if self.loss else ""
-        return f"{self.count:,} examples in {self.size:,} bytes, {bits:.4f} bits per dimension{over}{loss}"
+        examples = f"{self.count:,} example{'s' * (self.count != 1)}"
+        return f"{examples} in {self.size:,} bytes, {bits:.4f} bits per dimension{over}{loss}"
 
 
 def compress(
@@ -112,7 +113,7 @@ def compress(
 
     options = "another model, other examples or another --block"
     with growing(path, header, Reader, same, resume=resume, options=options) as (handle, started):
-        with coders(run, workers, header.blocks - started, ENOUGH) as processes:
+        with coders(run, which, workers, header.blocks - started, ENOUGH) as processes:
             bound = _write(coder, header, x, handle, started, quiet, processes, which)
         size = handle.tell()
     return Written.of(coder, header, size, bound)
@@ -255,7 +256,7 @@ class Compressed:
         Raises:
             DataError: if it is no such file, damaged in its header, or another model's.
         """
-        self._reader, self._where = Reader(handle, where), where
+        self._reader = Reader(handle, where)
         self.header = self._reader.header
         self._run, self._workers = run, workers
         self._coder, self._which = coder_of(run, self.header.name, where)
@@ -278,11 +279,7 @@ class Compressed:
             DataError: if there are no such examples, or a block that holds some is damaged.
         """
         end = self.header.count if end is None else end
-        if not 0 <= first < end <= self.header.count:
-            raise DataError(
-                f"{self._where} holds examples 0 to {self.header.count - 1}; there are none from {first} to "
-                f"{end - 1}"
-            )
+        self._reader.check_range(first, end)
         numbers = range(first // self.header.block, (end - 1) // self.header.block + 1)
         if len(numbers) == self.header.blocks:
             self._reader.check_end()
@@ -291,7 +288,7 @@ class Compressed:
         with (
             using(1),
             progress.bar(desc="decompressing", total=total, unit=UNIT, quiet=quiet) as shown,
-            coders(self._run, self._workers, len(numbers), ENOUGH) as pool,
+            coders(self._run, self._which, self._workers, len(numbers), ENOUGH) as pool,
             contextlib.closing(self._decoded(numbers, pool, shown.update)) as decoded,
         ):
             for symbols in decoded:
@@ -319,9 +316,10 @@ class Compressed:
 
         Raises:
             ConfigError: if only some of the examples are to be gone on with, or such as come with loss.
-            DataError: if a block is damaged.
+            DataError: if there are no such examples, or a block is damaged.
             LatentiaError: if the file cannot be written.
         """
+        self._reader.check_range(first, end)
         whole = (first, end) == (0, self.header.count)
         if resume and (self.loss or not whole):
             these = "come back with loss" if self.loss else "are some of them"

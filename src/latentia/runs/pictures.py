@@ -19,7 +19,8 @@ from latentia.coding.rates import image_of
 from latentia.core import progress, storage
 from latentia.core.errors import DataError
 from latentia.core.pool import Pool
-from latentia.runs.coder import as_stored, check_writer
+from latentia.runs.coder import as_stored
+from latentia.runs.kept_coders import that_wrote
 from latentia.runs.unfinished import growing
 from latentia.runs.workers import coders, here
 
@@ -122,7 +123,7 @@ def compress(
 
     Raises:
         ConfigError: if the model codes no pictures, or there is no such step.
-        DataError: if there are no pictures, or one has other channels than the run's.
+        DataError: if there are no pictures, or one has other channels than the run's, or missing values.
         LatentiaError: if the file cannot be written.
     """
     path = Path(path)
@@ -143,7 +144,7 @@ def compress(
         options = "another model, another --step or another number of pictures"
         with (
             growing(path, header, PictureReader, same, resume=resume, options=options) as (handle, started),
-            coders(run, workers, len(x) - started, MANY) as pool,
+            coders(run, "picture_coder", workers, len(x) - started, MANY) as pool,
         ):
             for coded in _all_coded(run, x, range(started, len(x)), header.step, pool):
                 handle.write(coded.packed())
@@ -182,7 +183,10 @@ def _header(run: Applied, x: Pictures, step: float | None) -> PictureHeader:
 
 def _prepared(run: Applied, x: Pictures, number: int) -> Any:
     """Give a picture in the model's units, `(C, H, W)`."""
-    (part,) = run.prepare(np.asarray(x[number])[None])
+    picture = np.asarray(x[number])
+    if picture.dtype.kind == "f" and np.isnan(picture).any():
+        raise DataError(f"picture {number} has missing values, which no file of pictures holds; leave it out")
+    (part,) = run.prepare(picture[None])
     return part[0]
 
 
@@ -217,9 +221,9 @@ class PictureFile:
         Raises:
             DataError: if it is no such file, damaged in its header, or another model's.
         """
-        self._reader, self._where, self._run = PictureReader(handle, where), where, run
+        self._reader, self._run = PictureReader(handle, where), run
         self.header, self._workers = self._reader.header, workers
-        check_writer(self.header.name, run.picture_coder, where)
+        that_wrote(run, self.header.name, where, ["picture_coder"], "picture_coder")
 
     def read(self, first: int = 0, end: int | None = None, *, quiet: bool = True) -> Iterator[np.ndarray]:
         """Give pictures, in the data's units.
@@ -237,16 +241,13 @@ class PictureFile:
         """
         count = self.header.count
         end = count if end is None else end
-        if not 0 <= first < end <= count:
-            raise DataError(
-                f"{self._where} holds pictures 0 to {count - 1}; there are none from {first} to {end - 1}"
-            )
+        self._reader.check_range(first, end)
         if end - first == count:
             self._reader.check_end()
         run, step = self._run, self.header.step
         with (
             progress.bar(desc="decompressing", total=end - first, unit=UNIT, quiet=quiet) as shown,
-            coders(run, self._workers, end - first, MANY) as pool,
+            coders(run, "picture_coder", self._workers, end - first, MANY) as pool,
         ):
             given = (run,) if pool.count == 1 else ()
             tasks = ((at, (self._reader.picture(at), step, *given)) for at in range(first, end))

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 
-from latentia.core import storage
+from latentia.core import locks, storage
 from latentia.core.errors import DataError, LatentiaError
 
 Same = Callable[[int, int], bool]
@@ -126,31 +126,45 @@ def growing(
 
     Raises:
         DataError: if what is there was begun with another header.
-        LatentiaError: if the file cannot be written.
+        LatentiaError: if the file cannot be written, or is being written by another process.
     """
-    part = path.with_name(f".{path.name}.part")
-    started, end = _left(part, header, reader, same, options) if resume else (0, 0)
+    part, begun = path.with_name(f".{path.name}.part"), False
     try:
-        with part.open("r+b" if end else "wb") as handle:
+        with part.open("a+b") as handle:
+            _hold(handle, path)
+            started, end = _left(handle, part, header, reader, same, options) if resume else (0, 0)
+            begun = True
+            handle.seek(end)
+            handle.truncate()
             if not end:
                 handle.write(header.packed())
-            handle.seek(end or len(header.packed()))
-            handle.truncate()
             yield handle, started
             handle.flush()
             os.fsync(handle.fileno())
         part.replace(path)
         storage.sync_folder(path.parent)
-    except Stopped:
-        raise
-    except LatentiaError:
-        part.unlink(missing_ok=True)
+    except LatentiaError as error:
+        if begun and not isinstance(error, Stopped):
+            part.unlink(missing_ok=True)
         raise
     except OSError as error:
         raise storage.cannot_write(path, error) from error
 
 
+def _hold(handle: BinaryIO, path: Path) -> None:
+    """Refuse a second process that writes the same file: each would cut off what the other has done."""
+    try:
+        locks.lock_file(handle)
+    except locks.BUSY as error:
+        raise LatentiaError(
+            f"{path} is being written by another process; wait until it ends, or give another name"
+        ) from error
+    except OSError:
+        return  # a file system without locks
+
+
 def _left(
+    handle: BinaryIO,
     part: Path,
     header: Any,
     reader: Callable[[BinaryIO, str], Partial],
@@ -158,13 +172,11 @@ def _left(
     options: str,
 ) -> tuple[int, int]:
     """Find what an interrupted call left: how many parts may stay, and where they end."""
-    if not part.is_file():
-        return 0, 0
     packed = header.packed()
-    with part.open("rb") as handle:
-        begun = handle.read(len(packed))
-        if len(begun) < len(packed) and packed.startswith(begun):
-            return 0, 0  # killed before the header was there
-        if begun != packed:
-            raise DataError(f"{part} was begun with {options}; leave out --resume to begin anew")
-        return reader(handle, str(part)).whole(same)
+    handle.seek(0)
+    begun = handle.read(len(packed))
+    if len(begun) < len(packed) and packed.startswith(begun):
+        return 0, 0  # nothing is there, or it was killed before the header was
+    if begun != packed:
+        raise DataError(f"{part} was begun with {options}; leave out --resume to begin anew")
+    return reader(handle, str(part)).whole(same)

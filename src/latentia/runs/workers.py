@@ -14,6 +14,8 @@ from latentia.coding.bitsback import Block
 from latentia.core.errors import ConfigError
 from latentia.core.pool import Pool, pool
 from latentia.core.threads import cores
+from latentia.runs.kept_coders import kept_name
+from latentia.runs.own import bound_to_session
 from latentia.runs.unfinished import Stopped
 
 if TYPE_CHECKING:
@@ -40,11 +42,15 @@ def here() -> Any:
 
 
 @contextlib.contextmanager
-def coders(run: Applied, count: int | None, parts: int, each: int) -> Iterator[Pool]:
+def coders(run: Applied, which: str, count: int | None, parts: int, each: int) -> Iterator[Pool]:
     """Start processes that code by a run; this one alone, if that is all.
 
+    It is also this one alone where others would not find the same coder: in a folder that it cannot be kept
+    in, or for a run whose parts are objects of this program.
+
     Args:
-        run: the run, whose coder is kept.
+        run: the run.
+        which: the name of the coder among its attributes.
         count: how many; by default one for each core, if there are enough parts.
         parts: how many parts there are, of which each process has one at least.
         each: how many parts are worth starting a process for.
@@ -59,10 +65,14 @@ def coders(run: Applied, count: int | None, parts: int, each: int) -> Iterator[P
     if count is not None and count < 1:
         raise ConfigError(f"workers is {count}; a number from 1 on is needed")
     died = Stopped(
-        f"{run.folder.path}: a process that coded died, for want of memory perhaps, or because the run "
-        "cannot be opened from its folder alone; go on with the same command, --resume and --workers 1"
+        f"{run.folder.path}: a process that coded died, for want of memory perhaps; go on with the same "
+        "command, --resume and --workers 1"
     )
     count = max(1, min(cores(), parts // each) if count is None else min(count, parts))
+    if count > 1 and (
+        bound_to_session(run.recipe) or kept_name(run, which) != getattr(run, which).name.hex()
+    ):
+        count = 1
     kind: Any = type(run)
     with pool(count, died, _open, kind.open, run.folder.path) as processes:
         yield processes

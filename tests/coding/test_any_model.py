@@ -1,0 +1,78 @@
+"""Random data of any shape survive any model of the family, whatever its weights are."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from latentia.assembly import assemble
+from latentia.coding import BitsBackCompressor, symbols_of
+
+FLAT: dict[str, dict[str, Any]] = {
+    "mlp": {"hidden": [7], "activation": "gelu"},
+    "conv": {"channels": [3, 4], "activation": "leaky_relu"},
+    "resnet": {"channels": [4, 8]},
+    "grid": {"channels": 4, "blocks": 1, "downsample": 4},
+}
+LADDERS: dict[str, dict[str, Any]] = {"ladder_mlp": {"width": 6}, "ladder_conv": {"channels": 4}}
+LIKELIHOODS: dict[str, dict[str, Any]] = {
+    "bernoulli": {},
+    "discretised_logistic": {"levels": 256},
+    "discretised_logistic_mixture": {"levels": 256, "components": 3},
+    "beta_binomial": {"levels": 256},
+    "categorical": {"levels": 256},
+}
+
+
+def drawn_model(data, network):
+    """Build a model with weights that nobody trained, some of them large."""
+    likelihood = data.draw(st.sampled_from(sorted(LIKELIHOODS)))
+    side = st.sampled_from([4, 8, 12])
+    event = (data.draw(st.integers(1, 3)), data.draw(side), data.draw(side))
+    if network in ("mlp", "ladder_mlp") and data.draw(st.booleans()):
+        event = (data.draw(st.integers(1, 20)),)
+    model: dict[str, Any] = {"name": "vae", "latent_dim": data.draw(st.integers(1, 5))}
+    if network in LADDERS:
+        model = {"name": "hierarchical_vae", "levels": [2, 3]}
+    spec: dict[str, Any] = {
+        "model": model,
+        "network": {"name": network, **(FLAT | LADDERS)[network]},
+        "likelihood": {"name": likelihood, **LIKELIHOODS[likelihood]},
+        "objective": {"name": "elbo"},
+        "transform": {"name": "scale", "low": 0.0, "high": 255.0},
+    }
+    if network in FLAT:
+        spec |= {"posterior": {"name": "diagonal_gaussian"}, "prior": {"name": "standard_normal"}}
+    torch.manual_seed(data.draw(st.integers(0, 99)))
+    parts = assemble(spec, event)
+    spread = data.draw(st.sampled_from([0.0, 0.3, 3.0]))
+    with torch.no_grad():
+        for parameter in parts.model.parameters():
+            parameter.add_(spread * torch.randn_like(parameter))
+    return parts, event, likelihood
+
+
+@pytest.mark.parametrize("network", sorted(FLAT | LADDERS))
+@settings(max_examples=15, deadline=None)
+@given(st.data())
+def test_random_bytes_survive_any_model(network, data):
+    parts, event, likelihood = drawn_model(data, network)
+    rng = np.random.default_rng(data.draw(st.integers(0, 99)))
+    counts = data.draw(st.lists(st.integers(1, 5), min_size=1, max_size=3))
+    ends = np.array([0, 255], np.uint8)
+    x = rng.choice(
+        ends if likelihood == "bernoulli" else np.arange(256, dtype=np.uint8), (sum(counts), *event)
+    )
+    x[rng.random(x.shape) < 0.3] = rng.choice(ends)
+    symbols = symbols_of(parts.model, parts.transform)
+    coder = BitsBackCompressor.make(parts.model, symbols, x)
+    blocks = np.split(coder.of(x.reshape(len(x), -1)), np.cumsum(counts)[:-1])
+    written = coder.encode(blocks)
+    found = coder.decode(written, counts)
+    assert all(part is not None for part in found)
+    assert (coder.values(np.concatenate(found), x.dtype) == x.reshape(len(x), -1)).all()
+    alone = coder.encode(blocks[:1])[0]
+    assert alone.content == written[0].content
