@@ -69,6 +69,15 @@ def test_finite_scalars_are_moved_by_nothing_where_they_are_on_the_grid():
     assert torch.equal(q.mean, points)
 
 
+def test_the_nearest_of_many_are_found_a_few_at_a_time(monkeypatch):
+    points, table = torch.randn(3, 7, 5, 4), torch.randn(50, 4)
+    want = torch.cdist(points.flatten(0, 2).double(), table.double()).argmin(dim=1).view(3, 7, 5)
+    assert (nearest(points, table) == want).all()
+    monkeypatch.setattr("latentia.probability.codes.DISTANCES", 500)
+    assert (nearest(points, table) == want).all()
+    assert nearest(points[:0], table).shape == (0, 7, 5)
+
+
 def test_the_chosen_code_is_the_nearest_of_all():
     codebook = quantiser("ema")
     features = torch.randn(5, *GRID)

@@ -142,8 +142,7 @@ class CodeChoice(Distribution):
     def log_prob(self, value: Tensor) -> Tensor:
         """Give the log probability of the codes whose vectors these are, shape of the batch."""
         points = value.movedim(-len(self.event_shape), -1)
-        parts = points.flatten(end_dim=-2).split(max(1, DISTANCES // len(self.table)))
-        codes = torch.cat([nearest(part, self.table) for part in parts]).view(points.shape[:-1])
+        codes = nearest(points, self.table)
         odds = self.log_odds.expand(*codes.shape, -1).gather(-1, codes.unsqueeze(-1)).squeeze(-1)
         places = len(self.event_shape) - 1
         return odds.flatten(start_dim=-places).sum(dim=-1) if places else odds
@@ -192,9 +191,12 @@ def nearest(points: Tensor, table: Tensor) -> Tensor:
         Its index, shape `(*)`.
     """
     flat = points.reshape(-1, points.shape[-1])
+    # A graph is for any number of points, and so is not divided by it.
+    parts = [flat] if torch.compiler.is_compiling() else flat.split(max(1, DISTANCES // len(table)))
     with exact(table):
-        distance = torch.addmm(table.square().sum(dim=1), flat, table.T, alpha=-2)
-    return distance.argmin(dim=1).view(points.shape[:-1])
+        norms = table.square().sum(dim=1)
+        found = [torch.addmm(norms, part, table.T, alpha=-2).argmin(dim=1) for part in parts]
+    return torch.cat(found).view(points.shape[:-1])
 
 
 class UniformChoice(Distribution):
