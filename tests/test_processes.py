@@ -29,6 +29,7 @@ def interrupt(seconds):
     time.sleep(seconds)
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_nobody_waits_for_the_processes_at_ctrl_c():
     started = time.monotonic()
     with pytest.raises(KeyboardInterrupt), pool(2, RunError("died")) as processes:

@@ -116,14 +116,6 @@ def test_a_vae_in_memory_has_the_weights_of_a_vae_in_a_folder(tmp_path_factory):
     assert any(row["split"] == "health" for row in trainer.record.rows)
 
 
-@pytest.fixture
-def interruptible():
-    """Let SIGINT raise: a process that a shell started in the background ignores it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 @pytest.mark.usefixtures("interruptible")
 def test_a_signal_stops_it_with_the_best_weights_so_far():
     calls = []
