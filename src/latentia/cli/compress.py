@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from latentia.cli.output import check_apart, run_argument, skip_bad_option
+from latentia.cli.output import check_apart, run_argument, skip_bad_option, workers_option
 
 BLOCK = 1024
 
@@ -33,11 +33,7 @@ BLOCK = 1024
 )
 @click.option("--block", default=BLOCK, show_default=True, help="Examples that are read back together.")
 @click.option("--resume", is_flag=True, help="Go on with what was interrupted.")
-@click.option(
-    "--workers",
-    type=int,
-    help="Processes that code; one for each core by default, where there is much to do.",
-)
+@workers_option
 @click.option(
     "--compare",
     is_flag=True,

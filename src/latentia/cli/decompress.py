@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from latentia.cli.output import check_apart, check_output, check_pictures, write_array, write_examples
+from latentia.cli.output import (
+    check_apart,
+    check_output,
+    check_pictures,
+    workers_option,
+    write_array,
+    write_examples,
+)
 from latentia.core import storage
 from latentia.core.errors import ConfigError
 
@@ -23,11 +30,7 @@ if TYPE_CHECKING:
 )
 @click.option("--rows", help="Some of the examples, such as 512:768, counted from 0; all by default.")
 @click.option("--resume", is_flag=True, help="Go on with what was interrupted, of a whole file as .npy.")
-@click.option(
-    "--workers",
-    type=int,
-    help="Processes that code; one for each core by default, where there is much to do.",
-)
+@workers_option
 @click.option(
     "-o",
     "--output",

@@ -316,6 +316,11 @@ device_option = click.option(
     help="Where to compute: cpu, cuda, cuda:1, ...; auto: a GPU if any.",
 )
 run_argument = click.argument("run", type=click.Path(path_type=Path))
+workers_option = click.option(
+    "--workers",
+    type=int,
+    help="Processes that code; one for each core by default, where there is much to do.",
+)
 skip_bad_option = click.option(
     "--skip-bad", is_flag=True, help="Leave out files of SOURCE that cannot be read."
 )

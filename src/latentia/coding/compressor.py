@@ -37,8 +37,9 @@ from latentia.coding.descent import (
 from latentia.coding.exact import OUT_BITS, WEIGHT_BITS, check_layers
 from latentia.coding.levels import levels_of
 from latentia.coding.masses import RARE, Located, Masses, Table
-from latentia.coding.symbols import OR_LOSSY, Symbols, check_unconditional
+from latentia.coding.symbols import Symbols, check_unconditional
 from latentia.core.errors import ConfigError
+from latentia.core.threads import using
 from latentia.data.schema import Schema
 from latentia.networks.ladder import TopDown
 from latentia.probability import Columns, DiagonalGaussian, StandardNormal
@@ -135,7 +136,8 @@ class BitsBackCompressor(Model, Compressor):
         self, blocks: Sequence[np.ndarray], advance: Callable[[int], object] | None = None
     ) -> list[Block]:
         """Code blocks side by side; see `Compressor`."""
-        return bitsback.encode(self, blocks, advance)
+        with using(1):  # matrices of a few rows are too small for threads, which would wait for each other
+            return bitsback.encode(self, blocks, advance)
 
     def decode(
         self,
@@ -144,7 +146,8 @@ class BitsBackCompressor(Model, Compressor):
         advance: Callable[[int], object] | None = None,
     ) -> list[np.ndarray | None]:
         """Give blocks back, side by side; see `Compressor`."""
-        return bitsback.decode(self, blocks, counts, advance)
+        with using(1):
+            return bitsback.decode(self, blocks, counts, advance)
 
     def posterior(self, x: np.ndarray) -> np.ndarray:
         """Give the encoder's features; see `Model`."""
@@ -296,11 +299,11 @@ def symbols_of(model: Any, transform: Any, schema: Schema | None = None) -> Symb
     if model.coder is None and not gaussian:
         raise ConfigError(
             "files without loss need a VAE with a Gaussian posterior; train with --model vae "
-            f"posterior.name=diagonal_gaussian, {OR_LOSSY}"
+            "posterior.name=diagonal_gaussian"
         )
     if gaussian and not ladder and type(model.prior) is not StandardNormal:
         name = type(model.prior).__name__
-        raise ConfigError(f"prior '{name}' cannot be coded; train with --prior standard_normal, {OR_LOSSY}")
+        raise ConfigError(f"prior '{name}' cannot be coded; train with --prior standard_normal")
     check_unconditional(model)
     if model.coder is None:
         check_parts(model)

@@ -9,7 +9,7 @@ import numpy as np
 from latentia.coding.curves import COARSE, GRID_BITS, Curve, Powers, curve, powers, sigmoid
 from latentia.coding.exact import OUT_BITS
 from latentia.coding.masses import Listed, Located, Masses, Mixed, Truths
-from latentia.coding.symbols import OR_LOSSY, Symbols
+from latentia.coding.symbols import Symbols
 from latentia.core.errors import ConfigError, DataError
 from latentia.data.transforms import Binarise, Identity, Scale
 from latentia.probability import (
@@ -123,8 +123,7 @@ def levels_of(likelihood: Likelihood, transform: Any) -> Levels:
     if not likelihood.discrete:
         raise ConfigError(
             f"likelihood '{name}' is a density, and only probabilities of values make files without loss; "
-            "train with --likelihood discretised_logistic_mixture, or bernoulli for data of two values, "
-            f"{OR_LOSSY}"
+            "train with --likelihood discretised_logistic_mixture, or bernoulli for data of two values"
         )
     raise ConfigError(
         f"likelihood '{name}' cannot be coded; train with --likelihood bernoulli, discretised_logistic, "

@@ -10,9 +10,6 @@ import numpy as np
 from latentia.coding.masses import Masses
 from latentia.core.errors import ConfigError
 
-OR_LOSSY = "or write rounded latents alone, with loss, by --lossy (in Python lossy=True)"
-"""The other way, for messages."""
-
 
 class Symbols(abc.ABC):
     """The symbols of a likelihood.

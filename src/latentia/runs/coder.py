@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from latentia.coding import (
     check_unconditional,
     symbols_of,
 )
-from latentia.coding.symbols import OR_LOSSY, Symbols
+from latentia.coding.symbols import Symbols
 from latentia.core.errors import ConfigError, LatentiaError
 from latentia.runs.kept_coders import FILE, kept_or_made, that_wrote
 
@@ -28,7 +29,8 @@ SHOWN = 10_000
 """Training examples that say how often values are missing, and how fine the latents' grid has to be."""
 AUTOREGRESSIVE = "autoregressive"
 """The sampler whose probabilities codes are coded by."""
-
+OR_LOSSY = "or write rounded latents alone, with loss, by --lossy (in Python lossy=True)"
+"""The other way, for messages."""
 TRIED = 200
 """Examples whose squared error says how finely latents of a point posterior are rounded."""
 
@@ -50,7 +52,12 @@ def compressor_of(run: Applied) -> Compressor:
         return _code_coder(run)
 
     def make() -> BitsBackCompressor:
-        return BitsBackCompressor.make(run.model, _symbols(run), _shown(run))
+        try:
+            return BitsBackCompressor.make(run.model, _symbols(run), _shown(run))
+        except ConfigError as error:
+            if run.model.condition or run.model.copies:
+                raise  # there is no other way
+            raise ConfigError(f"{error}, {OR_LOSSY}") from error
 
     def kept(header: dict[str, Any], tables: dict[str, np.ndarray]) -> BitsBackCompressor:
         return BitsBackCompressor(run.model, _symbols(run), int(header["cell_bits"]), tables)
@@ -80,12 +87,8 @@ def _code_coder(run: Applied) -> CodeCoder:
         symbols = None if header["loss"] else _symbols(run)
         return CodeCoder(run.model, symbols, header["prior"], tables, header["loss"])
 
-    def show(codes: np.ndarray, dtype: Any) -> np.ndarray:
-        made = run.inference.decode(codes)
-        return as_stored(made[(..., *map(slice, run.event[1:]))] if run.model.strides else made, dtype)
-
     coder = kept_or_made(run, "compressor", make, kept)
-    coder.choose, coder.show = run.inference.codes, show
+    coder.choose, coder.show = run.inference.codes, partial(_decoded, run)
     return coder
 
 
@@ -97,7 +100,7 @@ def _symbols_or_why(run: Applied, shown: np.ndarray | None) -> tuple[Symbols | N
             symbols.tables = symbols.compute(flat := shown.reshape(len(shown), -1))
             symbols.of(flat)
     except LatentiaError as error:
-        return None, str(error).removesuffix(f", {OR_LOSSY}")  # codes are no such latents
+        return None, str(error)
     return symbols, ""
 
 
@@ -126,6 +129,11 @@ def as_stored(values: np.ndarray, dtype: Any) -> np.ndarray:
         ends = np.iinfo(str(dtype))
         values = np.rint(np.clip(values, ends.min, ends.max))
     return values.astype(dtype)
+
+
+def _decoded(run: Applied, z: np.ndarray, dtype: Any) -> np.ndarray:
+    """Give what the decoder makes of latents or codes, cut to the examples' size, as the data are stored."""
+    return as_stored(run.inference.decode(z)[(..., *map(slice, run.event[1:]))], dtype)
 
 
 def picture_coder_of(run: Applied) -> PictureCoder:
@@ -179,11 +187,8 @@ def latent_coder_of(run: Applied) -> LatentCoder:
 
         return LatentCoder.make(run.model, z, wide, error)
 
-    def show(z: np.ndarray, dtype: Any) -> np.ndarray:
-        return as_stored(inference.decode(z)[(..., *map(slice, run.event[1:]))], dtype)
-
     coder = kept_or_made(run, "latent_coder", make, lambda header, tables: LatentCoder(run.model, tables))
-    coder.choose, coder.show = inference.encode, show
+    coder.choose, coder.show = inference.encode, partial(_decoded, run)
     return coder
 
 

@@ -17,7 +17,6 @@ from latentia.coding.container import MOST, Header, Reader, crc, packed
 from latentia.core import progress, storage
 from latentia.core.errors import ConfigError, DataError
 from latentia.core.pool import Pool
-from latentia.core.threads import using
 from latentia.runs.coder import coder_of
 from latentia.runs.unfinished import Rows, growing
 from latentia.runs.workers import ENOUGH, coders, decode, encode, grouped
@@ -213,11 +212,7 @@ def _write(
     cost, drawn = 0.0, 0
     alone = pool.count == 1
     done = header.rows(started)[0] if started else 0
-    # Matrices of a few rows are too small to be shared by threads, which would wait for each other.
-    with (
-        using(1),
-        progress.bar(desc="compressing", total=header.count, initial=done, unit=UNIT, quiet=quiet) as shown,
-    ):
+    with progress.bar(desc="compressing", total=header.count, initial=done, unit=UNIT, quiet=quiet) as shown:
         work, more = (coder.encode, (shown.update,)) if alone else (encode, (which,))
         groups = grouped(range(started, header.blocks), pool)
         read = ([_read(coder, x, *header.rows(number)) for number in group] for group in groups)
@@ -286,7 +281,6 @@ class Compressed:
         total = sum(high - low for low, high in map(self.header.rows, numbers))
         at = numbers[0] * self.header.block
         with (
-            using(1),
             progress.bar(desc="decompressing", total=total, unit=UNIT, quiet=quiet) as shown,
             coders(self._run, self._which, self._workers, len(numbers), ENOUGH) as pool,
             contextlib.closing(self._decoded(numbers, pool, shown.update)) as decoded,
