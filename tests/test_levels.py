@@ -6,7 +6,13 @@ import pytest
 import latentia
 from latentia.core.errors import LatentiaError
 
-OVER_LEVELS = ["discretised_logistic", "discretised_logistic_mixture", "beta_binomial", "categorical"]
+OVER_LEVELS = [
+    "discretised_logistic",
+    "discretised_logistic_mixture",
+    "pixel_logistic_mixture",
+    "beta_binomial",
+    "categorical",
+]
 TINY = {"latent_dim": 2, "network": {"name": "mlp", "hidden": [16]}, "epochs": 1}
 
 
@@ -25,13 +31,12 @@ def test_levels_and_transform_come_from_the_data(name, tmp_path):
     assert run.spec["transform"] == {"name": "scale", "low": 0.0, "high": 16.0}
 
 
+@pytest.mark.parametrize("name", ["discretised_logistic", "pixel_logistic_mixture"])
 @pytest.mark.parametrize("shape", [(8, 8, 3), (3, 4, 6, 6), (5,)], ids=str)
-def test_colour_images_videos_and_tables_of_bytes_work_as_they_come(shape, tmp_path):
+def test_colour_images_videos_and_tables_of_bytes_work_as_they_come(shape, name, tmp_path):
     x = np.random.default_rng(0).integers(0, 256, (40, *shape), np.uint8)
     np.save(tmp_path / "x.npy", x)
-    run = latentia.train(
-        str(tmp_path / "x.npy"), out=tmp_path / "run", likelihood="discretised_logistic", **TINY
-    )
+    run = latentia.train(str(tmp_path / "x.npy"), out=tmp_path / "run", likelihood=name, **TINY)
     drawn = run.sample(4, noise=True)
     assert drawn.shape == (4, *shape) and drawn.dtype == np.uint8
     assert np.allclose(drawn, drawn.round(), atol=1e-3) and drawn.min() >= 0 and drawn.max() <= 255.001

@@ -39,6 +39,7 @@ from latentia.probability.mixtures import Mixture, MixturePrior, VampPrior
 from latentia.probability.moving import Moving
 from latentia.probability.noising import Schedule
 from latentia.probability.observed import Observed, blended, entries, observed
+from latentia.probability.pixels import PixelLogisticMixture
 from latentia.probability.posteriors import (
     DeltaPosterior,
     DiagonalGaussian,
@@ -101,6 +102,7 @@ __all__ = [
     "MixturePrior",
     "Moving",
     "Observed",
+    "PixelLogisticMixture",
     "Posterior",
     "Prior",
     "Quantiser",

@@ -159,6 +159,12 @@ class DiscretisedLogistic(Levelled):
             total = total + ((self.loc - border) / self.scale).sigmoid() * (border < high)
         return total / top
 
+    @property
+    def held(self) -> Tensor:
+        """The mean of the logistic held within the ends: off by half a level at the most, and cheap."""
+        start = torch.zeros_like(self.loc)
+        return self._integral(start, start + (self.levels - 1)) / (self.levels - 1)
+
     def _integral(self, start: Tensor, end: Tensor) -> Tensor:
         """Integrate sigmoid((mu - t) / s) over t."""
         rest = F.softplus((self.loc - start) / self.scale) - F.softplus((self.loc - end) / self.scale)

@@ -9,10 +9,11 @@ from torch import Size, Tensor
 from torch.distributions import Distribution, Independent, constraints
 
 from latentia.core.errors import ConfigError
+from latentia.probability.pixels import PixelMixture
 
 
 class Observed(Distribution):
-    """Independent entries, of which a value that is NaN is missing: log p of it is 0.
+    """Entries, of which a value that is NaN is missing: log p of it is 0.
 
     The integral of a density over all values of an entry is 1, so that the sum over the others is log p of
     what was observed. What stands in the place of a hole reaches no gradient.
@@ -37,8 +38,11 @@ class Observed(Distribution):
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Give log p of each entry, 0 where it is missing, in nats."""
+        missing = value.isnan()
+        if isinstance(self.base, PixelMixture):
+            self.base.check_holes(missing)
         log_p = self.base.log_prob(value.nan_to_num(0.0))
-        return torch.where(value.isnan(), 0.0, log_p)
+        return torch.where(missing, 0.0, log_p)
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> Observed:
         """Give the same distribution in a larger batch shape; see `torch.distributions.Distribution`."""
