@@ -34,6 +34,7 @@ from latentia.networks.mlp import MLP
 from latentia.networks.modules import Modules
 from latentia.networks.presets import LectureCounted, LectureTanh, lecture_256_64, lecture_conv
 from latentia.networks.resnet import ResNet
+from latentia.networks.shapes import Layer, followed, layers
 from latentia.networks.tiles import cropped, reflected, through
 
 __all__ = [
@@ -64,6 +65,7 @@ __all__ = [
     "Ladder",
     "LadderConv",
     "LadderMLP",
+    "Layer",
     "LectureCounted",
     "LectureTanh",
     "LiteFeatures",
@@ -78,6 +80,8 @@ __all__ = [
     "begin_linear",
     "centre",
     "cropped",
+    "followed",
+    "layers",
     "lecture_256_64",
     "lecture_conv",
     "recompute",

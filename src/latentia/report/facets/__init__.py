@@ -19,12 +19,13 @@ from latentia.report.facets import (
     files,
     levels,
     picture_files,
+    shapes,
 )
 from latentia.report.study import Study
 from latentia.report.views import View
 
 FACETS: tuple[ModuleType, ...] = (
-    codec, clips, picture_files, files, conditions, diffusion, levels, codes, clusters, corruption,
+    codec, clips, shapes, picture_files, files, conditions, diffusion, levels, codes, clusters, corruption,
 )  # fmt: skip
 
 
