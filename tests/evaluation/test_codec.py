@@ -135,15 +135,15 @@ def test_only_grids_of_images_are_codecs(tmp_path):
 def test_the_report_shows_where_the_errors_are_and_the_table(run, found, monkeypatch):
     monkeypatch.setattr(inputs, "MAPPED", 100)
     group = gather([run], 0, [found])
-    (section,) = shown.sections(group.studies[0], group.view)
-    assert [exhibit.words.title for exhibit in section.panels[0].exhibits] == [
+    (panel,) = shown.section(group).panels
+    assert [exhibit.words.title for exhibit in panel.exhibits] == [
         "Where the errors are", "Details, four times as large", "Energy by frequency",
     ]  # fmt: skip
-    assert section.facts[0].label == "codec" and section.facts[1].label == "block PCA"
-    assert len(section.columns) == len(section.facts[0].cells) == 5
-    assert "3x4x4" in section.lead and "4x4 pixels" in section.panels[0].exhibits[1].words.caption
-    (plain,) = shown.sections(gather([run], 0).studies[0], group.view)
-    assert not plain.facts and len(plain.panels[0].exhibits) == 2
+    assert panel.facts[0].label == "codec" and panel.facts[1].label == "block PCA"
+    assert len(panel.columns) == len(panel.facts[0].cells) == 5
+    assert "3x4x4" in panel.note and "4x4 pixels" in panel.exhibits[1].words.caption
+    (plain,) = shown.section(gather([run], 0)).panels
+    assert not plain.facts and len(plain.exhibits) == 2
 
 
 def test_a_detail_is_where_the_contrast_is():

@@ -154,22 +154,22 @@ def test_the_report_draws_the_curves_and_has_a_row_for_each_code(grey, curves):
     rate = Figure(6.8, "%", "test", "", better="lower", doubt="JPEG was given values up to 16 of 255")
     figures = {**{name: curves.figures[name] for name in picture_files.TABLE}, "bd_rate_jpeg": rate}
     group = gather([grey], 0, [assessed(grey, **figures)])
-    (section,) = pictures_shown.sections(group.studies[0], group.view)
-    assert [row.label for row in section.facts[:2]] == ["step 0.2", "step 0.299"]
-    jpeg, webp = section.facts[5:]
+    (panel,) = pictures_shown.section(group).panels
+    assert [row.label for row in panel.facts[:2]] == ["step 0.2", "step 0.299"]
+    jpeg, webp = panel.facts[5:]
     assert jpeg.label == "JPEG" and jpeg.cells[2] == "+6.8 %" and jpeg.note.startswith("JPEG was given")
     assert webp.label == "WebP" and webp.cells[2] == "–" and not webp.note
-    (chart,) = section.panels[0].exhibits
+    (chart,) = panel.exhibits
     assert chart.svg and "bits per pixel" in chart.words.caption
-    assert not pictures_shown.sections(gather([grey], 0, [assessed(grey)]).studies[0], group.view)
+    assert pictures_shown.section(gather([grey], 0, [assessed(grey)])) is None
 
     bits = Figure((1.0, 1.02, 1.53), "bits", "test", "", None, 20, "lower", ("the bound", "this run", "PNG"))
     times = Figure((0.5, 0.25), "s", "test", "", None, 20, "lower", ("to write", "to read"))
     over = Figure(2.0, "%", "test", "", None, 20, "lower")
     found = assessed(grey, file_bits_per_dim=bits, file_seconds=times, file_overhead=over)
     group = gather([grey], 0, [found])
-    (section,) = shown.sections(group.studies[0], group.view)
-    assert [row.cells[1] for row in section.facts] == ["\u22122.0 %", "–", "+50.0 %"]
-    assert "20 test images as a file without loss, value by value: 1.020 bits per dimension" in section.lead
-    assert "2.00 % above the bound; 0.5 s to write, 0.2 s to read" in section.lead
-    assert not shown.sections(gather([grey], 0).studies[0], group.view)
+    (panel,) = shown.section(group).panels
+    assert [row.cells[1] for row in panel.facts] == ["\u22122.0 %", "–", "+50.0 %"]
+    assert "20 test images as a file without loss, value by value: 1.020 bits per dimension" in panel.note
+    assert "2.00 % above the bound; 0.5 s to write, 0.2 s to read" in panel.note
+    assert shown.section(gather([grey], 0)) is None

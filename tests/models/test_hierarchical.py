@@ -235,11 +235,10 @@ def test_every_verb_works_on_a_hierarchy(run):
 
 
 def test_the_report_shows_samples_level_by_level(run):
-    from latentia.report.facets import own_sections
+    from latentia.report.facets import levels
     from latentia.report.group import gather
 
-    group = gather([run])
-    (section,) = own_sections(group.studies[0], group.view)
+    section = levels.section(gather([run]))
     samples, rates = section.panels[0].exhibits
     assert section.title == "Level by level"
     assert samples.words.title == "Samples level by level" and rates.words.title == "KL by level"

@@ -102,6 +102,25 @@ def pair_report(report_of, autoencoder, vae):
 
 
 @pytest.fixture(scope="session")
+def coded(trained):
+    return trained("coded", "digits", "vqvae", 4, network="conv")
+
+
+@pytest.fixture(scope="session")
+def told(trained):
+    return trained("told", "digits", "conditional_vae", 3)
+
+
+@pytest.fixture(scope="session")
+def families_report(report_of, vae, coded, told):
+    """Runs of which each has something that the others have not; figures of files are made up for all."""
+    bits = ("the bound", "this run", "PNG"), (1.0, 1.02, 1.53)
+    figure = Figure(bits[1], "bits", "test", "", None, 20, "lower", bits[0])
+    runs = vae, coded, told
+    return report_of(*runs, assessments=[assessed(run, file_bits_per_dim=figure) for run in runs])
+
+
+@pytest.fixture(scope="session")
 def plane_report(report_of, plane):
     return report_of(plane)
 

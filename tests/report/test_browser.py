@@ -48,6 +48,7 @@ def background(page):
         "assessed_report",
         "assessed_pair_report",
         "sweep_report",
+        "families_report",
     ],
 )
 def test_it_opens_and_fits(request, visit, tmp_path, name, scheme, width):

@@ -7,8 +7,9 @@ from PIL import Image
 from latentia.plots import projection as maps
 from latentia.plots.images import grid
 from latentia.plots.joint_charts import latent_reach
-from latentia.report import build
+from latentia.report import Axis, build
 from latentia.report.columns import Columns
+from latentia.report.facets import conditions
 from latentia.report.group import _stem, _told_apart
 from latentia.report.inputs import choose
 from latentia.report.sections import interpolations, reconstructions, samples
@@ -145,6 +146,32 @@ def test_names_of_files_are_safe_and_told_apart():
     assert _stem("beta-1/2") == "beta-1_2"
     assert _stem("größe 1e-3") == "größe_1e-3"
     assert _told_apart(["a", "b", "a", "a-2", "a"]) == ["a", "b", "a-2", "a-2-2", "a-3"]
+
+
+def test_what_only_some_runs_have_is_shown_of_these_in_panels_of_their_own(families_report):
+    read = Page(families_report.read_text(encoding="utf-8"))
+    sections = [values["id"] for tag, values in read.tags if tag == "section"]
+    assert sections[3:8] == ["codec", "shapes", "files", "conditions", "codebook"]
+    names = {path.name for path in (families_report.parent / "figures").iterdir()}
+    assert {"coded-codes.png", "told-by-condition.png", "told-edited.png"} <= names
+    assert not {"vae-codes.png", "vae-by-condition.png", "coded-by-condition.png"} & names
+    for run in ("vae", "coded", "told"):
+        assert [run, "1.020", "–"] in read.rows
+    assert read.rows.count(["PNG", "1.530", "+50.0 %"]) == 3
+
+
+def test_seeds_of_a_sweep_are_shown_once_with_what_only_they_have(trained, group_of):
+    places = [(latents, seed) for latents in (2, 3) for seed in (0, 1)]
+    runs = [
+        trained(
+            f"{latents}-{seed}", "digits", "conditional_vae", latents, training={"epochs": 1, "seed": seed}
+        )
+        for latents, seed in places
+    ]
+    values = tuple(f"{latents}, {seed}" for latents, seed in places)
+    group = group_of(*runs, axis=Axis("model.latent_dim, training.seed", values))
+    panels = conditions.section(group.first_seeds).panels
+    assert [panel.title for panel in panels] == ["latents = 2, seed 0", "latents = 3, seed 0"]
 
 
 def test_more_than_a_few_runs_share_charts_and_have_no_panels_of_their_own(sweep_report):

@@ -86,9 +86,9 @@ def test_layers_are_counted_and_named():
     ]
 
 
-def _rows(study):
-    (section,) = shapes.sections(study, None)
-    return section, [(row.label, *row.cells, row.note) for row in section.facts]
+def _rows(group):
+    (panel,) = shapes.section(group).panels
+    return panel, [(row.label, *row.cells, row.note) for row in panel.facts]
 
 
 def test_a_report_of_crops_of_clips_has_the_shapes_of_whole_clips(group_of, tmp_path):
@@ -101,7 +101,7 @@ def test_a_report_of_crops_of_clips_has_the_shapes_of_whole_clips(group_of, tmp_
         posterior="shared_gaussian", transform="signed",
         likelihood="gaussian_optimal", data={"crop": 8}, training={"epochs": 1, "batch_size": 8},
     )  # fmt: skip
-    section, rows = _rows(group_of(run).studies[0])
+    panel, rows = _rows(group_of(run))
     assert rows[0] == ("Clip", "3 × 4 × 16 × 24", "4,608", "")
     latent = rows.index(("Latent", "6 × 2 × 4 × 6", "288", ""))
     assert rows[latent - 1] == (
@@ -110,7 +110,7 @@ def test_a_report_of_crops_of_clips_has_the_shapes_of_whole_clips(group_of, tmp_
     assert rows[-3][0].startswith("Decoder: ") and rows[-3][1] == "3 × 4 × 16 × 24"
     assert rows[-2] == ("Compression ratio", "1:16", "", "numbers, not bits")
     assert rows[-1] == ("Of each place", "1:16", "96 to 6", "3 × 2 × 4 × 4 to 6")
-    assert "Trained on crops of 8x8, the network takes whole ones of 16x24" in section.lead
+    assert "Trained on crops of 8x8, the network takes whole ones of 16x24" in panel.note
 
 
 def test_pictures_and_codes_have_shapes_too(group_of, tmp_path):
@@ -123,13 +123,13 @@ def test_pictures_and_codes_have_shapes_too(group_of, tmp_path):
         str(tmp_path / "x.npy"), out=tmp_path / "kl", model={"name": "vae", "latent_dim": 3}, network=kl,
         likelihood="gaussian_optimal", **settings,
     )  # fmt: skip
-    _, rows = _rows(group_of(run).studies[0])
+    _, rows = _rows(group_of(run))
     assert rows[0] == ("Image", "3 × 16 × 16", "768", "")
     assert rows[-1] == ("Of each place", "1:4", "12 to 3", "3 × 2 × 2 to 3")
     run = api.train(
         str(tmp_path / "x.npy"), out=tmp_path / "vq", model={"name": "vqvae", "latent_dim": 3},
         network={"name": "grid", "channels": 8, "blocks": 1}, **settings,
     )  # fmt: skip
-    _, rows = _rows(group_of(run).studies[0])
+    _, rows = _rows(group_of(run))
     assert not any(row[0] == "Compression ratio" for row in rows)
     assert next(row for row in rows if row[0] == "Latent")[3].startswith("codes")

@@ -152,5 +152,5 @@ def test_the_evaluation_and_the_report_say_what_a_file_takes(name, request):
     assert ("with loss: likelihood" in bits.protocol) == loss
     found = assessed(run, **subject.ledger.figures)
     group = gather([run], 0, [found])
-    (section,) = shown.sections(group.studies[0], group.view)
-    assert section.title == ("As files of codes" if loss else "As files without loss")
+    (panel,) = shown.section(group).panels
+    assert ("as a file of their codes" if loss else "as a file without loss") in panel.note

@@ -9,8 +9,8 @@ from latentia.evaluation.subject import Subject
 from latentia.evaluation.topics.generation import _generated
 from latentia.explorer import requests
 from latentia.explorer.view import View
-from latentia.report.inputs import choose
-from latentia.report.study import SIDE, Study
+from latentia.report.group import gather
+from latentia.report.study import SIDE
 from latentia.serving.service import Service
 
 TINY = {"network": {"name": "mlp", "hidden": [16]}, "latent_dim": 2, "epochs": 1}
@@ -45,7 +45,7 @@ def test_every_door_gives_the_same_samples(run, conditional):
         right = opened.sample(6, seed=4)
         explored, _ = requests.sample(View(opened, 0), {"n": 6, "seed": 4})
         subject = Subject(opened, Settings(seed=4), quiet=True)
-        study = Study(opened, "", "", choose(opened.dataset, 4), 4)
+        (study,) = gather([opened], 4).studies
         for made in (
             explored["x"],
             Service(opened).sample(6, seed=4),
@@ -56,7 +56,7 @@ def test_every_door_gives_the_same_samples(run, conditional):
 
 
 def test_the_plane_of_a_conditional_prior_is_spaced_as_the_prior_it_is_decoded_under(conditional):
-    study = Study(conditional, "", "", choose(conditional.dataset, 0), 0)
+    (study,) = gather([conditional]).studies
     across, _, _ = study.sheet()
     prior = conditional.model.prior(conditional.condition_tensor(study.told, 1))
     assert across[SIDE // 2] == pytest.approx(float(prior.mean[0, 0]), abs=1e-6)

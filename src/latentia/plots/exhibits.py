@@ -184,6 +184,9 @@ class Panel:
         note: a sentence instead of figures or before them.
         remarks: what to know about the run.
         tiles: its key figures.
+        facts: a table below them.
+        columns: heads of that table.
+        rows: what the rows of that table are.
     """
 
     title: str = ""
@@ -191,6 +194,9 @@ class Panel:
     note: str = ""
     remarks: tuple[Remark, ...] = ()
     tiles: tuple[Fact, ...] = ()
+    facts: tuple[Row, ...] = ()
+    columns: tuple[str, ...] = ()
+    rows: str = "Quantity"
 
 
 @dataclass(frozen=True)

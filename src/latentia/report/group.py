@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from latentia.plots.charts import run_colours
-from latentia.plots.exhibits import Panel
+from latentia.plots.exhibits import Panel, Section
 from latentia.plots.projection import best, ways
 from latentia.report.axis import Axis
 from latentia.report.columns import Columns
@@ -38,18 +38,21 @@ class Group:
 
     Attributes:
         studies: the runs, at least one.
-        view: how these data are shown.
         axis: what a sweep changes from run to run.
     """
 
     studies: tuple[Study, ...]
-    view: View
     axis: Axis | None = None
 
     @property
     def inputs(self) -> Inputs:
         """The examples that all runs are seen on."""
         return self.studies[0].inputs
+
+    @property
+    def view(self) -> View:
+        """How these data are shown."""
+        return self.studies[0].view
 
     @property
     def seed(self) -> int:
@@ -95,7 +98,7 @@ class Group:
         chosen = {study.title for study in firsts}
         pairs = zip(self.titles, self.axis.values, strict=True)
         values = tuple(value for title, value in pairs if title in chosen)
-        return Group(firsts, self.view, Axis(self.axis.name, values))
+        return Group(firsts, Axis(self.axis.name, values))
 
     def ways(self, study: Study) -> tuple[str, ...]:
         """Choose the ways in which a run's latents are mapped: all that there are, or the best for one run.
@@ -125,16 +128,23 @@ class Group:
             for study, colour in zip(self.studies, self.colours, strict=True)
         ]
 
-    def panels(self, draw: Callable[[Study], Panel]) -> tuple[Panel, ...]:
-        """Give each run a panel of its own.
+    def apiece(
+        self, key: str, title: str, lead: str, draw: Callable[[Study], Panel | None]
+    ) -> Section | None:
+        """Write a section in which each run that has something to show has a panel of its own.
 
         Args:
-            draw: makes the panel of a run.
+            key: the section's anchor.
+            title: its heading.
+            lead: what the reader needs to know first.
+            draw: makes the panel of a run, or None of one without.
 
         Returns:
-            The panels.
+            The section; None where no run has a panel, and of many runs.
         """
-        return tuple(draw(study) for study in self.studies)
+        drawn = [draw(study) for study in self.studies] if self.few else ()
+        panels = tuple(panel for panel in drawn if panel is not None)
+        return Section(key, title, lead, panels) if panels else None
 
 
 def gather(
@@ -167,11 +177,12 @@ def gather(
     names = titles if axis is None else [f"{axis.short}-{value}" for value in axis.values]
     stems = _told_apart([_stem(name) for name in names])
     given = assessments or [None] * len(runs)
+    view = VIEWS[inputs.kind](dataset)
     studies = tuple(
-        Study(run, title, f"{stem}-" if len(runs) > 1 else "", inputs, seed, assessment, partner)
+        Study(run, title, f"{stem}-" if len(runs) > 1 else "", inputs, view, seed, assessment, partner)
         for run, title, stem, assessment in zip(runs, titles, stems, given, strict=True)
     )
-    return Group(studies, VIEWS[inputs.kind](dataset), axis)
+    return Group(studies, axis)
 
 
 def _told_apart(names: Sequence[str]) -> list[str]:

@@ -67,7 +67,7 @@ def of_latents(group: Group) -> Section:
     Returns:
         The section.
     """
-    panels = group.panels(_panel) if group.few else group.panels(_panel)[:1]
+    panels = tuple(_panel(study) for study in (group.studies if group.few else group.studies[:1]))
     lead = (
         "Latents, drawn as they are. A prior alone has no encoder and no decoder of its own, so this page "
         "has no reconstructions, interpolations or traversals; latentia report RUN --with CODEC shows what "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,6 +14,7 @@ import numpy as np
 from latentia.data.splits import spread
 from latentia.plots.projection import Flattened
 from latentia.report.inputs import Inputs
+from latentia.report.views import View
 from latentia.runs.scores import reconstructed
 
 if TYPE_CHECKING:
@@ -44,6 +46,7 @@ class Study:
         title: what it is called in this report.
         prefix: what the names of its figures start with.
         inputs: the examples that are shown.
+        view: how they are shown.
         seed: seed of everything random.
         assessment: what the evaluation says of it, if it was evaluated.
         partner: the run that draws latents for this one, or decodes those that this one draws; or None.
@@ -55,10 +58,16 @@ class Study:
     title: str
     prefix: str
     inputs: Inputs
+    view: View
     seed: int
     assessment: Assessment | None = None
     partner: Run | None = None
     flattened: dict[str, Future[Flattened]] = field(default_factory=dict)
+
+    @property
+    def figures(self) -> Mapping[str, Figure]:
+        """The figures of the evaluation; none where there was no evaluation."""
+        return {} if self.assessment is None else self.assessment.figures
 
     @property
     def bound(self) -> bool:
@@ -182,7 +191,7 @@ class Study:
         from latentia.metrics.figures import Figure
 
         found = all_known(self.run, self.assessment)
-        if (self.assessment is None or "mse" not in self.assessment.figures) and not self.copies:
+        if "mse" not in self.figures and not self.copies:
             mse, share = self.accuracy
             if math.isnan(share):  # categories have none: the error stays beside the floor that was logged
                 return {"mse": Figure(mse, "", self.inputs.split, ""), **found}
@@ -197,7 +206,7 @@ class Study:
     @property
     def error_of(self) -> str:
         """Which examples the error of `known` is of."""
-        figure = self.assessment.figures.get("mse") if self.assessment else None
+        figure = self.figures.get("mse")
         if figure is not None:
             return f"{figure.split} split, {figure.examples:,} examples"
         return f"{len(self.inputs.encoded):,} {self.inputs.split} {self.inputs.noun}"

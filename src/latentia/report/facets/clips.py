@@ -11,11 +11,11 @@ from PIL import Image
 from latentia.evaluation.facets import clips
 from latentia.metrics.clips import by_frame, movement
 from latentia.plots.charts import Curve, lines
-from latentia.plots.exhibits import Block, Exhibit, Panel, Row, Section, Strip, Words, pictured, png_bytes
+from latentia.plots.exhibits import Block, Exhibit, Panel, Section, Strip, Words, pictured, png_bytes
 from latentia.plots.images import grid
-from latentia.report.facets.codec import cells
+from latentia.report.facets.codec import beside_others
+from latentia.report.group import Group
 from latentia.report.study import Study
-from latentia.report.views import View
 
 SHOWN = 4
 """Clips that play."""
@@ -33,20 +33,27 @@ COLUMNS = {
 }
 
 
-def sections(study: Study, view: View) -> list[Section]:
+def section(group: Group) -> Section | None:
     """Show what a codec of video loses.
 
     Args:
-        study: the run.
-        view: how the data are shown.
+        group: the runs.
 
     Returns:
-        The section; nothing for a run whose latent is no grid smaller than a clip.
+        The section; None where no run's latent is a grid smaller than a clip.
     """
+    lead = (
+        "What a latent on a grid loses of a clip. An evaluation adds a table of other codes of as many "
+        "numbers; how each was made stands with its figures."
+    )
+    return group.apiece("clips", "As a codec of video", lead, _panel)
+
+
+def _panel(study: Study) -> Panel | None:
     if not clips.has(study.run):
-        return []
+        return None
     low, high = study.run.image_range
-    positions = view.compared_of(study.inputs)[:SHOWN]
+    positions = study.view.compared_of(study.inputs)[:SHOWN]
     span = (high - low) or 1.0
     given = (np.asarray(study.inputs.dataset.x[positions], np.float32) - low) / span
     made = (np.asarray(study.reconstructed(positions), np.float32) - low) / span
@@ -60,18 +67,10 @@ def sections(study: Study, view: View) -> list[Section]:
         _strips(study, given, made, maps, white),
         _by_frame(study, given, made),
     ]
-    rows = _table(study)
     shape, latent = ("x".join(map(str, each)) for each in (study.run.event, study.run.latent))
     ratio = np.prod(study.run.event) / np.prod(study.run.latent)
-    lead = f"A clip of {shape} is a latent of {latent}, {ratio:.0f} times fewer numbers: what that loses."
-    if rows:
-        lead += " The table has other codes of as many numbers; how each was made stands with the figures."
-    return [
-        Section(
-            "clips", "As a codec of video", lead, (Panel(study.title, tuple(exhibits)),),
-            facts=rows, columns=tuple(COLUMNS.values()) if rows else (), rows="Code", charts_first=True,
-        )
-    ]  # fmt: skip
+    note = f"A clip of {shape} is a latent of {latent}, {ratio:.0f} times fewer numbers."
+    return beside_others(study, exhibits, note, COLUMNS)
 
 
 def _playing(
@@ -129,8 +128,7 @@ def _strips(study: Study, given: np.ndarray, made: np.ndarray, maps: np.ndarray,
 
 def _by_frame(study: Study, given: np.ndarray, made: np.ndarray) -> Exhibit:
     """Draw the PSNR of each frame: of the clips that were evaluated, else of those that play."""
-    figures = {} if study.assessment is None else study.assessment.figures
-    figure = figures.get("clip_psnr_frames")
+    figure = study.figures.get("clip_psnr_frames")
     values = by_frame(given, made).mean(axis=0) if figure is None else np.asarray(figure.value)
     count = len(given) if figure is None else figure.examples
     words = Words(
@@ -141,8 +139,3 @@ def _by_frame(study: Study, given: np.ndarray, made: np.ndarray) -> Exhibit:
     )
     curve = Curve(np.arange(1, len(values) + 1), values, "PSNR, dB")
     return lines(words, [("", [curve])])
-
-
-def _table(study: Study) -> tuple[Row, ...]:
-    figures = {} if study.assessment is None else study.assessment.figures
-    return cells(study, [figures.get(name) for name in COLUMNS])

@@ -8,26 +8,31 @@ import torch
 from latentia.core.noise import seeded
 from latentia.plots.exhibits import Panel, Section, Words
 from latentia.probability import MixturePrior
+from latentia.report.group import Group
 from latentia.report.study import Study
-from latentia.report.views import IN_ROW, View
+from latentia.report.views import IN_ROW
 
 MOST = 20
 """Components that are shown at the most: those with the largest weights."""
 
 
-def sections(study: Study, view: View) -> list[Section]:
+def section(group: Group) -> Section | None:
     """Show samples of each component.
 
     Args:
-        study: the run.
-        view: how the data are shown.
+        group: the runs.
 
     Returns:
-        The section; nothing for a run whose prior is no mixture.
+        The section; None where no run's prior is a mixture.
     """
+    lead = "What the clusters that the prior has found look like."
+    return group.apiece("clusters", "By cluster", lead, _panel)
+
+
+def _panel(study: Study) -> Panel | None:
     run, prior = study.run, study.run.model.prior
     if not isinstance(prior, MixturePrior):
-        return []
+        return None
     with torch.no_grad(), seeded(study.seed):
         mixture = prior()
         weights = mixture.mixture_distribution.probs
@@ -37,7 +42,7 @@ def sections(study: Study, view: View) -> list[Section]:
     c = run.conditions_for(len(z), seed=study.seed)
     made = run.inference.decode(z, c).reshape(len(chosen), IN_ROW, *run.event)
     names = [f"{int(k) + 1}: {float(weights[k]):.0%}" for k in chosen]
-    grid = view.traversal(
+    grid = study.view.traversal(
         Words(
             f"{study.prefix}clusters",
             "Samples by component",
@@ -48,5 +53,4 @@ def sections(study: Study, view: View) -> list[Section]:
         np.asarray(made),
         names,
     )
-    lead = "What the clusters that the prior has found look like."
-    return [Section("clusters", "By cluster", lead, (Panel(study.title, (grid,)),))]
+    return Panel(study.title, (grid,))

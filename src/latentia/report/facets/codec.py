@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from latentia.evaluation.facets import codec
-from latentia.metrics.figures import Figure
 from latentia.metrics.spectrum import noise_spectrum
 from latentia.plots.charts import Curve, lines
 from latentia.plots.exhibits import Exhibit, Panel, Row, Section, Words
 from latentia.plots.theme import LIGHT
+from latentia.report.group import Group
 from latentia.report.study import Study
-from latentia.report.views import IN_ROW, View
+from latentia.report.views import IN_ROW
 from latentia.report.words import NONE, number, uncertain
 
 CLOSER = 4
@@ -31,40 +31,35 @@ COLUMNS = {
 }
 
 
-def sections(study: Study, view: View) -> list[Section]:
-    """Show what a codec loses.
+def section(group: Group) -> Section | None:
+    """Show what a codec of images loses.
 
     Args:
-        study: the run.
-        view: how the data are shown.
+        group: the runs.
 
     Returns:
-        The section; nothing for a run whose latent is no grid smaller than an image.
+        The section; None where no run's latent is a grid smaller than an image.
     """
+    lead = (
+        "What a latent on a grid loses, and where. An evaluation adds a table of other codes of the same "
+        "images in as many bytes, at 8 bits a number; how each was made stands with its figures."
+    )
+    return group.apiece("codec", "As a codec", lead, _panel)
+
+
+def _panel(study: Study) -> Panel | None:
     if not codec.has(study.run):
-        return []
+        return None
     low, high = study.run.image_range
-    positions = view.compared_of(study.inputs)[:IN_ROW]
+    positions = study.view.compared_of(study.inputs)[:IN_ROW]
     given = np.asarray(study.inputs.dataset.x[positions], dtype=np.float32)
     made = np.clip(np.asarray(study.reconstructed(positions), dtype=np.float32), low, high)
     maps, white = _errors(given, made, low, high)
-    exhibits = [_maps(study, view, maps, white), _details(study, view, given, made, maps)]
-    rows = _table(study)
+    exhibits = [_maps(study, maps, white), _details(study, given, made, maps)]
     chart = _spectrum(study)
     exhibits += [chart] if chart else []
     size = "x".join(map(str, study.run.latent))
-    lead = f"An image is a latent of {size} numbers: what that loses, and where."
-    if rows:
-        lead += (
-            " The table has other codes of the same images in as many bytes, at 8 bits a number; how each "
-            "was made stands with the figures of the evaluation."
-        )
-    return [
-        Section(
-            "codec", "As a codec", lead, (Panel(study.title, tuple(exhibits)),),
-            facts=rows, columns=tuple(COLUMNS.values()) if rows else (), rows="Code", charts_first=True,
-        )
-    ]  # fmt: skip
+    return beside_others(study, exhibits, f"An image is a latent of {size} numbers.", COLUMNS)
 
 
 def _errors(given: np.ndarray, made: np.ndarray, low: float, high: float) -> tuple[np.ndarray, float]:
@@ -77,7 +72,7 @@ def _errors(given: np.ndarray, made: np.ndarray, low: float, high: float) -> tup
     return whole, white / ((high - low) or 1.0)
 
 
-def _maps(study: Study, view: View, maps: np.ndarray, white: float) -> Exhibit:
+def _maps(study: Study, maps: np.ndarray, white: float) -> Exhibit:
     words = Words(
         f"{study.prefix}errors",
         "Where the errors are",
@@ -85,10 +80,10 @@ def _maps(study: Study, view: View, maps: np.ndarray, white: float) -> Exhibit:
         f"is {white:.1%} of the data's range and more.",
         f"Error maps of {len(maps)} reconstructions by {study.title}",
     )
-    return view.traversal(words, maps[None], ["error"])
+    return study.view.traversal(words, maps[None], ["error"])
 
 
-def _details(study: Study, view: View, given: np.ndarray, made: np.ndarray, maps: np.ndarray) -> Exhibit:
+def _details(study: Study, given: np.ndarray, made: np.ndarray, maps: np.ndarray) -> Exhibit:
     side = max(2, min(LARGEST, *(-(-size // CLOSER) for size in given.shape[2:])))
     places = [busiest(image, side) for image in given]
 
@@ -106,7 +101,7 @@ def _details(study: Study, view: View, given: np.ndarray, made: np.ndarray, maps
         "error.",
         f"Details of {len(given)} originals, of their reconstructions by {study.title}, and the errors",
     )
-    return view.traversal(
+    return study.view.traversal(
         words, np.stack([cut(given), cut(made), cut(maps)]), ["original", "reconstruction", "error"]
     )
 
@@ -128,29 +123,26 @@ def busiest(image: np.ndarray, side: int) -> tuple[int, int]:
     return corners[int(np.argmax(contrast))]
 
 
-def _table(study: Study) -> tuple[Row, ...]:
-    """Write a row for each code; nothing where the run was not evaluated."""
-    figures = {} if study.assessment is None else study.assessment.figures
-    return cells(study, [figures.get(name) for name in COLUMNS])
-
-
-def cells(study: Study, columns: Sequence[Figure | None]) -> tuple[Row, ...]:
-    """Write a row for each code that figures have parts for.
+def beside_others(study: Study, exhibits: Sequence[Exhibit], note: str, columns: Mapping[str, str]) -> Panel:
+    """Write the panel of a codec, with a row for each code that figures of the evaluation have parts for.
 
     Args:
         study: the run, whose own code is the first.
-        columns: the figures, None where one was not measured.
+        exhibits: the figures.
+        note: what stands before them.
+        columns: names of figures of the evaluation, with what stands over their columns.
 
     Returns:
-        The rows; none where nothing was measured.
+        The panel; its table is empty where the run was not evaluated.
     """
-    found = [figure for figure in columns if figure is not None]
-    if not found:
-        return ()
-    rows = []
-    for place, code in enumerate(found[0].parts):
-        rows.append(Row(code if place else study.title, tuple(_cell(each, place) for each in columns)))
-    return tuple(rows)
+    figures = [study.figures.get(name) for name in columns]
+    codes = next((figure.parts for figure in figures if figure is not None), ())
+    rows = tuple(
+        Row(code if place else study.title, tuple(_cell(each, place) for each in figures))
+        for place, code in enumerate(codes)
+    )
+    heads = tuple(columns.values())
+    return Panel(study.title, tuple(exhibits), note, facts=rows, columns=heads, rows="Code")
 
 
 def _cell(figure: object, place: int) -> str:
@@ -162,7 +154,7 @@ def _cell(figure: object, place: int) -> str:
 
 def _spectrum(study: Study) -> Exhibit | None:
     """Draw the energy of latents and of images by frequency, where they were evaluated."""
-    figures = {} if study.assessment is None else study.assessment.figures
+    figures = study.figures
     if "latent_spectrum" not in figures:
         return None
     names = figures["latent_spectrum"].parts

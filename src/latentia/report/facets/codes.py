@@ -7,8 +7,8 @@ import numpy as np
 from latentia.core.errors import shell
 from latentia.plots.charts import bars
 from latentia.plots.exhibits import Exhibit, Panel, Section, Words
+from latentia.report.group import Group
 from latentia.report.study import Study
-from latentia.report.views import View
 from latentia.report.words import number
 
 DRAWN = 256
@@ -33,18 +33,24 @@ def coded_samples(study: Study) -> list[tuple[str, str]]:
     return [("prior", uniform), *([("autoregressive", learned)] if fitted else [])]
 
 
-def sections(study: Study, view: View) -> list[Section]:
+def section(group: Group) -> Section | None:
     """Show how often each code is used.
 
     Args:
-        study: the run.
-        view: how the data are shown.
+        group: the runs.
 
     Returns:
-        The section; nothing for a model without codes.
+        The section; None where no run's latents are codes.
     """
+    lead = (
+        "How often each code is used. As many equally frequent codes as the perplexity are as hard to guess."
+    )
+    return group.apiece("codebook", "Use of the codes", lead, _panel)
+
+
+def _panel(study: Study) -> Panel | None:
     if not study.coded:
-        return []
+        return None
     import torch
 
     from latentia.metrics.codes import code_counts, code_use
@@ -61,11 +67,8 @@ def sections(study: Study, view: View) -> list[Section]:
         _level(study, level, row / row.sum(), f"{int((row > 0).sum())} of {coder.size} codes serve {of}.")
         for level, row in enumerate(counts)
     )
-    lead = (
-        f"{used:.0%} of the codes are in use, with a perplexity of {number(perplexity)} of {coder.size}: as "
-        "many equally frequent codes would be as hard to guess."
-    )
-    return [Section("codebook", "Use of the codes", lead, (Panel(study.title, exhibits),))]
+    note = f"{used:.0%} of the codes are in use, with a perplexity of {number(perplexity)} of {coder.size}."
+    return Panel(study.title, exhibits, note)
 
 
 def _level(study: Study, level: int, shares: np.ndarray, caption: str) -> Exhibit:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from latentia.plots.exhibits import Panel, Section, Words
+from latentia.report.group import Group
 from latentia.report.inputs import class_name
 from latentia.report.study import Study
-from latentia.report.views import IN_ROW, View
+from latentia.report.views import IN_ROW
 
 MOST = 20
 """Conditions side by side at the most."""
@@ -15,26 +16,30 @@ EDITED = 6
 """Examples that are decoded under others than their own."""
 
 
-def sections(study: Study, view: View) -> list[Section]:
+def section(group: Group) -> Section | None:
     """Show the same latents under each condition, and examples decoded under others than their own.
 
     Args:
-        study: the run.
-        view: how the data are shown.
+        group: the runs.
 
     Returns:
-        The section; nothing for a run without.
+        The section; None where no run has conditions with names.
     """
+    lead = "What the condition says, and what is left to the latent."
+    return group.apiece("conditions", "By condition", lead, _panel)
+
+
+def _panel(study: Study) -> Panel | None:
     run = study.run
     names, rows = run.named_conditions()
     if not names or study.copies:
-        return []
+        return None
     names, rows = names[:MOST], rows[:MOST]
     c = np.repeat(rows, IN_ROW, axis=0)
     # One draw of noise for all rows: what differs down a column is what the condition does.
     drawn = [run.draw(IN_ROW, np.repeat(row[None], IN_ROW, axis=0), seed=study.seed) for row in rows]
     made = run.inference.decode(np.concatenate(drawn), c).reshape(len(rows), IN_ROW, *run.event)
-    grid = view.traversal(
+    grid = study.view.traversal(
         Words(
             f"{study.prefix}by-condition",
             "Samples by condition",
@@ -49,7 +54,7 @@ def sections(study: Study, view: View) -> list[Section]:
     codes = run.encode_examples(positions)
     changed = [run.inference.decode(codes, row) for row in rows]
     walks = np.stack([np.asarray(x, dtype=np.float32), *changed], axis=1)
-    edited = view.traversal(
+    edited = study.view.traversal(
         Words(
             f"{study.prefix}edited",
             "Edited by condition",
@@ -59,5 +64,4 @@ def sections(study: Study, view: View) -> list[Section]:
         walks,
         [class_name(study.inputs.dataset, int(position)) for position in positions],
     )
-    lead = "What the condition says, and what is left to the latent."
-    return [Section("conditions", "By condition", lead, (Panel(study.title, (grid, edited)),))]
+    return Panel(study.title, (grid, edited))

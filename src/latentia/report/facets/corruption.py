@@ -5,29 +5,34 @@ from __future__ import annotations
 import numpy as np
 
 from latentia.plots.exhibits import Panel, Section, Words
+from latentia.report.group import Group
 from latentia.report.study import Study
-from latentia.report.views import IN_ROW, View
+from latentia.report.views import IN_ROW
 
 
-def sections(study: Study, view: View) -> list[Section]:
+def section(group: Group) -> Section | None:
     """Show examples, what the encoder saw of them, and what the model made of that.
 
     Args:
-        study: the run.
-        view: how the data are shown.
+        group: the runs.
 
     Returns:
-        The section; nothing for a run without.
+        The section; None where no run has a corruption.
     """
+    lead = "What the encoder is shown, and what comes back."
+    return group.apiece("restored", "Restoration", lead, _panel)
+
+
+def _panel(study: Study) -> Panel | None:
     run = study.run
     if "corruption" not in run.recipe:
-        return []
+        return None
     positions = study.inputs.shown[:IN_ROW]
     x = study.inputs.dataset.x[positions]
     saw, made = run.inference.restore(x, seed=study.seed)
     rows = np.stack([np.asarray(x, dtype=np.float32), saw, made])
     name = run.recipe["corruption"]["name"]
-    shown = view.traversal(
+    shown = study.view.traversal(
         Words(
             f"{study.prefix}restored",
             "Clean, corrupted, restored",
@@ -38,5 +43,4 @@ def sections(study: Study, view: View) -> list[Section]:
         rows,
         ["clean", "corrupted", "restored"],
     )
-    lead = "What the encoder is shown, and what comes back."
-    return [Section("restored", "Restoration", lead, (Panel(study.title, (shown,)),))]
+    return Panel(study.title, (shown,))

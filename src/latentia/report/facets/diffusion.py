@@ -11,7 +11,7 @@ import numpy as np
 from latentia.core.registry import names as registered
 from latentia.plots.exhibits import Exhibit, Panel, Section, Words
 from latentia.plots.theme import LIGHT
-from latentia.report.group import VIEWS
+from latentia.report.group import VIEWS, Group
 from latentia.report.inputs import GALLERY, in_turn
 from latentia.report.latents import latent_view, shown
 from latentia.report.study import Study
@@ -95,18 +95,25 @@ def _own(run: Run, fitted: bool = False) -> dict[str, Sampler]:
     return {name: found[name] for name in TITLES if name in found}
 
 
-def sections(study: Study, view: View) -> list[Section]:
+def section(group: Group) -> Section | None:
     """Show samples by sampler, walks from noise, and guidance.
 
     Args:
-        study: the run.
-        view: how the data are shown.
+        group: the runs.
 
     Returns:
-        The section; nothing for a run without.
+        The section; None where no run has more to draw latents with than a report shows anyway.
     """
+    if all(pair(study)[0] is None for study in group.studies):
+        return group.apiece("samplers", "From noise to latents", "", _panel)
+    lead = "What decides how samples look is where their latents come from; a decoder is the same for all."
+    return group.apiece("samplers", "Samples by sampler", lead, _panel)
+
+
+def _panel(study: Study) -> Panel | None:
     if not has(study):
-        return []
+        return None
+    view = study.view
     codec, other = pair(study)
     if codec is not None and codec is not study.run:
         view = VIEWS[codec.event.kind](codec.dataset)
@@ -115,11 +122,7 @@ def sections(study: Study, view: View) -> list[Section]:
     exhibits += [_path(study, walker) for walker in walkers]
     if codec is not None:
         exhibits += [each for walker in walkers for each in _guided(study, walker, codec)]
-    if not exhibits:
-        return []
-    lead = "What decides how samples look is where their latents come from; the decoder is the same for all."
-    title = "Samples by sampler" if codec is not None else "From noise to latents"
-    return [Section("samplers", title, lead if codec else "", (Panel(study.title, tuple(exhibits)),))]
+    return Panel(study.title, tuple(exhibits)) if exhibits else None
 
 
 def _samples(study: Study, view: View, codec: Run, other: Run | None) -> list[Exhibit]:

@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 from latentia.evaluation.topics import files
-from latentia.plots.exhibits import Row, Section
+from latentia.plots.exhibits import Panel, Row, Section
+from latentia.report.group import Group
 from latentia.report.study import Study
-from latentia.report.views import View
 from latentia.report.words import NONE, number, signed
 
 COLUMNS = ("Bits per dimension", "Beside this run's file")
 
 
-def sections(study: Study, view: View) -> list[Section]:
-    """Show what files without loss take.
+def section(group: Group) -> Section | None:
+    """Show what files without loss, or of codes, take.
 
     Args:
-        study: the run.
-        view: how the data are shown.
+        group: the runs.
 
     Returns:
-        The section; nothing for a run that writes none, or was not evaluated.
+        The section; None where no run writes any, or none was evaluated.
     """
-    figures = {} if study.assessment is None else study.assessment.figures
+    lead = (
+        "What examples take as a file, beside other ways to write them. A model's weights, without which "
+        "nothing can be read, are not counted."
+    )
+    return group.apiece("files", "As files", lead, _panel)
+
+
+def _panel(study: Study) -> Panel | None:
+    figures = study.figures
     bits, seconds = figures.get("file_bits_per_dim"), figures.get("file_seconds")
     if bits is None or not isinstance(bits.value, tuple):
-        return []
+        return None
     by_name = dict(zip(bits.parts, bits.value, strict=True))
     own = by_name[files.OWN]
     rows = tuple(
@@ -39,12 +46,10 @@ def sections(study: Study, view: View) -> list[Section]:
         if loss
         else "a file without loss, value by value"
     )
-    lead = f"{bits.examples:,} {bits.split} {study.inputs.noun} as {kind}"
+    note = f"{bits.examples:,} {bits.split} {study.inputs.noun} as {kind}"
     if "file_overhead" in figures:
-        lead += f": {number(own)} bits per dimension, {figures['file_overhead'].value:.2f} % above "
-        lead += files.PRIOR if loss else files.BOUND
+        note += f": {number(own)} bits per dimension, {figures['file_overhead'].value:.2f} % above "
+        note += files.PRIOR if loss else files.BOUND
     if seconds is not None and isinstance(seconds.value, tuple):
-        lead += f"; {seconds.value[0]:.1f} s to write, {seconds.value[1]:.1f} s to read"
-    lead += ". The model's weights, without which nothing can be read, are not counted."
-    title = "As files of codes" if loss else "As files without loss"
-    return [Section("files", title, lead, facts=rows, columns=COLUMNS, rows="Code")]
+        note += f"; {seconds.value[0]:.1f} s to write, {seconds.value[1]:.1f} s to read"
+    return Panel(study.title, note=f"{note}.", facts=rows, columns=COLUMNS, rows="Code")

@@ -8,29 +8,34 @@ import numpy as np
 
 from latentia.plots.charts import bars
 from latentia.plots.exhibits import Panel, Section, Words
+from latentia.report.group import Group
 from latentia.report.study import Study
-from latentia.report.views import IN_ROW, View
+from latentia.report.views import IN_ROW
 from latentia.report.words import number
 
 
-def sections(study: Study, view: View) -> list[Section]:
+def section(group: Group) -> Section | None:
     """Show what each level of a hierarchy carries, and samples in which only the lower levels differ.
 
     Args:
-        study: the run.
-        view: how the data are shown.
+        group: the runs.
 
     Returns:
-        The section; nothing for a run without.
+        The section; None where no run has levels.
     """
+    lead = "What the upper levels decide, and what they leave to those below."
+    return group.apiece("levels", "Level by level", lead, _panel)
+
+
+def _panel(study: Study) -> Panel | None:
     run, sizes = study.run, study.run.model.levels
     if not sizes:
-        return []
+        return None
     names = [f"z{level + 1}" for level in range(len(sizes))]
     kept = np.repeat(run.draw(1, seed=study.seed), IN_ROW, axis=0)
     drawn = [run.redraw(kept, level, seed=study.seed) for level in range(len(sizes))]
     made = run.inference.decode(np.concatenate(drawn)).reshape(len(sizes), IN_ROW, *run.event)
-    samples = view.traversal(
+    samples = study.view.traversal(
         Words(
             f"{study.prefix}levels",
             "Samples level by level",
@@ -54,5 +59,4 @@ def sections(study: Study, view: View) -> list[Section]:
             f"Bar chart of the KL of each level of {study.title}",
         )
         exhibits.append(bars(words, rates, labels, "level and its numbers, top first", "nats"))
-    lead = "What the upper levels decide, and what they leave to those below."
-    return [Section("levels", "Level by level", lead, (Panel(study.title, tuple(exhibits)),))]
+    return Panel(study.title, tuple(exhibits))

@@ -10,8 +10,8 @@ from latentia.evaluation.topics import picture_files
 from latentia.metrics.figures import Figure
 from latentia.plots.charts import Curve, lines, run_colours
 from latentia.plots.exhibits import Exhibit, Panel, Row, Section, Words
+from latentia.report.group import Group
 from latentia.report.study import Study
-from latentia.report.views import View
 from latentia.report.words import NONE, capital, number, signed
 
 REACH = 2.0
@@ -21,38 +21,36 @@ FEWEST = 2
 COLUMNS = ("Bits per pixel", "PSNR, dB", "BD-rate")
 
 
-def sections(study: Study, view: View) -> list[Section]:
+def section(group: Group) -> Section | None:
     """Show what files of pictures take and lose.
 
     Args:
-        study: the run.
-        view: how the data are shown.
+        group: the runs.
 
     Returns:
-        The section; nothing for a run that writes none, or was not evaluated.
+        The section; None where no run writes any, or none was evaluated.
     """
-    figures = {} if study.assessment is None else study.assessment.figures
+    lead = (
+        "Pictures as files with loss, at several steps; of other formats from their lowest to their highest "
+        "quality that was tried. BD-rate is how many more bits a run takes at equal PSNR: below 0 it is the "
+        "better one."
+    )
+    return group.apiece("picture-files", "As files of pictures", lead, _panel)
+
+
+def _panel(study: Study) -> Panel | None:
+    figures = study.figures
     bits, psnr = (figures.get(name) for name in picture_files.TABLE)
     if bits is None or psnr is None or bits.parts != psnr.parts:
-        return []
+        return None
     curves = _curves(bits, psnr)
     rows = [
         Row(f"step {setting}", (number(rate), number(error), NONE))
         for setting, rate, error in curves[picture_files.OWN]
     ]
     rows += [_ends(kind, curves[kind], figures) for kind in curves if kind != picture_files.OWN]
-    lead = (
-        f"{bits.examples} {bits.split} pictures as files with loss, at several steps; of other formats from "
-        "their lowest to their highest quality that was tried. BD-rate is how many more bits this run takes "
-        "at equal PSNR: below 0 it is the better one."
-    )
-    panel = Panel(study.title, (_chart(study, curves),))
-    return [
-        Section(
-            "picture-files", "As files of pictures", lead, (panel,),
-            facts=tuple(rows), columns=COLUMNS, rows="Code", charts_first=True,
-        )
-    ]  # fmt: skip
+    note = f"{bits.examples} {bits.split} pictures."
+    return Panel(study.title, (_chart(study, curves),), note, facts=tuple(rows), columns=COLUMNS, rows="Code")
 
 
 Curves = dict[str, list[tuple[str, float, float]]]

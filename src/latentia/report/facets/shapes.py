@@ -7,28 +7,32 @@ from typing import Any
 
 from latentia.evaluation.facets import codec
 from latentia.networks import Layer, followed, layers
-from latentia.plots.exhibits import Row, Section
+from latentia.plots.exhibits import Panel, Row, Section
+from latentia.report.group import Group
 from latentia.report.study import Study
-from latentia.report.views import View
 from latentia.runs.films import streams
 from latentia.runs.run import Run
 
-SIDES = {3: "channels, height, width", 4: "channels, time, height, width"}
+LEAD = "The shape of one example after each layer."
+SIDES = {3: "Channels, height, width", 4: "Channels, time, height, width"}
 
 
-def sections(study: Study, view: View) -> list[Section]:
+def section(group: Group) -> Section | None:
     """Show the shapes from an example to its latent and back, of whole ones where crops were trained on.
 
     Args:
-        study: the run.
-        view: how the data are shown.
+        group: the runs.
 
     Returns:
-        The section; nothing for a run that is no codec of layers one after the other.
+        The section; None where no run is a codec of layers one after the other.
     """
+    return group.apiece("shapes", "Shapes, layer by layer", LEAD, _panel)
+
+
+def _panel(study: Study) -> Panel | None:
     run = study.run
     if not _has(run):
-        return []
+        return None
     model: Any = run.model
     example = _example(study)
     inward = layers(model.encoder, example)
@@ -42,12 +46,8 @@ def sections(study: Study, view: View) -> list[Section]:
         *(_of("Decoder", layer) for layer in outward),
         *([] if study.coded else _ratios(run, example, latent)),
     )
-    return [
-        Section(
-            "shapes", "Shapes, layer by layer", _lead(run, example),
-            facts=rows, columns=("Shape", "Values"), rows="Layer",
-        )
-    ]  # fmt: skip
+    note = _note(run, example)
+    return Panel(study.title, note=note, facts=rows, columns=("Shape", "Values"), rows="Layer")
 
 
 def _has(run: Run) -> bool:
@@ -58,16 +58,16 @@ def _has(run: Run) -> bool:
     return followed(model.encoder) and followed(model.decoder)
 
 
-def _lead(run: Run, example: tuple[int, ...]) -> str:
-    lead = f"The shape of one example after each layer: {SIDES[len(example)]}."
+def _note(run: Run, example: tuple[int, ...]) -> str:
+    note = f"{SIDES[len(example)]}."
     if example != tuple(run.event):
-        lead += (
+        note += (
             f" Trained on crops of {_by(run.event[-2:])}, the network takes whole ones of "
             f"{_by(example[-2:])}, which these are."
         )
     if run.spec["network"].get("linear"):
-        lead += " A linear map of blocks stands beside each half and leads from its first shape to its last."
-    return lead
+        note += " A linear map of blocks stands beside each half and leads from its first shape to its last."
+    return note
 
 
 def _example(study: Study) -> tuple[int, ...]:

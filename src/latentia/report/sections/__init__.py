@@ -8,7 +8,7 @@ from __future__ import annotations
 from types import ModuleType
 
 from latentia.plots.exhibits import Section
-from latentia.report.facets import own_sections
+from latentia.report.facets import FACETS
 from latentia.report.group import Group
 from latentia.report.sections import (
     comparison,
@@ -45,29 +45,14 @@ def sections(group: Group) -> list[Section]:
         The sections in the order of the page: what a run makes, its latents, its figures, and what is behind
         them. A page on a sweep begins with what changes, and draws one seed of each value.
     """
-    if any(study.copies for study in group.studies):
-        return _of_priors(group)
-    first = () if group.axis is None else (rate,)
-    own = [] if group.several else own_sections(group.studies[0], group.view)
-    shown = group.first_seeds
-    return [
-        *_written(group, first),
-        *_written(shown, (*SHOWN, latent_map)),
-        *own,
-        *_written(shown, LATENTS),
-        *_written(group, (*FIGURES, *BEHIND)),
-    ]
-
-
-def _of_priors(group: Group) -> list[Section]:
-    """Write what there is to say where a run is a prior alone: it reconstructs nothing, and moves nothing."""
-    own = [] if group.several else own_sections(group.studies[0], group.view)
-    curve = () if group.axis is None else (rate,)
-    return [
-        *_written(group, (*curve, samples)),
-        *own,
-        *_written(group, (latent_map, figures, comparison, training, evaluation, data, repeat)),
-    ]
+    if any(study.copies for study in group.studies):  # a prior alone reconstructs nothing, and moves nothing
+        drawn, told = (
+            (samples, *FACETS, latent_map),
+            (figures, comparison, training, evaluation, data, repeat),
+        )
+    else:
+        drawn, told = (*SHOWN, latent_map, *FACETS, *LATENTS), (*FIGURES, *BEHIND)
+    return [*_written(group, (rate,)), *_written(group.first_seeds, drawn), *_written(group, told)]
 
 
 def _written(group: Group, parts: tuple[ModuleType, ...]) -> list[Section]:

@@ -11,6 +11,8 @@ from latentia.report.group import Group
 from latentia.report.study import ACTIVE, Study
 from latentia.report.words import number
 
+TITLE = "Use of the latent dimensions"
+
 
 def section(group: Group) -> Section:
     """Draw how much each latent dimension is used: for each run, or of many runs in one chart.
@@ -25,16 +27,11 @@ def section(group: Group) -> Section:
     spread = "An autoencoder has no KL; the spread of its codes shows which dimensions it uses."
     kinds = {study.bound for study in group.studies}
     lead = " ".join([kl] * (True in kinds) + [spread] * (False in kinds))
-    tops = (
-        {
-            study.bound: max(_top(other) for other in group.studies if other.bound == study.bound)
-            for study in group.studies
-        }
-        if group.few
-        else {}
-    )
-    panels = group.panels(lambda study: _bars(study, tops[study.bound])) if group.few else (_overlaid(group),)
-    return Section("dimensions", "Use of the latent dimensions", lead, panels)
+    if not group.few:
+        return Section("dimensions", TITLE, lead, (_overlaid(group),))
+    tops = {kind: max(_top(study) for study in group.studies if study.bound == kind) for kind in kinds}
+    panels = tuple(_bars(study, tops[study.bound]) for study in group.studies)
+    return Section("dimensions", TITLE, lead, panels)
 
 
 def _used(study: Study) -> np.ndarray:

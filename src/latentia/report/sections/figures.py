@@ -19,9 +19,7 @@ def section(group: Group) -> Section | None:
     Returns:
         The section; None of many runs and of a sweep, whose figures stand in tables.
     """
-    if not group.few or group.axis is not None:
-        return None
-    return Section("figures", "Key figures", "", group.panels(_tiles))
+    return None if group.axis is not None else group.apiece("figures", "Key figures", "", _tiles)
 
 
 def _tiles(study: Study) -> Panel:

@@ -37,7 +37,8 @@ def section(group: Group) -> Section:
         return Section("curves", "Training", LEAD, (_overlaid(group),))
     reach = _reach(group)
     shared = " Axes are shared where nats are comparable." * group.several
-    return Section("curves", "Training", LEAD + shared, group.panels(lambda study: _history(study, reach)))
+    panels = tuple(_history(study, reach) for study in group.studies)
+    return Section("curves", "Training", LEAD + shared, panels)
 
 
 Reach = Mapping[tuple[str, str], tuple[float, float]]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from latentia.plots.exhibits import Panel, Section, Words
 from latentia.report.group import Group
 from latentia.report.study import Study
-from latentia.report.views import View
 from latentia.report.words import number
 
 LEAD = (
@@ -23,13 +22,10 @@ def section(group: Group) -> Section | None:
     Returns:
         The section; None of many runs.
     """
-    if not group.few:
-        return None
-    panels = group.panels(lambda study: _panel(study, group.view))
-    return Section("traversals", "Traversals", LEAD, panels)
+    return group.apiece("traversals", "Traversals", LEAD, _panel)
 
 
-def _panel(study: Study, view: View) -> Panel:
+def _panel(study: Study) -> Panel:
     if not study.flat:
         return Panel(
             study.title, note="This latent has height and width; its dimensions are not walked one by one."
@@ -48,4 +44,4 @@ def _panel(study: Study, view: View) -> Panel:
     caption = f"{most}, by {by}, from {start}. Beside each: the values that it takes.{light}"
     alt = f"What each of {len(dims)} latent dimensions of {study.title} changes"
     words = Words(f"{study.prefix}traversals", "Traversals", caption, alt)
-    return Panel(study.title, (view.traversal(words, decoded, labels),))
+    return Panel(study.title, (study.view.traversal(words, decoded, labels),))
