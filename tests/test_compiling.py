@@ -46,6 +46,27 @@ def test_what_cannot_be_compiled_here_is_not_and_says_why(monkeypatch):
     assert decide("always", CPU, 1e9, COST) == compiling.Decision(False, "not compiled: no compiler")
 
 
+def test_a_training_is_compiled_where_it_is_long_and_nothing_speaks_against_it():
+    long = 100_000
+    assert not compiling.of_training("auto", CPU, 43_000).compile
+    assert compiling.of_training("auto", CPU, long).compile
+    assert compiling.of_training("auto", torch.device("cuda"), long, convolves=True).compile
+    assert not compiling.of_training("auto", CPU, long, convolves=True).compile
+    assert compiling.of_training("always", CPU, 1, convolves=True).compile
+    assert compiling.of_training("auto", CPU, long, divided=True) == compiling.Decision(False, "")
+    assert compiling.of_training("never", CPU, long, differentiates=True) == compiling.Decision(False, "")
+    refused = compiling.of_training("always", CPU, 1, differentiates=True)
+    assert not refused.compile and "differentiates while it scores" in refused.why
+
+
+def test_a_likelihood_is_compiled_where_decoding_takes_longer_than_compiling(monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    seconds = 15 / (1 - 1 / 1.2)  # 90 s, that compiling would save 15 of
+    operations = 2 * seconds * 1.3e11
+    assert not compiling.of_likelihood("auto", CPU, (0.99 * operations, 0)).compile
+    assert compiling.of_likelihood("auto", CPU, (0.99 * operations, 0.02 * operations)).compile
+
+
 def test_a_failing_compilation_runs_the_function_and_tells_once(monkeypatch):
     monkeypatch.setattr(torch, "compile", failing(OSError("disk full\nand more")))
     said: list[str] = []

@@ -128,8 +128,8 @@ class Trainer:
         """Make one module of model and objective, compiled where that pays, for one process or several."""
         loss_module = LossModule(self.objective.wrapped(self.model), self.objective, self.train)
         sharding = self.settings.sharding
-        divided = sharding != "none" and self.processes.count > 1  # its blocks come and go by hooks
-        fast = compiled(loss_module, "never" if divided else self.settings.compile, self.total_steps, say)
+        divided = sharding != "none" and self.processes.count > 1
+        fast = compiled(loss_module, self.settings.compile, self.total_steps, say, divided)
         if fast is not loss_module:
             loss_module.forward = fast
         return engine(loss_module, self.processes, sharding)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from latentia.core.compiling import Choice, Compiled, Cost, decide
+from latentia.core.compiling import Choice, Compiled, of_training
 from latentia.core.devices import autocast
 from latentia.core.needs import DIFFERENTIATES
 from latentia.core.noise import seed_next
@@ -26,11 +26,6 @@ TERMS = ("loss", "distortion", "rate", "penalty")
 ADVERSARY = ("adversarial", "adversary", "adversary_accuracy")
 """What follows where there is an adversary: its term of the model's loss, its own loss, and the share of its
 judgements that are right."""
-
-COST = Cost(20.0, 1.13)
-"""What compiling a small network's step takes and gives, measured on two cores: it pays from 43,000 on."""
-SMALL_STEP = 0.004
-"""Seconds of such a step; a larger network gains no more of them."""
 
 
 class LossModule(nn.Module):
@@ -76,7 +71,7 @@ class LossModule(nn.Module):
 
 
 def compiled(
-    loss_module: LossModule, choice: Choice, steps: int, say: Callable[[str], None]
+    loss_module: LossModule, choice: Choice, steps: int, say: Callable[[str], None], divided: bool = False
 ) -> Callable[..., Any]:
     """Compile what a step differentiates, where that is asked for or pays; the backward pass comes with it.
 
@@ -87,21 +82,21 @@ def compiled(
         choice: always, never, or auto.
         steps: how many steps the run has, from its start: a resumed run decides as the unbroken one.
         say: called with the decision, where one was made.
+        divided: the weights are divided between processes.
 
     Returns:
         What to call in its place: itself where it is not compiled.
     """
     parameters = list(loss_module.parameters())
     device = parameters[0].device
-    # oneDNN's convolutions gain nothing: compiled they had 0.92 of the speed.
-    convolves = device.type == "cpu" and any(p.dim() > 2 for p in parameters)
-    if choice == "never" or (choice == "auto" and (convolves or COST.saved(steps * SMALL_STEP) <= 0)):
-        return loss_module
-    if DIFFERENTIATES in loss_module.objective.gives:
-        say("not compiled: the objective differentiates while it scores, which compiled code cannot")
-        return loss_module
-    decision = decide(choice, device, steps * SMALL_STEP, COST)
-    say(decision.why)
+    decision = of_training(
+        choice, device, steps,
+        convolves=any(p.dim() > 2 for p in parameters),
+        differentiates=DIFFERENTIATES in loss_module.objective.gives,
+        divided=divided,
+    )  # fmt: skip
+    if decision.why:
+        say(decision.why)
     if not decision.compile:
         return loss_module
     objective = loss_module.objective.with_tensor_schedules(device)

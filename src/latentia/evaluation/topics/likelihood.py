@@ -32,11 +32,6 @@ WORK = 5e13
 """Floating-point operations of decoding that the likelihood may take where no limit is given."""
 MOST = 4
 """So many times of it, at the most, for a hundred examples; more is left to whoever asks for it."""
-SPEED = (1.3e11, 4e10)
-"""Such operations of one thread in a second, uncompiled, in matrix products and in convolutions, the sum over
-pixels included: measured with the networks `mlp` and `conv` on a Xeon."""
-COST = compiling.Cost(15.0, 1.2)
-"""For log p(x) on two busy cores: 12 to 18 s, and 1.2 to 1.9 times the speed, by network."""
 SAMPLED = (
     "log_likelihood", "log_likelihood_error", "likelihood_gap", "effective_sample_size", "pareto_k",
     "heavy_tails", "bits_per_dim_iw",
@@ -150,15 +145,11 @@ def _work(subject: Subject) -> tuple[int, int]:
 
 
 def _score(subject: Subject, count: int) -> Score:
-    """Choose what scores latents: compiled where that pays, and say so.
-
-    The choice goes by a count of operations, not by the clock: the same evaluation runs the same code.
-    """
+    """Choose what scores latents: compiled where that pays, and say so."""
     score = scorer(subject.run.model)
-    each = sum(work / speed for work, speed in zip(_work(subject), SPEED, strict=True))
-    seconds = count * each / torch.get_num_threads()
-    device = subject.loader.device
-    decision = compiling.decide(subject.settings.compile, device, seconds, COST)
+    products, convolutions = _work(subject)
+    work = count * products, count * convolutions
+    decision = compiling.of_likelihood(subject.settings.compile, subject.loader.device, work)
     subject.say(f"log p(x) {decision.why}")
     if not decision.compile:
         return score
