@@ -56,6 +56,11 @@ class Around:
         return self.spec["model"]["name"]
 
     @property
+    def objective(self) -> str:
+        """The name of the objective."""
+        return self.spec["objective"]["name"]
+
+    @property
     def owner(self) -> str:
         """The section that gives the posterior: a model may have one of its own."""
         return "posterior" if "posterior" in self.spec else "model"
@@ -105,50 +110,6 @@ def _factorised(part: Part, around: Around) -> str:
     )
 
 
-def _path(part: Part, around: Around) -> str:
-    return (
-        f"{part.title} changes the gradient through z, and the levels of model '{around.model}' pass z by; "
-        "use objective.name=iwae, or --model vae"
-    )
-
-
-def _code_entropy(part: Part, around: Around) -> str:
-    return (
-        f"{part.title} needs the entropy of a soft choice of codes, and posterior '{around.posterior}' has "
-        "none; use posterior.name=lookup_free, or objective.name=vq"
-    )
-
-
-def _condition(part: Part, around: Around) -> str:
-    return (
-        f"{part.title} needs a condition, and model '{around.model}' has none; use --model conditional_vae, "
-        "or prior.name=standard_normal"
-    )
-
-
-def _labels(part: Part, around: Around) -> str:
-    told = around.spec["condition"]["name"]
-    return (
-        f"{part.title} infers labels, and condition '{told}' is none; use condition.name=some_labels, or "
-        "--model conditional_vae"
-    )
-
-
-def _classifier(part: Part, around: Around) -> str:
-    return (
-        f"{part.title} trains a classifier, and model '{around.model}' has none; use --model "
-        "semi_supervised_vae, or objective.name=elbo"
-    )
-
-
-def _classified(part: Part, around: Around) -> str:
-    objective = around.spec["objective"]["name"]
-    return (
-        f"{part.title} has a classifier, and objective '{objective}' does not train it; use "
-        "objective.name=semi_supervised, or --model conditional_vae"
-    )
-
-
 def _hidden(part: Part, around: Around) -> str:
     if "corruption" not in around.spec:
         return (
@@ -179,14 +140,6 @@ def _complete(part: Part, around: Around) -> str:
     )
 
 
-def _bound(part: Part, around: Around) -> str:
-    objective = around.spec["objective"]["name"]
-    return (
-        f"{part.title} learns its prior from a bound on log p(x), and objective '{objective}' has none; use "
-        "objective.name=elbo, or --model vae"
-    )
-
-
 def _prior_density(part: Part, around: Around) -> str:
     prior = around.spec["prior"]["name"] if "prior" in around.spec else "diffusion"
     return (
@@ -195,41 +148,55 @@ def _prior_density(part: Part, around: Around) -> str:
     )
 
 
-def _alone(part: Part, around: Around) -> str:
-    return (
-        f"{part.title} scores a prior alone, and model '{around.model}' has encoder and decoder to train; "
-        "use objective.name=elbo, or --model diffusion on encoded latents"
-    )
-
-
-def _scores_prior(part: Part, around: Around) -> str:
-    objective = around.spec["objective"]["name"]
-    return (
-        f"{part.title} is a prior alone, and objective '{objective}' scores more than that; use "
-        "objective.name=density, or --model vae"
-    )
-
-
-MESSAGES: dict[str, Callable[[Part, Around], str]] = {
+MESSAGES: dict[str, str | Callable[[Part, Around], str]] = {
     needs.CONTINUOUS: _continuous,
     needs.CODES: _codes,
     needs.PRIOR_DENSITY: _prior_density,
-    needs.ALONE: _alone,
-    needs.SCORES_PRIOR: _scores_prior,
+    needs.ALONE: (
+        "{part.title} scores a prior alone, and model '{around.model}' has encoder and decoder to train; "
+        "use objective.name=elbo, or --model diffusion on encoded latents"
+    ),
+    needs.SCORES_PRIOR: (
+        "{part.title} is a prior alone, and objective '{around.objective}' scores more than that; use "
+        "objective.name=density, or --model vae"
+    ),
     needs.DENSITY: _density,
     needs.FACTORISED: _factorised,
-    needs.PATH: _path,
+    needs.PATH: (
+        "{part.title} changes the gradient through z, and the levels of model '{around.model}' pass z by; "
+        "use objective.name=iwae, or --model vae"
+    ),
     needs.ADVERSARY: _adversary,
-    needs.CODE_ENTROPY: _code_entropy,
-    needs.CLASSIFIER: _classifier,
-    needs.CLASSIFIED: _classified,
-    needs.BOUND: _bound,
-    needs.CONDITION: _condition,
-    needs.LABELS: _labels,
+    needs.CODE_ENTROPY: (
+        "{part.title} needs the entropy of a soft choice of codes, and posterior '{around.posterior}' has "
+        "none; use posterior.name=lookup_free, or objective.name=vq"
+    ),
+    needs.CLASSIFIER: (
+        "{part.title} trains a classifier, and model '{around.model}' has none; use --model "
+        "semi_supervised_vae, or objective.name=elbo"
+    ),
+    needs.CLASSIFIED: (
+        "{part.title} has a classifier, and objective '{around.objective}' does not train it; use "
+        "objective.name=semi_supervised, or --model conditional_vae"
+    ),
+    needs.BOUND: (
+        "{part.title} learns its prior from a bound on log p(x), and objective '{around.objective}' has "
+        "none; use objective.name=elbo, or --model vae"
+    ),
+    needs.CONDITION: (
+        "{part.title} needs a condition, and model '{around.model}' has none; use --model conditional_vae, "
+        "or prior.name=standard_normal"
+    ),
+    needs.LABELS: (
+        "{part.title} infers labels, and condition '{around.spec[condition][name]}' is none; use "
+        "condition.name=some_labels, or --model conditional_vae"
+    ),
     needs.HIDDEN: _hidden,
     needs.COMPLETE: _complete,
 }
 """What to say where a need is not met, in the order in which needs are looked at."""
+UNKNOWN = "{part.title} needs {need}, and no part of this run gives it"
+"""The same of a need that another package has a word for."""
 
 
 def check_needs(spec: Table, training: type, data: needs.Words = frozenset()) -> None:
@@ -255,13 +222,12 @@ def check_needs(spec: Table, training: type, data: needs.Words = frozenset()) ->
     for need in [*MESSAGES, *sorted(own - MESSAGES.keys())]:
         for part in parts:
             if need in part.needs and need not in given:
-                say = MESSAGES.get(need, _unknown(need))
-                raise ConfigError(say(part, around))
-
-
-def _unknown(need: str) -> Callable[[Part, Around], str]:
-    """Say the same of a need that another package has a word for."""
-    return lambda part, around: f"{part.title} needs {need}, and no part of this run gives it"
+                said = MESSAGES.get(need, UNKNOWN)
+                raise ConfigError(
+                    said.format(part=part, around=around, need=need)
+                    if isinstance(said, str)
+                    else said(part, around)
+                )
 
 
 def _parts(spec: Mapping[str, Any]) -> Iterator[Part]:
