@@ -22,6 +22,7 @@ GRID = (3, 2, 4)
 
 def test_fsq_is_the_code_of_its_paper():
     """Appendix A.1, in numpy; the gradient is that of the bounded value over L // 2."""
+    torch.manual_seed(0)  # of 4,000 draws from anywhere some miss one of the 80 codes
     levels = np.array([8, 5, 2])
     half_l = (levels - 1) * (1 - 1e-3) / 2
     offset = np.where(levels % 2 == 1, 0.0, 0.5)
