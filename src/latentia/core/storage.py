@@ -300,6 +300,39 @@ def load_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[
     return tensors, record.get("header", {})
 
 
+def keep(path: str | os.PathLike[str], tensors: Mapping[str, Tensor], label: Mapping[str, Any]) -> None:
+    """Write what can be made anew, where that can be: a full disk or a read-only folder costs time alone.
+
+    Args:
+        path: the file.
+        tensors: the tensors by name.
+        label: what they belong to, values that JSON gives back as they are.
+    """
+    with contextlib.suppress(OSError, LatentiaError):
+        save_tensors(path, tensors, label)
+
+
+def kept(
+    path: str | os.PathLike[str], label: Mapping[str, Any], like: Mapping[str, Tensor] | None = None
+) -> dict[str, Tensor] | None:
+    """Read what `keep` wrote.
+
+    Args:
+        path: the file.
+        label: what it must belong to.
+        like: tensors of the same names and shapes, if these must fit a module's.
+
+    Returns:
+        The tensors by name; None where they have to be made anew: missing, damaged, or of something else.
+    """
+    try:
+        tensors, header = load_tensors(path)
+    except RunError:
+        return None
+    found, own = ({name: each.shape for name, each in (part or {}).items()} for part in (tensors, like))
+    return tensors if header == label and (like is None or found == own) else None
+
+
 @contextlib.contextmanager
 def exclusive(folder: str | os.PathLike[str]) -> Iterator[None]:
     """Hold a folder for this process alone; the lock ends with the process, however that ends.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import math
@@ -15,7 +14,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from latentia.core import storage
-from latentia.core.errors import LatentiaError
 from latentia.core.event import Event
 from latentia.core.noise import seeded
 from latentia.core.types import Batch
@@ -218,9 +216,7 @@ def classifier_features(
     if kept is None or not _restore(network, kept):
         _train(network, x, targets, quiet)
         if kept is not None:
-            # The cache is a convenience: a full disk or a read-only home costs time, not the figures.
-            with contextlib.suppress(OSError, LatentiaError):
-                storage.save_tensors(kept, network.state_dict(), {"format": _FORMAT})
+            storage.keep(kept, network.state_dict(), {"format": _FORMAT})
     found = _accuracy(network.eval(), x_test, targets_test.reshape(len(x_test), heads)[:, useful])
     accuracy = dict(zip(names, found, strict=True))
     return ClassifierFeatures(_sentence(x, accuracy), network, accuracy, device)
@@ -262,12 +258,8 @@ def _entry(x: np.ndarray, targets: np.ndarray, scale: tuple[float, float]) -> Pa
 
 def _restore(network: Classifier, kept: Path) -> bool:
     """Take the weights of an earlier training, if they are there and whole."""
-    try:
-        tensors, header = storage.load_tensors(kept)
-    except LatentiaError:
-        return False  # none, or damaged: trained anew
-    shapes = {name: value.shape for name, value in network.state_dict().items()}
-    if header.get("format") != _FORMAT or shapes != {name: value.shape for name, value in tensors.items()}:
+    tensors = storage.kept(kept, {"format": _FORMAT}, network.state_dict())
+    if tensors is None:
         return False
     network.load_state_dict(tensors)
     return True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +10,6 @@ import numpy as np
 import torch
 
 from latentia.core import storage
-from latentia.core.errors import LatentiaError, RunError
 from latentia.explorer.jobs import Tick
 from latentia.runs.scores import reconstructed
 
@@ -78,7 +76,7 @@ def encode_all(run: Run, folder: Path, tick: Tick) -> Encoded:
         The results.
     """
     path, label = folder / "encoded.safetensors", label_of(run)
-    kept = read(path, label)
+    kept = storage.kept(path, label)
     if kept is None:
         parts: list[dict[str, np.ndarray]] = []
         for start in range(0, len(run.dataset), PART):
@@ -88,8 +86,7 @@ def encode_all(run: Run, folder: Path, tick: Tick) -> Encoded:
         kept = {name: torch.from_numpy(np.concatenate([part[name] for part in parts])) for name in parts[0]}
         if "kl" in kept:
             kept["kl"] = kept["kl"].double().mean(dim=0).float()
-        with contextlib.suppress(LatentiaError):
-            storage.save_tensors(path, kept, label)
+        storage.keep(path, kept, label)
     arrays = {name: value.numpy() for name, value in kept.items()}
     score = _scores(run, folder / "scores.safetensors", label)
     return Encoded(arrays["latents"], arrays["error"], arrays.get("rate"), arrays.get("kl"), score)
@@ -97,32 +94,14 @@ def encode_all(run: Run, folder: Path, tick: Tick) -> Encoded:
 
 def _scores(run: Run, path: Path, label: dict[str, int | str]) -> np.ndarray | None:
     """Score all examples, those of the training as if they had not been in it, or read what is kept."""
-    if (kept := read(path, label)) is not None:
+    if (kept := storage.kept(path, label)) is not None:
         return kept["score"].numpy()
     if not run.quick_to_score(len(run.dataset)):
         return None
     rows = np.arange(len(run.dataset))
     score = run.scorer().score(run.dataset.part(rows), run.conditions_at(rows)).astype(np.float32)
-    with contextlib.suppress(LatentiaError):
-        storage.save_tensors(path, {"score": torch.from_numpy(score)}, label)
+    storage.keep(path, {"score": torch.from_numpy(score)}, label)
     return score
-
-
-def read(path: Path, label: dict[str, int | str]) -> dict[str, torch.Tensor] | None:
-    """Read what is kept, if it belongs to these weights and is whole.
-
-    Args:
-        path: the file.
-        label: what it must belong to.
-
-    Returns:
-        Tensors by name, or None.
-    """
-    try:
-        tensors, header = storage.load_tensors(path)
-    except RunError:
-        return None
-    return tensors if header == label else None
 
 
 def measured(run: Run, x: np.ndarray, c: np.ndarray | None) -> dict[str, np.ndarray]:

