@@ -235,8 +235,10 @@ class Subject:
 
     def unit(self, x: np.ndarray) -> np.ndarray:
         """Bring images from the model's units to those in which 1 is the data's range; leave other data."""
-        if not self.image:
-            return x
+        return self.in_range(x) if self.image else x
+
+    def in_range(self, x: np.ndarray) -> np.ndarray:
+        """Bring pictures or clips from the model's units to those in which 1 is the data's range."""
         low, high = self.run.image_range
         return (self.run.transform.invert(torch.from_numpy(x)).numpy() - low) / ((high - low) or 1.0)
 

@@ -8,22 +8,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from latentia.metrics.reconstruction import psnr
 from latentia.networks.clip_code import blocks_of, cosines
-
-LEAST = 1e-12
-"""The least squared error that is told apart."""
-
-
-def psnr(error: np.ndarray) -> np.ndarray:
-    """Give 10 log10(1 / error), 1 being the data's range.
-
-    Args:
-        error: mean squared errors.
-
-    Returns:
-        The same shape, in dB.
-    """
-    return -10 * np.log10(np.maximum(error, LEAST))
 
 
 def by_frame(given: np.ndarray, made: np.ndarray) -> np.ndarray:

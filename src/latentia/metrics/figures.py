@@ -75,6 +75,36 @@ class Figure:
         values = np.asarray(values, dtype=np.float32)  # as they are kept
         return cls(mean, unit, split, protocol, error, len(values), better, values=values, **more)
 
+    @classmethod
+    def of_parts(
+        cls,
+        pairs: Iterable[tuple[float, float | None]],
+        unit: str,
+        split: str,
+        protocol: str,
+        examples: int,
+        better: Better,
+        parts: tuple[str, ...],
+    ) -> Figure:
+        """Give a number for each of some parts.
+
+        Args:
+            pairs: of each part the value and its standard error, None where it has none.
+            unit: their unit.
+            split: the split that they are of.
+            protocol: how they were measured.
+            examples: how many examples they were measured on.
+            better: which way is better.
+            parts: what each is about.
+
+        Returns:
+            The figure.
+        """
+        values, errors = zip(*pairs, strict=True)
+        spread = tuple(math.nan if error is None else error for error in errors)
+        exact = all(error is None for error in errors)
+        return cls(values, unit, split, protocol, None if exact else spread, examples, better, parts)
+
     def as_json(self) -> dict[str, Any]:
         """Give plain values, without those of each example; what is not finite becomes null."""
         told = {each.name: getattr(self, each.name) for each in fields(self)}
@@ -129,7 +159,16 @@ class Ledger:
         try:
             self.figures.update(measure())
         except (Unmeasurable, MissingExtra) as error:
-            self.missing.update({name: str(error) for name in names})
+            self.lack(names, str(error))
+
+    def lack(self, names: Iterable[str], reason: str) -> None:
+        """Note why figures are missing.
+
+        Args:
+            names: the figures.
+            reason: the same for all.
+        """
+        self.missing.update(dict.fromkeys(names, reason))
 
     def drop_what_is_not_finite(self) -> None:
         """Move figures without a finite value to what is missing."""

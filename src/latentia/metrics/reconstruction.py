@@ -15,6 +15,8 @@ from latentia.metrics.terms import squared_error
 WITHIN = "over the windows within the picture, mean over channels"
 MODEL_UNITS = "model units²"
 """The unit of squared errors that depend on the transform."""
+LEAST = 1e-12
+"""The least squared error that is told apart."""
 
 
 def reconstruction(
@@ -53,13 +55,24 @@ def reconstruction(
     )
     if not image or np.isnan(given).any():
         reason = "some pixels are missing" if image else "the data are no images"
-        ledger.missing.update({"psnr": reason, "ssim": reason, "ms_ssim": reason})
+        ledger.lack(("psnr", "ssim", "ms_ssim"), reason)
         return
-    psnr = -10 * np.log10(np.maximum(errors, 1e-12))
     protocol = "mean over images of 10 log10(1 / MSE), 1 being the data's range, at most 120 each"
-    ledger.figures["psnr"] = Figure.mean_of(psnr, "dB", split, protocol, "higher")
+    ledger.figures["psnr"] = Figure.mean_of(psnr(errors), "dB", split, protocol, "higher")
     ledger.measure(["ssim"], lambda: {"ssim": _ssim(given, decoded, split)})
     ledger.measure(["ms_ssim"], lambda: {"ms_ssim": _ms_ssim(given, decoded, split)})
+
+
+def psnr(error: np.ndarray) -> np.ndarray:
+    """Give 10 log10(1 / error), 1 being the data's range.
+
+    Args:
+        error: mean squared errors.
+
+    Returns:
+        The same shape, in dB.
+    """
+    return -10 * np.log10(np.maximum(error, LEAST))
 
 
 def _by_label(
@@ -69,10 +82,8 @@ def _by_label(
         raise Unmeasurable("the data have no labels")
     known = [int(label) for label in np.unique(labels) if label >= 0]
     pairs = [mean_and_error(errors[labels == label]) for label in known]
-    spread = tuple(float("nan") if error is None else error for _, error in pairs)
     parts = tuple(names[label] if label < len(names) else str(label) for label in known)
-    values = tuple(mean for mean, _ in pairs)
-    return Figure(values, unit, split, f"{how}; by label", spread, len(errors), "lower", parts)
+    return Figure.of_parts(pairs, unit, split, f"{how}; by label", len(errors), "lower", parts)
 
 
 def _ssim(given: np.ndarray, decoded: np.ndarray, split: str) -> Figure:

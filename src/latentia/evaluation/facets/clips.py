@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from latentia.data.splits import spread
 from latentia.evaluation.facets.codec import OWN, compared
 from latentia.evaluation.subject import Subject
-from latentia.metrics.clips import by_frame, cosine_code, flicker, movement, psnr, smaller_and_back
+from latentia.metrics.clips import by_frame, cosine_code, flicker, movement, smaller_and_back
 from latentia.metrics.figures import Figure, mean_and_error
+from latentia.metrics.reconstruction import psnr
 from latentia.runs.scores import reconstructed
 
 if TYPE_CHECKING:
@@ -45,18 +45,16 @@ def measure(subject: Subject) -> None:
         subject: the run under assessment.
     """
     if reason := subject.unlike_numbers:
-        subject.ledger.missing.update(
-            dict.fromkeys(TABLE, f"codes are compared on whole clips, and {reason}")
-        )
+        subject.ledger.lack(TABLE, f"codes are compared on whole clips, and {reason}")
         return
     subject.ledger.measure([*TABLE, "clip_psnr_frames"], lambda: _figures(subject))
 
 
 def _figures(subject: Subject) -> Mapping[str, Figure]:
-    run, dataset = subject.run, subject.dataset
+    run, dataset, split = subject.run, subject.dataset, subject.split
     rows = compared(subject)
     found = reconstructed(run, dataset.x[rows], run.conditions_at(rows, dataset), keep=True)
-    given = _unit(run, np.asarray(found.given)).astype(np.float32)
+    given = subject.in_range(np.asarray(found.given)).astype(np.float32)
     codes, hows = _codes(subject, given, np.asarray(found.decoded))
     moved = movement(given)
     moving = moved > np.median(moved) if len(given) > 1 else np.ones(len(given), bool)
@@ -74,30 +72,19 @@ def _figures(subject: Subject) -> Mapping[str, Figure]:
     for name, (chosen, what) in sets.items():
         if chosen.any():
             pairs = [mean_and_error(psnr(error[chosen])) for error in errors.values()]
-            made[name] = _figure(subject, pairs, "dB", "higher", f"{what}. {how}", int(chosen.sum()), names)
+            count = int(chosen.sum())
+            made[name] = Figure.of_parts(pairs, "dB", split, f"{what}. {how}", count, "higher", names)
     pairs = [mean_and_error(flicker(given, each)) for each in codes.values()]
     what = "mean over clips of the root mean square of the error's change from frame to frame. "
-    made["clip_flicker"] = _figure(subject, pairs, "of the range", "lower", what + how, len(given), names)
+    made["clip_flicker"] = Figure.of_parts(
+        pairs, "of the range", split, what + how, len(given), "lower", names
+    )
     frames = by_frame(given, codes[OWN])
-    pairs = [mean_and_error(frame) for frame in frames.T]
     parts = tuple(f"frame {number}" for number in range(1, frames.shape[1] + 1))
     what = "mean over clips of the PSNR of each frame"
-    made["clip_psnr_frames"] = _figure(subject, pairs, "dB", "higher", what, len(given), parts)
+    pairs = map(mean_and_error, frames.T)
+    made["clip_psnr_frames"] = Figure.of_parts(pairs, "dB", split, what, len(given), "higher", parts)
     return made
-
-
-def _figure(
-    subject: Subject,
-    pairs: list[tuple[float, float | None]],
-    unit: str,
-    better: str,
-    how: str,
-    count: int,
-    parts: tuple[str, ...],
-) -> Figure:
-    values = tuple(value for value, _ in pairs)
-    spreads = tuple(float("nan") if error is None else error for _, error in pairs)
-    return Figure(values, unit, subject.split, how, spreads, count, better, parts)  # pyright: ignore
 
 
 def _codes(
@@ -107,12 +94,12 @@ def _codes(
     run = subject.run
     strides, lead = run.model.strides, run.model.lead
     ratio = math.prod(run.event) / math.prod(run.latent)
-    codes = {OWN: np.clip(_unit(run, decoded), 0, 1).astype(np.float32)}
+    codes = {OWN: np.clip(subject.in_range(decoded), 0, 1).astype(np.float32)}
     hows = {OWN: f"a latent of {'x'.join(map(str, run.latent))}, {ratio:.0f} times fewer numbers than values"}
     own = subject.own
     if len(strides) == 3 and not own.unlike_numbers:
         rows = spread(subject.known_rows, max(1, VALUES // math.prod(own.dataset.event)))
-        known = _unit(run, subject.scaled(own.dataset.x[rows])).astype(np.float32)
+        known = subject.in_range(subject.scaled(own.dataset.x[rows])).astype(np.float32)
         sides = (strides[0], strides[1], strides[2])
         back = cosine_code(known, given, sides, lead, run.latent[0])
         codes["cosines"] = np.clip(back, 0, 1)
@@ -124,9 +111,3 @@ def _codes(
     codes["trilinear"] = np.clip(back, 0, 1)
     hows["trilinear"] = f"clips of {'x'.join(map(str, size))}, scaled up again"
     return codes, hows
-
-
-def _unit(run: Run, x: np.ndarray) -> np.ndarray:
-    """Bring clips from the model's units to those in which 1 is the data's range."""
-    low, high = run.image_range
-    return (run.transform.invert(torch.from_numpy(x)).numpy() - low) / ((high - low) or 1.0)

@@ -17,6 +17,7 @@ from latentia.metrics.codecs import VALUES, Decoded, block_pca, down_up, through
 from latentia.metrics.figures import Better, Figure, Unmeasurable, mean_and_error
 from latentia.metrics.generation import RESAMPLES, resampled_frechet
 from latentia.metrics.judge import NAME, JudgeFeatures
+from latentia.metrics.reconstruction import psnr
 from latentia.metrics.similarity import structural_similarity
 from latentia.runs.scores import Reconstructed, reconstructed
 
@@ -59,9 +60,7 @@ def measure(subject: Subject) -> None:
     trial = _Trial(subject)
     names = [*TABLE, *JUDGED]
     if reason := subject.unlike_numbers:
-        subject.ledger.missing.update(
-            dict.fromkeys(names, f"codes are compared on whole images, and {reason}")
-        )
+        subject.ledger.lack(names, f"codes are compared on whole images, and {reason}")
         return
     take = subject.ledger.measure
     tabled: tuple[tuple[str, Callable[[], list[Measured]], str, Better], ...] = (
@@ -156,7 +155,7 @@ class _Trial:
 
     def psnr(self) -> list[Measured]:
         errors = [((code.images - self.given) ** 2).mean(axis=(1, 2, 3)) for code in self.codes.values()]
-        return [mean_and_error(-10 * np.log10(np.maximum(error, 1e-12))) for error in errors]
+        return [mean_and_error(psnr(error)) for error in errors]
 
     def ssim(self) -> list[Measured]:
         return [
@@ -174,13 +173,10 @@ class _Trial:
         self, name: str, measured: Callable[[], list[Measured]], unit: str, better: Better = ""
     ) -> Mapping[str, Figure]:
         """Give one figure of all codes."""
-        values, errors = zip(*measured(), strict=True)
-        exact = all(error is None for error in errors)
-        spread = None if exact else tuple(float("nan") if error is None else error for error in errors)
         codes = "; ".join(f"{code}: {made.how}" for code, made in self.codes.items())
         how = f"{_HOW[name]}, all on the same images, clipped to the data's range. {codes}"
         count, parts = len(self.given), tuple(self.codes)
-        return {name: Figure(values, unit, self.subject.split, how, spread, count, better, parts)}
+        return {name: Figure.of_parts(measured(), unit, self.subject.split, how, count, better, parts)}
 
     def own_distance(self) -> Mapping[str, Figure]:
         how = f"{_HOW['codec_distance']} of reconstructions, clipped to the data's range"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING
@@ -41,12 +40,12 @@ def measure(subject: Subject) -> None:
     """
     names = ["condition_accuracy", "condition_accuracy_by_label"]
     if subject.of_moments:
-        subject.ledger.missing.update(dict.fromkeys(names, MOMENTS))
+        subject.ledger.lack(names, MOMENTS)
         return
     try:
         subject.ledger.measure(names, partial(_recognised, subject))
     except (RunError, DataError) as error:  # the run's own data may be gone
-        subject.ledger.missing.update(dict.fromkeys(names, str(error)))
+        subject.ledger.lack(names, str(error))
 
 
 RECOGNISED = 1000
@@ -64,7 +63,6 @@ def _recognised(subject: Subject) -> Mapping[str, Figure]:
     made = run.made(len(c), c, seed=subject.settings.seed)
     hits = (space.classify(made) == c.argmax(axis=1)).astype(float).reshape(-1, count)
     mean, error = mean_and_error(hits.ravel())
-    spread = hits.std(axis=1, ddof=1) / math.sqrt(count) if count > 1 else None
     own = next(iter(space.accuracy.values()))
     how = (
         f"samples under a label that are recognised as it, {count:,} for each label, by a classifier of the "
@@ -72,8 +70,7 @@ def _recognised(subject: Subject) -> Mapping[str, Figure]:
     )
     return {
         "condition_accuracy": Figure(mean, "share", subject.split, how, error, len(c), "higher"),
-        "condition_accuracy_by_label": Figure(
-            tuple(hits.mean(axis=1).tolist()), "share", subject.split, how,
-            None if spread is None else tuple(spread.tolist()), len(c), "higher", tuple(words),
+        "condition_accuracy_by_label": Figure.of_parts(
+            map(mean_and_error, hits), "share", subject.split, how, len(c), "higher", tuple(words)
         ),
     }  # fmt: skip

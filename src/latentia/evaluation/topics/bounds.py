@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import torch
 
@@ -89,29 +87,17 @@ def elbo(subject: Subject) -> dict[str, np.ndarray]:
         reason = "the rate of this pair of posterior and prior is one number, which has no parts"
         subject.ledger.missing["kl_per_dimension"] = reason
         return terms
-    subject.ledger.figures |= {
-        "kl_per_dimension": Figure(
-            tuple(kl.mean(axis=0).tolist()),
-            "nats",
-            subject.split,
-            "KL(q(z_j|x) || p(z_j)), mean over examples",
-            tuple((kl.std(axis=0, ddof=1) / math.sqrt(len(kl))).tolist()) if len(kl) > 1 else None,
-            len(kl),
-            parts=tuple(f"z{dim}" for dim in range(kl.shape[1])),
-        ),
-    }
+    of = subject.split
+    subject.ledger.figures["kl_per_dimension"] = Figure.of_parts(
+        map(mean_and_error, kl.T), "nats", of, "KL(q(z_j|x) || p(z_j)), mean over examples", len(kl), "",
+        tuple(f"z{dim}" for dim in range(kl.shape[1])),
+    )  # fmt: skip
     rates = by_level(torch.from_numpy(kl), model.levels).numpy()
     if rates.shape[1]:
-        errors = tuple(mean_and_error(rates[:, level])[1] or math.nan for level in range(rates.shape[1]))
-        subject.ledger.figures["rate_by_level"] = Figure(
-            tuple(rates.mean(axis=0).tolist()),
-            "nats",
-            subject.split,
-            "KL(q(z_l|z above, x) || p(z_l|z above)) of each level, the top one first, mean over examples",
-            errors if len(kl) > 1 else None,
-            len(kl),
-            parts=tuple(f"z{level + 1}" for level in range(rates.shape[1])),
-        )
+        how = "KL(q(z_l|z above, x) || p(z_l|z above)) of each level, the top one first, mean over examples"
+        names = tuple(f"z{level + 1}" for level in range(rates.shape[1]))
+        pairs = map(mean_and_error, rates.T)
+        subject.ledger.figures["rate_by_level"] = Figure.of_parts(pairs, "nats", of, how, len(kl), "", names)
     return terms
 
 
@@ -129,7 +115,7 @@ def code_prior(subject: Subject, distortion: np.ndarray) -> None:
     if not isinstance(sampler, AutoregressiveSampler):
         path = subject.run.folder.path
         reason = f"no sampler is fitted to the codes; run latentia sample {path} --sampler autoregressive"
-        subject.ledger.missing.update(dict.fromkeys(names, reason))
+        subject.ledger.lack(names, reason)
         return
     found = encode_split(subject.run.model, subject.loader, seed=subject.settings.seed)
     with torch.no_grad():

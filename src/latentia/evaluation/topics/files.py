@@ -49,7 +49,7 @@ def measure(subject: Subject) -> None:
         subject: the run under assessment.
     """
     if reason := unfit(subject) or _unready(subject):
-        subject.ledger.missing.update(dict.fromkeys(NAMES, reason))
+        subject.ledger.lack(NAMES, reason)
         return
     with on_cpu(subject.run):
         subject.ledger.measure(NAMES, partial(_written, subject))

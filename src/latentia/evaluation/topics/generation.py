@@ -55,12 +55,12 @@ def generation(subject: Subject) -> None:
 
     names = [f"{metric}_{kind}" for metric in METRICS for kind in (*kinds, "real")]
     if subject.of_moments:
-        subject.ledger.missing.update(dict.fromkeys(names, MOMENTS))
+        subject.ledger.lack(names, MOMENTS)
         return
     try:
         subject.ledger.measure(names, measure)
     except (RunError, DataError) as error:  # the mixture is fitted to the run's own data, which may be gone
-        subject.ledger.missing.update(dict.fromkeys(names, str(error)))
+        subject.ledger.lack(names, str(error))
 
 
 def _recognised(subject: Subject, kind: str, hits: np.ndarray) -> Figure:

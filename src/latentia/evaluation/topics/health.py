@@ -34,7 +34,7 @@ def health(subject: Subject) -> None:
         float(subject.latents), "", split, "numbers in a latent", None, count
     )
     if model.coder is not None:
-        subject.ledger.missing.update(dict.fromkeys(CONTINUOUS, "the latents are codes, not continuous"))
+        subject.ledger.lack(CONTINUOUS, "the latents are codes, not continuous")
         subject.ledger.measure(["decoder_use"], partial(_use, subject, codes))
         return
     statistics = latent_statistics(codes.mean.cpu().numpy())
@@ -67,7 +67,7 @@ def health(subject: Subject) -> None:
     measure(["aggregate_mmd"], partial(_distance, subject, codes))
     if model.copies:
         del subject.ledger.figures["active_units"]
-        subject.ledger.missing.update(dict.fromkeys(LEARNED, ITSELF))
+        subject.ledger.lack(LEARNED, ITSELF)
         return
     measure(["decoder_use"], partial(_use, subject, codes))
 

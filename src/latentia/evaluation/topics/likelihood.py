@@ -53,26 +53,26 @@ def likelihood(subject: Subject) -> None:
     names = ["elbo", "distortion", "rate", "kl_per_dimension", "bits_per_dim"]
     sampled = list(SAMPLED)
     if reason := _unbounded(subject) or _off_level(subject):
-        subject.ledger.missing.update(dict.fromkeys([*names, *sampled], reason))
+        subject.ledger.lack([*names, *sampled], reason)
         return
     terms = elbo(subject)
     if reason := _unsound(subject):
         for name in ("elbo", "bits_per_dim", BOUND):
             subject.ledger.figures.pop(name, None)
-        subject.ledger.missing.update(dict.fromkeys(["elbo", "bits_per_dim", *sampled], reason))
+        subject.ledger.lack(["elbo", "bits_per_dim", *sampled], reason)
         return
     coder = subject.run.model.coder
     if coder is not None:
         code_prior(subject, terms["distortion"])
     if reason := unweighted(subject.run.model) or _too_long(subject):
-        subject.ledger.missing.update(dict.fromkeys(sampled, reason))
+        subject.ledger.lack(sampled, reason)
         return
     estimates = _importance(subject, terms["elbo"])
     if not subject.settings.ais:
         return
     if coder is not None:
         reason = "between codes no chain can move by degrees"
-        subject.ledger.missing.update(dict.fromkeys(["log_likelihood_ais", "ais_gap"], reason))
+        subject.ledger.lack(["log_likelihood_ais", "ais_gap"], reason)
         return
     _check(subject, estimates)
 

@@ -27,7 +27,7 @@ def reconstructions(subject: Subject) -> None:
     """
     run = subject.run
     if run.model.copies:
-        subject.ledger.missing.update(dict.fromkeys(MEASURED, ITSELF))
+        subject.ledger.lack(MEASURED, ITSELF)
         return
     found = reconstructed(run, subject.x, run.conditions_at(subject.rows, subject.dataset), keep=True)
     given, decoded = (subject.unit(np.asarray(values)) for values in (found.given, found.decoded))

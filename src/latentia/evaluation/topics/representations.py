@@ -21,22 +21,22 @@ def representation(subject: Subject) -> None:
     from latentia.metrics.probes import STEPS, names_of, probe
 
     if subject.run.model.copies:
-        subject.ledger.missing.update(dict.fromkeys(names_of(("", "pixels", "pca")), ITSELF))
+        subject.ledger.lack(names_of(("", "pixels", "pca")), ITSELF)
         return
     labels = subject.labels(subject.rows)
     if labels is None or subject.dataset.classes < 2:
         reason = "the data have no labels" if labels is None else "all labels are the same"
-        subject.ledger.missing.update(dict.fromkeys(names_of(("", "pixels", "pca")), reason))
+        subject.ledger.lack(names_of(("", "pixels", "pca")), reason)
         return
     try:
         own = subject.own
     except Unmeasurable as error:
-        subject.ledger.missing.update(dict.fromkeys(names_of(("", "pixels", "pca")), str(error)))
+        subject.ledger.lack(names_of(("", "pixels", "pca")), str(error))
         return
     spaces = {"": (own.blind(subject.known_rows), subject.blind(subject.rows))}
     if reason := subject.unlike_numbers or own.unlike_numbers:
         reason = f"a baseline needs numbers, all of them known, and {reason}"
-        subject.ledger.missing.update(dict.fromkeys(names_of(("pixels", "pca")), reason))
+        subject.ledger.lack(names_of(("pixels", "pca")), reason)
     else:
         spaces |= _baselines(subject)
     with subject.progress("probes", STEPS * len(spaces)) as bar:
@@ -57,7 +57,7 @@ def _baselines(subject: Subject) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         fitted, placed, _ = principal_components(known, given, subject.latents, subject.settings.seed)
         spaces["pca"] = (fitted, placed)
     except Unmeasurable as error:
-        subject.ledger.missing.update(dict.fromkeys(names_of(("pca",)), str(error)))
+        subject.ledger.lack(names_of(("pca",)), str(error))
     return spaces
 
 
@@ -79,10 +79,10 @@ def disentanglement(subject: Subject) -> None:
 
     dataset = subject.dataset
     if subject.run.model.copies:
-        subject.ledger.missing.update(dict.fromkeys(METRICS, ITSELF))
+        subject.ledger.lack(METRICS, ITSELF)
         return
     if dataset.factors is None:
-        subject.ledger.missing.update(dict.fromkeys(METRICS, "the data have no known factors"))
+        subject.ledger.lack(METRICS, "the data have no known factors")
         return
     codes = subject.blind(np.arange(len(dataset)))
     varied = [f for f in range(dataset.factors.shape[1]) if len(np.unique(dataset.factors[:, f])) > 1]
