@@ -221,3 +221,31 @@ def test_a_folder_that_cannot_be_written_to_can_be_scored_by(table, tmp_path, mo
     assert run_verb("score", read_only, folder / "new.csv", "-o", tmp_path / "out.csv") == 0
     assert len(read(tmp_path / "out.csv")["row"]) == 60
     assert not (read_only / "anomaly.safetensors").exists()
+
+
+def test_what_is_kept_of_scores_is_made_anew_where_it_is_damaged(table, tmp_path):
+    folder, run = table
+    own = tmp_path / "run"
+    shutil.copytree(run, own)
+    for out in ("first.csv", "second.csv"):
+        assert run_verb("score", own, folder / "new.csv", "-o", tmp_path / out) == 0
+        kept = own / "anomaly.safetensors"
+        whole = kept.read_bytes()
+        kept.write_bytes(whole[: len(whole) // 2])
+    assert read(tmp_path / "first.csv") == read(tmp_path / "second.csv")
+
+
+def test_tensors_are_taken_back_only_of_their_label_and_shapes(tmp_path):
+    import torch
+
+    from latentia.core import storage
+
+    path, label = tmp_path / "kept.safetensors", {"weights": 3, "of": ["a", 1]}
+    assert storage.kept(path, label) is None
+    storage.keep(path, {"x": torch.arange(4.0)}, label)
+    found = storage.kept(path, label, {"x": torch.zeros(4)})
+    assert found is not None and torch.equal(found["x"], torch.arange(4.0))
+    assert storage.kept(path, {**label, "weights": 4}) is None
+    assert storage.kept(path, label, {"x": torch.zeros(5)}) is None
+    assert storage.kept(path, label, {"y": torch.zeros(4)}) is None
+    storage.keep(tmp_path, {"x": torch.zeros(1)}, label)  # a folder has the name: nothing is kept, or raised
