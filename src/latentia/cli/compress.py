@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from latentia.cli.output import check_apart, run_argument, skip_bad_option, workers_option
+from latentia.cli.output import check_apart, run_argument, skip_bad_option, split_option, workers_option
 
 BLOCK = 1024
 
@@ -15,9 +15,7 @@ BLOCK = 1024
 @click.command("compress", short_help="Write examples into a small file, without loss; pictures with it.")
 @run_argument
 @click.argument("source", required=False)
-@click.option(
-    "--split", help="Which split; by default test of the run's own data, and all of SOURCE, as all takes it."
-)
+@split_option
 @click.option("-n", "count", type=click.IntRange(min=0), default=0, help="How many examples; all by default.")
 @click.option(
     "--step",

@@ -324,3 +324,6 @@ workers_option = click.option(
 skip_bad_option = click.option(
     "--skip-bad", is_flag=True, help="Leave out files of SOURCE that cannot be read."
 )
+split_option = click.option(
+    "--split", help="Which split; by default test of the run's own data, and all of SOURCE, as all takes it."
+)

@@ -13,6 +13,7 @@ from latentia.cli.output import (
     output_option,
     run_argument,
     skip_bad_option,
+    split_option,
     streamed,
     write_examples,
 )
@@ -27,9 +28,7 @@ from latentia.cli.output import (
     type=click.IntRange(min=0),
     help="How many examples; 0 is all.  [default: 16 in a picture, else all]",
 )
-@click.option(
-    "--split", help="Which split; by default test of the run's own data, and all of SOURCE, as all takes it."
-)
+@split_option
 @skip_bad_option
 @click.option("--edit", help="For a conditional model: decode as if this had been the label.")
 @device_option

@@ -6,15 +6,20 @@ from pathlib import Path
 
 import click
 
-from latentia.cli.output import check_table, device_option, run_argument, skip_bad_option, write_columns
+from latentia.cli.output import (
+    check_table,
+    device_option,
+    run_argument,
+    skip_bad_option,
+    split_option,
+    write_columns,
+)
 
 
 @click.command("score", short_help="Say how unusual examples are, and why.")
 @run_argument
 @click.argument("source", required=False)
-@click.option(
-    "--split", help="Which split; by default test of the run's own data, and all of SOURCE, as all takes it."
-)
+@split_option
 @skip_bad_option
 @click.option(
     "--method",

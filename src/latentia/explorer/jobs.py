@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from latentia.core.errors import LatentiaError
+from latentia.core.errors import LatentiaError, RunError
 
 Tick = Callable[[float], None]
 """Is told the share of a job that was done since it was last told."""
@@ -44,6 +44,20 @@ class Job:
         """
         threading.Thread(target=self._run, args=(work,), daemon=True).start()
         return self
+
+    def wait(self) -> Any:
+        """Wait until it is over.
+
+        Returns:
+            The result.
+
+        Raises:
+            RunError: if there is none.
+        """
+        self.done.wait()
+        if self.failure:
+            raise RunError(self.failure)
+        return self.result
 
     def _run(self, work: Callable[[Tick], Any]) -> None:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from latentia.core.errors import DataError, RunError
+from latentia.core.errors import DataError
 from latentia.data.column import column_names
 from latentia.data.dataset import Dataset
 from latentia.data.splits import spread
@@ -173,10 +174,7 @@ class View:
             # Its graph computes on the CPU: a run on another device decodes there.
             self._quick = made_apart(self.run) if self.run.device.type == "cpu" else None
 
-        with self._starting:
-            if "decoder" not in self._jobs:
-                self._jobs["decoder"] = Job("making a quicker decoder", QUICKENING).start(work)
-            return self._jobs["decoder"]
+        return self._begun("decoder", "making a quicker decoder", QUICKENING, work)
 
     @property
     def encoded(self) -> Encoded:
@@ -185,11 +183,7 @@ class View:
         Raises:
             RunError: if they could not be.
         """
-        job = self.prepared()
-        job.done.wait()
-        if job.failure:
-            raise RunError(job.failure)
-        return job.result
+        return self.prepared().wait()
 
     def planed(self, way: str) -> Job:
         """Begin to bring the encoded data to the plane, or look how far that is.
@@ -206,17 +200,19 @@ class View:
         encoded = self.encoded
         if way not in planes.ways(encoded.latents):
             raise NotThere(f"there is no map '{way[:40]}' of this run")
-        with self._starting:
-            if way not in self._jobs:
-                self._jobs[way] = Job(f"computing the map ({way})", ARRANGING).start(
-                    lambda tick: self._described(
-                        planes.plane(encoded, way, self.folder, label_of(self.run), tick)
-                    )
-                )
-            return self._jobs[way]
 
-    def _described(self, plane: Plane) -> Plane:
-        return replace(plane, method=plane.method + TOLD) if self.run.condition else plane
+        def work(tick: Tick) -> Plane:
+            plane = planes.plane(encoded, way, self.folder, label_of(self.run), tick)
+            return replace(plane, method=plane.method + TOLD) if self.run.condition else plane
+
+        return self._begun(way, f"computing the map ({way})", ARRANGING, work)
+
+    def _begun(self, name: str, what: str, turn: threading.Lock, work: Callable[[Tick], Any]) -> Job:
+        """Begin a job once, whoever asks."""
+        with self._starting:
+            if name not in self._jobs:
+                self._jobs[name] = Job(what, turn).start(work)
+            return self._jobs[name]
 
     def plane(self, way: str) -> Plane:
         """Give the encoded data on the plane; waits until they are.
@@ -230,11 +226,7 @@ class View:
         Raises:
             RunError: if it could not be made.
         """
-        job = self.planed(way)
-        job.done.wait()
-        if job.failure:
-            raise RunError(job.failure)
-        return job.result
+        return self.planed(way).wait()
 
     def ready(self) -> dict[str, Any]:
         """Describe the encoded data in plain values."""

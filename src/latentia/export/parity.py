@@ -93,21 +93,18 @@ def _joined(drawn: tuple[Tensor, ...], real: tuple[np.ndarray, ...]) -> tuple[Te
 
 
 @torch.no_grad()
-def random_inputs(
-    model: LatentModel, transform: Transform, seed: int = 0
-) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+def random_inputs(model: LatentModel, transform: Transform) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
     """Draw inputs: data between what the model sees as 0 and 1, latents and conditions from a normal.
 
     Args:
         model: the model, on the CPU.
         transform: what its data are prepared with.
-        seed: seed of the draws.
 
     Returns:
         Inputs of the encoder and of the decoder; the first condition is unknown where that is allowed.
     """
     coder = model.coder
-    with seeded(seed):
+    with seeded(0):
         low, high = (transform.invert(torch.full(model.event, value)) for value in (0.0, 1.0))
         x = low + (high - low) * torch.rand(EXAMPLES, *model.event)
         told = torch.randn(EXAMPLES, model.condition)

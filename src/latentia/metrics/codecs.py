@@ -38,9 +38,7 @@ class Decoded:
     how: str
 
 
-def block_pca(
-    train: np.ndarray, given: np.ndarray, grid: tuple[int, int], numbers: int, seed: int = 0
-) -> Decoded:
+def block_pca(train: np.ndarray, given: np.ndarray, grid: tuple[int, int], numbers: int) -> Decoded:
     """Encode every block of an image by principal components, the best linear code of its kind.
 
     A block is what one place of a grid stands for: ceil(H / h) x ceil(W / w) pixels, all channels. Images
@@ -51,7 +49,6 @@ def block_pca(
         given: the images to encode, shape `(N, C, H, W)`.
         grid: places (h, w) along an image's height and width.
         numbers: components of a block.
-        seed: seed of the randomised solver, which large blocks have.
 
     Returns:
         What comes back, at 8 bits a number.
@@ -62,7 +59,7 @@ def block_pca(
     height, width = (math.ceil(size / places) for size, places in zip(given.shape[2:], grid, strict=True))
     known = _blocks(train, grid, (height, width))
     try:
-        _, _, back = principal_components(known, _blocks(given, grid, (height, width)), numbers, seed)
+        _, _, back = principal_components(known, _blocks(given, grid, (height, width)), numbers)
     except Unmeasurable as error:
         raise Unmeasurable(f"blocks of {height}x{width}: {error}") from error
     images = _pictures(back, grid, given.shape)

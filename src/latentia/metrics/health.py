@@ -29,6 +29,8 @@ FEWEST = 200
 RESAMPLED = 100
 WATCHED = 500
 """Examples that are looked at during training."""
+TRADED = 1000
+"""Examples that are decoded from latents of others at the most."""
 
 
 def active_units(codes: Codes) -> int:
@@ -146,21 +148,18 @@ def prior_distance(model: LatentModel, codes: Codes, seed: int = 0) -> tuple[flo
 
 
 @torch.no_grad()
-def decoder_use(
-    model: LatentModel, loader: Loader, codes: Codes, *, limit: int = 1000, seed: int = 0
-) -> np.ndarray:
+def decoder_use(model: LatentModel, loader: Loader, codes: Codes, *, seed: int = 0) -> np.ndarray:
     """Measure how much worse the decoder explains an example with another example's latent.
 
     Args:
         model: in evaluation mode.
         loader: the split that was encoded.
         codes: its posteriors.
-        limit: how many examples at most.
         seed: seed of the noise in the data.
 
     Returns:
-        log p(x|z) - log p(x|z') in nats for each example, z its own posterior mean and z' that of the
-        example after it.
+        log p(x|z) - log p(x|z') in nats for each of up to 1,000 examples, z its own posterior mean and z'
+        that of the example after it.
 
     Raises:
         Unmeasurable: if there is but one example.
@@ -168,7 +167,7 @@ def decoder_use(
     if len(codes) < 2:
         raise Unmeasurable("the use that the decoder makes of z needs two examples")
     found, done = [], 0
-    for noise, rows in blocks(loader, seed, limit):
+    for noise, rows in blocks(loader, seed, TRADED):
         with seeded(noise):
             batch = loader.batch(rows)
         x = batch.x
@@ -177,7 +176,7 @@ def decoder_use(
         other = model.decode(codes.mean[(at + 1) % len(codes)], batch.c).log_prob(x)
         found.append((own - other).double().cpu().numpy())
         done += len(x)
-    return np.concatenate(found)[:limit]
+    return np.concatenate(found)[:TRADED]
 
 
 @torch.no_grad()

@@ -97,14 +97,13 @@ def closest(points: np.ndarray, to: np.ndarray) -> np.ndarray:
     return NearestNeighbors(n_neighbors=1).fit(to).kneighbors(points)[0][:, 0]
 
 
-def detectability(real: np.ndarray, made: np.ndarray, numeric: Sequence[bool], seed: int = 0) -> float:
+def detectability(real: np.ndarray, made: np.ndarray, numeric: Sequence[bool]) -> float:
     """Let a classifier tell made rows from real ones.
 
     Args:
         real: codes, shape `(N, F)`.
         made: codes of the same columns, shape `(M, F)`.
         numeric: which columns are numbers.
-        seed: seed of the classifier and of its three folds.
 
     Returns:
         The area under the ROC curve, cross-validated: 0.5 where it cannot, 1 where it always can.
@@ -121,8 +120,8 @@ def detectability(real: np.ndarray, made: np.ndarray, numeric: Sequence[bool], s
     y = np.repeat([0, 1], count)
     few = [not number and np.nanmax(x[:, at], initial=0) < 255 for at, number in enumerate(numeric)]
     settings: dict[str, Any] = {"categorical_features": few}
-    model = HistGradientBoostingClassifier(random_state=seed, **settings)
-    folds = StratifiedKFold(3, shuffle=True, random_state=seed)
+    model = HistGradientBoostingClassifier(random_state=0, **settings)
+    folds = StratifiedKFold(3, shuffle=True, random_state=0)
     found = np.asarray(cross_val_predict(model, x, y, cv=folds, method="predict_proba"))
     return float(roc_auc_score(y, found[:, 1]))
 

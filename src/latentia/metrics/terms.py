@@ -236,7 +236,6 @@ def average_losses(
     loader: Loader,
     *,
     progress: float = 1.0,
-    seed: int = 0,
     processes: Processes = Processes(),  # noqa: B008 - immutable
 ) -> dict[str, float]:
     """Average an objective's losses over a split, in evaluation mode, always with the same noise.
@@ -246,7 +245,6 @@ def average_losses(
         objective: maps that to `Terms`.
         loader: the split.
         progress: share of the run that is done, for weights on a schedule.
-        seed: seed of the noise.
         processes: who shares the work; each of them gets the means.
 
     Returns:
@@ -255,7 +253,7 @@ def average_losses(
     total = torch.zeros(1 + len(LOSSES), dtype=torch.float64)
     was_training = model.training
     model.eval()
-    every = blocks(loader, seed, samples=objective.samples)
+    every = blocks(loader, 0, samples=objective.samples)
     for noise, rows in islice(every, processes.rank, None, processes.count):
         with seeded(noise):
             terms = objective(model(loader.batch(rows), objective.samples), progress)
@@ -274,7 +272,6 @@ def average_terms(
     loader: Loader,
     *,
     progress: float = 1.0,
-    seed: int = 0,
     processes: Processes = Processes(),  # noqa: B008 - immutable
 ) -> Averages:
     """Average an objective's terms over a split, in evaluation mode, always with the same noise.
@@ -287,7 +284,6 @@ def average_terms(
         objective: maps a `Pass` to `Terms`.
         loader: the split.
         progress: share of the run that is done, for weights on a schedule.
-        seed: seed of the noise in data and latents.
         processes: who shares the work; each of them gets the means.
 
     Returns:
@@ -298,7 +294,7 @@ def average_terms(
     model.eval()
     if objective.batchwise:
         loader = loader.shuffled(0)
-    scored = per_example(model, objective, loader, progress=progress, seed=seed, processes=processes)
+    scored = per_example(model, objective, loader, progress=progress, processes=processes)
     for figures in scored:
         single = torch.stack([torch.ones_like(figures["loss"]), *(figures[name] for name in MEANS)], dim=1)
         summed = torch.cat([single, figures["kl"]], dim=1).double().sum(dim=0)

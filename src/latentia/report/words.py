@@ -144,17 +144,16 @@ def number(value: float | None, digits: int = 4) -> str:
     return minus(text)
 
 
-def signed(value: float, unit: str = "%") -> str:
+def signed(value: float) -> str:
     """Write by how much one thing is more than another.
 
     Args:
-        value: the number.
-        unit: its unit.
+        value: the number, in percent.
 
     Returns:
         Such as "+6.8 %".
     """
-    return minus(f"{value:+.1f} {unit}")
+    return minus(f"{value:+.1f} %")
 
 
 def minus(text: str) -> str:

@@ -20,12 +20,11 @@ PREFIX = "hf:"
 FILES = ("model.json", "model.safetensors", "README.md")
 
 
-def download(name: str, revision: str | None = None) -> Path:
+def download(name: str) -> Path:
     """Fetch a model, or find it in the library's cache.
 
     Args:
         name: `owner/name`.
-        revision: a branch, tag or commit; the newest by default.
 
     Returns:
         The folder that it lies in.
@@ -35,7 +34,7 @@ def download(name: str, revision: str | None = None) -> Path:
     """
     hub = optional("huggingface_hub", "hub", f"reading {PREFIX}{name}")
     try:
-        return Path(hub.snapshot_download(name, revision=revision, allow_patterns=list(FILES)))
+        return Path(hub.snapshot_download(name, allow_patterns=list(FILES)))
     except Exception as error:  # network, authentication, names: its exceptions have no common base
         raise RunError(
             f"{PREFIX}{name} cannot be fetched ({_line(error)}); check the name and the network"
