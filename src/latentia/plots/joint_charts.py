@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from latentia.plots.canvas import BROAD, calm, drawn, multiples, shape, short
-from latentia.plots.charts import Curve, run_colours
+from latentia.plots.charts import Curve, run_colours, shared_legend
 from latentia.plots.exhibits import Exhibit, Words
 from latentia.plots.theme import LIGHT
 
@@ -56,8 +56,7 @@ def densities(words: Words, groups: Sequence[tuple[str, np.ndarray]]) -> Exhibit
             calm(axes, 5)
             axes.set_xlim(-reach, reach)
             axes.set_ylim(0, top)
-        handles, names = places[0].get_legend_handles_labels()
-        figure.legend(handles, names, loc="outside lower center", ncols=2)
+        shared_legend(figure, places[0])
 
     rows = -(-len(groups) // columns)
     return drawn(words, draw, (width, rows * (180 if columns < 4 else 130) + 25), wide=True)

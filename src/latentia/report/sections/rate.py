@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,9 +16,6 @@ from latentia.report.marks import SAME, error, scalar
 from latentia.report.recipes import SEED_KEYS, Recipe, recipes
 from latentia.report.study import ACTIVE, Study
 from latentia.report.words import uncertain
-
-if TYPE_CHECKING:
-    from latentia.metrics.figures import Figure
 
 Measured = tuple[float, float]
 """A value and its standard error; NaN where they are unknown."""
@@ -155,18 +151,14 @@ def _seesaw_words(axis: Axis, source: Source, joined: bool) -> Words:
 def _source(studies: Sequence[Study]) -> Source:
     bound = [study for study in studies if study.bound]
     needed = ("rate", "distortion")
-    figures = [_figure(study, name) for study in bound for name in needed]
+    figures = [study.figures.get(name) for study in bound for name in needed]
     if bound and all(scalar(figure) is not None for figure in figures):
         return Source(True, next(figure.split for figure in figures if figure))
     return Source(False, "test")
 
 
-def _figure(study: Study, name: str) -> Figure | None:
-    return study.assessment.figures.get(name) if study.assessment else None
-
-
 def _measured(study: Study, name: str) -> Measured:
-    figure = _figure(study, name)
+    figure = study.figures.get(name)
     value, spread = scalar(figure), error(figure)
     return (math.nan if value is None else value), (math.nan if spread is None else spread)
 
@@ -206,7 +198,7 @@ def _active(study: Study, assessed: bool) -> Measured:
 
 
 def _all_assessed(studies: Sequence[Study], name: str) -> bool:
-    return all(scalar(_figure(study, name)) is not None for study in studies)
+    return all(scalar(study.figures.get(name)) is not None for study in studies)
 
 
 def _along(
