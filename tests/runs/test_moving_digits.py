@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 from sklearn.datasets import load_digits
 
 import latentia
+from latentia.cli import main
 
 FRAMES, SIDE = 9, 16
 GRID = {"name": "causal3d", "channels": [4, 8, 8], "blocks": [1, 1, 1, 1], "patch": 1}
@@ -45,6 +47,31 @@ def test_clips_of_a_vector_are_drawn_mixed_and_traversed(clips, tmp_path):
     walks = run.traverse(clips[0], dims=[0, 3], values=np.array([-2.0, 0.0, 2.0]))
     assert walks.shape == (2, 3, 1, FRAMES, SIDE, SIDE)
     assert np.abs(walks[:, 0] - walks[:, 2]).max() > 1
+
+
+def test_clips_in_colour_are_mixed_traversed_and_drawn_into_films(clips, tmp_path, capsys):
+    colours = np.array([[255, 40, 0], [0, 200, 90]]) / 255
+    coloured = np.stack([clip[0] * colours[n % 2][:, None, None, None] for n, clip in enumerate(clips)])
+    np.savez(tmp_path / "sprites.npz", x=coloured.astype(np.uint8), y=np.arange(len(clips)) % 2)
+    run = trained(
+        str(tmp_path / "sprites.npz"), tmp_path / "run", model={"name": "vae", "latent_dim": 6},
+        network={"name": "mlp", "hidden": [32]}, likelihood="gaussian_optimal",
+    )  # fmt: skip
+    asked = {
+        "interpolate": (["--between", "0", "1", "--steps", "3"], 3),
+        "traverse": (["--example", "1", "--dims", "0,2", "--steps", "3"], 6),
+        "sample": (["-n", "4", "--sampler", "diffusion", "fit_steps=20", "steps=4"], 4),
+    }
+    for verb, (words, count) in asked.items():
+        path = tmp_path / f"{verb}.gif"
+        with pytest.raises(SystemExit) as ended:
+            main([verb, str(run.folder.path), *words, "-o", str(path)])
+        assert ended.value.code == 0
+        assert f"{count} clips of {FRAMES} frames" in capsys.readouterr().out
+        with Image.open(path) as film:
+            assert film.n_frames == FRAMES
+    ends = run.interpolate(coloured[0], coloured[1], steps=2)
+    assert ends.shape == (2, 3, FRAMES, SIDE, SIDE)
 
 
 def test_a_diffusion_of_grids_of_clips_gives_clips(clips, tmp_path):
