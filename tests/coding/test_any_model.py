@@ -22,6 +22,7 @@ LIKELIHOODS: dict[str, dict[str, Any]] = {
     "bernoulli": {},
     "discretised_logistic": {"levels": 256},
     "discretised_logistic_mixture": {"levels": 256, "components": 3},
+    "pixel_logistic_mixture": {"levels": 256, "components": 3},
     "beta_binomial": {"levels": 256},
     "categorical": {"levels": 256},
 }

@@ -63,10 +63,8 @@ def lengths(run, x):
     coder = run.compressor
     symbols = coder.of(x)
     z = coder.walk(coder.posterior(symbols)).mean()
-    count, got = x.shape[1], np.zeros(x.shape)
-    masses = coder.p(z)
-    for part, own in ((masses, symbols[:, :count]), (coder.rest(symbols[:, :count]), symbols[:, count:])):
-        bits, chances = part.choices(own)
+    got = np.zeros(x.shape)
+    for bits, chances in choices_of(coder.p(z), symbols):
         got -= np.log2(np.where(bits, chances, 1 - chances)).sum(axis=0)
     middle = coder.middle(z).float() * 2.0**-12
     with torch.no_grad():

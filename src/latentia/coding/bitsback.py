@@ -17,10 +17,12 @@ from __future__ import annotations
 import abc
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
 from latentia.coding.masses import Bisection, Masses, cost
+from latentia.coding.stages import Stage, choices_of, read
 from latentia.coding.stack import LEAST, Stack
 
 
@@ -71,7 +73,7 @@ class Model(abc.ABC):
 
     @abc.abstractmethod
     def posterior(self, x: np.ndarray) -> np.ndarray:
-        """Give what `q` reads of examples, one row each, from their symbols `(B, entries)`."""
+        """Give what `q` reads of examples, one row each, from their symbols `(B, symbols)`."""
 
     @abc.abstractmethod
     def walk(self, rows: np.ndarray) -> Walk:
@@ -82,12 +84,8 @@ class Model(abc.ABC):
         """Give the masses of p(z), of shape `(count, D)`."""
 
     @abc.abstractmethod
-    def p(self, z: np.ndarray) -> Masses:
-        """Give the likelihood's masses, of shape `(B, entries)`, from latents `(B, D)`."""
-
-    def rest(self, found: np.ndarray) -> Masses | None:
-        """Give the masses of what the symbols of `p` leave open, from those; None where nothing is open."""
-        return None
+    def p(self, z: np.ndarray) -> list[Stage]:
+        """Give the stages by which examples are coded, from latents `(B, D)`."""
 
     def coarse(self, z: np.ndarray, rounds: int | np.ndarray) -> np.ndarray:
         """Keep the first binary choices of latents, and take the middle of what is left."""
@@ -106,7 +104,7 @@ def encode(
 
     Args:
         model: what codes them.
-        blocks: their symbols, each of shape `(N, entries)` with N at least 1.
+        blocks: their symbols, each of shape `(N, symbols)` with N at least 1.
         advance: told after each step how many examples it coded.
 
     Returns:
@@ -117,7 +115,7 @@ def encode(
         active = [lane for lane in lanes if at < len(lane.x)]
         rows = np.stack([lane.row(at) for lane in active])
         z, drawn, spent = _drawn(model, active, rows, at)
-        parts = _parts(model, z, np.stack([lane.x[at] for lane in active]))
+        parts = choices_of(model.p(z), np.stack([lane.x[at] for lane in active]))
         z_bits, z_chances = model.prior(len(active)).choices(z)
         costs = sum(cost(*part) for part in parts) + cost(z_bits, z_chances) - spent
         for number, lane in enumerate(active):
@@ -131,15 +129,6 @@ def encode(
     for lane in lanes:
         lane.block.content = lane.stack.content
     return [lane.block for lane in lanes]
-
-
-def _parts(model: Model, z: np.ndarray, x: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Give the binary choices of examples: of their symbols, and of what these leave open."""
-    masses = model.p(z)
-    count = masses.shape[1]
-    found = [masses.choices(x[:, :count])]
-    rest = model.rest(x[:, :count])
-    return found if rest is None else [*found, rest.choices(x[:, count:])]
 
 
 class _Lane:
@@ -198,7 +187,7 @@ def _best_rounds(model: Model, row: np.ndarray, x: np.ndarray) -> int:
     """Choose how finely an example's latent is best given where all of it has to be paid for."""
     turns = np.arange(model.prior_rounds)
     z = _chosen(model, np.repeat(row, len(turns), axis=0), turns[:, None] + 1)
-    data = sum(cost(*part) for part in _parts(model, z, np.broadcast_to(x, (len(z), *x.shape))))
+    data = sum(cost(*part) for part in choices_of(model.p(z), np.broadcast_to(x, (len(z), *x.shape))))
     bits, chances = model.prior(len(z)).choices(z)
     latent = [
         cost(bits[: turn + 1, turn : turn + 1], chances[: turn + 1, turn : turn + 1])[0] for turn in turns
@@ -242,7 +231,7 @@ def decode(
         advance: told after each step how many examples it gave back.
 
     Returns:
-        Symbols of each, `(N, entries)`, int64; None for a block that is damaged.
+        Symbols of each, `(N, symbols)`, int64; None for a block that is damaged.
     """
     stacks = [stack_of(block.content) for block in blocks]
     found: list[list[np.ndarray]] = [[] for _ in blocks]
@@ -251,10 +240,7 @@ def decode(
         active = [number for number, count in enumerate(counts) if at < count]
         z = _latents(model, blocks, chosen, stacks, active, at)
         own = [stacks[number] for number in active]
-        x = popped(model.p(z), own)
-        rest = model.rest(x)
-        if rest is not None:
-            x = np.concatenate([x, popped(rest, own)], axis=1)
+        x = read(model.p(z), len(z), partial(popped, stacks=own))
         for number, row in zip(active, x, strict=True):
             found[number].append(row)
         drawn = [place for place, number in enumerate(active) if at not in chosen[number]]

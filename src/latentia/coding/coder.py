@@ -12,11 +12,8 @@ from torch import nn
 from latentia.coding.bitsback import Block, popped, stack_of
 from latentia.coding.masses import Masses, Row, cost
 from latentia.coding.stack import Stack
+from latentia.coding.stages import Choices
 from latentia.coding.stamp import Stamped
-
-Choices = tuple[np.ndarray, np.ndarray]
-"""Binary choices, and the probability of a one in each."""
-
 
 class Compressor(Stamped):
     """Codes blocks of examples, each of which is read by itself.

@@ -7,6 +7,7 @@ becomes a probability, of a code given those before it and of a value given the 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,11 +16,12 @@ from torch import nn
 
 from latentia.coding import code_prior
 from latentia.coding.code_prior import CodePrior
-from latentia.coding.coder import Choices, InTurn, popped_row
+from latentia.coding.coder import InTurn, popped_row
 from latentia.coding.curves import GRID_BITS, VALUE_BITS, activation, activation_table
 from latentia.coding.exact import OUT_BITS, WEIGHT_BITS, ExactNetwork, activations_of
-from latentia.coding.masses import RARE, Masses
+from latentia.coding.masses import RARE
 from latentia.coding.stack import Stack
+from latentia.coding.stages import Choices, Stage, choices_of, fixed, read
 from latentia.coding.symbols import Symbols
 from latentia.core import storage
 from latentia.networks import cropped
@@ -133,11 +135,7 @@ class CodeCoder(InTurn):
         found = [masses.choices(codes[:, place]) for place, masses in enumerate(self._prior.masses(codes))]
         if self.symbols is None:
             return found
-        masses = self._given(codes)
-        count = masses.shape[1]
-        found.append(masses.choices(x[:, :count]))
-        rest = self.symbols.rest(x[:, :count])
-        return found if rest is None else [*found, rest.choices(x[:, count:])]
+        return found + choices_of(self._given(codes), x)
 
     def read(self, count: int, stack: Stack) -> np.ndarray:
         """Read some examples; see `InTurn`."""
@@ -145,16 +143,11 @@ class CodeCoder(InTurn):
         for place, masses in enumerate(self._prior.masses(codes)):
             # A damaged file may say a code that there is none of.
             codes[:, place] = np.minimum(popped_row(masses, stack), self._prior.size - 1)
-        return codes if self.symbols is None else self._data(self._given(codes), stack)
-
-    def _data(self, masses: Masses, stack: Stack) -> np.ndarray:
-        x = popped_row(masses, stack)
-        rest = None if self.symbols is None else self.symbols.rest(x)
-        return x if rest is None else np.concatenate([x, popped_row(rest, stack)], axis=1)
+        return codes if self.symbols is None else read(self._given(codes), count, partial(popped_row, stack=stack))
 
     @torch.no_grad()
-    def _given(self, codes: np.ndarray) -> Masses:
-        """Give the masses of p(x|codes), of shape `(B, entries)`."""
+    def _given(self, codes: np.ndarray) -> list[Stage]:
+        """Give the stages by which x is coded, given codes."""
         if self._decoder is None or self.symbols is None:
             raise TypeError("the codes alone are coded")
         index = torch.from_numpy(self._shaped(codes))
@@ -163,7 +156,7 @@ class CodeCoder(InTurn):
         h = self._decoder(z.movedim(-1, 1).contiguous())
         if self._model.strides:
             h = cropped(h, h.new_empty(1, *self.event))
-        return self.symbols.masses(h.flatten(1).numpy())
+        return self.symbols.stages(h.numpy())
 
     def header(self) -> dict[str, Any]:
         """Say what the numbers are; see `Stamped`."""
@@ -192,9 +185,7 @@ class CodeCoder(InTurn):
         for place, masses in enumerate(self._prior.masses(codes)):
             yield from masses.choices(codes[:, place])
         if self._decoder is not None:
-            masses = self._given(codes)
-            x = np.arange(np.prod(masses.shape)).reshape(masses.shape) * 7919 % masses.n
-            yield from masses.choices(x)
+            yield from fixed(self._given(codes), PROBES)[1]
 
 
 def _decoder_tables(model: Any, symbols: Symbols | None) -> dict[str, np.ndarray]:

@@ -16,7 +16,8 @@ import torch
 
 from latentia.coding.counts import CELLS, Count, Counts, logs_of
 from latentia.coding.curves import COARSE, GRID_BITS, Powers, powers
-from latentia.coding.masses import Listed, Masses
+from latentia.coding.masses import Even, Listed, Masses
+from latentia.coding.stages import Stage
 from latentia.coding.symbols import Symbols
 from latentia.core.errors import ConfigError, DataError
 from latentia.data.schema import Column, Schema
@@ -229,8 +230,19 @@ class TableSymbols(Symbols):
         """How far numbers reach; see `Symbols`."""
         return 2.0 ** (REACH_BITS + GRID_BITS)
 
+    def stages(self, h: np.ndarray) -> list[Stage]:
+        """Give cells, categories, escapes and holes, then the numbers of cells; see `Symbols`."""
+        return [lambda _: self.masses(h), self.rest]
+
     def masses(self, h: np.ndarray) -> Masses:
-        """Give the masses of cells, categories, escapes and holes; see `Symbols`."""
+        """Give the masses of cells, categories, escapes and holes.
+
+        Args:
+            h: what the decoder gives, whole numbers in units of 2^-14, shape `(B, features)`.
+
+        Returns:
+            Masses of shape `(B, F)`.
+        """
         least = np.full((len(h), 1), -(2.0**40))
         padded = np.concatenate([h, least, np.zeros((len(h), 1))], axis=1)
         logits = padded[:, self._at]
@@ -249,7 +261,14 @@ class TableSymbols(Symbols):
         return np.array([kind.numeric for kind in self._kinds])
 
     def rest(self, symbols: np.ndarray) -> Masses:
-        """Give the numbers of cells equal masses; see `Symbols`."""
+        """Give the numbers of cells equal masses.
+
+        Args:
+            symbols: cells, categories, escapes and holes, shape `(B, F)`.
+
+        Returns:
+            The masses of which of a cell's numbers it is, of the same shape.
+        """
         widths = np.diff(self.tables["borders"], axis=1)
         widths = np.concatenate(
             [widths, np.full((len(widths), 1), WIDEST), np.ones((len(widths), 1))], axis=1
@@ -261,23 +280,6 @@ class TableSymbols(Symbols):
         """Say what the columns are; see `Symbols`."""
         columns = [[kind.column.name, kind.column.kind, kind.places, len(kind.at)] for kind in self._kinds]
         return {"symbols": "columns", "columns": columns}
-
-
-class Even(Masses):
-    """The same mass for the first symbols, of which each entry has as many as it says."""
-
-    def __init__(self, counts: np.ndarray, n: int) -> None:
-        """Take the counts.
-
-        Args:
-            counts: whole numbers of the entries' shape, from 1 to n.
-            n: how many symbols an entry may have.
-        """
-        self.n, self.shape, self.total = n, counts.shape, counts.astype(np.float64)
-
-    def below(self, k: np.ndarray) -> np.ndarray:
-        """Count them; see `Masses`."""
-        return np.minimum(k, self.total)
 
 
 def _kinds(likelihood: Columns, schema: Schema) -> list[_Kind]:

@@ -37,6 +37,7 @@ from latentia.coding.descent import (
 from latentia.coding.exact import OUT_BITS, WEIGHT_BITS, check_layers
 from latentia.coding.levels import levels_of
 from latentia.coding.masses import RARE, Located, Masses, Table
+from latentia.coding.stages import Stage, fixed
 from latentia.coding.symbols import Symbols, check_unconditional
 from latentia.core.errors import ConfigError
 from latentia.core.threads import using
@@ -194,13 +195,9 @@ class BitsBackCompressor(Model, Compressor):
         """Give N(0, I) on the grid; see `Model`."""
         return Table(self._prior, (count, int(np.prod(self._latent))))
 
-    def p(self, z: np.ndarray) -> Masses:
+    def p(self, z: np.ndarray) -> list[Stage]:
         """Decode the middles of cells; see `Model`."""
-        return self.symbols.masses(self._networks.outputs(self.middle(z)).flatten(1).numpy())
-
-    def rest(self, found: np.ndarray) -> Masses | None:
-        """Give the masses of what symbols leave open; see `Model`."""
-        return self.symbols.rest(found)
+        return self.symbols.stages(self._networks.outputs(self.middle(z)).numpy())
 
     def header(self) -> dict[str, Any]:
         """Say what the coder's numbers are, of plain values."""
@@ -220,11 +217,8 @@ class BitsBackCompressor(Model, Compressor):
         """Code fixed examples; see `Stamped`."""
         size = int(np.prod(self._latent))
         z = np.arange(PROBES * size).reshape(PROBES, size) * 104729 % (self.cells // 2) + self.cells // 4
-        masses = self.p(z)
-        x = np.arange(np.prod(masses.shape)).reshape(masses.shape) * 7919 % masses.n
-        rest = self.rest(x)
-        whole = x if rest is None else np.concatenate([x, np.zeros_like(x)], axis=1)
-        rows = self.posterior(whole)
+        x, taken = fixed(self.p(z), PROBES)
+        rows = self.posterior(x)
         walk, start = self.walk(rows), 0
         yield rows
         while (drawn := walk.q()) is not None:
@@ -232,7 +226,7 @@ class BitsBackCompressor(Model, Compressor):
             yield from drawn.choices(own)
             walk.take(own)
             start += own.shape[1]
-        yield from masses.choices(x)
+        yield from taken
         yield from self.prior(PROBES).choices(z)
 
 

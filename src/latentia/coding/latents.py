@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from latentia.coding.coder import Choices, InTurn, popped_row
+from latentia.coding.coder import InTurn, popped_row
 from latentia.coding.curves import VALUE_BITS
 from latentia.coding.masses import RARE, Masses
 from latentia.coding.stack import Stack
+from latentia.coding.stages import Choices
 from latentia.core import storage
 from latentia.core.errors import DataError
 

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+import abc
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
+import torch
 
-from latentia.coding.curves import COARSE, GRID_BITS, Curve, Powers, curve, powers, sigmoid
+from latentia.coding.curves import (
+    COARSE,
+    GRID_BITS,
+    Curve,
+    Powers,
+    activation,
+    activation_table,
+    curve,
+    powers,
+    sigmoid,
+)
 from latentia.coding.exact import OUT_BITS
-from latentia.coding.masses import Listed, Located, Masses, Mixed, Truths
+from latentia.coding.masses import WEIGHT_BITS, Listed, Located, Masses, Mixed, Truths
+from latentia.coding.stages import Stage
 from latentia.coding.symbols import Symbols
 from latentia.core.errors import ConfigError, DataError
 from latentia.data.transforms import Binarise, Identity, Scale
@@ -19,6 +34,7 @@ from latentia.probability import (
     DiscretisedLogistic,
     DiscretisedLogisticMixture,
     Likelihood,
+    PixelLogisticMixture,
 )
 from latentia.probability.levels import LOG_SCALE, LOG_SCALES, MIDDLE, OverLevels
 
@@ -27,8 +43,6 @@ SIGMOID_REACH = 20
 """Beyond plus and minus this the sigmoid counts as 0 and 1."""
 INVERSE_BITS = 22
 """Inverse scales, of which one level is the unit, are multiples of 2^-22."""
-WEIGHT_BITS = 17
-"""The largest weight of a mixture is 2^17."""
 MOST_PARTS = 32
 """Components of a mixture at the most, so that its masses stay below 2^53."""
 MEAN_REACH = 4.0
@@ -99,6 +113,21 @@ class Levels(Symbols):
         name = type(self).__name__.strip("_").lower()
         return {"symbols": name, "values": [self._low, self._high, self.n]}
 
+    def stages(self, h: np.ndarray) -> list[Stage]:
+        """Give one stage, of all entries; see `Symbols`."""
+        return [lambda _: self.masses(h)]
+
+    @abc.abstractmethod
+    def masses(self, h: np.ndarray) -> Masses:
+        """Give the masses of all entries, each by itself.
+
+        Args:
+            h: what the decoder gives, whole numbers in units of 2^-14, shape `(B, *features)`.
+
+        Returns:
+            Masses of shape `(B, entries)`.
+        """
+
     def _curve(self) -> Curve:
         return Curve(self.tables["sigmoid"])
 
@@ -116,7 +145,7 @@ def levels_of(likelihood: Likelihood, transform: Any) -> Levels:
     Raises:
         ConfigError: if it is a density, or one that cannot be coded.
     """
-    for kind in (_Truths, _Logistic, _Mixture, _Categories, _BetaBinomial):
+    for kind in (_Truths, _Logistic, _Mixture, _PixelMixture, _Categories, _BetaBinomial):
         if type(likelihood) is kind.kind:
             return kind(likelihood, transform)
     name = type(likelihood).__name__
@@ -127,7 +156,7 @@ def levels_of(likelihood: Likelihood, transform: Any) -> Levels:
         )
     raise ConfigError(
         f"likelihood '{name}' cannot be coded; train with --likelihood bernoulli, discretised_logistic, "
-        "discretised_logistic_mixture, beta_binomial or categorical"
+        "discretised_logistic_mixture, pixel_logistic_mixture, beta_binomial or categorical"
     )
 
 
@@ -157,10 +186,12 @@ class _Logistic(Levels):
         parts = self.located(offset[..., None], log_scale[..., None], np.array([MIDDLE]))
         return Mixed(parts, None)
 
-    def located(self, offset: np.ndarray, log_scale: np.ndarray, centres: np.ndarray) -> Located:
-        """Give logistics over levels, whose centres are in units of the data's range."""
-        ends = MEAN_REACH * UNIT
-        centre = np.clip(offset, -ends, ends) * (self.n - 1.0)
+    def located(
+        self, offset: np.ndarray, log_scale: np.ndarray, centres: np.ndarray, moved: Any = 0.0
+    ) -> Located:
+        """Give logistics over levels: centres in units of the data's range, moved by 2^-14 of a level."""
+        ends = MEAN_REACH * UNIT * (self.n - 1.0)
+        centre = np.clip(offset * (self.n - 1.0) + moved, -ends, ends)
         centre += np.rint(centres * (self.n - 1) * UNIT) - 0.5 * UNIT  # the first border is half a level up
         inverse = Powers(self.tables["inverse_scale"], int(np.floor(self.LOW * COARSE)))(log_scale)
         shift = OUT_BITS + INVERSE_BITS - 20
@@ -188,9 +219,82 @@ class _Mixture(_Logistic):
         # (B, 3 K C, H, W): all channels of the first number, then all of the second.
         apart = np.moveaxis(h.reshape(len(h), 3, self.parts, -1), 2, -1)
         logits, offset, log_scale = (np.ascontiguousarray(apart[:, at]) for at in range(3))
-        weights = Powers(self.tables["weight"], -13 * COARSE)(logits - logits.max(axis=-1, keepdims=True))
-        centres = (np.arange(self.parts) + 0.5) / self.parts
-        return Mixed(self.located(offset, log_scale, centres), weights)
+        return Mixed(self.located(offset, log_scale, self.centres), self.weights(logits))
+
+    @property
+    def centres(self) -> np.ndarray:
+        """Where components lie at an offset of 0."""
+        return (np.arange(self.parts) + 0.5) / self.parts
+
+    def weights(self, logits: np.ndarray) -> np.ndarray:
+        """Give weights from logits in the last dimension."""
+        return Powers(self.tables["weight"], -13 * COARSE)(logits - logits.max(axis=-1, keepdims=True))
+
+
+class _PixelMixture(_Mixture):
+    """A mixture for each pixel: a stage for each colour, which knows those before it."""
+
+    kind = PixelLogisticMixture
+
+    def __init__(self, likelihood: Likelihood, transform: Any) -> None:
+        super().__init__(likelihood, transform)
+        self._likelihood: Any = likelihood
+
+    def compute(self, x: np.ndarray | None) -> dict[str, np.ndarray]:
+        return {**super().compute(x), "activation.tanh": activation_table("tanh")}
+
+    def stages(self, h: np.ndarray) -> list[Stage]:
+        if h.ndim == 2 or h.shape[1] == 3 * self.parts:
+            return super().stages(h)
+        colours = self._likelihood.colours(h.shape[1])
+        flat = h.reshape(len(h), h.shape[1], -1)
+        # Each (B, C, places, K): sums are over the components of a place.
+        logits, offset, log_scale, slopes = (
+            np.ascontiguousarray(np.moveaxis(part.reshape(len(h), self.parts, -1, flat.shape[2]), 1, -1))
+            for part in np.split(flat, np.cumsum(self._likelihood.split(colours))[:-1], axis=1)
+        )
+        tanh = activation("tanh", self.tables["activation.tanh"])
+        steps = tanh(torch.from_numpy(np.floor(slopes * 2.0 ** (GRID_BITS - OUT_BITS) + 0.5))).numpy()
+        pixels = _Pixels(self, self.weights(logits[:, 0]), offset, log_scale, steps)
+        return [partial(pixels.masses, colour) for colour in range(colours)]
+
+
+@dataclass(frozen=True)
+class _Pixels:
+    """The colours of some pixels.
+
+    Attributes:
+        levels: gives logistics.
+        weights: of components before anything is known, shape `(B, places, K)`.
+        offset: of the locations, in units of 2^-14 of the range, shape `(B, C, places, K)`.
+        log_scale: in units of 2^-14; same shape.
+        slopes: in units of 2^-12, shape `(B, C (C - 1) / 2, places, K)`.
+    """
+
+    levels: _PixelMixture
+    weights: np.ndarray
+    offset: np.ndarray
+    log_scale: np.ndarray
+    slopes: np.ndarray
+
+    def masses(self, colour: int, found: np.ndarray) -> Mixed:
+        """Give the masses of a colour, once those before it are known, `(B, colour places)`."""
+        # A damaged file may say a level that there is none of.
+        seen = np.minimum(found, self.levels.n - 1).reshape(len(found), colour, -1).astype(np.float64)
+        weights = self.weights
+        for before in range(colour):
+            weights = self._mixed(before, seen, weights).posterior(seen[:, before])
+        return self._mixed(colour, seen, weights)
+
+    def _mixed(self, colour: int, seen: np.ndarray, weights: np.ndarray) -> Mixed:
+        moved = np.zeros_like(weights)
+        for before in range(colour):
+            # Twice the distance from the middle of the range, in levels.
+            twice = 2 * seen[:, before, :, None] - (self.levels.n - 1)
+            moved += self.slopes[:, colour * (colour - 1) // 2 + before] * twice
+        moved *= 2.0 ** (OUT_BITS - GRID_BITS - 1)
+        offset, log_scale = self.offset[:, colour], self.log_scale[:, colour]
+        return Mixed(self.levels.located(offset, log_scale, self.levels.centres, moved), weights)
 
 
 class _Categories(Levels):

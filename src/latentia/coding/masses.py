@@ -17,6 +17,8 @@ from latentia.coding.curves import FULL, VALUE_BITS, Curve
 from latentia.coding.exact import OUT_BITS
 from latentia.coding.stack import PRECISION
 
+WEIGHT_BITS = 17
+"""The largest weight of a mixture is 2^17."""
 RARE = 22
 """Every symbol of data has a mass of 2^-22 of the whole at the least, so that none is impossible."""
 
@@ -248,6 +250,21 @@ class Mixed(Masses):
         inner = found[..., 0] if self._weights is None else (found * self._weights).sum(axis=-1)
         return inner + k * self._rare
 
+    def posterior(self, k: np.ndarray) -> np.ndarray:
+        """Give the weights of the components once a symbol is known, by Bayes' rule.
+
+        Args:
+            k: whole numbers in float64 from 0 to n - 1, shape `shape`.
+
+        Returns:
+            Whole numbers in float64 from 1 to 2^17, shape `(*shape, K)`.
+        """
+        # One more for all, so that components which are all too far away keep the weights that they had.
+        joint = self._parts.mass(np.broadcast_to(k[..., None], self._parts.shape)) + 1
+        joint *= 1 if self._weights is None else self._weights
+        joint /= joint.max(axis=-1, keepdims=True)
+        return np.maximum(np.floor(joint * 2.0**WEIGHT_BITS), 1)
+
 
 class Listed(Masses):
     """A mass of its own for every symbol, and a small one more."""
@@ -267,6 +284,23 @@ class Listed(Masses):
     def below(self, k: np.ndarray) -> np.ndarray:
         """Look it up; see `Masses`."""
         return np.take_along_axis(self._borders, k[..., None].astype(np.intp), axis=-1)[..., 0]
+
+
+class Even(Masses):
+    """The same mass for the first symbols, of which each entry has as many as it says."""
+
+    def __init__(self, counts: np.ndarray, n: int) -> None:
+        """Take the counts.
+
+        Args:
+            counts: whole numbers of the entries' shape, from 1 to n.
+            n: how many symbols an entry may have.
+        """
+        self.n, self.shape, self.total = n, counts.shape, counts.astype(np.float64)
+
+    def below(self, k: np.ndarray) -> np.ndarray:
+        """Count them; see `Masses`."""
+        return np.minimum(k, self.total)
 
 
 class Row(Masses):

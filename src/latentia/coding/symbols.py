@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from latentia.coding.masses import Masses
+from latentia.coding.stages import Stage
 from latentia.core.errors import ConfigError
 
 
@@ -40,7 +40,7 @@ class Symbols(abc.ABC):
             first: the number of the first one, for messages.
 
         Returns:
-            Whole numbers, int64: shape `(N, entries)`, or `(N, 2 entries)` where there is a `rest`.
+            Whole numbers, int64, those of all `stages` side by side: shape `(N, symbols)`.
 
         Raises:
             DataError: if a value is none that the likelihood gives a probability.
@@ -75,26 +75,15 @@ class Symbols(abc.ABC):
         """The largest absolute value of what `seen` gives."""
 
     @abc.abstractmethod
-    def masses(self, h: np.ndarray) -> Masses:
-        """Give the masses of all entries.
+    def stages(self, h: np.ndarray) -> list[Stage]:
+        """Give the stages by which symbols are coded, of which each knows those before it.
 
         Args:
             h: what the decoder gives, whole numbers in units of 2^-14, shape `(B, *features)`.
 
         Returns:
-            Masses of shape `(B, entries)`.
+            At least one.
         """
-
-    def rest(self, symbols: np.ndarray) -> Masses | None:
-        """Give the masses of what symbols leave open.
-
-        Args:
-            symbols: those of all entries, shape `(B, entries)`.
-
-        Returns:
-            Masses of the same shape; None where nothing is open.
-        """
-        return None
 
     @abc.abstractmethod
     def header(self) -> dict[str, Any]:
