@@ -76,9 +76,9 @@ def latent_of(network: Network | Ladder, event: tuple[int, ...], model: Mapping[
         model: the model's arguments.
 
     Returns:
-        The shape; `()` for a ladder, whose levels have a shape each and are the model's business.
+        The shape; `()` for a model of levels, whose shapes are its own business.
     """
-    if isinstance(network, Ladder):
+    if isinstance(network, Ladder) or "levels" in model:
         return ()
     return network.latent(event, model["latent_dim"], model.get("downsample"))
 

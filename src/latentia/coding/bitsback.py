@@ -5,11 +5,17 @@ average -log2 p(x|z) - log2 p(z) + log2 q(z|x) bits, the negative ELBO. The firs
 empty stack: it is pushed with a latent that is chosen, near the posterior's mean and as fine as pays off.
 Blocks know nothing of each other, and so are worked on side by side, their networks evaluated together.
 
+Where latents form a chain x, z_1, ..., z_L of which both p and q are Markov chains, they are coded by links,
+each of which does this with the one before in the place of x, and only the last has its z pushed under p(z):
+z_1 is popped and x pushed, z_2 is popped and z_1 pushed. So the first example has to have one level chosen.
+
 References:
     Brendan Frey, Geoffrey Hinton, "Efficient Stochastic Source Coding and an Application to a Bayesian
     Network Source Model", 1997.
     James Townsend, Tom Bird, David Barber, "Practical Lossless Compression with Latent Variables using Bits
     Back Coding", 2019.
+    Friso Kingma, Pieter Abbeel, Jonathan Ho, "Bit-Swap: Recursive Bits-Back Coding for Lossless Compression
+    with Hierarchical Latent Variables", 2019 (the order along a chain).
 """
 
 from __future__ import annotations
@@ -22,7 +28,7 @@ from functools import partial
 import numpy as np
 
 from latentia.coding.masses import Bisection, Masses, cost
-from latentia.coding.stages import Stage, choices_of, read
+from latentia.coding.stages import Choices, Stage, choices_of, read
 from latentia.coding.stack import LEAST, Stack
 
 
@@ -33,7 +39,8 @@ class Block:
     Attributes:
         content: its bits.
         rounds: by how many binary choices a chosen latent is coded.
-        chosen: the examples whose latents were chosen, for want of bits to draw them with; the first is one.
+        chosen: what was chosen, for want of bits to draw it with: of example n, where there are L links,
+            that of link l counted from 0 is number n L + l. The first is 0.
         bound: what the others cost by the bound, with the latents that they were coded with, in bits.
     """
 
@@ -71,6 +78,11 @@ class Model(abc.ABC):
     prior_rounds: int
     """By how many binary choices a number of a latent is coded."""
 
+    @property
+    def links(self) -> Sequence[Model]:
+        """The links of the chain, of which the first codes data, and each one after it the latents before."""
+        return (self,)
+
     @abc.abstractmethod
     def posterior(self, x: np.ndarray) -> np.ndarray:
         """Give what `q` reads of examples, one row each, from their symbols `(B, symbols)`."""
@@ -81,7 +93,7 @@ class Model(abc.ABC):
 
     @abc.abstractmethod
     def prior(self, count: int) -> Masses:
-        """Give the masses of p(z), of shape `(count, D)`."""
+        """Give the masses of p(z), of shape `(count, D)`; of any, where p(z) depends on a next link."""
 
     @abc.abstractmethod
     def p(self, z: np.ndarray) -> list[Stage]:
@@ -110,25 +122,39 @@ def encode(
     Returns:
         What each became; it does not depend on the others.
     """
-    lanes = [_Lane(model, x) for x in blocks]
+    lanes, links = [_Lane(model, x) for x in blocks], model.links
     for at in range(max(map(len, blocks))):
         active = [lane for lane in lanes if at < len(lane.x)]
-        rows = np.stack([lane.row(at) for lane in active])
-        z, drawn, spent = _drawn(model, active, rows, at)
-        parts = choices_of(model.p(z), np.stack([lane.x[at] for lane in active]))
-        z_bits, z_chances = model.prior(len(active)).choices(z)
-        costs = sum(cost(*part) for part in parts) + cost(z_bits, z_chances) - spent
+        x, drawn = np.stack([lane.x[at] for lane in active]), [True] * len(active)
+        whole, costs = np.ones(len(active), bool), np.zeros(len(active))
+        for number, link in enumerate(links):
+            rows = link.posterior(x) if number else np.stack([lane.row(at) for lane in active])
+            before = drawn
+            z, drawn, spent = _drawn(link, active, rows, x, at * len(links) + number)
+            parts = choices_of(link.p(z), x)
+            for part in reversed(parts):
+                _push(active, part, before, link.prior_rounds)
+            costs += sum(cost(*part) for part in parts) - spent
+            whole &= drawn
+            x = z
+        last = links[-1].prior(len(active)).choices(x)
+        _push(active, last, drawn, links[-1].prior_rounds)
+        costs += cost(*last)
         for number, lane in enumerate(active):
-            for bits, chances in reversed(parts):
-                lane.stack.push(bits[:, number].ravel(), chances[:, number].ravel())
-            rounds = model.prior_rounds if drawn[number] else lane.block.rounds
-            lane.stack.push(z_bits[:rounds, number].ravel(), z_chances[:rounds, number].ravel())
-            lane.block.bound += costs[number] if drawn[number] else 0.0
+            lane.block.bound += costs[number] if whole[number] else 0.0
         if advance is not None:
             advance(len(active))
     for lane in lanes:
         lane.block.content = lane.stack.content
     return [lane.block for lane in lanes]
+
+
+def _push(lanes: list[_Lane], part: Choices, drawn: list[bool], rounds: int) -> None:
+    """Push binary choices: of what was chosen as many as it is coded by."""
+    bits, chances = part
+    for number, lane in enumerate(lanes):
+        most = None if drawn[number] else min(rounds, lane.block.rounds)
+        lane.stack.push(bits[:most, number].ravel(), chances[:most, number].ravel())
 
 
 class _Lane:
@@ -149,9 +175,9 @@ class _Lane:
 
 
 def _drawn(
-    model: Model, lanes: list[_Lane], rows: np.ndarray, at: int
+    model: Model, lanes: list[_Lane], rows: np.ndarray, x: np.ndarray, place: int
 ) -> tuple[np.ndarray, list[bool], np.ndarray]:
-    """Pop latents from the stacks, and choose them where a stack holds too little.
+    """Pop latents of x from the stacks, and choose them where a stack holds too little.
 
     Gives the latents, which of them were popped, and the bits that these took from the stacks.
     """
@@ -169,8 +195,8 @@ def _drawn(
         drawn[number], lane.stack = False, kept
         row = rows[number : number + 1]
         if not lane.block.chosen:
-            lane.block.rounds = _best_rounds(model, row, lane.x[at])
-        lane.block.chosen.append(at)
+            lane.block.rounds = _best_rounds(model, row, x[number])
+        lane.block.chosen.append(place)
         z[number] = _chosen(model, row, np.array([[lane.block.rounds]]))[0]
     return z, drawn, spent
 
@@ -235,17 +261,21 @@ def decode(
     """
     stacks = [stack_of(block.content) for block in blocks]
     found: list[list[np.ndarray]] = [[] for _ in blocks]
-    chosen = [set(block.chosen) for block in blocks]
+    chosen, links = [set(block.chosen) for block in blocks], model.links
     for at in range(max(counts, default=0) - 1, -1, -1):
         active = [number for number, count in enumerate(counts) if at < count]
-        z = _latents(model, blocks, chosen, stacks, active, at)
         own = [stacks[number] for number in active]
-        x = read(model.p(z), len(z), partial(popped, stacks=own))
-        for number, row in zip(active, x, strict=True):
+        z = np.empty((len(active), 0), np.int64)
+        for number in range(len(links), -1, -1):
+            x = _given(model, blocks, chosen, own, active, at, number, z)
+            drawn = [
+                place for place, block in enumerate(active) if at * len(links) + number not in chosen[block]
+            ]
+            if number < len(links) and drawn:
+                _give_back(links[number], x[drawn], z[drawn], [own[place] for place in drawn])
+            z = x
+        for number, row in zip(active, z, strict=True):
             found[number].append(row)
-        drawn = [place for place, number in enumerate(active) if at not in chosen[number]]
-        if drawn:
-            _give_back(model, x[drawn], z[drawn], [own[place] for place in drawn])
         if advance is not None:
             advance(len(active))
     whole = zip(stacks, found, strict=True)
@@ -280,22 +310,30 @@ def stack_of(content: bytes) -> Stack:
         return Stack(content + b"\1\0\0\0")
 
 
-def _latents(
+def _given(
     model: Model,
     blocks: Sequence[Block],
     chosen: Sequence[set[int]],
     stacks: Sequence[Stack],
     active: list[int],
     at: int,
+    number: int,
+    z: np.ndarray,
 ) -> np.ndarray:
-    """Pop latents under the prior: as many binary choices of each as were made."""
+    """Pop what a link has in the place of x, given its latents; behind the last one, its latents."""
+    links = model.links
+    if not number:
+        return read(links[0].p(z), len(z), partial(popped, stacks=stacks))
+    link = links[number - 1]  # whose latents they are, with as many binary choices of each as were made
     groups: dict[int, list[int]] = {}
-    for place, number in enumerate(active):
-        rounds = blocks[number].rounds if at in chosen[number] else model.prior_rounds
-        groups.setdefault(rounds, []).append(place)
+    for place, block in enumerate(active):
+        few = at * len(links) + number - 1 in chosen[block]
+        groups.setdefault(blocks[block].rounds if few else link.prior_rounds, []).append(place)
     parts = []
     for rounds, places in groups.items():
-        z = popped(model.prior(len(places)), [stacks[active[place]] for place in places], rounds)
-        parts.append(z if rounds == model.prior_rounds else model.coarse(z, rounds))
+        pop = partial(popped, stacks=[stacks[place] for place in places], rounds=rounds)
+        top, count = number == len(links), len(places)
+        found = pop(link.prior(count)) if top else read(links[number].p(z[places]), count, pop)
+        parts.append(found if rounds == link.prior_rounds else link.coarse(found, rounds))
     order = np.argsort(np.concatenate([np.array(places) for places in groups.values()]))
     return np.concatenate(parts)[order]

@@ -6,6 +6,7 @@ from latentia.models.denoising import DenoisingAutoencoder, MaskedAutoencoder
 from latentia.models.diffusion import ConditionalDiffusionModel, DiffusionModel
 from latentia.models.gmvae import GMVAE
 from latentia.models.hierarchical import HierarchicalVAE
+from latentia.models.markovian import MarkovianVAE
 from latentia.models.rae import RAE
 from latentia.models.semi_supervised import SemiSupervisedVAE
 from latentia.models.vae import VAE
@@ -22,6 +23,7 @@ __all__ = [
     "DenoisingAutoencoder",
     "DiffusionModel",
     "HierarchicalVAE",
+    "MarkovianVAE",
     "MaskedAutoencoder",
     "SemiSupervisedVAE",
 ]

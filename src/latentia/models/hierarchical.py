@@ -95,10 +95,7 @@ class HierarchicalVAE(DecodingModel):
             ConfigError: if there is no level or an empty one, or the network does not fit the event.
         """
         super().__init__()
-        if not levels:
-            raise ConfigError("'model.levels' is empty; give the size of each level, such as 8,16,32")
-        if min(levels) < 1:
-            raise ConfigError(f"'model.levels' must hold sizes of at least 1, not {list(levels)}")
+        check_level_sizes(levels)
         network = network or LadderMLP()
         self.event = Event.of(event)
         check_sizes(self.event, ())
@@ -156,24 +153,48 @@ class HierarchicalVAE(DecodingModel):
         z, ps, qs = [], [], []
         for level, (stage, normal) in enumerate(zip(self.decoder, self.normals, strict=True)):
             h = stage.arrive(state)
-            p = q = _read(normal, stage.prior(h), shape)
+            p = q = read(normal, stage.prior(h), shape)
             if features is not None:
                 d = features[level].expand(*shape, *h.shape[1:]).reshape(h.shape)
-                by = _read(normal, stage.posterior(torch.cat([h, d], dim=1)), shape)
+                by = read(normal, stage.posterior(torch.cat([h, d], dim=1)), shape)
                 q = Normal(p.loc + p.scale * by.loc, p.scale * by.scale, validate_args=False)
             z.append(choose(level, q))
             ps.append(p)
             qs.append(q)
             state = _merged(stage, normal, h, z[-1])
-        return Way(torch.cat(z, dim=-1), _beside(ps), _beside(qs), state)
+        return Way(torch.cat(z, dim=-1), beside(ps), beside(qs), state)
 
     def _outputs(self, state: Tensor, batch: torch.Size) -> Tensor:
         """Give what the likelihood reads, shape `(*batch, *features)`, its `features` of the event."""
         return self.decoder.finish(state).unflatten(0, batch).float()
 
 
-def _read(normal: DiagonalGaussian, numbers: Tensor, shape: torch.Size) -> Normal:
-    """Give the normal that a stage's numbers mean, batch shape `(*shape, D_l)`."""
+def check_level_sizes(levels: tuple[int, ...]) -> None:
+    """Refuse a hierarchy without levels, or with an empty one.
+
+    Args:
+        levels: the size of each level.
+
+    Raises:
+        ConfigError: if that is so.
+    """
+    if not levels:
+        raise ConfigError("'model.levels' is empty; give the size of each level, such as 8,16,32")
+    if min(levels) < 1:
+        raise ConfigError(f"'model.levels' must hold sizes of at least 1, not {list(levels)}")
+
+
+def read(normal: DiagonalGaussian, numbers: Tensor, shape: torch.Size) -> Normal:
+    """Give the normal that a level's numbers mean.
+
+    Args:
+        normal: how they are read.
+        numbers: what a network gave, shape `(rows, 2 C, ...)`.
+        shape: batch shape, of as many rows.
+
+    Returns:
+        Batch shape `(*shape, D_l)`.
+    """
     # Networks may run in bfloat16; probabilities are sums over many terms and need float32.
     base = normal(numbers.float()).base_dist
     return Normal(base.loc.reshape(*shape, -1), base.scale.reshape(*shape, -1), validate_args=False)
@@ -184,6 +205,14 @@ def _merged(stage: Stage, normal: DiagonalGaussian, h: Tensor, z: Tensor) -> Ten
     return h + stage.merge(z.reshape(-1, *normal.latent))
 
 
-def _beside(normals: list[Normal]) -> Normal:
+def beside(normals: list[Normal]) -> Normal:
+    """Put the normals of levels side by side.
+
+    Args:
+        normals: batch shapes `(*batch, D_l)`.
+
+    Returns:
+        Batch shape `(*batch, D)`.
+    """
     loc, scale = (torch.cat([getattr(n, name) for n in normals], dim=-1) for name in ("loc", "scale"))
     return Normal(loc, scale, validate_args=False)

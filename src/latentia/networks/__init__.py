@@ -27,7 +27,7 @@ from latentia.networks.hyper_codec import HyperCodec
 from latentia.networks.identity import Identity
 from latentia.networks.inputs import Columns, Inputs, Masked
 from latentia.networks.kl_codec import KLCodec
-from latentia.networks.ladder import Ladder
+from latentia.networks.ladder import Chain, Ladder
 from latentia.networks.ladder_conv import LadderConv
 from latentia.networks.ladder_mlp import LadderMLP
 from latentia.networks.mlp import MLP

@@ -15,7 +15,7 @@ from typing import ClassVar, cast
 import torch
 from torch import Tensor, nn
 
-from latentia.networks.base import Activation, Layered, ResidualBlock, Shape, activation_named
+from latentia.networks.base import Activation, Layered, Network, ResidualBlock, Shape, activation_named
 
 
 class Residual(ResidualBlock):
@@ -108,6 +108,28 @@ class Zeros(nn.Module):
     def forward(self, h: Tensor) -> Tensor:
         """Give `(B, *shape)`."""
         return h.new_zeros(h.shape[0], *self.shape)
+
+
+class Chain(nn.Module):
+    """What leads from each level to its neighbours, where levels know nothing else of each other.
+
+    Attributes:
+        up: `up[n]` maps level n + 1 to what level n is inferred by, counted from the top.
+        down: `down[n]` maps level n to what level n + 1 is given by.
+    """
+
+    def __init__(self, levels: tuple[int, ...], numbers: list[Shape], link: Network) -> None:
+        """Build the links.
+
+        Args:
+            levels: latents of each level, the top one first.
+            numbers: shapes of what each level's distribution reads.
+            link: the recipe for a pair.
+        """
+        super().__init__()
+        pairs = range(len(levels) - 1)
+        self.up = nn.ModuleList(link.encoder((levels[n + 1],), numbers[n]) for n in pairs)
+        self.down = nn.ModuleList(link.decoder((levels[n],), numbers[n + 1]) for n in pairs)
 
 
 class Ladder(abc.ABC):

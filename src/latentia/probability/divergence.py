@@ -22,7 +22,8 @@ def kl_per_dimension(q: Distribution, p: Distribution, z: Tensor) -> Tensor:
     Exact and split where both are products over dimensions with a closed form. Where only the whole has
     one, as for a Gaussian with full covariance, it comes as one dimension; else the Monte Carlo
     estimate over the samples z does. Of two hierarchies each level's is exact given the levels above it,
-    sum_l E_{q(z_<l)} KL(q(z_l|z_<l) || p(z_l|z_<l)), and those levels are the samples'.
+    sum_l E_{q(z_<l)} KL(q(z_l|z_<l) || p(z_l|z_<l)), and those levels are the samples'. Where q goes up and p
+    down, a number's share is the estimate log q(z_l|z_>l) - log p(z_l|z_<l), which may be negative.
 
     Args:
         q: the posterior, batch shape `(B,)`.
@@ -33,6 +34,8 @@ def kl_per_dimension(q: Distribution, p: Distribution, z: Tensor) -> Tensor:
         Shape `(B, *latent)`, or `(B, 1)` for what cannot be split.
     """
     if isinstance(q, Hierarchy) and isinstance(p, Hierarchy):
+        if q.upward != p.upward:
+            return (q.given(z).log_prob(z) - p.given(z).log_prob(z)).mean(dim=0)
         return kl_divergence(q.given(z), p.given(z)).mean(dim=0)
     try:
         if isinstance(q, Independent) and isinstance(p, Independent):

@@ -1,4 +1,4 @@
-"""A joint distribution of several levels of latents, each level given those above it."""
+"""A joint distribution of several levels of latents, each level given those above or below it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ROWS = 2048
 """Latents that go through the levels together where no gradient is kept: memory holds no more."""
 
 Choose = Callable[[int, Normal], Tensor]
-"""Chooses z_l, shape `(*batch, D_l)`, from the number of its level and its distribution given those above."""
+"""Chooses z_l, shape `(*batch, D_l)`, from the number of its level and its distribution given those before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Walked:
 
     Attributes:
         z: the latents chosen, the levels side by side, shape `(*batch, D)`.
-        given: the distribution of each number given the levels above it, batch shape `(*batch, D)`.
+        given: the distribution of each number given the levels walked before it, batch shape `(*batch, D)`.
     """
 
     z: Tensor
@@ -36,11 +36,12 @@ class Hierarchy(Distribution):
 
     An event is all levels side by side, shape `(D,)`, the first level first. What the factors are is the
     business of a walk: from the first level to the last it has each level chosen and goes on from there.
+    One that goes up begins with the last level: p(z) = p(z_L) prod_l p(z_l | z_{l+1} .. z_L).
 
     Along a given z the joint density is that of one normal for each number, `given(z)`; that of the
     z drawn last is kept, so that nothing is walked twice.
 
-    `mean` follows the means: each level at its mean given the means above it. `variance` holds the
+    `mean` follows the means: each level at its mean given the means before it. `variance` holds the
     conditional variances on that way. Neither is a moment of the joint distribution where a level depends
     on those above other than linearly.
     """
@@ -55,6 +56,8 @@ class Hierarchy(Distribution):
         sizes: tuple[int, ...],
         batch_shape: torch.Size,
         known: Walked | None = None,
+        *,
+        upward: bool = False,
     ) -> None:
         """Take the walk.
 
@@ -63,14 +66,16 @@ class Hierarchy(Distribution):
             sizes: how many numbers each level has.
             batch_shape: `()`, or `(B,)` where the factors depend on B examples.
             known: a walk that was taken already.
+            upward: the walk goes from the last level to the first.
         """
         self._walk = walk
+        self.upward = upward
         self.sizes = sizes
         self._known = known
         super().__init__(batch_shape, torch.Size((sum(sizes),)), validate_args=False)
 
     def given(self, z: Tensor) -> Normal:
-        """Give the distribution of each number of z given the levels above it.
+        """Give the distribution of each number of z given the levels that were walked before it.
 
         Args:
             z: latents, shape `(*batch, D)`.
@@ -151,7 +156,7 @@ class Hierarchy(Distribution):
             normal = Normal(found.given.loc, temperature * found.given.scale, validate_args=False)
             return Walked(found.z, normal)
 
-        return Hierarchy(walk, self.sizes, self.batch_shape)
+        return Hierarchy(walk, self.sizes, self.batch_shape, upward=self.upward)
 
     @property
     def mean(self) -> Tensor:
