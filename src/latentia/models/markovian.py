@@ -158,8 +158,9 @@ class MarkovianVAE(DecodingModel):
                 above = found[-1][0].reshape(-1, self.levels[level - 1])
                 given = read(self.normals[level], self.chain.down[level - 1](above), shape)
             else:
-                zero = next(self.decoder.parameters()).new_zeros((), dtype=torch.float32)
-                given = Normal(zero.expand(*shape, size), (zero + 1).expand(*shape, size), validate_args=False)
+                weight = next(self.decoder.parameters())
+                zeros = torch.zeros((), device=weight.device).expand(*shape, size)
+                given = Normal(zeros, zeros + 1, validate_args=False)
             found.append((choose(level, given), given))
         return _walked(found)
 

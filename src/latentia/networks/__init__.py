@@ -42,6 +42,7 @@ __all__ = [
     "MLP",
     "SLOWEST",
     "Causal3d",
+    "Chain",
     "Codec",
     "Columns",
     "Conv",

@@ -15,7 +15,7 @@ ROWS = 2048
 """Latents that go through the levels together where no gradient is kept: memory holds no more."""
 
 Choose = Callable[[int, Normal], Tensor]
-"""Chooses z_l, shape `(*batch, D_l)`, from the number of its level and its distribution given those before."""
+"""Chooses z_l, shape `(*batch, D_l)`, from its level's number and its distribution given those before."""
 
 
 @dataclass(frozen=True, slots=True)
