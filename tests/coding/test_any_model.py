@@ -17,12 +17,12 @@ FLAT: dict[str, dict[str, Any]] = {
     "resnet": {"channels": [4, 8]},
     "grid": {"channels": 4, "blocks": 1, "downsample": 4},
 }
+CHAINS: dict[str, dict[str, Any]] = {"chain of mlp": FLAT["mlp"], "chain of conv": FLAT["conv"]}
 LADDERS: dict[str, dict[str, Any]] = {"ladder_mlp": {"width": 6}, "ladder_conv": {"channels": 4}}
 LIKELIHOODS: dict[str, dict[str, Any]] = {
     "bernoulli": {},
     "discretised_logistic": {"levels": 256},
     "discretised_logistic_mixture": {"levels": 256, "components": 3},
-    "pixel_logistic_mixture": {"levels": 256, "components": 3},
     "beta_binomial": {"levels": 256},
     "categorical": {"levels": 256},
 }
@@ -33,14 +33,20 @@ def drawn_model(data, network):
     likelihood = data.draw(st.sampled_from(sorted(LIKELIHOODS)))
     side = st.sampled_from([4, 8, 12])
     event = (data.draw(st.integers(1, 3)), data.draw(side), data.draw(side))
-    if network in ("mlp", "ladder_mlp") and data.draw(st.booleans()):
+    if network in ("mlp", "ladder_mlp", "chain of mlp") and data.draw(st.booleans()):
         event = (data.draw(st.integers(1, 20)),)
     model: dict[str, Any] = {"name": "vae", "latent_dim": data.draw(st.integers(1, 5))}
     if network in LADDERS:
         model = {"name": "hierarchical_vae", "levels": [2, 3]}
+    if network in CHAINS:
+        model = {
+            "name": "markovian_vae",
+            "levels": data.draw(st.sampled_from([[4], [2, 3], [1, 3, 2]])),
+            "links": [6],
+        }
     spec: dict[str, Any] = {
         "model": model,
-        "network": {"name": network, **(FLAT | LADDERS)[network]},
+        "network": {"name": network.rpartition(" ")[2], **(FLAT | LADDERS | CHAINS)[network]},
         "likelihood": {"name": likelihood, **LIKELIHOODS[likelihood]},
         "objective": {"name": "elbo"},
         "transform": {"name": "scale", "low": 0.0, "high": 255.0},
@@ -56,7 +62,7 @@ def drawn_model(data, network):
     return parts, event, likelihood
 
 
-@pytest.mark.parametrize("network", sorted(FLAT | LADDERS))
+@pytest.mark.parametrize("network", sorted(FLAT | LADDERS | CHAINS))
 @settings(max_examples=15, deadline=None)
 @given(st.data())
 def test_random_bytes_survive_any_model(network, data):

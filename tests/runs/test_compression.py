@@ -63,7 +63,7 @@ def test_all_examples_come_back_near_the_bound(levels, x, tmp_path):
 def test_the_exact_network_keeps_the_bound(levels, x):
     found = levels.compressor
     z = found.walk(found.posterior(found.symbols.of(x.reshape(len(x), -1)))).mean()
-    middle = torch.from_numpy((2 * z + 1 - found.cells) * 2.0 ** (-found.cell_bits - 1)).float()
+    middle = found.cells.middle(z).float() * 2.0**-12
     with torch.no_grad():
         p = levels.model.decode(middle)
         want = -p.log_prob(torch.cat(list(levels.prepare(x)))).double().numpy() / math.log(2)

@@ -66,7 +66,7 @@ def lengths(run, x):
     got = np.zeros(x.shape)
     for bits, chances in choices_of(coder.p(z), symbols):
         got -= np.log2(np.where(bits, chances, 1 - chances)).sum(axis=0)
-    middle = coder.middle(z).float() * 2.0**-12
+    middle = coder.cells.middle(z).float() * 2.0**-12
     with torch.no_grad():
         p = run.model.decode(middle)
         want = entries(p, torch.cat(list(run.prepare(x)))).double().numpy() / -math.log(2)

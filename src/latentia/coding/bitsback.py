@@ -28,8 +28,8 @@ from functools import partial
 import numpy as np
 
 from latentia.coding.masses import Bisection, Masses, cost
-from latentia.coding.stages import Choices, Stage, choices_of, read
 from latentia.coding.stack import LEAST, Stack
+from latentia.coding.stages import Choices, Stage, choices_of, read
 
 
 @dataclass

@@ -15,6 +15,7 @@ from latentia.coding.stack import Stack
 from latentia.coding.stages import Choices
 from latentia.coding.stamp import Stamped
 
+
 class Compressor(Stamped):
     """Codes blocks of examples, each of which is read by itself.
 

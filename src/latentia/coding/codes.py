@@ -143,7 +143,11 @@ class CodeCoder(InTurn):
         for place, masses in enumerate(self._prior.masses(codes)):
             # A damaged file may say a code that there is none of.
             codes[:, place] = np.minimum(popped_row(masses, stack), self._prior.size - 1)
-        return codes if self.symbols is None else read(self._given(codes), count, partial(popped_row, stack=stack))
+        return (
+            codes
+            if self.symbols is None
+            else read(self._given(codes), count, partial(popped_row, stack=stack))
+        )
 
     @torch.no_grad()
     def _given(self, codes: np.ndarray) -> list[Stage]:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from latentia.coding.curves import GRID_BITS, Activation, powers
 from latentia.coding.exact import OUT_BITS, REACH, ExactNetwork, activations_of, check_layers
-from latentia.networks.ladder import TopDown, Zeros
+from latentia.networks.ladder import Chain, TopDown, Zeros
 
 SIGMA_BITS = 16
 """sigma of a level's prior is a multiple of 2^-16."""
@@ -77,13 +77,27 @@ class Steps(abc.ABC):
         """Go on with that level's latents, in units of 2^-12, `(B, D_l)`."""
 
 
-def descent_of(model: Any, tabled: Tabled, reach: float) -> Descent:
-    """Make a model's networks exact.
+def chain_of(model: Any) -> Chain | None:
+    """Give what leads from level to level, where levels form a chain.
+
+    Args:
+        model: the trained model.
+
+    Returns:
+        None where they do not.
+    """
+    chain = getattr(model, "chain", None)
+    return chain if isinstance(chain, Chain) else None
+
+
+def descent_of(model: Any, tabled: Tabled, reach: float, latents: float) -> Descent:
+    """Make the networks between data and latents exact; in a chain, those of the lowest level.
 
     Args:
         model: the trained model.
         tabled: gives the table of an activation.
         reach: how far what the encoder reads reaches.
+        latents: how far what the decoder reads reaches, where it is no ladder.
 
     Returns:
         The networks.
@@ -91,7 +105,9 @@ def descent_of(model: Any, tabled: Tabled, reach: float) -> Descent:
     Raises:
         ConfigError: naming a layer that cannot be exact.
     """
-    return Ladder(model, tabled, reach) if isinstance(model.decoder, TopDown) else Flat(model, tabled, reach)
+    if isinstance(model.decoder, TopDown):
+        return Ladder(model, tabled, reach)
+    return Flat(model, tabled, reach, latents)
 
 
 def parts_of(model: Any) -> dict[str, nn.Module]:
@@ -104,7 +120,10 @@ def parts_of(model: Any) -> dict[str, nn.Module]:
         The chains.
     """
     if not isinstance(model.decoder, TopDown):
-        return {"encoder": model.encoder, "decoder": model.decoder}
+        chain = chain_of(model)
+        ways = {} if chain is None else {"chain.up": chain.up, "chain.down": chain.down}
+        links = {f"{way}.{n}": part for way, parts in ways.items() for n, part in enumerate(parts)}
+        return {"encoder": model.encoder, "decoder": model.decoder, **links}
     found = {f"encoder.{level}": stage for level, stage in enumerate(model.encoder.stages)}
     for level, stage in enumerate(model.decoder):
         for name in ("arrive", "prior", "posterior", "merge"):
@@ -141,11 +160,11 @@ def activations_in(model: Any) -> list[str]:
 class Flat(Descent):
     """An encoder and a decoder."""
 
-    def __init__(self, model: Any, tabled: Tabled, reach: float) -> None:
+    def __init__(self, model: Any, tabled: Tabled, reach: float, latents: float) -> None:
         """Round them; see `descent_of`."""
-        self._latent = tuple(model.latent)
+        self._latent = tuple(model.latent) if chain_of(model) is None else (model.levels[-1],)
         self._encoder = ExactNetwork(model.encoder, tabled, "encoder", reach)
-        self._decoder = ExactNetwork(model.decoder, tabled, "decoder", 1 << (GRID_BITS + LATENT_BITS))
+        self._decoder = ExactNetwork(model.decoder, tabled, "decoder", latents)
 
     def modules(self) -> list[nn.Module]:
         """Give both; see `Descent`."""
@@ -157,21 +176,26 @@ class Flat(Descent):
 
     def start(self, rows: Tensor) -> Steps:
         """Give the only step; see `Descent`."""
-        return _Once(rows)
+        return Once(rows)
 
     def outputs(self, u: Tensor) -> Tensor:
         """Decode; see `Descent`."""
         return self._decoder(u.reshape(len(u), *self._latent))
 
 
-class _Once(Steps):
+class Once(Steps):
+    """The only step of a level that depends on no other."""
+
     def __init__(self, rows: Tensor) -> None:
+        """Take means and log variances, `(B, 2 D)`."""
         self._rows: Tensor | None = rows.reshape(len(rows), 2, -1)
 
     def numbers(self) -> Tensor | None:
+        """Give them; see `Steps`."""
         return self._rows
 
     def take(self, u: Tensor) -> None:
+        """Be done; see `Steps`."""
         self._rows = None
 
 
