@@ -24,6 +24,7 @@ import abc
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import compress
 
 import numpy as np
 
@@ -41,12 +42,14 @@ class Block:
         rounds: by how many binary choices a chosen latent is coded.
         chosen: what was chosen, for want of bits to draw it with: of example n, where there are L links,
             that of link l counted from 0 is number n L + l. The first is 0.
-        bound: what the others cost by the bound, with the latents that they were coded with, in bits.
+        drawn: of how many examples everything was drawn.
+        bound: what these cost by the bound, with the latents that they were coded with, in bits.
     """
 
     content: bytes = b""
     rounds: int = 1
     chosen: list[int] = field(default_factory=list)
+    drawn: int = 0
     bound: float = 0.0
 
 
@@ -140,8 +143,9 @@ def encode(
         last = links[-1].prior(len(active)).choices(x)
         _push(active, last, drawn, links[-1].prior_rounds)
         costs += cost(*last)
-        for number, lane in enumerate(active):
-            lane.block.bound += costs[number] if whole[number] else 0.0
+        for lane, bits in zip(compress(active, whole), costs[whole], strict=True):
+            lane.block.drawn += 1
+            lane.block.bound += bits
         if advance is not None:
             advance(len(active))
     for lane in lanes:

@@ -144,7 +144,7 @@ class InTurn(Compressor):
                 bits += float(cost(*choices).sum())
             if advance is not None:
                 advance(len(some))
-        return Block(stack.content, self.prior_rounds, [], bits)
+        return Block(stack.content, self.prior_rounds, drawn=len(x), bound=bits)
 
     def decode(
         self,

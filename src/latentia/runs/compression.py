@@ -219,7 +219,7 @@ def _write(
         for parts, blocks in pool.in_order(work, ((parts, (parts, *more)) for parts in read), 1):
             for symbols, block in zip(parts, blocks, strict=True):
                 handle.write(packed(block, crc(symbols)))
-                cost, drawn = cost + block.bound, drawn + len(symbols) - len(block.chosen)
+                cost, drawn = cost + block.bound, drawn + block.drawn
             handle.flush()
             if not alone:
                 shown.update(sum(map(len, parts)))
