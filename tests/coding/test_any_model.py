@@ -1,5 +1,6 @@
 """Random data of any shape survive any model of the family, whatever its weights are."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ from hypothesis import strategies as st
 
 from latentia.assembly import assemble
 from latentia.coding import BitsBackCompressor, symbols_of
+from latentia.coding.masses import cost
+from latentia.coding.stages import choices_of
 
 FLAT: dict[str, dict[str, Any]] = {
     "mlp": {"hidden": [7], "activation": "gelu"},
@@ -23,6 +26,7 @@ LIKELIHOODS: dict[str, dict[str, Any]] = {
     "bernoulli": {},
     "discretised_logistic": {"levels": 256},
     "discretised_logistic_mixture": {"levels": 256, "components": 3},
+    "pixel_logistic_mixture": {"levels": 256, "components": 3},
     "beta_binomial": {"levels": 256},
     "categorical": {"levels": 256},
 }
@@ -83,3 +87,31 @@ def test_random_bytes_survive_any_model(network, data):
     assert (coder.values(np.concatenate(found), x.dtype) == x.reshape(len(x), -1)).all()
     alone = coder.encode(blocks[:1])[0]
     assert alone.content == written[0].content
+
+
+@pytest.mark.parametrize("likelihood", sorted(LIKELIHOODS))
+def test_examples_take_the_bits_that_the_float_decoder_says(likelihood):
+    torch.manual_seed(0)
+    spec: dict[str, Any] = {
+        "model": {"name": "vae", "latent_dim": 3},
+        "network": {"name": "conv", **FLAT["conv"]},
+        "likelihood": {"name": likelihood, **LIKELIHOODS[likelihood]},
+        "objective": {"name": "elbo"},
+        "transform": {"name": "scale", "low": 0.0, "high": 255.0},
+        "posterior": {"name": "diagonal_gaussian"},
+        "prior": {"name": "standard_normal"},
+    }
+    parts = assemble(spec, (3, 8, 8))
+    with torch.no_grad():
+        for parameter in parts.model.parameters():
+            parameter.add_(0.3 * torch.randn_like(parameter))
+    coder = BitsBackCompressor.make(parts.model, symbols_of(parts.model, parts.transform))
+    z = coder.cells.of(np.random.default_rng(0).normal(0, 2.0**14, (40, 3)))
+    p = parts.model.eval().decode(coder.cells.middle(z).float() * 2.0**-12)
+    values = p.sample()
+    with torch.no_grad():
+        want = -p.log_prob(values).double().numpy() / math.log(2)
+    raw = (255 * values).round().numpy().astype(np.uint8).reshape(len(z), -1)
+    got = sum(cost(*part) for part in choices_of(coder.p(z), coder.of(raw)))
+    assert np.allclose(got, want, rtol=5e-3)
+    assert got.sum() == pytest.approx(want.sum(), rel=5e-4)

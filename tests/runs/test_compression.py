@@ -17,6 +17,7 @@ import torch
 
 import latentia
 from latentia.cli import main
+from latentia.coding import bitsback
 from latentia.coding.masses import cost
 from latentia.coding.stages import choices_of
 from latentia.core.errors import ConfigError, DataError
@@ -250,12 +251,16 @@ def test_without_the_extra_it_says_what_to_install(levels, x, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("network", "sizes"),
-    [("ladder_mlp", [2, 3, 4]), ("ladder_conv", [2, 1])],
-    ids=["dense", "convolutional"],
+    ("name", "network", "sizes"),
+    [
+        ("hierarchical_vae", "ladder_mlp", [2, 3, 4]),
+        ("hierarchical_vae", "ladder_conv", [2, 1]),
+        ("markovian_vae", "mlp", [2, 3, 4]),
+    ],
+    ids=["dense", "convolutional", "chain"],
 )
-def test_a_hierarchy_is_coded_level_by_level_near_its_bound(network, sizes, x, tmp_path):
-    model: Any = {"name": "hierarchical_vae", "levels": sizes}
+def test_a_hierarchy_is_coded_level_by_level_near_its_bound(name, network, sizes, x, tmp_path):
+    model: Any = {"name": name, "levels": sizes}
     run = latentia.train(
         "digits", out=tmp_path / "run", model=model, network=network, likelihood="discretised_logistic",
         epochs=8, quiet=True,
@@ -272,6 +277,10 @@ def test_a_hierarchy_is_coded_level_by_level_near_its_bound(network, sizes, x, t
         ]
     bound = float(torch.stack(terms).double().mean(0).sum()) / math.log(2)
     assert 8 * written.size == pytest.approx(bound, rel=0.01)
+    # Of the first example a ladder has to have everything chosen, a chain its lowest level.
+    block = run.compressor.encode([run.compressor.of(x[:600].reshape(600, -1))])[0]
+    assert block.chosen == [0] and len(run.compressor.links) == (3 if name == "markovian_vae" else 1)
+    assert block.drawn == 599
 
 
 @pytest.fixture(scope="module")

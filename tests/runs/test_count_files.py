@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import latentia
+from latentia.coding.stages import choices_of
 from latentia.core.errors import ConfigError, DataError
 from latentia.probability import entries
 from latentia.runs import compression

@@ -46,7 +46,7 @@ PROBES = 4
 
 
 class BitsBackCompressor(Model, Compressor):
-    """Codes the examples of a VAE with Gaussian posteriors and a standard normal prior, in one or more levels.
+    """Codes the examples of a VAE with Gaussian posteriors and a standard normal prior, in any levels.
 
     Attributes:
         symbols: what examples are in a file.

@@ -280,7 +280,8 @@ class _Pixels:
     def masses(self, colour: int, found: np.ndarray) -> Mixed:
         """Give the masses of a colour, once those before it are known, `(B, colour places)`."""
         # A damaged file may say a level that there is none of.
-        seen = np.minimum(found, self.levels.n - 1).reshape(len(found), colour, -1).astype(np.float64)
+        seen = np.minimum(found, self.levels.n - 1).astype(np.float64)
+        seen = seen.reshape(len(found), colour, self.weights.shape[1])
         weights = self.weights
         for before in range(colour):
             weights = self._mixed(before, seen, weights).posterior(seen[:, before])

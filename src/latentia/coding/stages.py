@@ -1,4 +1,4 @@
-"""The symbols of examples in stages, each of which knows those before it: colours, or what cells leave open."""
+"""The symbols of examples in stages, each of which knows those before: colours, or what cells leave open."""
 
 from __future__ import annotations
 
