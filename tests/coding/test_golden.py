@@ -5,6 +5,8 @@ and white, network `conv`, relu. `levels`: the same from 0 to 16, a logistic mix
 `mlp`, tanh. `table`: numbers, words, dates, truth values and holes, network `mlp`, leaky ReLU. `codes`: the
 digits again, two levels of codes out of 12 on a grid of 4x4, network `grid`, relu, a transformer over codes.
 `counts`: negative binomials with or without more zeros, counts in no cell, words and holes, `mlp`, relu.
+`chain`: the digits again, three levels in a chain, `mlp`, tanh. `colours`: the digits in three colours that
+depend on each other, `conv`, relu.
 """
 
 import io
@@ -25,7 +27,7 @@ from latentia.core.errors import LatentiaError
 from latentia.runs.compression import Compressed, to_bytes
 
 GOLDEN = Path(__file__).parent / "golden"
-NAMES = ("codes", "counts", "levels", "table", "two-values")
+NAMES = ("chain", "codes", "colours", "counts", "levels", "table", "two-values")
 OTHERWISE = {
     "plain": {
         "ATEN_CPU_CAPABILITY": "default",
