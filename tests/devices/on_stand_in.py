@@ -28,6 +28,7 @@ FAMILIES = {
     "conditional_vae": DENSE,
     "semi_supervised_vae": DENSE,
     "hierarchical_vae": ["--network", "ladder_mlp"],
+    "markovian_vae": ["--network", "mlp", "--hidden", "8"],
     "vqvae": [],
     "masked_autoencoder": DENSE,
     "diffusion": ["prior.denoiser.name=denoiser_mlp", "prior.denoiser.width=16", "prior.denoiser.blocks=1"],
@@ -59,7 +60,7 @@ def runs(tmp_path_factory, device):
         rest = [
             word
             for word in SMALL
-            if not (name in ("hierarchical_vae", "vqvae") and word in ("--latent-dim", "2"))
+            if not (name in ("hierarchical_vae", "markovian_vae", "vqvae") and word in ("--latent-dim", "2"))
         ]
         latentia_("train", "digits", "--model", name, *words, *rest, "--out", folder / name)
     return folder
@@ -154,6 +155,9 @@ semi_supervised_vae: evaluate --samples 4 --limit 8 --only likelihood,health --q
 hierarchical_vae: sample --temperature 0.5 -o s.png
 hierarchical_vae: evaluate --samples 4 --limit 8 --only likelihood,health --quiet
 hierarchical_vae: report
+markovian_vae: sample -o s.png
+markovian_vae: evaluate --samples 4 --limit 8 --only likelihood,health --quiet
+markovian_vae: report
 vqvae: sample --sampler autoregressive steps=2 -o s.png
 vqvae: encode --codes -o k.npy
 vqvae: decode k.npy -o d.npy

@@ -64,7 +64,7 @@ def compute(func: Any, args: Any, kwargs: Any) -> Any:
     there = there if wanted is None else torch.device(wanted).type == NAME
     if func is torch.ops.aten.copy_.default:
         there = isinstance(args[0], OtherSide)
-    own = {**kwargs, "device": torch.device("cpu")} if wanted is not None else kwargs
+    own = {**kwargs, "device": torch.device("cpu")} if there and wanted is not None else kwargs
     inside, named = trees.tree_map_only(OtherSide, lambda value: value.inner, (args, own))
     made = func(*inside, **named)
     if not there or func is torch.ops.aten._local_scalar_dense.default:

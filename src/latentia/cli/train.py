@@ -19,8 +19,8 @@ def run_options(function: click.decorators.FC) -> click.decorators.FC:
             click.option(
                 "--model",
                 help="vae (the default), autoencoder, conditional_vae, vqvae, hierarchical_vae, "
-                "semi_supervised_vae, denoising_autoencoder, masked_autoencoder, gmvae, rae; diffusion or "
-                "conditional_diffusion over the latents that encode stored.",
+                "markovian_vae, semi_supervised_vae, denoising_autoencoder, masked_autoencoder, gmvae, rae; "
+                "diffusion or conditional_diffusion over the latents that encode stored.",
             ),
             click.option(
                 "--network",

@@ -7,6 +7,7 @@ that becomes a probability is computed in whole numbers, so that a file decodes 
 from latentia.coding.coder import Compressor
 from latentia.coding.codes import CodeCoder
 from latentia.coding.compressor import BitsBackCompressor, symbols_of
+from latentia.coding.descent import chain_of
 from latentia.coding.latents import LatentCoder
 from latentia.coding.pictures import PictureCoder, lossy
 from latentia.coding.symbols import check_unconditional
@@ -17,6 +18,7 @@ __all__ = [
     "Compressor",
     "LatentCoder",
     "PictureCoder",
+    "chain_of",
     "check_unconditional",
     "lossy",
     "symbols_of",

@@ -13,6 +13,7 @@ from latentia.coding import (
     Compressor,
     LatentCoder,
     PictureCoder,
+    chain_of,
     check_unconditional,
     symbols_of,
 )
@@ -177,6 +178,8 @@ def latent_coder_of(run: Applied) -> LatentCoder:
     def make() -> LatentCoder:
         x = np.asarray(run.dataset.part(run.examples("train", SHOWN)))
         z, deviation = inference.posterior(x)
+        unread = sum(run.model.levels[:-1]) if chain_of(run.model) else 0
+        z[:, :unread] = 0.0  # of a chain the decoder reads the lowest level alone
         if deviation is None:
             deviation = inference.encode(x, sample=True) - z
         wide = np.square(deviation.reshape(*z.shape[:2], -1).astype(np.float64)).mean(axis=(0, 2)) ** 0.5
