@@ -301,7 +301,9 @@ class Inference(Conditioned):
         prior = self.model.prior(None)
         if not isinstance(prior, Hierarchy):
             name = self.recipe["model"]["name"]
-            raise ConfigError(f"model '{name}' has no levels; train one with --model hierarchical_vae")
+            raise ConfigError(
+                f"model '{name}' has no levels; train one with --model hierarchical_vae or markovian_vae"
+            )
         if not 0 <= kept <= len(prior.sizes):
             raise ConfigError(
                 f"'kept' must be from 0 to {len(prior.sizes)}, the levels there are, not {kept}"
