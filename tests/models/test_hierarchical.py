@@ -241,7 +241,7 @@ def test_the_report_shows_samples_level_by_level(run):
     section = levels.section(gather([run]))
     samples, rates = section.panels[0].exhibits
     assert section.title == "Level by level"
-    assert samples.words.title == "Samples level by level" and rates.words.title == "KL by level"
+    assert samples.words.title == "Samples level by level" and rates.words.title == "Rate by level"
 
 
 def test_the_rates_of_the_levels_are_logged_and_measured_and_add_up(run):

@@ -177,7 +177,7 @@ class LatentWatch:
         )
         rows, shown = [{"split": "validation", **scores.row()}], {"val": f"{scores.loss:.2f}"}
         if scores.rate_by_level:
-            shown["kl by level"] = "+".join(f"{rate:.1f}" for rate in scores.rate_by_level)
+            shown["rate by level"] = "+".join(f"{rate:.1f}" for rate in scores.rate_by_level)
         if math.isfinite(scores.score) and not run.model.copies and _health_due(run, step):
             figures = health_summary(run.model, run.validation)
             rows.append({"split": "health", **figures})

@@ -53,10 +53,10 @@ def _panel(study: Study) -> Panel | None:
         labels = [f"{name} ({size})" for name, size in zip(names, sizes, strict=True)]
         words = Words(
             f"{study.prefix}rate-by-level",
-            "KL by level",
-            f"Mean KL of each level given the levels above it, on held-out data: {number(sum(rates))} nats "
-            "together.",
-            f"Bar chart of the KL of each level of {study.title}",
+            "Rate by level",
+            "Mean of log q - log p of each level, given the levels that q and p know, on held-out data: "
+            f"{number(sum(rates))} nats together.",
+            f"Bar chart of the rate of each level of {study.title}",
         )
         exhibits.append(bars(words, rates, labels, "level and its numbers, top first", "nats"))
     return Panel(study.title, tuple(exhibits))
