@@ -151,6 +151,17 @@ class TestDetection:
         share = clone(fitted).set_params(contamination=0.2).fit(rows[:250])
         assert share.labels_.sum() == 50
 
+    def test_a_group_of_anomalies_among_the_training_examples_is_found(self, rows, tmp_path):
+        generator = np.random.default_rng(0)
+        group = np.array([1, 1, 1.5, 1, 1]) * 3 + 0.02 * generator.normal(size=(20, rows.shape[1]))
+        both = np.concatenate([group, rows[:230]])
+        detector = AnomalyDetector(contamination=0.1, latent_dim=2, hidden=(32,), max_iter=60, random_state=0)
+        labels = detector.fit(both).labels_
+        assert labels.sum() == 25 and labels[:20].all()
+        detector.save(tmp_path / "kept")
+        kept = AnomalyDetector.load(tmp_path / "kept")
+        assert np.array_equal(kept.score_samples(both), detector.score_samples(both))
+
     def test_reasons_name_the_column(self, fitted, rows):
         found = fitted.explain(rows[250:] + np.array([0, 0, 5, 0, 0]))
         assert np.allclose(found.entries.sum(axis=1) + found.latent, found.score)

@@ -128,6 +128,58 @@ def test_neighbours_leave_a_reference_point_itself_out():
     assert np.array_equal(again, found.score(other)) and np.allclose(shares.sum(axis=1), 1)
 
 
+def test_where_a_share_may_be_anomalous_the_neighbours_come_after_as_many_as_that():
+    points = np.random.default_rng(0).normal(size=(60, 3)).astype(np.float32)
+    distances = np.sqrt(np.square(points[:, None] - points[None]).sum(axis=2))
+    found = Neighbours(points, 0.1)
+    own = np.sort(distances, axis=1)[:, 1 + 6 : 1 + 6 + NEIGHBOURS].mean(axis=1)
+    assert np.allclose(found.score(points), own, rtol=1e-5)
+    known = np.sort(distances, axis=1)[:, 1:]
+    other = Neighbours(points[1:], 0.1).score(points[:1])  # floor(0.1 * 59) = 5 of them do not count
+    assert np.allclose(other, known[:1, 5 : 5 + NEIGHBOURS].mean(axis=1), rtol=1e-5)
+    for count in (1, 2, 5, 7):  # too few to leave any out
+        assert np.isfinite(Neighbours(points[:count], 0.5).score(points[:count])).all()
+
+
+def test_a_group_of_anomalies_hides_from_the_nearest_but_not_from_what_comes_after():
+    generator = np.random.default_rng(0)
+    points = generator.normal(size=(1000, 3))
+    points[:80] = 5 + 0.01 * generator.normal(size=(80, 3))
+    nearest, after = (Neighbours(points, share).score(points) for share in (0.0, 0.1))
+    assert nearest[:80].max() < nearest[80:].min()
+    assert after[:80].min() > after[80:].max()
+
+
+@pytest.fixture(scope="module")
+def robust(model, rows):
+    return AnomalyScorer.fit(model, rows, held_out=np.arange(360, 400), contamination=0.1)
+
+
+def test_with_contamination_auto_is_the_surprise_of_values_and_latents(robust, model, rows):
+    assert len(robust.view.values) == 400
+    spaces = [robust.view.values, robust.view.latents]
+    known = [np.sort(np.linalg.norm(part[:, None] - part[None], axis=2), axis=1) for part in spaces]
+    each = [part[:, 41:46].mean(axis=1) for part in known]  # itself and floor(0.1 * 400) more do not count
+    want = sum(Tail.of(part).surprise(part) for part in each)
+    assert np.allclose(robust.score(rows), want, rtol=1e-3, atol=1e-3)
+    again = AnomalyScorer(model, robust.state())
+    assert np.array_equal(again.score(rows), robust.score(rows))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_with_contamination_contributions_sum_to_the_score(robust, rows, method):
+    strange = rows[:40] + np.array([0, 0, 8, 0, 0, 0], np.float32)
+    found = robust.explain(strange, method=method)
+    assert np.allclose(found.entries.sum(axis=1) + found.latent, found.score, rtol=1e-5, atol=1e-5)
+    assert np.allclose(found.score, robust.score(strange, method=method), rtol=1e-5, atol=1e-5)
+    assert (found.latent >= 0).all() or method in IN_NATS
+
+
+def test_what_was_learned_before_there_was_a_contamination_scores_as_it_did(scorer, model, rows):
+    state = {name: value for name, value in scorer.state().items() if name != "contamination"}
+    assert np.array_equal(AnomalyScorer(model, state).score(rows), scorer.score(rows))
+
+
 def test_a_tail_counts_within_the_sample_and_goes_on_beyond_it():
     tail = Tail.of(np.random.default_rng(0).exponential(size=999))
     inside = np.median(tail.scores)

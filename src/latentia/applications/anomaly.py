@@ -29,8 +29,10 @@ class AnomalyDetector(OutlierMixin, LatentEstimator):
 
     Args:
         method: which score; see `latentia.runs.anomaly.AnomalyScorer`.
-        contamination: the share of the training examples that are to lie beyond the threshold, in (0, 0.5];
-            `auto` takes the threshold from examples that training did not see, by `false_positive_rate`.
+        contamination: the share of the training examples that are anomalies, in (0, 0.5], where they are not
+            all normal: so many of them lie beyond the threshold, and distances pass over as many neighbours,
+            so that anomalies that are alike do not hide each other (`AnomalyScorer`). `auto` takes all for
+            normal, and the threshold from what training did not see, by `false_positive_rate`.
         false_positive_rate: with `auto`, the share of normal examples that may lie beyond the threshold.
         latent_dim: dimensions of the latent.
         hidden: widths of the layers, for tables; pictures get the convolutional network.
@@ -103,7 +105,8 @@ class AnomalyDetector(OutlierMixin, LatentEstimator):
         """Train the model, and learn how training examples score.
 
         Args:
-            X: examples, most or all of them normal: an array `(N, F)`, a data frame, or pictures.
+            X: examples, all of them normal or `contamination` stated: an array `(N, F)`, a data frame, or
+                pictures.
             y: ignored.
 
         Returns:
@@ -121,7 +124,10 @@ class AnomalyDetector(OutlierMixin, LatentEstimator):
         held_out = self._fit(X)
         x, c = self._given(X)
         with plainly():
-            scorer = AnomalyScorer.fit(self.model_, x, c, held_out=held_out, methods=[self.method])
+            stated = 0.0 if self.contamination == "auto" else float(self.contamination)
+            scorer = AnomalyScorer.fit(
+                self.model_, x, c, held_out=held_out, methods=[self.method], contamination=stated
+            )
             self.decision_scores_ = scorer.score(x, c, method=self.method)
             if self.contamination == "auto":
                 limit = scorer.threshold(self.false_positive_rate, self.method)

@@ -10,7 +10,6 @@ import contextlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -32,6 +31,10 @@ IN_NATS = ("density", "likelihood", "elbo", "reconstruction")
 """Those that are -log p, or a bound on it, and divide by entries."""
 REFERENCES = 10_000
 """Training examples that neighbours are looked for among."""
+FEW_REFERENCES = 2_000
+"""The same, where some of them may be anomalous: of so many more neighbours each, the distances vary less."""
+SPACES = {"plain": "values", "joint": "joint", "latent": "latents"}
+"""Where distances are taken, and which attribute of a `View` that is."""
 COMPONENTS = 5_000
 """Training posteriors that the aggregate posterior is the mean of."""
 HELD_OUT = 2_000
@@ -69,6 +72,13 @@ class AnomalyScorer:
     - `auto`: the sum of -log of two tail shares, that of the distance among the examples themselves and that
       of `neighbours`; each is held against the training examples, every one of which leaves itself out.
 
+    Where a share e of the n training examples may be anomalous, distances are to the five examples that come
+    after the floor(e n) nearest. Anomalies that are alike are neighbours of each other, and look normal
+    by their nearest; if e is not understated, a group has at most e n members, and what comes after is
+    outside.
+    The residual says little then, as the network has learned to decode them, too: `auto` takes the distance
+    of `latent` for that of `neighbours`.
+
     References:
         Sridhar Ramaswamy, Rajeev Rastogi, Kyuseok Shim, "Efficient Algorithms for Mining Outliers from Large
         Data Sets", 2000 (distances to neighbours).
@@ -86,26 +96,25 @@ class AnomalyScorer:
         self.model = model
         self.view = View(*(np.asarray(state[name], np.float32) for name in ("latents", "values", "residual")))
         self.mean, self.deviation = (np.asarray(state[name], np.float32) for name in ("mean", "deviation"))
-        self._tails = {name: Tail(np.asarray(state[f"tail_{name}"])) for name in ("plain", "joint")}
+        self.contamination = float(state["contamination"][0]) if "contamination" in state else 0.0
+        self._tails = {
+            name: Tail(np.asarray(state[f"tail_{name}"])) for name in _combined(self.contamination)
+        }
+        self._neighbours: dict[str, Neighbours] = {}
         self.held_out = {
             method: np.asarray(state[f"held_out_{method}"], np.float64)
             for method in METHODS
             if f"held_out_{method}" in state
         }
 
-    # Each is made when a score asks for it: most callers ask for one score.
+    def _among(self, space: str) -> Neighbours:
+        """Give the neighbours in a space, made when a score asks for them: most callers ask for one score."""
+        if space not in self._neighbours:
+            self._neighbours[space] = Neighbours(getattr(self.view, SPACES[space]), self.contamination)
+        return self._neighbours[space]
 
-    @cached_property
-    def _plain(self) -> Neighbours:
-        return Neighbours(self.view.values)
-
-    @cached_property
-    def _joint(self) -> Neighbours:
-        return Neighbours(self.view.joint)
-
-    @cached_property
-    def _latent(self) -> Neighbours:
-        return Neighbours(self.view.latents)
+    def _distance(self, view: View, space: str) -> np.ndarray:
+        return self._among(space).score(getattr(view, SPACES[space]))
 
     @classmethod
     def fit(
@@ -116,6 +125,7 @@ class AnomalyScorer:
         *,
         held_out: np.ndarray | None = None,
         methods: Sequence[str] = METHODS,
+        contamination: float = 0.0,
         seed: int = 0,
     ) -> Self:
         """Learn how training examples score, and examples that training has not seen.
@@ -126,6 +136,7 @@ class AnomalyScorer:
             c: their conditions, shape `(N, C)`, for a conditional model.
             held_out: positions among them of those that training has not seen; all of them by default.
             methods: the scores that thresholds and p-values are wanted for, of those that the model has.
+            contamination: the share of the examples that may be anomalous; see the class.
             seed: seed of the draw, where there are too many.
 
         Returns:
@@ -135,8 +146,9 @@ class AnomalyScorer:
         aside = np.arange(len(x)) if held_out is None or not len(held_out) else np.asarray(held_out)
         apart = generator.permutation(aside)[:HELD_OUT]
         unseen, unseen_c = x[apart], None if c is None else c[apart]
-        if len(x) > REFERENCES:
-            chosen = np.sort(generator.choice(len(x), REFERENCES, replace=False))
+        most = FEW_REFERENCES if contamination else REFERENCES
+        if len(x) > most:
+            chosen = np.sort(generator.choice(len(x), most, replace=False))
             x, c = x[chosen], None if c is None else c[chosen]
         parts, means, deviations = [], [], []
         for part, told, count in blocks_of(model, x, c):
@@ -152,9 +164,11 @@ class AnomalyScorer:
             "residual": view.residual,
             "mean": np.concatenate(means)[some],
             "deviation": np.concatenate(deviations)[some],
-            "tail_plain": Tail.of(Neighbours(view.values).score(view.values)).scores,
-            "tail_joint": Tail.of(Neighbours(view.joint).score(view.joint)).scores,
+            "contamination": np.array([contamination]),
         }
+        for space in _combined(contamination):
+            points = getattr(view, SPACES[space])
+            state[f"tail_{space}"] = Tail.of(Neighbours(points, contamination).score(points)).scores
         made = cls(model, state)
         for method in methods:
             with contextlib.suppress(ConfigError):  # a model without a bound has no such score
@@ -170,8 +184,8 @@ class AnomalyScorer:
             "residual": self.view.residual,
             "mean": self.mean,
             "deviation": self.deviation,
-            "tail_plain": self._tails["plain"].scores,
-            "tail_joint": self._tails["joint"].scores,
+            "contamination": np.array([self.contamination]),
+            **{f"tail_{space}": tail.scores for space, tail in self._tails.items()},
             **{f"held_out_{method}": scores for method, scores in self.held_out.items()},
         }
 
@@ -205,13 +219,12 @@ class AnomalyScorer:
         if method in IN_NATS:
             return totals(nats(self.model, x, c, method, self._aggregate))
         view = self._view(x, c)
-        if method == "latent":
-            return self._latent.score(view.latents)
-        joint = self._joint.score(view.joint)
-        if method == "neighbours":
-            return joint
-        plain = self._plain.score(view.values)
-        return self._tails["plain"].surprise(plain) + self._tails["joint"].surprise(joint)
+        if method == "auto":
+            return sum(
+                (tail.surprise(self._distance(view, space)) for space, tail in self._tails.items()),
+                start=np.zeros(len(x)),
+            )
+        return self._distance(view, "latent" if method == "latent" else "joint")
 
     def check(self, method: str) -> None:
         """Refuse a score that there is not.
@@ -300,17 +313,18 @@ class AnomalyScorer:
             total = own.reshape(len(own), -1).sum(axis=1) + latent
             return Explanation(total, own.reshape(len(own), *event), latent, expected)
         view = self._view(x, c)
-        if method == "latent":
-            total = self._latent.score(view.latents)
-            return Explanation(total, np.zeros((len(total), *event)), total, expected)
-        size, missing = view.latents.shape[1], np.isnan(x).reshape(len(x), -1)
-        joint, shares = self._joint.explain(view.joint)
-        scale = joint if method == "neighbours" else self._tails["joint"].surprise(joint)
-        own, latent = self._divided(scale, shares[:, size:], shares[:, :size].sum(axis=1), missing)
-        if method == "auto":
-            plain, shares = self._plain.explain(view.values)
-            scale = self._tails["plain"].surprise(plain)
-            more, rest = self._divided(scale, shares, np.zeros(len(x)), missing)
+        missing = np.isnan(x).reshape(len(x), -1)
+        own, latent = np.zeros(missing.shape), np.zeros(len(x))
+        spaces = list(self._tails) if method == "auto" else ["latent" if method == "latent" else "joint"]
+        for space in spaces:
+            scale, shares = self._among(space).explain(getattr(view, SPACES[space]))
+            if method == "auto":
+                scale = self._tails[space].surprise(scale)
+            if space == "latent":
+                latent += scale
+                continue
+            size = view.latents.shape[1] if space == "joint" else 0
+            more, rest = self._divided(scale, shares[:, size:], shares[:, :size].sum(axis=1), missing)
             own, latent = own + more, latent + rest
         total = own.sum(axis=1) + latent
         return Explanation(total, own.reshape(len(own), *event), latent, expected)
@@ -348,6 +362,11 @@ class AnomalyScorer:
             found.append(log_p.logsumexp(dim=1))
         shift = math.log(len(mean)) + 0.5 * mean.shape[1] * math.log(2 * math.pi)
         return (torch.cat(found) - shift).reshape(z.shape[:2])
+
+
+def _combined(contamination: float) -> tuple[str, str]:
+    """Give the spaces whose distances `auto` combines."""
+    return ("plain", "latent") if contamination else ("plain", "joint")
 
 
 def _parts(x: Any, c: np.ndarray | None) -> Iterator[tuple[Any, np.ndarray | None]]:

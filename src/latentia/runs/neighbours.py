@@ -62,19 +62,27 @@ class Tail:
 
 
 class Neighbours:
-    """Mean distances to the nearest reference points; what is one of them leaves itself out."""
+    """Mean distances to the nearest reference points; what is one of them leaves itself out.
 
-    def __init__(self, points: np.ndarray) -> None:
+    Where a share e of the n reference points may be anomalous, the floor(e n) nearest do not count, but those
+    that come after them: anomalies that are alike are each other's neighbours, and if e is not understated no
+    group of them has more members than that.
+    """
+
+    def __init__(self, points: np.ndarray, share: float = 0.0) -> None:
         """Take the reference.
 
         Args:
             points: shape `(n, P)`.
+            share: of them, those that may be anomalous.
         """
         from sklearn.neighbors import NearestNeighbors
 
         self.points = np.ascontiguousarray(points, np.float32)
         self.count = min(NEIGHBOURS, len(points) - 1) if len(points) > 1 else 1
-        self.search = NearestNeighbors(n_neighbors=min(self.count + 1, len(points))).fit(self.points)
+        self.apart = max(0, min(math.floor(share * len(points)), len(points) - 1 - self.count))
+        most = self.apart + self.count + 1
+        self.search = NearestNeighbors(n_neighbors=min(most, len(points))).fit(self.points)
         self.known = np.sort(_rows(self.points))
 
     def find(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -91,7 +99,7 @@ class Neighbours:
         if distances.shape[1] > self.count:
             own = _rows(points)
             place = np.searchsorted(self.known, own).clip(max=len(self.known) - 1)
-            first = (self.known[place] == own).astype(np.int64)[:, None] + np.arange(self.count)
+            first = (self.known[place] == own)[:, None] + np.arange(self.apart, self.apart + self.count)
             distances, at = np.take_along_axis(distances, first, 1), np.take_along_axis(at, first, 1)
         return distances, at
 
