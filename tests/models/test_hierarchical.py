@@ -95,13 +95,17 @@ def test_the_kl_of_the_levels_is_that_of_samples_within_their_error():
     assert ((kl.sum(dim=1) - sampled.mean(dim=0)).abs() < 5 * error).all()
 
 
-def test_importance_weights_of_the_prior_average_to_one():
-    model = small((1, 2))
+def check_weights(model):
+    """Find that importance weights q / p over draws of p average to one."""
     with torch.no_grad():
         q, p = model.encode(batch_of(2).x), model.prior()
         z = p.sample((20_000, 2))
         weights = (q.log_prob(z) - p.log_prob(z)).exp()
     assert ((weights.mean(dim=0) - 1).abs() < 5 * weights.std(dim=0) / math.sqrt(len(z))).all()
+
+
+def test_importance_weights_of_the_prior_average_to_one():
+    check_weights(small((1, 2)))
 
 
 @pytest.mark.parametrize("sample_shape", [(), (1,), (3,), (2, 3)], ids=str)

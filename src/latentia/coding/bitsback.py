@@ -136,12 +136,12 @@ def encode(
             z, drawn, spent = _drawn(link, active, rows, x, at * len(links) + number)
             parts = choices_of(link.p(z), x)
             for part in reversed(parts):
-                _push(active, part, before, link.prior_rounds)
+                _push(active, part, before)
             costs += sum(cost(*part) for part in parts) - spent
             whole &= drawn
             x = z
         last = links[-1].prior(len(active)).choices(x)
-        _push(active, last, drawn, links[-1].prior_rounds)
+        _push(active, last, drawn)
         costs += cost(*last)
         for lane, bits in zip(compress(active, whole), costs[whole], strict=True):
             lane.block.drawn += 1
@@ -153,11 +153,11 @@ def encode(
     return [lane.block for lane in lanes]
 
 
-def _push(lanes: list[_Lane], part: Choices, drawn: list[bool], rounds: int) -> None:
+def _push(lanes: list[_Lane], part: Choices, drawn: list[bool]) -> None:
     """Push binary choices: of what was chosen as many as it is coded by."""
     bits, chances = part
     for number, lane in enumerate(lanes):
-        most = None if drawn[number] else min(rounds, lane.block.rounds)
+        most = None if drawn[number] else lane.block.rounds
         lane.stack.push(bits[:most, number].ravel(), chances[:most, number].ravel())
 
 
@@ -225,23 +225,24 @@ def _best_rounds(model: Model, row: np.ndarray, x: np.ndarray) -> int:
     return int(np.argmin(np.array(latent) + data)) + 1
 
 
-def popped(masses: Masses, stacks: Sequence[Stack], rounds: int | None = None) -> np.ndarray:
+def popped(masses: Masses, stacks: Sequence[Stack], rounds: Sequence[int] | None = None) -> np.ndarray:
     """Pop symbols, those of each row from a stack of its own.
 
     Args:
         masses: shape `(B, ...)`.
         stacks: B stacks.
-        rounds: how many binary choices; all by default.
+        rounds: how many binary choices each row has; all by default.
 
     Returns:
         The symbols, int64; where choices are left out, the least that those made allow.
     """
     search = Bisection(masses)
     bits = np.empty(masses.shape, np.int32)
-    for _ in range(masses.rounds if rounds is None else rounds):
+    for turn in range(masses.rounds):
         chances = search.chance()
         for number, stack in enumerate(stacks):
-            bits[number] = stack.pop(chances[number])
+            left_out = rounds is not None and turn >= rounds[number]
+            bits[number] = 0 if left_out else stack.pop(chances[number])
         search.choose(bits)
     return search.start.astype(np.int64)
 
@@ -328,16 +329,9 @@ def _given(
     links = model.links
     if not number:
         return read(links[0].p(z), len(z), partial(popped, stacks=stacks))
-    link = links[number - 1]  # whose latents they are, with as many binary choices of each as were made
-    groups: dict[int, list[int]] = {}
-    for place, block in enumerate(active):
-        few = at * len(links) + number - 1 in chosen[block]
-        groups.setdefault(blocks[block].rounds if few else link.prior_rounds, []).append(place)
-    parts = []
-    for rounds, places in groups.items():
-        pop = partial(popped, stacks=[stacks[place] for place in places], rounds=rounds)
-        top, count = number == len(links), len(places)
-        found = pop(link.prior(count)) if top else read(links[number].p(z[places]), count, pop)
-        parts.append(found if rounds == link.prior_rounds else link.coarse(found, rounds))
-    order = np.argsort(np.concatenate([np.array(places) for places in groups.values()]))
-    return np.concatenate(parts)[order]
+    link, own = links[number - 1], at * len(links) + number - 1  # whose latents they are
+    rounds = [blocks[block].rounds if own in chosen[block] else link.prior_rounds for block in active]
+    pop = partial(popped, stacks=stacks, rounds=rounds)  # as many binary choices of each as were made
+    top, count = number == len(links), len(active)
+    found = pop(link.prior(count)) if top else read(links[number].p(z), count, pop)
+    return link.coarse(found, np.array(rounds)[:, None])

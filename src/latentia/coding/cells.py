@@ -122,10 +122,8 @@ class LevelWalk(Walk):
             steps: what gives each level's mean and log variance.
         """
         self._cells, self._steps = cells, steps
-        self.z = np.empty((0, 0), np.int64)
         self._arrive()
-        if self.numbers is not None:
-            self.z = np.empty((len(self.numbers), 0), np.int64)
+        self.z = np.empty((0 if self.numbers is None else len(self.numbers), 0), np.int64)
 
     def _arrive(self) -> None:
         numbers = self._steps.numbers()

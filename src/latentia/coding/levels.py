@@ -22,7 +22,7 @@ from latentia.coding.curves import (
     sigmoid,
 )
 from latentia.coding.exact import OUT_BITS
-from latentia.coding.masses import WEIGHT_BITS, Listed, Located, Masses, Mixed, Truths
+from latentia.coding.masses import MIXTURE_BITS, Listed, Located, Masses, Mixed, Truths
 from latentia.coding.stages import Stage
 from latentia.coding.symbols import Symbols
 from latentia.core.errors import ConfigError, DataError
@@ -213,7 +213,7 @@ class _Mixture(_Logistic):
             )
 
     def compute(self, x: np.ndarray | None) -> dict[str, np.ndarray]:
-        return {**super().compute(x), "weight": powers(1.0, -13.0, 0.0, WEIGHT_BITS).values}
+        return {**super().compute(x), "weight": powers(1.0, -13.0, 0.0, MIXTURE_BITS).values}
 
     def masses(self, h: np.ndarray) -> Masses:
         # (B, 3 K C, H, W): all channels of the first number, then all of the second.

@@ -17,7 +17,7 @@ from latentia.coding.curves import FULL, VALUE_BITS, Curve
 from latentia.coding.exact import OUT_BITS
 from latentia.coding.stack import PRECISION
 
-WEIGHT_BITS = 17
+MIXTURE_BITS = 17
 """The largest weight of a mixture is 2^17."""
 RARE = 22
 """Every symbol of data has a mass of 2^-22 of the whole at the least, so that none is impossible."""
@@ -263,7 +263,7 @@ class Mixed(Masses):
         joint = self._parts.mass(np.broadcast_to(k[..., None], self._parts.shape)) + 1
         joint *= 1 if self._weights is None else self._weights
         joint /= joint.max(axis=-1, keepdims=True)
-        return np.maximum(np.floor(joint * 2.0**WEIGHT_BITS), 1)
+        return np.maximum(np.floor(joint * 2.0**MIXTURE_BITS), 1)
 
 
 class Listed(Masses):
