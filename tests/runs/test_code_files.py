@@ -95,6 +95,7 @@ def test_codes_decode_with_other_instructions_and_threads(squared, tmp_path):
 
 
 def test_the_prior_is_fitted_first_and_kept_with_the_coder(squared, tmp_path, monkeypatch):
+    assert squared.compressor.prior_rounds  # made and kept, whichever test comes first
     run = opened(squared.folder.path, tmp_path)
     (run.folder.path / coder.FILE).unlink()
     assert coder.quick(run)
